@@ -1,6 +1,6 @@
 """Build llama.cpp's server and benchmark, from the bindings' source, for comparison.
 
-python benchmarks/baseline.py
+python research/benchmarks/baseline.py
 
 The source distribution of llama-cpp-python includes llama.cpp, so both sides run the same engine code. The
 programs are cached by version and CPU.
@@ -17,7 +17,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from engine import NATIVE, PACKAGE, cpu_features, pip, wanted_version  # noqa: E402

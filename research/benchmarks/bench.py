@@ -1,6 +1,6 @@
 """Run the measurements of `make bench` one after another, continuing after failures.
 
-python benchmarks/bench.py --into FOLDER [--set NOTEBOOKS] [--small] [--only NAME ...]
+python research/benchmarks/bench.py --into FOLDER [--set NOTEBOOKS] [--small] [--only NAME ...]
 
 The output of each measurement is saved in a file in FOLDER, and listed at the end. `--small` runs only enough
 of each to check that it works; its results are meaningless.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
+ROOT = HERE.parents[1]
 TURBOPILOT = Path(sys.executable).with_name("jupyter-turbopilot")
 
 
@@ -109,7 +109,9 @@ def summary(outcomes: list[Outcome], into: Path) -> str:
     ]
     failed = sum(bool(outcome.status) for outcome in outcomes)
     end = f"{failed} of {len(outcomes)} failed." if failed else f"All {len(outcomes)} are done."
-    return "\n".join(["", *lines, f"{end} Copy results worth keeping from {into} to benchmarks/results."])
+    return "\n".join(
+        ["", *lines, f"{end} Copy results worth keeping from {into} to research/benchmarks/results."]
+    )
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Latency of a keystroke in long notebooks, after cell changes, cancelling and restarts; step loop; memory.
 
-python benchmarks/constant.py
+python research/benchmarks/constant.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How often repeated edits are right, in real notebooks with made edits.
 
-python benchmarks/edits.py --set NOTEBOOKS [--cases 60] [--part held-out] [--log FILE]
+python research/benchmarks/edits.py --set NOTEBOOKS [--cases 60] [--part held-out] [--log FILE]
 
 Finds code in notebooks that has one meaning at least four times (columns: three), makes two of the edits,
 asks for the others, and compares each occurrence with the code that the edit gives. Into each notebook,
@@ -35,7 +35,6 @@ from msgspec import to_builtins
 
 from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.fixes.repeats import find, rule_of
-from jupyter_turbopilot.plugins.evaluate.command import keeping_busy
 from jupyter_turbopilot.protocol.request import EditedCell, FixCell, RepeatRequest
 from jupyter_turbopilot.util.bounds import (
     MOST_OPERATIONS,
@@ -43,11 +42,12 @@ from jupyter_turbopilot.util.bounds import (
     Operations,
     counted_operations,
 )
+from turbopilot_research.evaluate.command import keeping_busy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 FEWEST, FEWEST_COLUMNS = 4, 3  # occurrences with the same code
 LONGEST_LABEL = 60

@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.evaluate.traces import Keystroke
+from turbopilot_research.evaluate.traces import Keystroke
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 SHORTEST = 4  # characters of a label: the rest of a shorter one is not worth a keystroke
 _CAPTION = re.compile(r"(?:label|title|legend|text|print|annotate)\w{0,20}\([^)\n]*\Z")

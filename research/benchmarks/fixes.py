@@ -1,6 +1,6 @@
 """How often the fix for an error and the rename after an edit are right, in real notebooks with real kernels.
 
-python benchmarks/fixes.py --set NOTEBOOKS --kernel NAME [--cases 60] [--part held-out] [--busy 2]
+python research/benchmarks/fixes.py --set NOTEBOOKS --kernel NAME [--cases 60] [--part held-out] [--busy 2]
 
 A Jupyter server without a model runs the notebooks. Before a cell runs, one fault is put into it at a random
 place: a misspelling from codespell's dictionary (`pip install codespell`), a missing import, a missing comma.
@@ -41,13 +41,13 @@ from harness import free_port, percentile
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.plugins.evaluate.command import keeping_busy
-from jupyter_turbopilot.plugins.evaluate.notebooks import read
+from turbopilot_research.evaluate.command import keeping_busy
+from turbopilot_research.evaluate.notebooks import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 DATA: dict[str, Any] = json.loads(Path(__file__).with_name("fixes.json").read_text("utf-8"))
 SHORT = 3  # characters of a name for which no nearest name is expected

@@ -1,7 +1,7 @@
 """Extract notebooks from the source distributions of pinned packages; none are kept in this repository.
 
-python benchmarks/gather.py FOLDER [PACKAGE==VERSION ...]
-python benchmarks/gather.py SET.json.gz --versions
+python research/benchmarks/gather.py FOLDER [PACKAGE==VERSION ...]
+python research/benchmarks/gather.py SET.json.gz --versions
 
 With `--versions`, the set has the notebooks that two versions of a package have in common, with the
 sources of each cell in both, for `versions.py`. A cell whose counterpart is less than half alike is new or

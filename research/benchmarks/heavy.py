@@ -1,6 +1,6 @@
 """Convert, quantise and run a full-size model with random weights, CodeGen-6B, in 4 GiB.
 
-python benchmarks/heavy.py FOLDER
+python research/benchmarks/heavy.py FOLDER
 
 Needs about 35 GB of disk space and, for the memory limit, root and control groups (version 1 or 2). Without
 them no limit is set, as the report states.

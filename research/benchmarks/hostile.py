@@ -1,7 +1,7 @@
 """Attack a Jupyter server with unusual notebooks, bodies and clients while a user types.
 
-    python benchmarks/hostile.py [--minutes 5] [--seed 1] [--set notebooks.json.gz] [--second MODEL]
-    python benchmarks/hostile.py --only native_cell:1:17
+    python research/benchmarks/hostile.py [--minutes 5] [--seed 1] [--set notebooks.json.gz] [--second MODEL]
+    python research/benchmarks/hostile.py --only native_cell:1:17
 
 Prints a report in Markdown. Exits with 1 if the server ended, stalled, grew, delayed the user or logged what
 it should not. Each case is generated from a seed and can be reproduced by its name.
@@ -34,14 +34,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from jupyter_client.blocking.client import BlockingKernelClient
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
 from harness import free_port
+from jupyter_client.blocking.client import BlockingKernelClient
 from mixed_traces import mixed
 
-from jupyter_turbopilot.plugins.evaluate.notebooks import read
+from turbopilot_research.evaluate.notebooks import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -1,6 +1,6 @@
 """How many suggestions that are hidden for a missing import could be shown, and with which import.
 
-python benchmarks/imports.py --set NOTEBOOKS [--names 20]
+python research/benchmarks/imports.py --set NOTEBOOKS [--names 20]
 
 Every line of the notebooks is treated as a suggestion, in a notebook without imports. It is hidden if it uses
 a name that the notebook imports. It is correct if the added lines bind the same objects as those of the
@@ -22,18 +22,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.plugins.evaluate.index_gain import SIBLINGS, IndexShelf
-from jupyter_turbopilot.plugins.evaluate.notebooks import read
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources, binding, bound_name
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
+from turbopilot_research.evaluate.index_gain import SIBLINGS, IndexShelf
+from turbopilot_research.evaluate.notebooks import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.index.reader import NotebookIndex
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 
 @dataclass

@@ -1,9 +1,9 @@
 """Many users of one server.
 
-    python benchmarks/load.py editors --set notebooks.json.gz [--rounds 3] [--personal]
-    python benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6] [--personal]
-    python benchmarks/load.py students [--users 2 4 6 8 10] [--threads 2] [--seconds 60] [--personal]
-    python benchmarks/load.py refusals [--seconds 60]
+    python research/benchmarks/load.py editors --set notebooks.json.gz [--rounds 3] [--personal]
+    python research/benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6] [--personal]
+    python research/benchmarks/load.py students [--users 2 4 6 8 10] [--threads 2] [--seconds 60] [--personal]
+    python research/benchmarks/load.py refusals [--seconds 60]
 
 The first two compare this server to llama.cpp's with the same number of slots. `editors`: eight editors each
 stream one completion at the same time, after a notebook that neither server has evaluated. `clients`: each
@@ -37,18 +37,18 @@ from harness import OK, LocalPilot, ServerProcess, llama_server, percentile, tur
 from mixed_traces import mixed
 
 from jupyter_turbopilot.engine.base import SLOTS
-from jupyter_turbopilot.plugins.evaluate import replay, traces
-from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
-from jupyter_turbopilot.plugins.evaluate.sources import OwnSource
+from turbopilot_research.evaluate import replay, traces
+from turbopilot_research.evaluate.notebooks import read, standard_library
+from turbopilot_research.evaluate.sources import OwnSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.plugins.evaluate.replay import TypingResult
-    from jupyter_turbopilot.plugins.evaluate.traces import Keystroke
     from jupyter_turbopilot.terminal.in_process import InProcess
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
+    from turbopilot_research.evaluate.replay import TypingResult
+    from turbopilot_research.evaluate.traces import Keystroke
 
 EDITORS, EDITOR_TOKENS, LONGEST = 8, 48, 1800  # all prompts together fit into both caches
 CLIENT_TOKENS = 24

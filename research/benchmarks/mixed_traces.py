@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.evaluate.traces import MAKERS, SHARES, Trace
+from turbopilot_research.evaluate.traces import MAKERS, SHARES, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 
 def mixed(notebooks: Sequence[TypedNotebook], requests: int, seed: int = 11) -> list[Trace]:

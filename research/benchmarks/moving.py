@@ -1,8 +1,8 @@
 """Measure keystrokes in finished text, of which keys and values are moved instead of evaluated again.
 
-    python benchmarks/moving.py edits --set notebooks.json.gz [--places 200] [--variants 16+16,0+0]
-    python benchmarks/moving.py typing --set notebooks.json.gz [--requests 200]
-    python benchmarks/moving.py infill --set notebooks.json.gz [--requests 200]
+    python research/benchmarks/moving.py edits --set notebooks.json.gz [--places 200] [--variants 16+16,0+0]
+    python research/benchmarks/moving.py typing --set notebooks.json.gz [--requests 200]
+    python research/benchmarks/moving.py infill --set notebooks.json.gz [--requests 200]
 
 `edits`: a user edits cells above and returns to the same cell, several times in each notebook. Compares the
 suggestion with that of a prompt that is evaluated exactly: differing texts, precision, keystrokes saved,
@@ -32,23 +32,23 @@ from mixed_traces import mixed
 from replay import score_trace
 
 from jupyter_turbopilot.engine.stepping import moved_tokens
-from jupyter_turbopilot.plugins.evaluate.notebooks import read
-from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, bootstrap_interval, interval
-from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, of_kind
 from jupyter_turbopilot.plugins.protocols.options import InfillBody, InfillExtra
 from jupyter_turbopilot.prompt import formats
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.suggestion.gate_fit import fit_for
+from turbopilot_research.evaluate.notebooks import read
+from turbopilot_research.evaluate.scoring import Score, Tally, bootstrap_interval, interval
+from turbopilot_research.evaluate.traces import Keystroke, of_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.engine.stepping.sequences import KVSequence
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.plugins.evaluate.traces import Trace
     from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.request import Completion
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
+    from turbopilot_research.evaluate.traces import Trace
 
 VISITS = 5  # edits of cells above, each followed by a suggestion
 ABOVE = 3  # cells above, at least

@@ -1,6 +1,6 @@
 """The cost of the notebook index: building, size, CPU time at rest, and lookups.
 
-python benchmarks/notebook_index.py --set NOTEBOOKS [--files 1000] [--looked-up 5000] [--lines 100]
+python research/benchmarks/notebook_index.py --set NOTEBOOKS [--files 1000] [--looked-up 5000] [--lines 100]
 
 The files are reproducible: excerpts of the given notebooks and of Python's standard library, with some names
 changed and with outputs of realistic length. `--lines` types lines of the index below the cells of another
@@ -33,8 +33,8 @@ from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.index.entries import lines_of, page_of
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex
-from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
 from jupyter_turbopilot.protocol.request import Cell, Completion
+from turbopilot_research.evaluate.notebooks import read, standard_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

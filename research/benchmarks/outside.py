@@ -1,9 +1,9 @@
 """Tasks that other people made: no value of this project was fitted to them or chosen by them.
 
-    python benchmarks/outside.py nesevals --set nesevals/inst [--results FILE]
-    python benchmarks/outside.py infilling --set HumanEval-SingleLineInfilling.jsonl.gz [--sample 100]
-    python benchmarks/outside.py safim --set block_completion.jsonl.gz [--sample 100]
-    python benchmarks/outside.py overlap --set … --corpus corpus.jsonl.xz
+    python research/benchmarks/outside.py nesevals --set nesevals/inst [--results FILE]
+    python research/benchmarks/outside.py infilling --set SingleLineInfilling.jsonl.gz [--sample 100]
+    python research/benchmarks/outside.py safim --set block_completion.jsonl.gz [--sample 100]
+    python research/benchmarks/outside.py overlap --set … --corpus corpus.jsonl.xz
 
 `nesevals` (github.com/posit-dev/nesevals, MIT): the next edits that only insert text at the cursor. A
 completion is exact if the edited region equals the target, as in its `R/grading.R`; the other edits are not
@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING, Any
 from harness import LocalPilot
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, read_kernel_context
-from jupyter_turbopilot.plugins.evaluate.running.program import run_program
-from jupyter_turbopilot.plugins.evaluate.scoring import bootstrap_interval
 from jupyter_turbopilot.protocol.request import Cell, Completion
+from turbopilot_research.evaluate.running.program import run_program
+from turbopilot_research.evaluate.scoring import bootstrap_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """Compare the completers of other projects with this one, each in a real JupyterLab.
 
-python benchmarks/peers.py NOTEBOOKS --into FOLDER [--notebooks 24] [--peers NAME ...] [--modes NAME ...]
+python research/benchmarks/peers.py NOTEBOOKS --into FOLDER [--notebooks 24] [--peers NAME …] [--modes NAME …]
 
 docs/developers/measure.md defines the measurement. Each peer has an environment of its own in FOLDER. The
 same cells are typed with each peer in turn. FOLDER also contains a recording of each cell, which a later
@@ -28,19 +28,19 @@ from baseline import programs
 
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import models_dir
-from jupyter_turbopilot.plugins.evaluate import result_file
-from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook, read
-from jupyter_turbopilot.plugins.evaluate.replay import Pace, TypingResult, finish
-from jupyter_turbopilot.plugins.evaluate.result_file import Made
-from jupyter_turbopilot.plugins.evaluate.scoring import Score, judge, saved_ratio
-from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, Keystroke, Trace
+from turbopilot_research.evaluate import result_file
+from turbopilot_research.evaluate.notebooks import TypedNotebook, read
+from turbopilot_research.evaluate.replay import Pace, TypingResult, finish
+from turbopilot_research.evaluate.result_file import Made
+from turbopilot_research.evaluate.scoring import Score, judge, saved_ratio
+from turbopilot_research.evaluate.traces import LONGEST_CELL, Keystroke, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.plugins.evaluate.result_file import Metric
+    from turbopilot_research.evaluate.result_file import Metric
 
-ROOT = Path(__file__).resolve().parent.parent
+BROWSER = Path(__file__).resolve().parent / "browser"
 MODEL = "qwen2.5-coder-0.5b"
 JUPYTERLAB = tuple(f"{name}=={version(name)}" for name in ("jupyterlab", "ipykernel"))
 # The packages of each peer; none: the environment that runs this. The language server reads the source of the
@@ -189,7 +189,7 @@ def record(jupyter: Path, peer: str, mode: Mode, trace: Trace, file: Path) -> No
             "model": models_dir() / catalog()[MODEL].file,
             "server": programs()["llama-server"],
         }
-        command: list[str | Path] = ["node", ROOT / "benchmarks" / "browser" / "pace.mjs"]
+        command: list[str | Path] = ["node", BROWSER / "pace.mjs"]
         command += [word for name, value in options.items() for word in (f"--{name}", value)]
         subprocess.run(command, env={**os.environ, "JUPYTER": str(jupyter)}, check=False)
     print(f"{mode.title}, {file.stem}, {peer}: {'done' if file.exists() else 'failed'}", flush=True)
@@ -247,16 +247,16 @@ def row_alone(peer: str, traces: Sequence[Trace], recordings: Sequence[Recording
 
 PAGE = """# Beside other completers
 
-Measured with `make bench-peers` (`benchmarks/peers.py`) on {machine}, {date}. Every completer is used in a
+Measured with `make bench-peers` (`peers.py`) on {machine}, {date}. Every completer is used in a
 JupyterLab of its own, in headless Chromium, with its defaults; completion as the user types is enabled
 where it is off by default: in jupyter-ai and jupyterlab-lsp. All that use a model use the same file,
 {model}; *turbopilot* adds its adapter.
-[measure.md](../../docs/developers/measure.md#a-jupyterlab-as-the-source) has the rules. Names of
+[measure.md](../../../docs/developers/measure.md#a-jupyterlab-as-the-source) has the rules. Names of
 which fewer than four characters are left count as wrong unless they end the line. Each further line of a text
 counts as a suggestion, except after a single keystroke.
 
 - *turbopilot*: this project; *turbopilot-no-adapter*: the same without its adapter for this model.
-- *notebook-intelligence* and *jupyter-ai* use Ollama. `benchmarks/browser/ollama.mjs` is a **stand-in for
+- *notebook-intelligence* and *jupyter-ai* use Ollama. `browser/ollama.mjs` is a **stand-in for
   Ollama**: the same protocol in front of llama.cpp's server with its prompt cache. jupyter-ai sends
   chat requests, for which this model is small.
 - *jupyterlab-lsp* is used with python-lsp-server: the first entry of the list that opens during typing.

@@ -1,6 +1,6 @@
-"""Draw the plots of the results from the tables in benchmarks/results.
+"""Draw the plots of the results from the tables in research/benchmarks/results.
 
-python benchmarks/plots.py
+python research/benchmarks/plots.py
 
 The output depends only on the tables and the version of matplotlib.
 """
@@ -16,7 +16,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from headline import rows, table  # noqa: E402
@@ -24,8 +24,8 @@ from headline import rows, table  # noqa: E402
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-RESULTS = ROOT / "benchmarks" / "results"
-PLOTS = ROOT / "benchmarks" / "plots"
+RESULTS = Path(__file__).resolve().with_name("results")
+PLOTS = RESULTS.with_name("plots")
 # Distinct for colour-blind readers.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#8f4e8b", "#606060"
 MODELS = {
@@ -49,7 +49,7 @@ def cells_of(page: str, name: str) -> list[list[str]]:
     """Return the rows of a page with this first cell, without it."""
     found = [cells for first, cells in rows((RESULTS / page).read_text("utf-8")) if first == name]
     if not found:
-        raise LookupError(f"benchmarks/results/{page} has no row {name!r}.")
+        raise LookupError(f"research/benchmarks/results/{page} has no row {name!r}.")
     return found
 
 

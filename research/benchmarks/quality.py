@@ -1,11 +1,11 @@
 """The quality of each model's suggestions, and the effect of adapters.
 
-    python benchmarks/quality.py models --set notebooks.json.gz [--requests 600] [--write]
-    python benchmarks/quality.py adapter --set notebooks.json.gz [--adapter default] [--positions 1500]
-    python benchmarks/quality.py columns --set notebooks.json.gz [--kernel python3] [--mentions 150]
-    python benchmarks/quality.py sessions --set FOLDER --log FILE [--kernel python3] [--minutes 5]
-    python benchmarks/quality.py ends --set notebooks.json.gz [--positions 500]
-    python benchmarks/quality.py holes --set notebooks.json.gz [--positions 500]
+    python research/benchmarks/quality.py models --set notebooks.json.gz [--requests 600] [--write]
+    python research/benchmarks/quality.py adapter --set notebooks.json.gz [--adapter NAME] [--positions 1500]
+    python research/benchmarks/quality.py columns --set notebooks.json.gz [--kernel python3] [--mentions 150]
+    python research/benchmarks/quality.py sessions --set FOLDER --log FILE [--kernel python3] [--minutes 5]
+    python research/benchmarks/quality.py ends --set notebooks.json.gz [--positions 500]
+    python research/benchmarks/quality.py holes --set notebooks.json.gz [--positions 500]
 
 The first two use the half of the notebooks that the gate was not fitted to. `models` replays cells with each
 model in a separate process: precision, keystrokes saved, latency per keystroke and memory, by eagerness.
@@ -40,8 +40,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "research" / "scripts"))
 
 from first_mentions import first_mentions  # noqa: E402
 from harness import settings_of  # noqa: E402
@@ -52,13 +52,13 @@ from jupyter_turbopilot.engine.llama.kind import LlamaKind  # noqa: E402
 from jupyter_turbopilot.jupyter.pilot.library import store_of  # noqa: E402
 from jupyter_turbopilot.models.catalog import find  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
-from jupyter_turbopilot.plugins.evaluate import lines, replay, traces  # noqa: E402
-from jupyter_turbopilot.plugins.evaluate.live import Live, ResolvedNames  # noqa: E402
-from jupyter_turbopilot.plugins.evaluate.notebooks import read  # noqa: E402
 from jupyter_turbopilot.suggestion.brackets import closing_length  # noqa: E402
 from jupyter_turbopilot.suggestion.syntax import valid_beginning  # noqa: E402
 from jupyter_turbopilot.terminal.in_process import InProcess  # noqa: E402
 from jupyter_turbopilot.util.files import size_of  # noqa: E402
+from turbopilot_research.evaluate import lines, replay, traces  # noqa: E402
+from turbopilot_research.evaluate.live import Live, ResolvedNames  # noqa: E402
+from turbopilot_research.evaluate.notebooks import read  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,8 +66,8 @@ if TYPE_CHECKING:
     from first_mentions import Mention
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.protocol.request import Trigger
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 EAGERNESS = ("quiet", "balanced", "eager")
 # A model, and whether it is used with the bundled adapter.

@@ -1,6 +1,6 @@
 """Replay notebooks on llama.cpp's server and on this one, alternating, with the same model.
 
-    python benchmarks/replay.py --set notebooks.json.gz [--requests 200] [--rounds 2] [--route complete]
+    python research/benchmarks/replay.py --set notebooks.json.gz [--requests 200] [--rounds 2] [--route NAME]
 
 Prints times, tokens evaluated and predicted, drafts, the time outside of the engine, and the share of the
 text that would have been accepted. `--route complete` types like JupyterLab, with pauses between requests.
@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 from harness import ServerProcess, llama_server, percentile, turbopilot_server
 from mixed_traces import mixed
 
-from jupyter_turbopilot.plugins.evaluate.notebooks import read
-from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally
+from turbopilot_research.evaluate.notebooks import read
+from turbopilot_research.evaluate.scoring import Score, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, Trace
+    from turbopilot_research.evaluate.traces import Keystroke, Trace
 
 N_PREDICT, STOP = 32, ["\n"]
 KINDS = {"append": "at the end of a cell", "edit": "in a finished cell", "hop": "two cells in turns"}

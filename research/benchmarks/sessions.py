@@ -21,19 +21,19 @@ from unittest.mock import patch
 
 from jupyter_turbopilot.completer import suggestion_plan
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.plugins.evaluate.live import Live, ResolvedNames
-from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, bootstrap_interval, interval, judge
-from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, Trace, from_the_top, of_kind
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.terminal.in_process import InProcess
 from jupyter_turbopilot.util.syntax_tree import parse
+from turbopilot_research.evaluate.live import Live, ResolvedNames
+from turbopilot_research.evaluate.scoring import Score, Tally, bootstrap_interval, interval, judge
+from turbopilot_research.evaluate.traces import LONGEST_CELL, Trace, from_the_top, of_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.settings.config import Turbopilot
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 WAYS = ("with", "without")
 THRESHOLDS = tuple(round(0.4 + 0.025 * step, 3) for step in range(21))

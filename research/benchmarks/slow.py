@@ -1,6 +1,6 @@
 """Type in new notebooks on a machine that a cgroup slows down: the time to the first suggestion of a session.
 
-    python benchmarks/slow.py --set notebooks.json.gz [--before FOLDER] [--share 40 200] [--sessions 20]
+    python research/benchmarks/slow.py --set notebooks.json.gz [--before FOLDER] [--share N …] [--sessions N]
 
 Needs permission to create a cgroup. `--share` lists the CPU quotas, in percent of one core. `--before` is
 another checkout, which runs the same sessions under the same quota, at the same time if both quotas fit, or
@@ -34,14 +34,14 @@ from harness import LocalPilot, percentile
 
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.engine.load.machine import cores
-from jupyter_turbopilot.plugins.evaluate import traces
-from jupyter_turbopilot.plugins.evaluate.notebooks import read
+from turbopilot_research.evaluate import traces
+from turbopilot_research.evaluate.notebooks import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, Trace
     from jupyter_turbopilot.protocol.reply import Reply
+    from turbopilot_research.evaluate.traces import Keystroke, Trace
 
 CGROUPS = Path("/sys/fs/cgroup")
 KEY, READING = 0.2, 1.0  # seconds between two keys, and between opening a notebook and typing
@@ -208,7 +208,7 @@ def main() -> None:
     if options.result:
         options.result.write_text(json.dumps(work(options.set, options.positions, options.sessions)))
         return
-    here = Path(__file__).resolve().parents[1]
+    here = Path(__file__).resolve().parents[2]
     positions = run(here, options, [])["positions"]
     print(f"{len(positions)} sessions\n")
     print("| quota | version | first suggestion, median | p95 | never | at the time limit | CPU |")

@@ -1,6 +1,6 @@
 """Startup time: imports, the magics, the model, a Jupyter server; and the effect of typing on a busy kernel.
 
-python benchmarks/startup.py [--before CHECKOUT]
+python research/benchmarks/startup.py [--before CHECKOUT]
 
 With another checkout, it compares what the package imports, how fast a server starts, and its memory without
 a model, in alternating runs.
@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     options = parser.parse_args()
     small = options.small
-    here = Path(__file__).parents[1]
+    here = Path(__file__).resolve().parents[2]
     if options.before:
         compare({"before": options.before.resolve(), "after": here}, options.runs)
         return

@@ -1,8 +1,8 @@
 """Check that completions do not change: record a server's responses to 500 requests, and compare two records.
 
-    python benchmarks/unchanged.py record BEFORE.json.gz --set notebooks.json.gz [--requests 500]
-    python benchmarks/unchanged.py record AFTER.json.gz --set notebooks.json.gz [--tree PATH]
-    python benchmarks/unchanged.py compare BEFORE.json.gz AFTER.json.gz
+    python research/benchmarks/unchanged.py record BEFORE.json.gz --set notebooks.json.gz [--requests 500]
+    python research/benchmarks/unchanged.py record AFTER.json.gz --set notebooks.json.gz [--tree PATH]
+    python research/benchmarks/unchanged.py compare BEFORE.json.gz AFTER.json.gz
 
 For refactoring. `record` starts a Jupyter server with the default model and with the extension of this tree,
 or of `--tree`. It waits until the server has indexed some of the notebooks, types in the others as several
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
 ROUTES: dict[str, str] = {}
 NAMES: dict[str, dict[str, str]] = {}
 
-ROOT = Path(__file__).resolve().parent.parent
-CONFIG = Path("benchmarks", "unchanged_config.py")
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = Path("research", "benchmarks", "unchanged_config.py")
 OK = 200
 OWNER = "owner"  # of the server; other users do not share caches
 USERS = (OWNER, OWNER, "guest", "visitor")  # of the sessions that are recorded at the same time

@@ -1,7 +1,7 @@
 """Repeated edits and typing in finished cells, with the changes between two versions of real notebooks.
 
-python benchmarks/versions.py SET [--part held-out] [--log FILE]     make two alike changes, ask for others
-python benchmarks/versions.py SET --typing 4 [--log FILE]           type changes for minutes, with suggestions
+python research/benchmarks/versions.py SET [--part held-out] [--log FILE]   two alike changes, then others
+python research/benchmarks/versions.py SET --typing 4 [--log FILE]          type changes for minutes
 
 SET is a file of `gather.py --versions`. A change is a run of lexemes that differ, joined with the next one if
 no word is between them, or if the cell does not parse with it alone; other quotes and line breaks are none.
@@ -35,12 +35,12 @@ from harness import percentile, settings_of
 
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.plugins.evaluate.command import PATIENT
-from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, replay_trace
-from jupyter_turbopilot.plugins.evaluate.scoring import judge
-from jupyter_turbopilot.plugins.evaluate.sources import OwnSource
-from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, Keystroke, Trace
 from jupyter_turbopilot.terminal.in_process import InProcess
+from turbopilot_research.evaluate.command import PATIENT
+from turbopilot_research.evaluate.replay import TypingResult, replay_trace
+from turbopilot_research.evaluate.scoring import judge
+from turbopilot_research.evaluate.sources import OwnSource
+from turbopilot_research.evaluate.traces import LONGEST_CELL, Keystroke, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,9 +1,9 @@
 """Collect completions at many positions of notebooks, and fit the gate's decision trees to them.
 
-python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
-python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
-python scripts/fit_gate.py collect --set NOTEBOOKS --out blank.jsonl --blank 2 [-m MODEL]
-python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl --blank blank.jsonl
+python research/scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
+python research/scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
+python research/scripts/fit_gate.py collect --set NOTEBOOKS --out blank.jsonl --blank 2 [-m MODEL]
+python research/scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl --blank blank.jsonl
 
 The thresholds are chosen by cross-validation: the notebooks of a package are scored by trees that were fitted
 to other packages. `fit --write` writes the model's trees and thresholds; `--keep` fits only thresholds.
@@ -29,9 +29,6 @@ from page_model import PageModel
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.plugins.evaluate.notebooks import read
-from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, is_end_of_line, judge
-from jupyter_turbopilot.plugins.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, FITS, fit_for
@@ -40,15 +37,18 @@ from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trees import Tree, Trees
 from jupyter_turbopilot.suggestion.trim import trim
 from jupyter_turbopilot.terminal.in_process import InProcess
+from turbopilot_research.evaluate.notebooks import read
+from turbopilot_research.evaluate.scoring import Score, Tally, is_end_of_line, judge
+from turbopilot_research.evaluate.traces import EVERY, LONGEST_CELL, request_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.protocol.engine_request import Token
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.util.notebook_file import NotebookCell
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 
 class Recorder:
@@ -350,7 +350,7 @@ def play(positions: Sequence[Position], threshold: float) -> Tally:
 
 AIMS = {"balanced": 0.70, "quiet": 0.82}  # precision on the fitted half
 NEARLY_ALL = 0.99  # share of the maximum savings: beyond it, an eager gate shows too many wrong suggestions
-TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "fits.json"
+TARGET = Path(__file__).resolve().parents[2] / "jupyter_turbopilot" / "suggestion" / "fits.json"
 
 
 def fit(options: argparse.Namespace) -> None:

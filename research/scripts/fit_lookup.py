@@ -1,6 +1,6 @@
 """Fit the score of index matches to notebooks, each with its siblings as the index.
 
-python scripts/fit_lookup.py --set NOTEBOOKS [--users FOLDER] [--others FOLDER] [--write]
+python research/scripts/fit_lookup.py --set NOTEBOOKS [--users FOLDER] [--others FOLDER] [--write]
 
 No model is needed: at each position the continuation of the line is known. Cells are typed as a notebook is
 written, without cells below, and some lines are retyped in the finished notebook, with the closing brackets
@@ -29,22 +29,22 @@ from msgspec import structs
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.index import lookup
 from jupyter_turbopilot.index.continuations import continuations_at
-from jupyter_turbopilot.plugins.evaluate.index_gain import SIBLINGS, IndexShelf, Other
-from jupyter_turbopilot.plugins.evaluate.notebooks import read
-from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, judge
-from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, request_at
 from jupyter_turbopilot.suggestion.features import cursor_features, sigmoid
 from jupyter_turbopilot.suggestion.gate import expected_gain
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+from turbopilot_research.evaluate.index_gain import SIBLINGS, IndexShelf, Other
+from turbopilot_research.evaluate.notebooks import read
+from turbopilot_research.evaluate.scoring import Score, Tally, judge
+from turbopilot_research.evaluate.traces import LONGEST_CELL, request_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.index.reader import NotebookIndex
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.protocol.request import Completion
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 EVERY = 2  # characters between two positions
 KINDS = ("append", "edit")

@@ -1,6 +1,6 @@
 """Make the importance matrix of a bundled adapter from notebooks of its training corpus.
 
-python scripts/importance.py MODEL ADAPTER CORPUS
+python research/scripts/importance.py MODEL ADAPTER CORPUS
 
 The matrix is written beside the adapter. As llama-imatrix does, the script adds up the squares of each
 matrix's inputs, here for prompts as the server sends them and the text that follows.
@@ -26,10 +26,10 @@ from jupyter_turbopilot.engine.load.machine import threads
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.models.tuning.merge import merge
 from jupyter_turbopilot.models.tuning.recipe import group_of, matrix_path
-from jupyter_turbopilot.plugins.train.corpus import read
-from jupyter_turbopilot.plugins.train.samples import samples_of, typed_cells
-from jupyter_turbopilot.plugins.train.trainer import layout_of
 from jupyter_turbopilot.settings.config import Turbopilot
+from turbopilot_research.train.corpus import read
+from turbopilot_research.train.samples import samples_of, typed_cells
+from turbopilot_research.train.trainer import layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import structs, to_builtins
-from typescript import FRONT, TypeScript
 
 from jupyter_turbopilot.protocol.reply import Timings
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from typescript import FRONT, TypeScript
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext

@@ -2,12 +2,12 @@
 
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { Composer, DEFAULTS, newProgress } from '../labextension/src/local/answer';
-import { Engine } from '../labextension/src/local/engine/engine';
-import { Layout } from '../labextension/src/local/layout';
-import { characterModel } from '../labextension/src/local/models';
-import type { IEngine, IToken } from '../labextension/src/local/engineinterface';
-import type { IRequest } from '../labextension/src/wire';
+import { Composer, DEFAULTS, newProgress } from '../../labextension/src/local/answer';
+import { Engine } from '../../labextension/src/local/engine/engine';
+import { Layout } from '../../labextension/src/local/layout';
+import { characterModel } from '../../labextension/src/local/models';
+import type { IEngine, IToken } from '../../labextension/src/local/engineinterface';
+import type { IRequest } from '../../labextension/src/wire';
 
 interface IOpening {
   name: string;

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from jupyter_turbopilot.plugins.train.network import free, load, write_model
-from jupyter_turbopilot.plugins.train.scratch import TEXT, Shape, write_blank
+from turbopilot_research.train.network import free, load, write_model
+from turbopilot_research.train.scratch import TEXT, Shape, write_blank
 
 SHAPE = Shape(width=64, layers=2, heads=2, length=1024)
 LINES = [

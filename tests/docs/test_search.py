@@ -12,8 +12,8 @@ import pytest
 
 from .pages import ROOT
 
-QUESTIONS = json.loads((ROOT / "benchmarks" / "questions.json").read_text("utf-8"))
-ANSWERS = json.loads((ROOT / "benchmarks" / "answers.json").read_text("utf-8"))
+QUESTIONS = json.loads((ROOT / "research" / "benchmarks" / "questions.json").read_text("utf-8"))
+ANSWERS = json.loads((ROOT / "research" / "benchmarks" / "answers.json").read_text("utf-8"))
 WANTED = 48
 RUN = 6  # consecutive words, without quoted error messages
 

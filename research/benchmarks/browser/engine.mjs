@@ -1,7 +1,7 @@
 /**
  * Measures the browser's engine in Node.js, which runs WebAssembly like Chromium.
  *
- *     node benchmarks/browser/engine.mjs [--model model.gguf] [--notebooks notebooks.json.gz] [--rounds 5]
+ *     node research/benchmarks/browser/engine.mjs [--model model.gguf] [--notebooks notebooks.json.gz] [--rounds 5]
  *
  * Prints the median of all rounds, the 95th percentile of the aborts, and with `--notebooks` the evaluated
  * characters per typed character. Needs the front end's packages (`make lab`).
@@ -27,7 +27,7 @@ const { values } = parseArgs({
     typed: { type: 'string', default: '2000' }
   }
 });
-const CODE = readFileSync(path.resolve(HERE, '../../jupyter_turbopilot/suggestion/gate.py'), 'utf8');
+const CODE = readFileSync(path.resolve(HERE, '../../../jupyter_turbopilot/suggestion/gate.py'), 'utf8');
 
 const folder = mkdtempSync(path.join(tmpdir(), 'engine-'));
 try {

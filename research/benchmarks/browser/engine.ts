@@ -1,10 +1,10 @@
 /** Measures the browser's engine and completer; `engine.mjs` runs it in Node.js. */
 
-import { Completer } from '../../labextension/src/local/completer';
-import { Engine } from '../../labextension/src/local/engine/engine';
-import { write } from '../../labextension/src/local/engine/generation';
-import { characterModel, pauses } from '../../labextension/src/local/models';
-import type { IFrame, IRequest } from '../../labextension/src/wire';
+import { Completer } from '../../../labextension/src/local/completer';
+import { Engine } from '../../../labextension/src/local/engine/engine';
+import { write } from '../../../labextension/src/local/engine/generation';
+import { characterModel, pauses } from '../../../labextension/src/local/models';
+import type { IFrame, IRequest } from '../../../labextension/src/wire';
 
 interface ICell {
   type: 'code' | 'markdown' | 'raw';

@@ -2,7 +2,7 @@
  * Records the first minutes of a new user: installation, JupyterLab, the download of the model, the first suggestion.
  *
  *     make wheel
- *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/first_minutes.mjs dist/*.whl [--links FOLDER]
+ *     JUPYTER=.venv/bin/jupyter node research/benchmarks/browser/first_minutes.mjs dist/*.whl [--links FOLDER]
  *
  * Installs the wheel in a new environment, and starts JupyterLab there with an empty home folder. The default model of
  * this machine is served from a local port in place of Hugging Face, at the speed given by --speed (MB per second).
@@ -19,7 +19,7 @@ import { performance } from 'node:perf_hooks';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const load = name => import(pathToFileURL(path.join(ROOT, 'labextension', 'ui-tests', name)).href);
 const { defaultModel, freePort, ghost, openBrowser, screenshot } = await load('lab.mjs');
 

@@ -7,7 +7,7 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { freePort } from '../../labextension/ui-tests/lab.mjs';
+import { freePort } from '../../../labextension/ui-tests/lab.mjs';
 
 const MODEL = 'qwen2.5-coder'; // Notebook Intelligence accepts only some names
 // Ollama's defaults where they may differ from those of llama.cpp's server.

@@ -1,8 +1,8 @@
 /**
  * Types in the last cell of a notebook in real time in a real JupyterLab with one completer, and records the suggestion
- * that is visible before each key. benchmarks/peers.py chooses the cells and scores the recordings.
+ * that is visible before each key. research/benchmarks/peers.py chooses the cells and scores the recordings.
  *
- *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/pace.mjs --peer turbopilot --task task.json --into keys.json
+ *     JUPYTER=.venv/bin/jupyter node research/benchmarks/browser/pace.mjs --peer turbopilot --task task.json --into keys.json
  *         [--key 200] [--settle 5] [--pause 2000] [--slower 3] [--wait 30] [--server LLAMA_SERVER] [--models FOLDER]
  *         [--model FILE]
  *
@@ -18,7 +18,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startOllama } from './ollama.mjs';
 
-const UI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../labextension/ui-tests');
+const UI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../labextension/ui-tests');
 const { openFile, openLab, writeNotebook } = await import(pathToFileURL(path.join(UI, 'lab.mjs')).href);
 
 const { values } = parseArgs({

@@ -1,7 +1,7 @@
 /**
  * Measures the start and the rest of a server with the default model, in a real JupyterLab.
  *
- *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/rest.mjs [--cells 60] [--seconds 60]
+ *     JUPYTER=.venv/bin/jupyter node research/benchmarks/browser/rest.mjs [--cells 60] [--seconds 60]
  *
  * First suggestion: a notebook is opened, typed in, and opened again after a restart of the server, which has saved its
  * sequences; from the first key to the ghost text, at eagerness *always*. Rest: in how many seconds the server's process
@@ -13,7 +13,7 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const UI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../labextension/ui-tests');
+const UI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../../labextension/ui-tests');
 const { editCell, GHOST, openFile, openLab, ready, writeNotebook } = await import(
   pathToFileURL(path.join(UI, 'lab.mjs')).href
 );

@@ -2,7 +2,7 @@
  * Measures the code that a browser downloads to complete without a server: the page's chunk, the worker with its
  * chunks, and the engine. Fails above 40 kB (gzip).
  *
- *     make wheel; node benchmarks/browser/size.mjs
+ *     make wheel; node research/benchmarks/browser/size.mjs
  */
 
 import { readFileSync, readdirSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { gzipSync } from 'node:zlib';
 
 const LIMIT = 40_000;
 const HERE = path.dirname(fileURLToPath(import.meta.url));
-const BUILT = path.resolve(HERE, '../../jupyter_turbopilot/labextension/static');
+const BUILT = path.resolve(HERE, '../../../jupyter_turbopilot/labextension/static');
 
 const names = readdirSync(BUILT);
 const read = name => readFileSync(path.join(BUILT, name));

@@ -1,7 +1,7 @@
 /**
  * Measures the additional start-up time of JupyterLab with the browser's engine, compared with the server's.
  *
- *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/start.mjs [--rounds 10]
+ *     JUPYTER=.venv/bin/jupyter node research/benchmarks/browser/start.mjs [--rounds 10]
  *
  * Opens JupyterLab without a document, alternating between the engines (A B B A). A start ends when the application
  * is restored. Prints the median of all rounds, and the downloaded bytes.
@@ -11,7 +11,7 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const load = name => import(pathToFileURL(path.join(ROOT, 'labextension', 'ui-tests', name)).href);
 const { openLab } = await load('lab.mjs');
 

@@ -1,7 +1,7 @@
 /**
  * Counts the long tasks of the page's main thread while a user types in a JupyterLite site.
  *
- *     JUPYTERLITE=.make/lite/bin/jupyter node benchmarks/browser/typing.mjs [--model model.gguf] [--keys 500]
+ *     JUPYTERLITE=.make/lite/bin/jupyter node research/benchmarks/browser/typing.mjs [--model model.gguf] [--keys 500]
  *         [--rounds 2] [--before 1900] [--pause 80] [--eagerness always]
  *
  * Types real code after other code, alternating between suggestions on and off, and counts the tasks of more than
@@ -13,7 +13,7 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..', '..');
 const load = name => import(pathToFileURL(path.join(ROOT, 'labextension', 'ui-tests', name)).href);
 const { editCell } = await load('lab.mjs');
 const { modelIn, openLite, STATIC } = await load('site.mjs');

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate import notebooks, traces
+from turbopilot_research.evaluate import notebooks, traces
 
 CODE = "total = sum(values)\nprint(total)\naverage = total / len(values)\n"
 

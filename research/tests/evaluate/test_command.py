@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.cli import main
-from jupyter_turbopilot.plugins.evaluate import replay
-from jupyter_turbopilot.plugins.evaluate.sources import API_KEY, OwnSource
+from tests.terminal.commands.running import run
+from turbopilot_research.evaluate import replay
+from turbopilot_research.evaluate.sources import API_KEY, OwnSource
 
-from ...terminal.commands.running import run
 from .completion_server import completing
 
-NOTEBOOKS = Path(__file__).parents[2] / "data"
+NOTEBOOKS = Path(__file__).parents[3] / "tests" / "data"
 
 
 def test_eval_replays_notebooks_and_writes_a_report(

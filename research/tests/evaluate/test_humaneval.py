@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate import humaneval, notebooks
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Completion
+from turbopilot_research.evaluate import humaneval, notebooks
 
 PROBLEM = {
     "task_id": "Own/0",

@@ -7,24 +7,25 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate.index_gain import (
+from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
+from jupyter_turbopilot.util.notebook_file import NotebookCell
+from tests.completer.desk import Desk
+from tests.index.fake_index import FakeIndex
+from tests.index.notebooks import write
+from tests.scripted_engine import ScriptedEngine
+from turbopilot_research.evaluate.index_gain import (
     SIBLINGS,
     IndexGain,
     IndexShelf,
     changed_threshold,
     in_folder,
 )
-from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
-from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, with_index
-from jupyter_turbopilot.plugins.evaluate.scoring import Tally
-from jupyter_turbopilot.plugins.evaluate.traces import Trace
-from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
-from jupyter_turbopilot.util.notebook_file import NotebookCell
-from tests.completer.desk import Desk
-from tests.index.fake_index import FakeIndex
-from tests.index.notebooks import write
-from tests.plugins.evaluate.conftest import CODE, notebook, pipe
-from tests.scripted_engine import ScriptedEngine
+from turbopilot_research.evaluate.notebooks import TypedNotebook
+from turbopilot_research.evaluate.replay import TypingResult, with_index
+from turbopilot_research.evaluate.scoring import Tally
+from turbopilot_research.evaluate.traces import Trace
+
+from .conftest import CODE, notebook, pipe
 
 
 def typed(right: int, shown: int, saved: int) -> TypingResult:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate.lines import Cursor, ExactLines, complete, gain, positions
-from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
 from jupyter_turbopilot.util.notebook_file import NotebookCell
+from turbopilot_research.evaluate.lines import Cursor, ExactLines, complete, gain, positions
+from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.request import Completion

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.plugins.evaluate import notebooks, replay, report, traces
-from jupyter_turbopilot.plugins.evaluate.live import _ANSWER, Live, Question, ResolvedNames, questions
-from tests.plugins.evaluate.conftest import notebook
-from tests.plugins.evaluate.test_replay import Knows
+from turbopilot_research.evaluate import notebooks, replay, report, traces
+from turbopilot_research.evaluate.live import _ANSWER, Live, Question, ResolvedNames, questions
 
-DATA = Path(__file__).parents[2] / "data"
+from .conftest import notebook
+from .test_replay import Knows
+
+DATA = Path(__file__).parents[3] / "tests" / "data"
 
 
 def all_of(name: str) -> list[traces.Trace]:

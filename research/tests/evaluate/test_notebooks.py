@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate import notebooks
-from jupyter_turbopilot.plugins.evaluate.notebooks import SHORTEST_CELL, TypedNotebook, read, standard_library
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.util.notebook_file import NotebookCell
-from tests.plugins.evaluate.conftest import notebook, pipe
+from turbopilot_research.evaluate import notebooks
+from turbopilot_research.evaluate.notebooks import SHORTEST_CELL, TypedNotebook, read, standard_library
+
+from .conftest import notebook, pipe
 
 
 def prepared(path: Path, content: Any) -> Path:

@@ -7,11 +7,12 @@ from typing import ClassVar
 import pytest
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
-from jupyter_turbopilot.plugins.evaluate import replay, traces
-from jupyter_turbopilot.plugins.evaluate.sources import OwnSource
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Completion
-from tests.plugins.evaluate.conftest import CODE
+from turbopilot_research.evaluate import replay, traces
+from turbopilot_research.evaluate.sources import OwnSource
+
+from .conftest import CODE
 
 
 class Knows:

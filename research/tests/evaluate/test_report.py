@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jupyter_turbopilot.plugins.evaluate import replay, report, traces
-from tests.plugins.evaluate.test_replay import Knows, rest_of_line
+from turbopilot_research.evaluate import replay, report, traces
+
+from .test_replay import Knows, rest_of_line
 
 
 def test_report_contains_a_table_with_intervals_and_plots(

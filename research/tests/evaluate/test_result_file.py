@@ -6,10 +6,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate import notebooks, replay, report, result_file, traces
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from tests.plugins.evaluate.conftest import notebook
-from tests.plugins.evaluate.test_replay import Knows, rest_of_line
+from turbopilot_research.evaluate import notebooks, replay, report, result_file, traces
+
+from .conftest import notebook
+from .test_replay import Knows, rest_of_line
 
 
 @pytest.fixture

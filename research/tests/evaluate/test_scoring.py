@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.evaluate.scoring import Judgement, Score, Tally, first_word, interval, judge
 from tests.shared_cases import golden
+from turbopilot_research.evaluate.scoring import Judgement, Score, Tally, first_word, interval, judge
 
 
 @pytest.mark.parametrize(("text", "word"), golden("words", "first_word"))

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate import replay, sources, traces
-from jupyter_turbopilot.plugins.evaluate.sources import DIALECTS, MAX_TOKENS, UrlSource, public
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from tests.plugins.evaluate.completion_server import FRAMES, completing
+from turbopilot_research.evaluate import replay, sources, traces
+from turbopilot_research.evaluate.sources import DIALECTS, MAX_TOKENS, UrlSource, public
+
+from .completion_server import FRAMES, completing
 
 REQUEST = Completion(
     cells=[Cell(source="a = 1"), Cell(source="b = \nc = 2"), Cell(source="d = 3")],

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.evaluate import traces
-from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
 from jupyter_turbopilot.util.notebook_file import NotebookCell
-from tests.plugins.evaluate.conftest import CODE
+from turbopilot_research.evaluate import traces
+from turbopilot_research.evaluate.notebooks import TypedNotebook
+
+from .conftest import CODE
 
 KINDS = ["append", "edit", "hop"]
 

@@ -9,11 +9,11 @@ import pytest
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
-from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.options import TrainingOptions
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util.notebook_file import NotebookCell
+from turbopilot_research.train.corpus import TrainingDocument
+from turbopilot_research.train.options import TrainingOptions
 
 END = 256
 CELLS = (

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from jupyter_turbopilot.plugins.train.adapter import TreeLoss
-from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.network import Network, adapt, load
-from jupyter_turbopilot.plugins.train.samples import branches_of
-from jupyter_turbopilot.plugins.train.trees import build_tree
 from jupyter_turbopilot.prompt.layout import Layout
+from turbopilot_research.train.adapter import TreeLoss
+from turbopilot_research.train.corpus import TrainingDocument
+from turbopilot_research.train.network import Network, adapt, load
+from turbopilot_research.train.samples import branches_of
+from turbopilot_research.train.trees import build_tree
 
 from .conftest import END
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from jupyter_turbopilot.plugins.train import all_weights
-from jupyter_turbopilot.plugins.train.all_weights import WholeModel
-from jupyter_turbopilot.plugins.train.loop import Schedule, Training
-from jupyter_turbopilot.plugins.train.network import free, load
-from jupyter_turbopilot.plugins.train.rows import Marks, Rows
-from jupyter_turbopilot.plugins.train.scratch import TEXT, Shape, write_blank
+from turbopilot_research.train import all_weights
+from turbopilot_research.train.all_weights import WholeModel
+from turbopilot_research.train.loop import Schedule, Training
+from turbopilot_research.train.network import free, load
+from turbopilot_research.train.rows import Marks, Rows
+from turbopilot_research.train.scratch import TEXT, Shape, write_blank
 
 FIRST = len(TEXT)
 END, PREFIX, SUFFIX, MIDDLE = range(FIRST, FIRST + 4)

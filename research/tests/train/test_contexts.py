@@ -6,9 +6,9 @@ from contextlib import closing
 
 import pytest
 
-from jupyter_turbopilot.plugins.train.contexts import Contexts
-from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
 from jupyter_turbopilot.util.notebook_file import NotebookCell
+from turbopilot_research.train.contexts import Contexts
+from turbopilot_research.train.corpus import TrainingDocument
 
 LOAD = "import pandas as pd\nfrom seaborn import relplot\nsales = pd.read_csv('sales.csv')"
 PLOT = "relplot(data=sales, x='price', y='revenue', hue='region')"

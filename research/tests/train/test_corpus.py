@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.train.corpus import TrainingDocument, clean, read, split, split_into_parts
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.util.notebook_file import NotebookCell
+from turbopilot_research.train.corpus import TrainingDocument, clean, read, split, split_into_parts
 
 GOOD = "import numpy as np\nvalues = np.arange(12)\nprint(values.mean())\n"
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.dataset import Dataset, gather
-from jupyter_turbopilot.plugins.train.options import TrainingOptions
 from jupyter_turbopilot.util.notebook_file import NotebookCell
+from turbopilot_research.train.corpus import TrainingDocument
+from turbopilot_research.train.dataset import Dataset, gather
+from turbopilot_research.train.options import TrainingOptions
 
 
 def document(name: str, language: str, cells: int) -> TrainingDocument:

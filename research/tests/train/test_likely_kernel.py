@@ -5,9 +5,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.likely_kernel import Objects
 from jupyter_turbopilot.util.notebook_file import NotebookCell
+from turbopilot_research.train.corpus import TrainingDocument
+from turbopilot_research.train.likely_kernel import Objects
 
 SOURCES = (
     "import numpy as np\nimport pandas as pd\nsales = pd.read_csv('sales.csv')",

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from jupyter_turbopilot.plugins.train import loop
-from jupyter_turbopilot.plugins.train.adapter import Adapter, TreeLoss, loss_of
-from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.loop import Log, Schedule, Training
-from jupyter_turbopilot.plugins.train.network import Network, adapt, load
-from jupyter_turbopilot.plugins.train.trees import Course, Tree
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.protocol.errors import TurbopilotError
+from turbopilot_research.train import loop
+from turbopilot_research.train.adapter import Adapter, TreeLoss, loss_of
+from turbopilot_research.train.corpus import TrainingDocument
+from turbopilot_research.train.loop import Log, Schedule, Training
+from turbopilot_research.train.network import Network, adapt, load
+from turbopilot_research.train.trees import Course, Tree
 
 from .conftest import END
 

@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from jupyter_turbopilot.plugins.convert import convert
-from jupyter_turbopilot.plugins.train.network import Network, adapt, load, write_adapter
 from jupyter_turbopilot.protocol.errors import TurbopilotError
-
-from ..convert import families, native
+from tests.plugins.convert import families, native
+from turbopilot_research.train.network import Network, adapt, load, write_adapter
 
 CPU = torch.device("cpu")
 FAMILIES = ["qwen2", "llama", "llama-linear"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.train.options import TrainingOptions
+from turbopilot_research.train.options import TrainingOptions
 
 
 def test_tune_takes_a_tenth_of_the_time(options: TrainingOptions) -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.train.rows import LEAST, Marks, Rows, pack_samples, write_rows
-from jupyter_turbopilot.plugins.train.samples import Sample
 from jupyter_turbopilot.protocol.errors import TurbopilotError
+from turbopilot_research.train.rows import LEAST, Marks, Rows, pack_samples, write_rows
+from turbopilot_research.train.samples import Sample
 
 END, PREFIX, SUFFIX, MIDDLE = range(99, 103)
 MARKS = Marks(MIDDLE, SUFFIX, (PREFIX, SUFFIX, MIDDLE))

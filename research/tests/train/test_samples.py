@@ -10,8 +10,13 @@ from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
-from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.samples import (
+from jupyter_turbopilot.prompt.layout import Layout
+from jupyter_turbopilot.protocol.request import Cell, Completion, Document
+from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.util.notebook_file import NotebookCell
+from tests.tiny_model import write_tiny_model
+from turbopilot_research.train.corpus import TrainingDocument
+from turbopilot_research.train.samples import (
     BRANCHES,
     NEAR,
     PLAIN,
@@ -21,12 +26,7 @@ from jupyter_turbopilot.plugins.train.samples import (
     examples,
     sample,
 )
-from jupyter_turbopilot.prompt.layout import Layout
-from jupyter_turbopilot.protocol.request import Cell, Completion, Document
-from jupyter_turbopilot.settings.config import Turbopilot
-from jupyter_turbopilot.util.notebook_file import NotebookCell
 
-from ...tiny_model import write_tiny_model
 from .conftest import CELLS, END
 
 DOCUMENT = TrainingDocument("a.ipynb", CELLS, group="a")

@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.plugins.train.network import free, load, write_model
-from jupyter_turbopilot.plugins.train.scratch import ROWS, TEXT, Shape, write_blank, write_for_browsers
 from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.protocol.errors import TurbopilotError
-
-from ..convert import native
+from tests.plugins.convert import native
+from turbopilot_research.train.network import free, load, write_model
+from turbopilot_research.train.scratch import ROWS, TEXT, Shape, write_blank, write_for_browsers
 
 SMALL = Shape(width=64, layers=2, heads=2, length=512)
 

@@ -8,15 +8,15 @@ import torch
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.plugins.train import network
-from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.dataset import Dataset
-from jupyter_turbopilot.plugins.train.loop import Log
-from jupyter_turbopilot.plugins.train.options import TrainingOptions
-from jupyter_turbopilot.plugins.train.scratch import Shape, write_blank
-from jupyter_turbopilot.plugins.train.trainer import Trainer, need_memory
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.settings.config import Turbopilot
+from turbopilot_research.train import network
+from turbopilot_research.train.corpus import TrainingDocument
+from turbopilot_research.train.dataset import Dataset
+from turbopilot_research.train.loop import Log
+from turbopilot_research.train.options import TrainingOptions
+from turbopilot_research.train.scratch import Shape, write_blank
+from turbopilot_research.train.trainer import Trainer, need_memory
 
 
 def silent(_log: Log, _done: float) -> None:

@@ -5,10 +5,10 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.samples import Sample
-from jupyter_turbopilot.plugins.train.trees import Course, Tree, arrays, build_tree
 from jupyter_turbopilot.prompt.layout import Layout
+from turbopilot_research.train.corpus import TrainingDocument
+from turbopilot_research.train.samples import Sample
+from turbopilot_research.train.trees import Course, Tree, arrays, build_tree
 
 from .conftest import END
 

@@ -11,10 +11,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
-from jupyter_turbopilot.plugins.evaluate import report, result_file, traces
-from jupyter_turbopilot.plugins.evaluate.result_file import Made
-from jupyter_turbopilot.plugins.evaluate.sources import API_KEY, OwnSource, UrlSource, public
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
@@ -22,18 +18,22 @@ from jupyter_turbopilot.terminal.commands.progress import count_items
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.files import count_of
 from jupyter_turbopilot.util.parent_process import exit_with_parent
+from turbopilot_research.evaluate import notebooks as notebook_sets
+from turbopilot_research.evaluate import report, result_file, traces
+from turbopilot_research.evaluate.result_file import Made
+from turbopilot_research.evaluate.sources import API_KEY, OwnSource, UrlSource, public
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
-    from jupyter_turbopilot.plugins.evaluate.live import Live
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.plugins.evaluate.replay import TypingResult
-    from jupyter_turbopilot.plugins.evaluate.sources import Source
-    from jupyter_turbopilot.plugins.evaluate.traces import Trace
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.terminal.in_process import InProcess
+    from turbopilot_research.evaluate.live import Live
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
+    from turbopilot_research.evaluate.replay import TypingResult
+    from turbopilot_research.evaluate.sources import Source
+    from turbopilot_research.evaluate.traces import Trace
 
 KEY_INTERVAL = 200  # milliseconds
 BURSTS = "bursts"
@@ -215,7 +215,7 @@ def run_schema(_: argparse.Namespace, __: Turbopilot) -> int:
 
 
 def _humaneval(options: argparse.Namespace, local: InProcess) -> int:
-    from jupyter_turbopilot.plugins.evaluate import humaneval
+    from turbopilot_research.evaluate import humaneval
 
     chosen = humaneval.problems(humaneval.read(options.wheel), options.requests or sys.maxsize)
     scored = humaneval.run(local, chosen, count_items("HumanEval", len(chosen)))
@@ -225,7 +225,7 @@ def _humaneval(options: argparse.Namespace, local: InProcess) -> int:
 
 
 def _half(options: argparse.Namespace, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
-    from jupyter_turbopilot.plugins.evaluate.index_gain import SIBLINGS
+    from turbopilot_research.evaluate.index_gain import SIBLINGS
 
     half = options.half or ("held-out" if options.index == SIBLINGS else "all")
     if half == "all":
@@ -255,7 +255,7 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
 def _replay(
     options: argparse.Namespace, local: InProcess, notebooks: list[TypedNotebook]
 ) -> dict[str, TypingResult]:
-    from jupyter_turbopilot.plugins.evaluate import replay
+    from turbopilot_research.evaluate import replay
 
     by_word = options.accept == "word"
     results: dict[str, TypingResult] = {}
@@ -282,7 +282,7 @@ def _in_real_time(
     options: argparse.Namespace, local: InProcess, source: Source, chosen: list[Trace], name: str
 ) -> dict[str, TypingResult]:
     """Replay in real time; with a kernel twice, so that it runs the cells in both cases."""
-    from jupyter_turbopilot.plugins.evaluate import replay
+    from turbopilot_research.evaluate import replay
 
     in_bursts = options.clock == BURSTS
     name += ", bursts" if in_bursts else f", {options.clock} ms per keystroke"
@@ -301,7 +301,7 @@ def _in_real_time(
 @contextmanager
 def _kernel(options: argparse.Namespace, *, is_queried: bool = True) -> Iterator[Live | None]:
     """Provide the kernel of `--kernel`, and print the errors of its cells."""
-    from jupyter_turbopilot.plugins.evaluate.live import Live
+    from turbopilot_research.evaluate.live import Live
 
     if not options.kernel:
         yield None
@@ -327,8 +327,8 @@ def _sources(options: argparse.Namespace, local: InProcess) -> Iterator[tuple[st
 
 def _with_index(options: argparse.Namespace, local: InProcess) -> int:
     """Replay notebooks without and with a notebook index."""
-    from jupyter_turbopilot.plugins.evaluate import index_gain, traces
-    from jupyter_turbopilot.plugins.evaluate.index_gain import IndexShelf
+    from turbopilot_research.evaluate import index_gain, traces
+    from turbopilot_research.evaluate.index_gain import IndexShelf
 
     everything = notebook_sets.read(options.notebooks)
     notebooks = _half(options, everything)

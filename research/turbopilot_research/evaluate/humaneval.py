@@ -15,10 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.evaluate.notebooks import expanded
-from jupyter_turbopilot.plugins.evaluate.running.program import run_program
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion
+from turbopilot_research.evaluate.notebooks import expanded
+from turbopilot_research.evaluate.running.program import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,18 +20,18 @@ from jupyter_turbopilot.index.entries import lines_of, page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
-from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, with_index
-from jupyter_turbopilot.plugins.evaluate.scoring import saved_ratio
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.gate_fit import fit_for
+from turbopilot_research.evaluate.replay import TypingResult, with_index
+from turbopilot_research.evaluate.scoring import saved_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.index.entries import Page
-    from jupyter_turbopilot.plugins.evaluate.traces import Trace
     from jupyter_turbopilot.terminal.in_process import InProcess
     from jupyter_turbopilot.util.notebook_file import Notebook
+    from turbopilot_research.evaluate.traces import Trace
 
     FakeIndex = Callable[[str], NotebookIndex | None]
 

@@ -7,16 +7,16 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, by_keystrokes
-from jupyter_turbopilot.plugins.evaluate.scoring import bootstrap_interval, completes_line
-from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, SHARES, of_kind, request_at
 from jupyter_turbopilot.terminal.in_process import InProcess
+from turbopilot_research.evaluate.replay import TypingResult, by_keystrokes
+from turbopilot_research.evaluate.scoring import bootstrap_interval, completes_line
+from turbopilot_research.evaluate.traces import LONGEST_CELL, SHARES, of_kind, request_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.settings.config import Turbopilot
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 
 class Cursor(NamedTuple):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from jupyter_client.blocking.client import BlockingKernelClient
 
-    from jupyter_turbopilot.plugins.evaluate.traces import Trace
+    from turbopilot_research.evaluate.traces import Trace
 
 TIMEOUT = 120.0  # timeout of a cell in seconds
 _BUILTINS = frozenset((*dir(builtins), "display", "get_ipython", "In", "Out", "exit", "quit", "__name__"))

@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.util.files import describe_size
 from jupyter_turbopilot.util.notebook_file import Notebook, NotebookCell, parse_notebook
 from jupyter_turbopilot.util.syntax_tree import parse
+from turbopilot_research.evaluate.traces import LONGEST_CELL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.plugins.evaluate.live import ResolvedNames
-from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally
 from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError
 from jupyter_turbopilot.suggestion.syntax import valid_beginning
+from turbopilot_research.evaluate.live import ResolvedNames
+from turbopilot_research.evaluate.scoring import Score, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.index.reader import NotebookIndex
-    from jupyter_turbopilot.plugins.evaluate.live import Live
-    from jupyter_turbopilot.plugins.evaluate.sources import Source
-    from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, Trace
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.terminal.in_process import InProcess
+    from turbopilot_research.evaluate.live import Live
+    from turbopilot_research.evaluate.sources import Source
+    from turbopilot_research.evaluate.traces import Keystroke, Trace
 
 _FLICKER = 0.3  # seconds: a text that is visible for less time flickers
 SPREAD = 0.5  # sigma of the log-normal distribution of keystroke intervals

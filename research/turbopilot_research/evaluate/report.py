@@ -5,9 +5,9 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.evaluate.scoring import Tally, interval, saved_ratio
 from jupyter_turbopilot.suggestion.gate import READING
 from jupyter_turbopilot.terminal.report import write_report
+from turbopilot_research.evaluate.scoring import Tally, interval, saved_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from jupyter_turbopilot.plugins.evaluate.replay import TypingResult
+    from turbopilot_research.evaluate.replay import TypingResult
 
 
 OTHER_READINGS = (1, 8)  # other assumed costs of reading a suggestion

@@ -16,15 +16,15 @@ import msgspec
 from msgspec import Meta
 
 from jupyter_turbopilot.engine.load.machine import cores, processor
-from jupyter_turbopilot.plugins.evaluate.replay import Pace, TypingResult
-from jupyter_turbopilot.plugins.evaluate.scoring import Tally, interval
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
+from turbopilot_research.evaluate.replay import Pace, TypingResult
+from turbopilot_research.evaluate.scoring import Tally, interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 RULES = 1  # version of docs/developers/measure.md: increase it with each change of a count
 # The options that change what the user types, and when.

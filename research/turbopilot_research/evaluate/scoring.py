@@ -15,7 +15,7 @@ from jupyter_turbopilot.suggestion.syntax import end_of_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jupyter_turbopilot.plugins.evaluate.traces import Keystroke
+    from turbopilot_research.evaluate.traces import Keystroke
 
 Item = TypeVar("Item")
 SHORTEST = 4  # minimum characters worth a keystroke, unless they complete the line

@@ -15,12 +15,12 @@ import httpx
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.models.connection import IDENTITY
-from jupyter_turbopilot.plugins.evaluate.scoring import head_of
-from jupyter_turbopilot.plugins.evaluate.traces import Keystroke
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.util.threads import start_thread
+from turbopilot_research.evaluate.scoring import head_of
+from turbopilot_research.evaluate.traces import Keystroke
 
 if TYPE_CHECKING:
     from collections.abc import Callable

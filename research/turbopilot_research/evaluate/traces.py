@@ -11,7 +11,7 @@ from jupyter_turbopilot.protocol.request import Cell, Completion
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 EVERY = 4  # characters between two requests
 LINES_BEFORE, LINES_AFTER = 256, 64  # the context that editors send to llama.cpp's server

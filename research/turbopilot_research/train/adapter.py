@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from jupyter_turbopilot.plugins.train.trees import arrays
+from turbopilot_research.train.trees import arrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.plugins.train.loop import Log
-    from jupyter_turbopilot.plugins.train.network import Network
-    from jupyter_turbopilot.plugins.train.trees import Course, Tree
+    from turbopilot_research.train.loop import Log
+    from turbopilot_research.train.network import Network
+    from turbopilot_research.train.trees import Course, Tree
 
 HIDDEN = -1e4  # the attention bias that masks tokens that are not ancestors
 STEP, TOKENS_STEP = 128, 2048  # pad trees and candidate tokens to multiples of these

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from jupyter_turbopilot.plugins.train.network import best_type
+from turbopilot_research.train.network import best_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jupyter_turbopilot.models.gguf import Header
-    from jupyter_turbopilot.plugins.train.loop import Log
-    from jupyter_turbopilot.plugins.train.network import Network
-    from jupyter_turbopilot.plugins.train.rows import Marks, Rows
+    from turbopilot_research.train.loop import Log
+    from turbopilot_research.train.network import Network
+    from turbopilot_research.train.rows import Marks, Rows
 
 LOG = logging.getLogger(__name__)
 STEP = 8192  # tokens

@@ -7,23 +7,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.train.options import ADAPTER_RATE, SCRATCH_RATE, TrainingOptions, changed
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.terminal.commands.command import add_model
 from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.numeric_options import add_number, real, whole
 from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.files import describe_size
+from turbopilot_research.train.options import ADAPTER_RATE, SCRATCH_RATE, TrainingOptions, changed
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from jupyter_turbopilot.plugins.train.dataset import Dataset
-    from jupyter_turbopilot.plugins.train.loop import Log
     from jupyter_turbopilot.settings.config import Turbopilot
+    from turbopilot_research.train.dataset import Dataset
+    from turbopilot_research.train.loop import Log
 
-MISSING_PACKAGES = 'Training needs extra packages. Run: python -m pip install "jupyter-turbopilot[train]"'
+MISSING_PACKAGES = 'Training needs extra packages. Run: python -m pip install "turbopilot-research[train]"'
 LOSS_STEPS = 50  # steps averaged for the displayed loss
 CONTEXT = 4096  # maximum tokens per row
 
@@ -96,8 +96,8 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     except ImportError:
         raise TurbopilotError(MISSING_PACKAGES) from None
     from jupyter_turbopilot.engine.load import machine
-    from jupyter_turbopilot.plugins.train.dataset import gather
-    from jupyter_turbopilot.plugins.train.scratch import read_model_list, write_for_browsers
+    from turbopilot_research.train.dataset import gather
+    from turbopilot_research.train.scratch import read_model_list, write_for_browsers
 
     torch.set_num_threads(machine.cores())
     options = options.replace(whole=options.whole or options.scratch)
@@ -127,8 +127,8 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
 
 def _train(options: TrainingOptions, before: Turbopilot, data: Dataset) -> None:
     """Train, write and test once."""
-    from jupyter_turbopilot.plugins.train.loop import draw
-    from jupyter_turbopilot.plugins.train.trainer import blank, compare
+    from turbopilot_research.train.loop import draw
+    from turbopilot_research.train.trainer import blank, compare
 
     output = options.output.resolve()
     if options.scratch:
@@ -153,8 +153,8 @@ def _train(options: TrainingOptions, before: Turbopilot, data: Dataset) -> None:
 
 def _learn(options: TrainingOptions, settings: Turbopilot, data: Dataset) -> Log:
     """Train with a progress bar and write the result; free the network's memory afterwards."""
-    from jupyter_turbopilot.plugins.train.trainer import Trainer
     from jupyter_turbopilot.terminal.commands.loading import load
+    from turbopilot_research.train.trainer import Trainer
 
     loaded = load(settings, settings.model, context=CONTEXT)
     try:

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
-from jupyter_turbopilot.plugins.evaluate.index_gain import Other, is_near_duplicate, of_notebook
-from jupyter_turbopilot.plugins.train.likely_kernel import Objects
-from jupyter_turbopilot.plugins.train.samples import NOTEBOOK_ONLY, CellContext, cells_above
 from jupyter_turbopilot.protocol.request import Cell, Completion
+from turbopilot_research.evaluate.index_gain import Other, is_near_duplicate, of_notebook
+from turbopilot_research.train.likely_kernel import Objects
+from turbopilot_research.train.samples import NOTEBOOK_ONLY, CellContext, cells_above
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
     from jupyter_turbopilot.protocol.request import Document
+    from turbopilot_research.train.corpus import TrainingDocument
 
 KERNEL, INDEX = 0.75, 0.4  # share of cells with kernel context, if there are objects, and with the index
 MOST_READ = 200  # documents whose tables are used in others

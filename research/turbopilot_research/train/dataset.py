@@ -6,16 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
-from jupyter_turbopilot.plugins.train import corpus
-from jupyter_turbopilot.plugins.train.samples import typed_cells
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
+from turbopilot_research.evaluate.notebooks import TypedNotebook
+from turbopilot_research.train import corpus
+from turbopilot_research.train.samples import typed_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-    from jupyter_turbopilot.plugins.train.options import TrainingOptions
+    from turbopilot_research.train.corpus import TrainingDocument
+    from turbopilot_research.train.options import TrainingOptions
 
 MIN_CELLS = 20
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
+    from turbopilot_research.train.corpus import TrainingDocument
 
 BELOW_RAN = 0.15  # probability that the cells below have been run, too
 MISSING_COLUMN = 0.08  # probability that a column is missing

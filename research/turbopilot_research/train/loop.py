@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from jupyter_turbopilot.plugins.train.adapter import Adapter
-    from jupyter_turbopilot.plugins.train.all_weights import WholeModel
+    from turbopilot_research.train.adapter import Adapter
+    from turbopilot_research.train.all_weights import WholeModel
 
 LOG = logging.getLogger(__name__)
 WARMUP = 30  # steps

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jupyter_turbopilot.plugins.train.samples import Sample
     from jupyter_turbopilot.prompt.formats import BoundFormat
+    from turbopilot_research.train.samples import Sample
 
 LEAST = 32  # minimum tokens before a cursor; otherwise the sample goes into another row
 WAITING = 128  # number of samples to choose the next one from

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.plugins.evaluate.notebooks import SHORTEST_CELL
-from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL
-from jupyter_turbopilot.plugins.train.corpus import LARGEST
 from jupyter_turbopilot.protocol.request import Cell, Completion
+from turbopilot_research.evaluate.notebooks import SHORTEST_CELL
+from turbopilot_research.evaluate.traces import LONGEST_CELL
+from turbopilot_research.train.corpus import LARGEST
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.protocol.request import Document
     from jupyter_turbopilot.util.notebook_file import NotebookCell
+    from turbopilot_research.train.corpus import TrainingDocument
 
 EVERY, APART = 12, 200  # characters per branch, and per plain sample
 PLACES = 24  # maximum branches in a tree

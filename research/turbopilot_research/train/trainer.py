@@ -12,13 +12,16 @@ import torch
 
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.plugins.evaluate import lines
-from jupyter_turbopilot.plugins.train import loop, network
-from jupyter_turbopilot.plugins.train.adapter import Adapter, TreeLoss
-from jupyter_turbopilot.plugins.train.all_weights import WholeModel, step_bytes
-from jupyter_turbopilot.plugins.train.contexts import Contexts
-from jupyter_turbopilot.plugins.train.options import ADAPTER_RATE, SCRATCH_RATE, changed
-from jupyter_turbopilot.plugins.train.rows import (
+from jupyter_turbopilot.prompt.layout import LAYOUT, Layout
+from jupyter_turbopilot.protocol.errors import TurbopilotError
+from jupyter_turbopilot.util.files import sha256_of, write_atomically
+from turbopilot_research.evaluate import lines
+from turbopilot_research.train import loop, network
+from turbopilot_research.train.adapter import Adapter, TreeLoss
+from turbopilot_research.train.all_weights import WholeModel, step_bytes
+from turbopilot_research.train.contexts import Contexts
+from turbopilot_research.train.options import ADAPTER_RATE, SCRATCH_RATE, changed
+from turbopilot_research.train.rows import (
     Marks,
     Rows,
     have_origin,
@@ -26,23 +29,20 @@ from jupyter_turbopilot.plugins.train.rows import (
     read_rows,
     write_rows,
 )
-from jupyter_turbopilot.plugins.train.samples import PLAIN
-from jupyter_turbopilot.plugins.train.scratch import Shape, write_blank
-from jupyter_turbopilot.plugins.train.trees import Course
-from jupyter_turbopilot.prompt.layout import LAYOUT, Layout
-from jupyter_turbopilot.protocol.errors import TurbopilotError
-from jupyter_turbopilot.util.files import sha256_of, write_atomically
+from turbopilot_research.train.samples import PLAIN
+from turbopilot_research.train.scratch import Shape, write_blank
+from turbopilot_research.train.trees import Course
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-    from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-    from jupyter_turbopilot.plugins.train.dataset import Dataset
-    from jupyter_turbopilot.plugins.train.loop import Log
-    from jupyter_turbopilot.plugins.train.options import TrainingOptions
     from jupyter_turbopilot.settings.config import Turbopilot
+    from turbopilot_research.train.corpus import TrainingDocument
+    from turbopilot_research.train.dataset import Dataset
+    from turbopilot_research.train.loop import Log
+    from turbopilot_research.train.options import TrainingOptions
 
 HELD_TREES, HELD_ROWS = 24, 32
 SHORT = 1024  # tokens per row; longer rows are used while the rate decays

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.plugins.train.samples import (
+from turbopilot_research.train.samples import (
     APART,
     NOTEBOOK_ONLY,
     branches_of,
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jupyter_turbopilot.plugins.train.contexts import Contexts
-    from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-    from jupyter_turbopilot.plugins.train.samples import Sample
     from jupyter_turbopilot.prompt.layout import Layout
+    from turbopilot_research.train.contexts import Contexts
+    from turbopilot_research.train.corpus import TrainingDocument
+    from turbopilot_research.train.samples import Sample
 
 MOST = 2048  # maximum tokens of one cell's tree
 _ROOT = -1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -12,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from jupyter_turbopilot.plugins.evaluate.scoring import bootstrap_interval
 from jupyter_turbopilot.plugins.usage import file
 from jupyter_turbopilot.plugins.usage.events import (
     SCHEMA,
@@ -240,17 +241,18 @@ def retained(number: int, chars: int, after: float) -> Retained:
 
 def test_intervals_match_resampled_units() -> None:
     events: list[Event] = [SESSION]
-    units = []
+    units: list[float] = []
     for document in range(40):
         accepted = document % 4
-        units.append((accepted, 4))
+        units.append(accepted / 4)
         for number in range(4 * document, 4 * document + 4):
             events += [requested(number, doc=document), shown(number)]
             if number < 4 * document + accepted:
                 events.append(taken(number, 5))
     found = LogStatistics([events])
     assert len(found.units) == 40
-    low, high = bootstrap_interval(units, lambda some: sum(a for a, _ in some) / sum(b for _, b in some))
+    draw = random.Random(7)
+    means = sorted(fmean(draw.choices(units, k=40)) for _ in range(1000))
     ours = found.of(found.suggested).acceptance
     assert ours.value == pytest.approx(60 / 160)
-    assert ours.interval == pytest.approx((low, high), abs=0.02)
+    assert ours.interval == pytest.approx((means[25], means[975]), abs=0.02)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate.running import child
+from turbopilot_research.evaluate.running import child
 
 
 def test_child_needs_only_the_standard_library() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.evaluate.running.cleanup import remove, size_of
+from turbopilot_research.evaluate.running.cleanup import remove, size_of
 
 if TYPE_CHECKING:
     from pathlib import Path

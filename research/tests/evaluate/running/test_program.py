@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate.running import cleanup, program
-from jupyter_turbopilot.plugins.evaluate.running.program import run_program
+from turbopilot_research.evaluate.running import cleanup, program
+from turbopilot_research.evaluate.running.program import run_program
 
 posix = pytest.mark.skipif(os.name != "posix", reason="the limits are POSIX's")
 

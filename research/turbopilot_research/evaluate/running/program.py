@@ -22,8 +22,10 @@ from typing import IO, cast
 
 import psutil
 
-from jupyter_turbopilot.plugins.evaluate.running import child
-from jupyter_turbopilot.plugins.evaluate.running.cleanup import (
+from jupyter_turbopilot.util.files import MEGABYTE, describe_size
+from jupyter_turbopilot.util.threads import start_thread
+from turbopilot_research.evaluate.running import child
+from turbopilot_research.evaluate.running.cleanup import (
     FOLDER,
     PATIENCE,
     kill_leftover,
@@ -31,8 +33,6 @@ from jupyter_turbopilot.plugins.evaluate.running.cleanup import (
     size_of,
     supervisor,
 )
-from jupyter_turbopilot.util.files import MEGABYTE, describe_size
-from jupyter_turbopilot.util.threads import start_thread
 
 SECONDS = 10.0  # maximum run time
 MEMORY = 1024**3  # bytes of address space

@@ -1,19 +1,16 @@
-"""The simulated users of benchmarks/load.py."""
+"""The simulated users of research/benchmarks/load.py."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from jupyter_turbopilot.plugins.evaluate import notebooks
-from jupyter_turbopilot.settings.config import Turbopilot
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
-
 import load
 
-DATA = Path(__file__).parents[2] / "data"
+from jupyter_turbopilot.settings.config import Turbopilot
+from turbopilot_research.evaluate import notebooks
+
+DATA = Path(__file__).parents[2] / "tests" / "data"
 
 
 class Engine:

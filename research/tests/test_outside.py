@@ -1,17 +1,13 @@
-"""The adapters of benchmarks/outside.py to tasks that other people made."""
+"""The adapters of research/benchmarks/outside.py to tasks that other people made."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import sys
 from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
-
 import outside
+import pytest
 
 REGION = "<|editable_region_start|>\nb = a{}\nc = 3\n<|editable_region_end|>"
 SAMPLE = {
