@@ -25,7 +25,7 @@ EXTENSIONS := jupyter-collaboration jupyterlab-lsp python-lsp-server jupyterlab-
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo port test test-heavy check fix docs bench bench-peers release clean preflight test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
+.PHONY: help lab lite demo port test research test-research check-research test-heavy check fix docs bench bench-peers release clean preflight test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
 	wheel wheel-test binder \
 	check-types check-win32 check-darwin check-python check-front
 
@@ -61,6 +61,10 @@ $(DONE)/package: $(DONE)/engine $(BUILT) pyproject.toml $(wildcard jupyter-confi
 
 $(DONE)/dev: $(DONE)/package
 	@SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c requirements.lock -e ".[test,dev,docs]"
+	touch $@
+
+$(DONE)/research: $(DONE)/dev research/pyproject.toml
+	@$(BIN)/python -m pip install -q -c requirements.lock -e "research[train,fit]"
 	touch $@
 
 lab: $(DONE)/package  ## open JupyterLab on the demo notebook, or on a folder: ROOT=~/notebooks; ARGS are passed on to it
@@ -139,6 +143,17 @@ test:  ## run everything: checks, Python, front end, a real browser, the built w
 	$(MAKE) --no-print-directory test-ui
 	$(MAKE) --no-print-directory test-wheel
 
+research: $(DONE)/research  ## install research/: the commands eval and train, benchmarks, and the scripts that fit
+
+check-research: $(DONE)/research
+	@for platform in linux win32 darwin; do
+		$(BIN)/mypy --platform $$platform --cache-dir .mypy_cache/research-$$platform research/turbopilot_research research/scripts
+	done
+
+test-research: check-research  ## check the types of research/ and run its tests
+	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
+	$(BIN)/python -m pytest -n 2 --dist loadfile research/tests $(ARGS)
+
 test-python: $(DONE)/dev
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -185,17 +200,17 @@ test-scale: $(DONE)/dev  ## replicas under Ray Serve and behind vllm-router, on 
 	@$(BIN)/python scripts/scale_env.py $(DONE)/scale
 	$(BIN)/python -m pytest -m scale tests/scale $(ARGS)
 
-bench: $(DONE)/dev  ## measure (an hour and a half; SET=notebooks to type, ARGS="--small" to see that all of it works); results go into benchmarks/results by hand
+bench: $(DONE)/research  ## measure (an hour and a half; SET=notebooks to type, ARGS="--small" to see that all of it works); results go into research/benchmarks/results by hand
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
-	exec $(BIN)/python benchmarks/bench.py --into $(DONE)/bench $(addprefix --set ,$(SET)) $(ARGS)
+	exec $(BIN)/python research/benchmarks/bench.py --into $(DONE)/bench $(addprefix --set ,$(SET)) $(ARGS)
 
-bench-peers: $(DONE)/dev  ## measure other completers beside this one in JupyterLab (SET=notebooks to type; 3 hours, 2 GB of packages)
+bench-peers: $(DONE)/research  ## measure other completers beside this one in JupyterLab (SET=notebooks to type; 3 hours, 2 GB of packages)
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
-	exec $(BIN)/python benchmarks/peers.py $(or $(SET),$(error name the notebooks: make bench-peers SET=notebooks.json.gz)) \
+	exec $(BIN)/python research/benchmarks/peers.py $(or $(SET),$(error name the notebooks: make bench-peers SET=notebooks.json.gz)) \
 		--into $(DONE)/peers $(ARGS)
 
 test-heavy: $(DONE)/dev  ## a model of full size with random weights, in 4 GiB (half an hour, 35 GB of disk; FOLDER=where)
-	$(BIN)/python benchmarks/heavy.py $(or $(FOLDER),$(DONE)/heavy)
+	$(BIN)/python research/benchmarks/heavy.py $(or $(FOLDER),$(DONE)/heavy)
 
 clean:  ## forget what was built (models and the engine's wheel stay)
 	@rm -rf $(DONE) $(VENV) $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/demo/dist $(FRONT)/ui-results jupyter_turbopilot/labextension dist

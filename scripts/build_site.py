@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "research" / "benchmarks" / "results"
 FOLDER = ROOT / ".make" / "docs"
 MARK = ".jupyter-turbopilot-site"  # marks folders that this script may empty
 
@@ -38,6 +39,7 @@ CHAPTERS = {
     "Develop": [
         "contributing",
         "architecture",
+        "research",
         "plugins",
         "recipes",
         "platforms",
@@ -51,7 +53,8 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "CHANGELOG.md": "changes.md",
-    "benchmarks/RESULTS.md": "results/index.md",
+    "research/README.md": "research.md",
+    "research/benchmarks/RESULTS.md": "results/index.md",
     "labextension/models/README.md": "browser-model.md",
     "binder/README.md": "binder.md",
 }
@@ -121,7 +124,7 @@ def documents() -> dict[Path, str]:
     """Return the documents and their locations on the site."""
     found = {path: path.name for path in sorted((ROOT / "docs").glob("**/*.md"))}
     found |= {ROOT / name: place for name, place in ELSEWHERE.items()}
-    found |= {path: f"results/{path.name}" for path in sorted((ROOT / "benchmarks" / "results").glob("*.md"))}
+    found |= {path: f"results/{path.name}" for path in sorted(RESULTS.glob("*.md"))}
     return found
 
 
@@ -205,9 +208,7 @@ def lay_out(source: Path) -> None:
         if place == "index.md":
             text += contents(set(site.pages.values()))
         elif place == "results/index.md":
-            below = "\n".join(
-                f"{path.stem}" for path in sorted((ROOT / "benchmarks" / "results").glob("*.md"))
-            )
+            below = "\n".join(path.stem for path in sorted(RESULTS.glob("*.md")))
             text += f"\n```{{toctree}}\n:hidden:\n\n{below}\n```\n"
         elif place.removesuffix(".md") in HIDDEN:
             text = f"---\norphan: true\n---\n\n{text}"

@@ -1,4 +1,4 @@
-"""Format headline numbers of benchmarks/RESULTS.md as Markdown, so that all pages agree."""
+"""Format headline numbers of research/benchmarks/RESULTS.md as Markdown, so that all pages agree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.recommend import MEMORY_SHARE, measured, memory_of
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT
 
-RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "RESULTS.md"
+RESULTS = Path(__file__).resolve().parents[1] / "research" / "benchmarks" / "RESULTS.md"
 BY_MODEL = "Qwen2.5-Coder 0.5 B with its adapter"  # the row of the default model
 PRECISION, SAVED = "precision, whole statements", "keystrokes saved, whole statements"
 SAMPLES, TARGET = 2, 3  # columns, behind the value and its interval
@@ -36,7 +36,7 @@ def figure(begins: str, column: int = 0, below: int = 0) -> str:
     places = [at for at, name in enumerate(names) if name == begins][:1]
     places = places or [at for at, name in enumerate(names) if name.startswith(begins)]
     if len(places) != 1:
-        raise LookupError(f"benchmarks/RESULTS.md has {len(places)} rows that start with {begins!r}.")
+        raise LookupError(f"{RESULTS.name} has {len(places)} rows that start with {begins!r}.")
     return found[places[0] + below][1][column]
 
 
@@ -52,11 +52,11 @@ def rounded(begins: str, column: int = 0) -> str:
 
 
 def table(page: str, begins: str) -> str:
-    """Return the table of a page in benchmarks/results whose head begins so."""
+    """Return the table of a page of the results whose head begins so."""
     lines = (RESULTS.parent / "results" / page).read_text("utf-8").splitlines()
     heads = [at for at, line in enumerate(lines) if line.startswith(begins)]
     if len(heads) != 1:
-        raise LookupError(f"benchmarks/results/{page} has {len(heads)} tables that begin with {begins!r}.")
+        raise LookupError(f"{page} has {len(heads)} tables that begin with {begins!r}.")
     return "\n".join(takewhile(lambda line: line.startswith("|"), lines[heads[0] :]))
 
 
@@ -100,7 +100,7 @@ def class_costs() -> str:
         f"| a class of {CLASS} | a model in each user's server | one service |\n| --- | --- | --- |\n"
         f"| memory, beside Jupyter's own | {alone:.0f} GB | {shared:.0f} GB |\n"
         f"| cores | not measured | about {_cores(TYPING_SHARE)} |\n\n"
-        "With one shared model file. This is extrapolated from [30 users](../benchmarks/results/scale.md) and from [two cores](../benchmarks/results/scale.md#students),\n"
+        "With one shared model file. This is extrapolated from [30 users](../research/benchmarks/results/scale.md) and from [two cores](../research/benchmarks/results/scale.md#students),\n"
         f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f}, if three of ten type.\n"
         f"Of the automatic requests of these {SERVED}, {in_time * 100:.0f} % were answered before the next key."
     )
@@ -118,7 +118,7 @@ def cores() -> str:
     low, high = sorted(f"{float(share) * 100:.0f}" for share in shares)
     return (
         f"`cores = 2 * users * share that types at the same time / {SERVED}`\n\n"
-        f"This was [measured](../benchmarks/results/scale.md#students) with {students()[0][0]} to {most} simulated students on two cores, and nothing "
+        f"This was [measured](../research/benchmarks/results/scale.md#students) with {students()[0][0]} to {most} simulated students on two cores, and nothing "
         "else: larger machines and other models may need more.\n"
         f"For {CLASS} users, of whom {TYPING_SHARE * 100:.0f} % type, it gives {_cores(TYPING_SHARE)} cores. **If all type at once**, as in an exam, it gives "
         f"{_cores(1.0)}. With too few cores, suggestions come too late for most keys:\n"

@@ -1,6 +1,6 @@
 """Find wording that a reader would stumble over: `python scripts/prose.py [FILES]`.
 
-Figures in README.md and docs/ are generated from benchmarks/RESULTS.md; limits have a mark in their line.
+Figures in README.md and docs/ are generated from RESULTS.md; limits have a mark in their line.
 
 The patterns find the obvious cases in comments, docstrings, messages, Markdown and test names. They are a
 guard, not the goal: text that passes may still be unclear.
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FOLDERS: tuple[str, ...] = ("benchmarks", "binder", "docs", "jupyter_turbopilot", "scripts", "tests")
+FOLDERS: tuple[str, ...] = ("binder", "docs", "jupyter_turbopilot", "research", "scripts", "tests")
 FOLDERS += tuple(f"labextension/{name}" for name in ("demo", "src", "ui-tests"))
 KINDS = {".py", ".ts", ".mjs", ".md"}
 LEFT_OUT = {"prose.py", "test_scripts.py"}  # these contain examples

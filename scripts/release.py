@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ class Sources:
     package: str  # labextension/package.json
     lock: str  # labextension/package-lock.json
     recipe: str
+    research: str  # research/pyproject.toml
     changelog: str
 
 
@@ -49,6 +51,7 @@ def read(root: Path = ROOT) -> Sources:
         front / "package.json",
         front / "package-lock.json",
         root / "recipe" / "recipe.yaml",
+        root / "research" / "pyproject.toml",
         root / "CHANGELOG.md",
     )
     return Sources(*(path.read_text("utf-8") for path in paths))
@@ -68,11 +71,14 @@ def problems(version: str, sources: Sources) -> list[str]:
     wanted = in_node(version)
     lock = json.loads(sources.lock)
     recipe = re.search(r'^  version: "([^"]*)"$', sources.recipe, re.MULTILINE)
+    research = tomllib.loads(sources.research)["project"]
     for name, message, right in (
         ("labextension/package.json", json.loads(sources.package)["version"], wanted),
         ("labextension/package-lock.json", lock["version"], wanted),
         ('labextension/package-lock.json, packages, ""', lock["packages"][""]["version"], wanted),
         ("recipe/recipe.yaml", recipe[1] if recipe else "none", version),
+        ("research/pyproject.toml", research["version"], version),
+        ("its requirement", research["dependencies"][0], f"jupyter-turbopilot=={version}"),
     ):
         if message != right:
             found.append(f"{name} has the version {message}, not {right}.")
@@ -122,12 +128,13 @@ def run(*command: str | Path, folder: Path = ROOT) -> None:
 
 
 def build() -> None:
-    """Build the front end, the sdist, and the wheel from the sdist."""
+    """Build the front end, the sdist, the wheel from the sdist, and the wheel of research/."""
     shutil.rmtree(DIST, ignore_errors=True)
     # The builder empties its folder, so nothing of an earlier front end remains.
     npm = shutil.which("npm") or sys.exit("npm is not installed.")
     run(npm, "run", "--silent", "build", folder=ROOT / "labextension")
     run(sys.executable, "-m", "build", "--outdir", DIST, ".")
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", DIST, "research")
 
 
 def lost(wheel: Path) -> list[str]:
@@ -151,12 +158,12 @@ def main() -> None:
         sys.exit("\n".join(f"- {one}" for one in found))
     build()
     archives = sorted(path for path in DIST.iterdir() if f"-{version}" in path.name)
-    if sorted(path.suffix for path in archives) != [".gz", ".whl"]:
+    if sorted(path.suffix for path in archives) != [".gz", ".whl", ".whl"]:
         sys.exit(
-            f"dist/ contains {[path.name for path in archives]} instead of a wheel and an sdist of {version}."
+            f"dist/ contains {[path.name for path in archives]}, not two wheels and an sdist of {version}."
         )
-    if found := lost(next(path for path in archives if path.suffix == ".whl")):
-        sys.exit(f"These links of README.md would be broken on PyPI: {', '.join(found)}.")
+    if found := [link for path in archives if path.suffix == ".whl" for link in lost(path)]:
+        sys.exit(f"These links of the README files would be broken on PyPI: {', '.join(found)}.")
     if not options.tagged:
         run(sys.executable, "-m", "twine", "check", "--strict", *archives)
         run(sys.executable, ROOT / "scripts" / "wheel_test.py", DIST)

@@ -128,7 +128,8 @@ def command_line() -> str:
     """Return a table of the subcommands."""
     rows = [
         [f"`{command.prog.removeprefix('jupyter turbopilot ')}`", text]
-        for command, text in _commands(parser())
+        # Only our own: those of other distributions depend on the environment.
+        for command, text in _commands(parser(["doctor"]))
     ]
     return _table(["command", "what it does"], rows)
 

@@ -1,6 +1,6 @@
-"""Build the wheel, install it in a new environment, and check that Jupyter finds both extensions.
+"""Build the wheels, install them in a new environment, and check that Jupyter finds extensions and commands.
 
-python scripts/wheel_test.py [FOLDER]     FOLDER: contains the wheel and the sdist, if already built
+python scripts/wheel_test.py [FOLDER]     FOLDER: contains the wheels and the sdist, if already built
 """
 
 from __future__ import annotations
@@ -13,6 +13,10 @@ import sysconfig
 import tempfile
 import venv
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,7 +44,8 @@ def main() -> None:
         if len(sys.argv) == 1:
             # Build from the sdist, like `python -m build`, to detect files missing in it.
             run(sys.executable, "-m", "build", "--outdir", dist, ".")
-        (wheel,) = dist.glob("*.whl")
+            run(sys.executable, "-m", "build", "--wheel", "--outdir", dist, "research")
+        (wheel,) = dist.glob("jupyter_turbopilot-*.whl")
         names = run(sys.executable, "-m", "zipfile", "-l", wheel)
         for needed in (
             "labextensions/jupyter-turbopilot/package.json",
@@ -78,12 +83,26 @@ def main() -> None:
         for message, what in ((server, "jupyter_turbopilot"), (front, "jupyter-turbopilot")):
             if not any(what in line and "OK" in line for line in message.splitlines()):
                 sys.exit(f"Jupyter does not report OK for {what}:\n{message}")
+        (research,) = dist.glob("turbopilot_research-*.whl")
+        try_commands(programs / "jupyter", (*install, "--no-deps", research))
         run(*install, "jupyterlite-core")
         site = Path(folder) / "site"
         build_site(programs / "jupyter", Path(folder) / "lite", site)
         print(
-            "The wheel installs, Jupyter reports OK for both extensions, and JupyterLite has the extension."
+            "The wheel installs without research/, whose wheel adds its commands. Jupyter reports\n"
+            "OK for both extensions, and JupyterLite has the extension."
         )
+
+
+def try_commands(jupyter: Path, install: Sequence[str | Path]) -> None:
+    """Run commands without research/, and one of its own before and after it is installed."""
+    run(jupyter, "turbopilot", "models", "list")
+    schema = [str(jupyter), "turbopilot", "eval", "schema"]
+    missing = subprocess.run(schema, capture_output=True, text=True, check=False)
+    if missing.returncode != 1 or "pip install" not in missing.stderr:
+        sys.exit(f"Without research/, `eval` does not name the package:\n{missing.stdout}{missing.stderr}")
+    run(*install)
+    run(*schema)
 
 
 def build_site(jupyter: Path, sources: Path, site: Path) -> None:

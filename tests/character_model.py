@@ -1,6 +1,7 @@
-"""Write a tiny character-level model and llama.cpp's logits for it, as golden values for the browser engine.
+"""Write llama.cpp's logits for a tiny character-level model, as golden values for the browser engine.
 
-`python -m tests.character_model` writes both to `tests/golden/engine/`.
+`python -m tests.character_model` writes them to `tests/golden/engine/`. `research/scripts/character_model.py`
+wrote the model there.
 """
 
 from __future__ import annotations
@@ -12,48 +13,16 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
-import gguf
 import numpy as np
 
 from jupyter_turbopilot.engine.llama.bindings import bindings
 from jupyter_turbopilot.plugins.convert.quantize import kinds, quantize
-from jupyter_turbopilot.plugins.train.scratch import TEXT, Shape, write_blank
 
 GOLDEN = Path(__file__).parent / "golden" / "engine"
 MODEL, LOGITS = GOLDEN / "tiny.gguf", GOLDEN / "logits.json"
-SHAPE = Shape(width=32, layers=3, heads=2, length=512)
-KEY_HEADS = 1  # both heads share their keys
+CHARACTERS, CONTEXT = 98, 512  # of the model
 LENGTHS = (1, 2, 3, 16, 17, 31, 32, 33, 64, 150, 300)
 DIGITS = 5
-
-
-def write_model(path: Path) -> Path:
-    """Write a Q8_0 model like `scratch`, with grouped-query attention and random norms."""
-    rng = np.random.default_rng(5)
-    with TemporaryDirectory() as folder:
-        reader = gguf.GGUFReader(write_blank(Path(folder) / "blank.gguf", SHAPE))
-        writer = gguf.GGUFWriter(path, "llama")
-        for field in reader.fields.values():
-            if field.name.startswith("GGUF.") or field.name == "general.architecture":
-                continue
-            shared = field.name == "llama.attention.head_count_kv"
-            value = KEY_HEADS if shared else field.contents()
-            inner = field.types[-1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
-            writer.add_key_value(field.name, value, field.types[0], sub_type=inner)
-        for tensor in reader.tensors:
-            values = tensor.data.astype(np.float32)
-            if values.ndim == 1:
-                writer.add_tensor(tensor.name, values * rng.uniform(0.5, 2, values.shape).astype(np.float32))
-                continue
-            if ".attn_k." in tensor.name or ".attn_v." in tensor.name:
-                values = values[: SHAPE.width // SHAPE.heads * KEY_HEADS]
-            kind = gguf.GGMLQuantizationType.Q8_0
-            writer.add_tensor(tensor.name, gguf.quants.quantize(values, kind), raw_dtype=kind)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-    return path
 
 
 def unquantised(path: Path, target: Path) -> Path:
@@ -64,7 +33,7 @@ def unquantised(path: Path, target: Path) -> Path:
 
 def texts(seed: int = 1) -> list[list[int]]:
     rng = np.random.default_rng(seed)
-    return [rng.integers(0, len(TEXT), length).tolist() for length in LENGTHS]
+    return [rng.integers(0, CHARACTERS, length).tolist() for length in LENGTHS]
 
 
 def logits(path: Path, prompts: list[list[int]]) -> list[list[float]]:
@@ -72,7 +41,7 @@ def logits(path: Path, prompts: list[list[int]]) -> list[list[float]]:
     lib = bindings()
     model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
     options = lib.llama_context_default_params()
-    options.n_ctx = options.n_batch = options.n_ubatch = SHAPE.length
+    options.n_ctx = options.n_batch = options.n_ubatch = CONTEXT
     options.n_threads = options.n_threads_batch = 1
     options.type_k = options.type_v = lib.GGML_TYPE_F32
     options.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
@@ -101,6 +70,4 @@ def golden() -> list[dict[str, list[Any]]]:
 
 
 if __name__ == "__main__":
-    GOLDEN.mkdir(parents=True, exist_ok=True)
-    write_model(MODEL)
     LOGITS.write_text("[\n" + ",\n".join(map(json.dumps, golden())) + "\n]\n")

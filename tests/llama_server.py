@@ -1,4 +1,4 @@
-"""llama.cpp's server, if it was built with `python benchmarks/baseline.py`."""
+"""llama.cpp's server, if it was built with `python research/benchmarks/baseline.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "research" / "benchmarks"))
 
 from baseline import folder
 
@@ -23,7 +23,7 @@ class LlamaServer:
 
     def __init__(self, model: Path, context_size: int, places: int = 2) -> None:
         if not PROGRAM.exists():
-            pytest.skip("needs llama-server: python benchmarks/baseline.py builds it")
+            pytest.skip("needs llama-server: python research/benchmarks/baseline.py builds it")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot import cli
+from jupyter_turbopilot import __version__, cli
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.terminal.commands import removing
 from jupyter_turbopilot.terminal.commands.command import Parser
@@ -48,6 +48,17 @@ def test_cli_prints_an_error_in_one_line_with_advice(
     assert status == (1 if words == "models pull" else 2)  # 2: invalid request
     assert words in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["eval", "train"])
+def test_cli_says_how_to_install_research(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(registry, "found", registry.own)
+    status, out, err = run(capsys, command, "notebooks", "a.ipynb")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert 'pip install "turbopilot-research' in err
+    assert f"=={__version__}" in err
 
 
 def test_cli_uses_utf_8_for_pipes() -> None:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import tomllib
-from contextlib import closing
 from pathlib import Path
 
 import floors
 import prose
 import pytest
-from msgspec import structs
-from page_model import PageModel
+import tables
 
-from jupyter_turbopilot.protocol.request import Cell, Completion
-
-from .shared_cases import missing
+from jupyter_turbopilot.util import registry
+from jupyter_turbopilot.util.registry import Entry
 
 ROOT = Path(__file__).parent.parent
-RECTANGLES = ROOT / "labextension" / "ui-tests" / "model" / "rectangles.gguf"
-BEGUN = "def area(width, height):\n    ret"  # the model of the browser tests knows the rest
 
 
 def test_floors_are_the_oldest_supported_versions() -> None:
@@ -33,17 +28,12 @@ def test_lock_files_contain_no_download_addresses() -> None:
             assert trace not in text
 
 
-@pytest.mark.skipif(bool(missing()), reason=missing())
-def test_page_model_answers_like_a_page() -> None:
-    model = PageModel(RECTANGLES, "characters", "always")
-    with closing(model):
-        request = Completion(
-            cells=[Cell(source=BEGUN)], offset=len(BEGUN), path="a.ipynb", trigger="automatic"
-        )
-        answer = model.last(request)
-        assert answer.items[0].shown == "urn width * height"
-        assert answer.timings.total_ms > 0
-        assert model.last(structs.replace(request, eagerness="quiet")).shown in {"", answer.shown}
+def test_command_table_omits_commands_of_other_distributions(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = tables.command_line()
+    monkeypatch.setattr(
+        registry, "found", lambda group: (*registry.own(group), Entry("more", "other:declare"))
+    )
+    assert tables.command_line() == table
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@
     ["line", "lines", "multi line", "multiline", "single line"],
   ];
 
-  /** How much a word counts by where it stands, and BM25's constants: chosen with the questions in benchmarks/. */
+  /** How much a word counts by where it stands, and BM25's constants: chosen with the questions in research/. */
   const WEIGHTS = {
     title: 1.5,
     above: 0.5,

@@ -54,7 +54,7 @@ class LookupFit:
 
 @cache
 def fit() -> LookupFit:
-    """Return the fit written by `scripts/fit_lookup.py`."""
+    """Return the fit written by `research/scripts/fit_lookup.py`."""
     return LookupFit(**json.loads(Path(__file__).with_name("lookup.json").read_text("utf-8")))
 
 

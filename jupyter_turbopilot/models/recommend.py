@@ -1,6 +1,6 @@
 """Recommend a model for this machine by memory, speed and measured quality.
 
-`benchmarks/quality.py` measures the quality.
+`research/benchmarks/quality.py` measures the quality.
 """
 
 from __future__ import annotations

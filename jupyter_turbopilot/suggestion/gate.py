@@ -1,7 +1,7 @@
 """The gate: decides by probability how much of a suggestion is shown. Pure.
 
 An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary
-is computed from the features there by decision trees, which `scripts/fit_gate.py` fits to real
+is computed from the features there by decision trees, which `research/scripts/fit_gate.py` fits to real
 notebooks. Of the boundaries whose score passes the setting's threshold, the gate chooses the one that saves
 most keystrokes, less the time of reading the suggestion.
 """

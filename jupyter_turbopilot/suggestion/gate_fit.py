@@ -1,6 +1,6 @@
 """Decision trees and thresholds of the gate for each model. Pure.
 
-`fits.json` contains them by model, written by `scripts/fit_gate.py`; missing parts default to those
+`fits.json` contains them by model, written by `research/scripts/fit_gate.py`; missing parts default to those
 of the default model.
 """
 

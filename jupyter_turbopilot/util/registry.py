@@ -105,21 +105,11 @@ OWN: dict[str, tuple[Entry, ...]] = {
         ),
         Entry("generate", f"{_COMMANDS}generate:declare", "continue a text and print timings"),
         Entry("bench", f"{_COMMANDS}bench:declare", "measure the speed of models on this machine"),
-        Entry(
-            "train",
-            f"{_PLUGINS}train.command:declare",
-            "fine-tune a model to your notebooks and code, on this machine only",
-        ),
         Entry("serve", f"{_COMMANDS}serve:declare", "serve editors without a Jupyter server"),
         Entry(
             "hub-config",
             f"{_PLUGINS}hub.command:declare",
             "print the configuration of a JupyterHub that shares one model",
-        ),
-        Entry(
-            "eval",
-            f"{_PLUGINS}evaluate.command:declare",
-            "replay notebooks and measure how useful the suggestions are",
         ),
         Entry("cache", _GROUP, "show or clear the persistent completion cache"),
         Entry("cache.info", f"{_COMMANDS}cache:declare_info", "show the number of cached completions"),

@@ -31,8 +31,8 @@ export const ISOLATED = {
 const PYODIDE = 'https://cdn.jsdelivr.net/pyodide/';
 
 /**
- * The test model by scripts/train_test_model.py, quantised to Q8_0. It has memorised a few lines: after BEGUN, it
- * generates REST.
+ * The test model by research/scripts/train_test_model.py, quantised to Q8_0. It has memorised a few lines: after
+ * BEGUN, it generates REST.
  */
 const MODEL = readFileSync(path.join(ROOT, 'labextension', 'ui-tests', 'model', 'rectangles.gguf'));
 export const BEGUN = 'def area(width, height):\n    ret';

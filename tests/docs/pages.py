@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(ROOT.glob("docs/**/*.md")),
-    *sorted(ROOT.glob("benchmarks/**/*.md")),
+    *sorted(ROOT.glob("research/**/*.md")),
     ROOT / "binder" / "README.md",
     ROOT / "labextension" / "models" / "README.md",
 ]

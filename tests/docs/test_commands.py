@@ -15,7 +15,7 @@ import engine
 import pytest
 import yaml
 
-from jupyter_turbopilot.cli import parser
+from jupyter_turbopilot.cli import RESEARCH, parser
 
 from ..plugins.usage.test_command import write as write_usage_log
 from .pages import PAGES, ROOT, SHELL, blocks, inline
@@ -195,8 +195,8 @@ def ours() -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("command", sorted(ours()))
-def test_documented_options_exist(command: str) -> None:
+def check_options(command: str) -> None:
+    """Check that a command and its options exist."""
     words = shlex.split(command)
     top = parser()
     # A sentence may omit required arguments, but all its options must exist.
@@ -217,11 +217,20 @@ def test_documented_options_exist(command: str) -> None:
             assert word.split("=")[0] in known, f"{command}: there is no option {word}"
 
 
-def test_documented_extras_exist() -> None:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+@pytest.mark.parametrize(
+    "command", sorted(command for command in ours() if command.split()[0] not in RESEARCH)
+)
+def test_documented_options_exist(command: str) -> None:
+    check_options(command)
+
+
+@pytest.mark.parametrize("folder", ["", "research"])
+def test_documented_extras_exist(folder: str) -> None:
+    project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
     texts = "\n".join(page.read_text("utf-8") for page in PAGES)
     named = {
-        name for found in re.findall(r"jupyter-turbopilot\[([\w,]+)\]", texts) for name in found.split(",")
+        name for found in re.findall(rf"{project['name']}\[([\w,]+)\]", texts) for name in found.split(",")
     }
     assert named
     assert named <= extras.keys()
@@ -245,6 +254,8 @@ def test_documented_prebuilt_engine_is_an_accepted_version() -> None:
 
 def test_documented_scripts_exist() -> None:
     texts = "\n".join(page.read_text("utf-8") for page in PAGES)
-    named = set(re.findall(r"(?:python|node) ((?:scripts|benchmarks)/[\w/]+\.(?:py|mjs))", texts))
+    named = set(
+        re.findall(r"(?:python|node) ((?:research/)?(?:scripts|benchmarks)/[\w/]+\.(?:py|mjs))", texts)
+    )
     assert named
     assert not [name for name in named if not (ROOT / name).is_file()]

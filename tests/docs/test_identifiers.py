@@ -12,15 +12,16 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+from jupyter_turbopilot.cli import RESEARCH
 from jupyter_turbopilot.jupyter.routes.table import CORE
 from jupyter_turbopilot.util.registry import OWN, own
 from tests.docs.pages import ROOT
 
 FOLDERS = [
-    "benchmarks",
     "deploy",
     "docs/_static",
     "jupyter_turbopilot",
+    "research",
     "scripts",
     "tests",
     ".github/workflows",
@@ -38,7 +39,9 @@ CODE = {
     if path.suffix in SUFFIXES and path.is_file() and path != Path(__file__)
 }
 MODULES = {
-    name: ast.parse(text) for name, text in CODE.items() if re.match(r"jupyter_turbopilot/.*\.py", name)
+    name: ast.parse(text)
+    for name, text in CODE.items()
+    if re.match(r"(jupyter_turbopilot|research/turbopilot_research)/.*\.py", name)
 }
 CLASSES = {
     node.name: node for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
@@ -91,7 +94,7 @@ OTHER_PROGRAMS = {  # settings of Ray, logrotate, JupyterHub and Text Generation
     *("copytruncate", "gptq.hf_url", "inference_api", "inference_api.hf_token"),
     *("inference_api.hf_url", "jhub", "oauth_client_allowed_scopes"),
 }
-EXCEPTIONS = REGISTERED | {"turbopilot"} | EXAMPLES | LIBRARIES | OTHER_PROGRAMS
+EXCEPTIONS = REGISTERED | {*RESEARCH} | {"turbopilot"} | EXAMPLES | LIBRARIES | OTHER_PROGRAMS
 
 
 def identifiers_in(text: str) -> set[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from .pages import ROOT
 
-ANSWERS = json.loads((ROOT / "benchmarks" / "answers.json").read_text("utf-8"))
+ANSWERS = json.loads((ROOT / "research" / "benchmarks" / "answers.json").read_text("utf-8"))
 WANTED = 48
 RUN = 6  # consecutive words, without quoted error messages
 

@@ -143,7 +143,7 @@ def test_broken_link_fails_the_build(tmp_path: Path) -> None:
         with pytest.raises(build_site.LinkError):
             site.place(broken, page)
     assert site.place("models.md#which-model", page) == "models.md#which-model"
-    assert site.place("../benchmarks/RESULTS.md", page) == "results/index.md"
+    assert site.place("../research/benchmarks/RESULTS.md", page) == "results/index.md"
     assert site.place("../deploy/serve.yaml", page) == "files/deploy/serve.yaml"
     assert (tmp_path / "files" / "deploy" / "serve.yaml").is_file()
 

@@ -267,14 +267,6 @@ def start_and_fork(*given, **options):
 subprocess.Popen.__init__ = start_and_fork
 """
 PARENTS = {
-    "program that sleeps": """
-from jupyter_turbopilot.plugins.evaluate.running.program import run_program
-run_program("open('begun', 'w').close(); import time; time.sleep(60)", seconds=60)
-""",
-    "program in a C function": """
-from jupyter_turbopilot.plugins.evaluate.running.program import run_program
-run_program("open('begun', 'w').close(); sum(range(10**12))", seconds=60)
-""",
     "load test": """
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import load_test
@@ -289,31 +281,24 @@ from jupyter_turbopilot.plugins.convert.quantize import quantize
 from jupyter_turbopilot.models.quantization import Order
 quantize(Order(Path("m.gguf"), Path("target"), "Q8_0", number=7, again=False), 1)
 """,
-    "busy processors": """
-from jupyter_turbopilot.plugins.evaluate.command import keeping_busy
-with keeping_busy(1):
-    Path("begun").touch()
-    time.sleep(60)
-""",
 }
 
 
-@signals
-@pytest.mark.parametrize("work", [*PARENTS])
-def test_children_end_with_a_killed_parent(work: str, tmp_path: Path) -> None:
+def end_a_parent(work: str, tmp_path: Path) -> None:
+    """Kill a process during its work, and check that its children end and leave no files."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     (tmp_path / "llama_cpp.py").write_text("import time\nopen('begun', 'w').close()\ntime.sleep(60)")
     folders = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     with subprocess.Popen(
-        [sys.executable, "-c", FORKS + PARENTS[work]],
+        [sys.executable, "-c", FORKS + work],
         cwd=tmp_path,
         env=os.environ | {"TMPDIR": str(temporary), "PYTHONPATH": folders},
     ) as parent:
         until(lambda: any(tmp_path.rglob("begun")))
         children = psutil.Process(parent.pid).children()
         parent.kill()
-    forks = [child for child in children if FORKS + PARENTS[work] in child.cmdline()]
+    forks = [child for child in children if FORKS + work in child.cmdline()]
     try:
         until(lambda: all(gone(child.pid) for child in children if child not in forks))
         until(lambda: not [*temporary.iterdir()])
@@ -322,3 +307,9 @@ def test_children_end_with_a_killed_parent(work: str, tmp_path: Path) -> None:
             with suppress(psutil.Error):
                 child.kill()
     assert 0 < len(forks) < len(children)
+
+
+@signals
+@pytest.mark.parametrize("work", [*PARENTS])
+def test_children_end_with_a_killed_parent(work: str, tmp_path: Path) -> None:
+    end_a_parent(PARENTS[work], tmp_path)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -25,7 +26,6 @@ from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.fixes import files, keys, parsed_cell
 from jupyter_turbopilot.plugins.functions.parsing import with_body
 from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction
-from jupyter_turbopilot.plugins.train import corpus
 from jupyter_turbopilot.plugins.usage import private_text
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.protocol.engine_request import Token
@@ -85,7 +85,7 @@ def _no_collection() -> Iterator[None]:
     gc.enable()
 
 
-def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
+def patterns(package: ModuleType) -> Iterator[tuple[str, re.Pattern[Any]]]:
     seen: set[int] = set()
 
     def within(value: Any, name: str) -> Iterator[tuple[str, re.Pattern[Any]]]:
@@ -97,14 +97,14 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
             for at, one in enumerate(value.values() if isinstance(value, dict) else value):
                 yield from within(one, f"{name}[{at}]")
 
-    for module in pkgutil.walk_packages(jupyter_turbopilot.__path__, "jupyter_turbopilot."):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         if module.name.endswith((".deploy.ray", ".ray.app")):  # Ray is installed in a separate environment
             continue
         for name, value in vars(importlib.import_module(module.name)).items():
             yield from within(value, f"{module.name}.{name}")
 
 
-PATTERNS = dict(patterns())
+PATTERNS = dict(patterns(jupyter_turbopilot))
 
 
 LITERAL = re.compile(r"[A-Za-z][\w ,:'`-]{2,}")  # text in a pattern
@@ -282,7 +282,6 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "verbatim": lambda text: write(Verbatim((text[:1000], text[:7], "\n\n"), 4), text),
     "cache": look_up,
     "keep_tail": lambda text: keep_tail(list(text.encode()), 999),
-    "corpus": corpus._is_python,
     "position": kind_of_position,
     "missing labels": keys._Missing,
     "listed labels": keys._listed,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,14 +32,8 @@ from jupyter_turbopilot.util.bounds import (
     counted_operations,
     tenant_cache,
 )
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-from hostile import FIXES, RENAMES, REPEATS
-
 from tests.faults.test_linear import lines_of
 
-MOST_BODY = 2**20
 # Operations for each character of a body and of the report, and Python lines for each operation.
 PER_CHARACTER, LINES, BASE = 25, 20, 5_000
 LABELS = [f"Level {number}" for number in range(10_000, 10_400)]
@@ -75,13 +66,6 @@ def repeat(request: RepeatRequest) -> None:
         repeats.find(request, repeats.rule_of(request))
 
 
-# How to make, parse and answer the body of each request after an edit.
-EDITS: dict[str, tuple[Callable[[int], dict[str, Any]], Callable[[bytes], Any], Callable[[Any], None]]] = {
-    **{f"rename, {name}": (make, parse_rename, rename) for name, make in RENAMES.items()},
-    **{f"repeat, {name}": (make, parse_repeat, repeat) for name, make in REPEATS.items()},
-}
-
-
 def check(body: bytes, call: Callable[[], Any]) -> None:
     """Check that a call counts its work, and that the work is proportional to the size of the body."""
     operations = Operations(MOST_OPERATIONS)
@@ -94,23 +78,6 @@ def check(body: bytes, call: Callable[[], Any]) -> None:
 
 def encoded(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
-
-
-@settings(max_examples=30)
-@given(st.sampled_from([*FIXES]), st.integers(1, 12_000), st.booleans())
-def test_find_fixes_counts_operations(name: str, size: int, reported: bool) -> None:
-    body = encoded(FIXES[name](size))
-    request = parse_fix(body)
-    check(body, lambda: find(request, reported=reported))
-
-
-@settings(max_examples=60)
-@given(st.sampled_from([*EDITS]), st.integers(1, 12_000))
-def test_renames_and_repeats_count_operations(name: str, size: int) -> None:
-    make, parse, run = EDITS[name]
-    body = encoded(make(size))
-    request = parse(body)
-    check(body, lambda: run(request))
 
 
 PIECES = (
@@ -162,30 +129,3 @@ def test_repeats_count_operations_for_any_notebook(head: str, tail: str, others:
     body = encoded({"cells": cells, "active": 0, "before": before, "earlier": earlier})
     request = parse_repeat(body)
     check(body, lambda: repeat(request))
-
-
-def largest(make: Callable[[int], dict[str, Any]]) -> bytes:
-    """Return the largest body that the server admits."""
-    size = MOST_BODY
-    while len(body := encoded(make(size))) > MOST_BODY:
-        size = size * 9 // 10
-    return body
-
-
-@pytest.mark.parametrize("name", FIXES)
-def test_find_fixes_ends_at_the_limit_for_the_largest_body(name: str) -> None:
-    request = parse_fix(largest(FIXES[name]))
-    operations = Operations(MOST_OPERATIONS)
-    with counted_operations(operations):
-        find(request, reported=False)
-    assert operations.count < 1.5 * MOST_OPERATIONS
-
-
-@pytest.mark.parametrize("name", EDITS)
-def test_renames_and_repeats_end_at_the_limit_for_the_largest_body(name: str) -> None:
-    make, parse, run = EDITS[name]
-    request = parse(largest(make))
-    operations = Operations(MOST_OPERATIONS)
-    with counted_operations(operations):
-        run(request)
-    assert operations.count < 1.5 * MOST_OPERATIONS

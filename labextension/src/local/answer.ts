@@ -12,7 +12,7 @@ import { type IPiece, rounded, TrimmedText } from './writing';
 
 type Eagerness = NonNullable<IRequest['eagerness']>;
 
-/** The lowest probability of an automatic suggestion (benchmarks/results/browser.md). */
+/** The lowest probability of an automatic suggestion (research/benchmarks/results/browser.md). */
 const THRESHOLDS: Readonly<Record<Eagerness, number>> = {
   always: 0,
   eager: 0.4,

@@ -1,0 +1,21 @@
+"""Texts are processed in linear time, as in tests/faults/test_linear.py."""
+
+from __future__ import annotations
+
+import pytest
+
+import turbopilot_research
+from tests.faults.backtracking import Backtracking
+from tests.faults.test_linear import check, patterns
+from turbopilot_research.train import corpus
+
+PATTERNS = dict(patterns(turbopilot_research))
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_patterns_have_no_repeat_beside_one_of_the_same_characters(name: str) -> None:
+    assert not Backtracking(PATTERNS[name]).slow()
+
+
+def test_corpus_recognizes_python_in_linear_time() -> None:
+    check("corpus", corpus._is_python)

@@ -1,0 +1,1 @@
+"""The commands `jupyter turbopilot eval` and `jupyter turbopilot train`."""

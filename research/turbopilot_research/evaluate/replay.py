@@ -1,0 +1,331 @@
+"""Replay notebooks through the completer, keystroke by keystroke or in real time."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.completer.reply_iterators import Replies
+from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError
+from jupyter_turbopilot.suggestion.syntax import valid_beginning
+from turbopilot_research.evaluate.live import ResolvedNames
+from turbopilot_research.evaluate.scoring import Score, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jupyter_turbopilot.completer.reply_iterators import Listener
+    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.index.reader import NotebookIndex
+    from jupyter_turbopilot.protocol.request import Completion
+    from jupyter_turbopilot.terminal.in_process import InProcess
+    from turbopilot_research.evaluate.live import Live
+    from turbopilot_research.evaluate.sources import Source
+    from turbopilot_research.evaluate.traces import Keystroke, Trace
+
+_FLICKER = 0.3  # seconds: a text that is visible for less time flickers
+SPREAD = 0.5  # sigma of the log-normal distribution of keystroke intervals
+# Seconds between the keystrokes of a burst, and between two bursts: at the end of a line and of some words.
+BURST, PAUSE = (0.08, 0.12), (0.6, 2.0)
+WORD_PAUSES = 0.3  # share of words with a pause after them
+SEED = 3
+
+Rhythm = Callable[["Keystroke"], float]  # draws the seconds until the next keystroke
+
+
+@dataclass
+class Pace:
+    """The outcomes of requests in real time."""
+
+    asked: int = 0
+    unanswered: int = 0  # before the next keystroke
+    refused: int = 0  # because the server was busy, or with another error
+    continued: int = 0  # continued a running generation
+    ended: int = 0  # restarted although the running generation confirmed with the keystroke
+    cpu: float | None = None  # CPU seconds, if they are known
+
+
+Where = tuple[str, int, int]  # a notebook, a cell, and the number of typed characters
+
+
+@dataclass
+class TypingResult:
+    """The results of replaying notebooks."""
+
+    notebooks: dict[str, Tally] = field(default_factory=dict)
+    kinds: dict[str, Tally] = field(default_factory=dict)
+    ms: list[float] = field(default_factory=list)
+    invalid: int = 0  # shown suggestions after which the cell cannot become valid code
+    # Names in shown suggestions, checked in a live kernel.
+    names: ResolvedNames = field(default_factory=ResolvedNames)
+    pace: Pace | None = None
+    from_index: Tally = field(default_factory=Tally)  # shown from the index alone
+    from_index_ms: list[float] = field(default_factory=list)  # latency of these
+    focus_ms: list[float] = field(default_factory=list)  # duration of the warm-up of a focused cell
+    key_ms: dict[Where, float] = field(default_factory=dict)  # latency by position
+    waits: list[float] = field(default_factory=list)  # seconds from the requests at pauses to their answers
+
+    @property
+    def total(self) -> Tally:
+        """The sum over all notebooks."""
+        return sum(self.notebooks.values(), start=Tally())
+
+    def add(self, name: str, score: Score) -> None:
+        """Add the score of one trace."""
+        self.notebooks[name] = self.notebooks.get(name, Tally()) + score.total
+        for kind, tally in score.kinds.items():
+            self.kinds[kind] = self.kinds.get(kind, Tally()) + tally
+
+
+def by_keystrokes(
+    source: InProcess | Source, traces: Iterable[Trace], tell: Callable[[str], None], *, by_word: bool = False
+) -> TypingResult:
+    """Replay traces, waiting for every suggestion."""
+    typed = TypingResult()
+    for trace in traces:
+        replay_trace(source, trace, typed, by_word=by_word)
+        tell(trace.name)
+    return typed
+
+
+def with_kernel(
+    local: InProcess,
+    traces: Iterable[Trace],
+    tell: Callable[[str], None],
+    live: Live,
+    *,
+    by_word: bool = False,
+) -> tuple[TypingResult, TypingResult]:
+    """Replay each trace twice after running the cells above: with and without kernel context."""
+    knowing, unaware = TypingResult(), TypingResult()
+    for trace in traces:
+        kernel_context = live.kernel_context(trace)
+        replay_trace(local, trace, knowing, kernel_context, live, by_word=by_word)
+        replay_trace(local, trace, unaware, NONE, live, by_word=by_word)
+        tell(trace.name)
+    return knowing, unaware
+
+
+def replay_trace(
+    source: InProcess | Source,
+    trace: Trace,
+    typed: TypingResult,
+    kernel_context: KernelContext = NONE,
+    live: Live | None = None,
+    *,
+    by_word: bool = False,
+) -> None:
+    """Replay one trace and count the outcomes."""
+    score = Score(by_word)
+    for keystroke in trace.keystrokes:
+        if keystroke.place < score.covered(keystroke.active):
+            continue
+        request = keystroke.request(ran=live is not None, trigger="automatic", client="typist")
+        begun = time.perf_counter()
+        reply = source.last(request, kernel_context)
+        typed.ms.append((time.perf_counter() - begun) * 1000)
+        score.show_at(keystroke, reply.items[0].shown if reply.items else "")
+    finish(typed, trace, score, live)
+
+
+def with_index(
+    local: InProcess, trace: Trace, typed: TypingResult, notebook_index: NotebookIndex | None
+) -> None:
+    """Replay one trace like the editor, with an index; count suggestions from the index separately."""
+    score = Score()
+    counters = local.pilot.completer.counters
+    first = trace.keystrokes[0]
+    cells = (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
+    focus = replace(first, cells=cells, offset=0).request(trigger="warmup", client="typist", path=trace.name)
+    typed.focus_ms.append(_asked(local, focus, notebook_index)[2])
+    for keystroke in trace.keystrokes:
+        if keystroke.place < score.covered(keystroke.active):
+            continue
+        request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
+        from_index, before = counters["index_matches"], replace(score.total)
+        text, shown_ms, ms, begun = _asked(local, request, notebook_index)
+        typed.ms.append(ms)
+        typed.key_ms[trace.name, keystroke.active, keystroke.place] = ms
+        score.show_at(keystroke, text)
+        if counters["index_matches"] > from_index and text == begun:  # the model may have extended it
+            typed.from_index_ms.append(shown_ms)
+            for name in ("shown", "right", "saved"):
+                gained = getattr(score.total, name) - getattr(before, name)
+                setattr(typed.from_index, name, getattr(typed.from_index, name) + gained)
+    finish(typed, trace, score)
+
+
+def _asked(
+    local: InProcess, request: Completion, notebook_index: NotebookIndex | None
+) -> tuple[str, float, float, str]:
+    """Return the final text, the latencies of the first and the final text (ms), and the first text."""
+    replies, begun = Replies(), time.perf_counter()
+    text = first = ""
+    shown_ms = 0.0
+    local.pilot.completer.submit(request, replies.listen, notebook_index=notebook_index)
+    for reply in replies:
+        if reply.error:
+            raise reply.error
+        text = reply.items[0].shown if reply.items else ""
+        if text and not first:
+            shown_ms, first = (time.perf_counter() - begun) * 1000, text
+    return text, shown_ms, (time.perf_counter() - begun) * 1000, first
+
+
+class _OpenRequest:
+    """An open request of the editor: typing along with its suggestion sends no new request."""
+
+    def __init__(
+        self, source: Source, keystroke: Keystroke, kernel_context: KernelContext, *, ran: bool
+    ) -> None:
+        self._source = source
+        self.keystroke = keystroke
+        self._kernel_context, self._ran = kernel_context, ran
+        self._replies = Replies()
+        self._begun = time.perf_counter()
+        self.text = ""
+        self.ms = 0.0  # latency of the first text
+        self.shown_at = 0.0
+        self.changes = self.reversals = 0  # of the visible text, other than by typing
+        self.done = self.refused = False
+        self.answered_at: float | None = None  # an empty suggestion is an answer, too
+        try:
+            self._submit(keystroke, self._replies.listen, trigger="automatic", stream=True)
+        except BusyError:
+            self.done = self.refused = True
+
+    def rest(self, keystroke: Keystroke) -> str:
+        """Return the rest of the suggestion at a later keystroke."""
+        before, now = (at.cells[at.active][: at.offset] for at in (self.keystroke, keystroke))
+        if keystroke.active != self.keystroke.active or not now.startswith(before):
+            return ""
+        typed = now[len(before) :]
+        return self.text[len(typed) :] if self.text.startswith(typed) else ""
+
+    def flickered(self, now: float, score: Score) -> bool:
+        """Return whether the text was visible for less than `_FLICKER` and was not accepted."""
+        accepted = score.covered(self.keystroke.active) > self.keystroke.place
+        return bool(self.text) and not accepted and now - self.shown_at < _FLICKER
+
+    def wait(self, end: float) -> None:
+        """Receive replies until `end`; prefetch the completion after the final one."""
+        while not self.done:
+            reply = self._replies.within(max(0.001, end - time.perf_counter()))
+            if reply is None:
+                return
+            text = reply.items[0].shown if reply.items else self.text
+            if text and not self.text:
+                self.shown_at = time.perf_counter()
+                self.ms = (self.shown_at - self._begun) * 1000
+            self.changes += bool(self.text and text != self.text)
+            self.reversals += not text.startswith(self.text)
+            self.refused = reply.error is not None
+            self.text = text
+            self.done = reply.done
+            if self.answered_at is None and (reply.items or not (reply.error or reply.finish_reason)):
+                self.answered_at = time.perf_counter()
+            if reply.done and self.text:
+                self._submit(self.keystroke.accepting(self.text), lambda _: None, trigger="prefetch")
+
+    def _submit(self, keystroke: Keystroke, listener: Listener, **more: Any) -> None:
+        request = keystroke.request(ran=self._ran, client="typist", **more)
+        self._source.submit(request, listener, self._kernel_context)
+
+
+def steady(key: float, seed: int = SEED) -> Rhythm:
+    """Return a function that draws the seconds until the next keystroke, on average `key`."""
+    rng = random.Random(seed)  # noqa: S311 - a reproducible pace
+    return lambda _: key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+
+
+def bursts() -> Rhythm:
+    """Return a function that draws the seconds until the next keystroke of a user who types in bursts."""
+    rng = random.Random(SEED)  # noqa: S311 - a reproducible pace
+
+    def draw(keystroke: Keystroke) -> float:
+        ends_word = keystroke.cells[keystroke.active][: keystroke.offset][-1:].isalnum() and not (
+            keystroke.future[:1].isalnum() or keystroke.future[:1] == "_"
+        )
+        ends_line = keystroke.future[:1] in {"", "\n"}
+        pauses = ends_line or (ends_word and rng.random() < WORD_PAUSES)
+        return rng.uniform(*(PAUSE if pauses else BURST))
+
+    return draw
+
+
+def in_real_time(
+    source: Source,
+    traces: Iterable[Trace],
+    tell: Callable[[str], None],
+    rhythm: Rhythm,
+    *,
+    by_word: bool = False,
+    pause: float = 0.0,
+    live: Live | None = None,
+) -> TypingResult:
+    """Replay in real time: a suggestion counts only if it is shown before the next keystroke.
+
+    The traces contain a keystroke for each character. As in the editor, a keystroke sends a request unless it
+    types along with the suggestion, and the source decides what happens to earlier requests. `pause`: the
+    seconds that one of several users looks at the screen at the beginning of each line. A single user waits
+    for the warm-up of a cell. `live` runs each cell after it was typed.
+    """
+    typed = TypingResult(pace=(pace := Pace()))
+    before = source.usage()
+    for trace in traces:
+        score, request = Score(by_word), None
+        kernel_context = live.run_while_typing(trace) if live else lambda: NONE
+        focus = trace.keystrokes[0].request(ran=live is not None, trigger="warmup")
+        if pause:
+            source.submit(focus, lambda _: None)
+        else:
+            with suppress(TurbopilotError):  # a server may fail now and answer later
+                source.last(focus, kernel_context())
+        for keystroke in trace.keystrokes:
+            if keystroke.place < score.covered(keystroke.active):
+                continue
+            begun_at = time.perf_counter()
+            end = begun_at + rhythm(keystroke)
+            if is_pause := pause > 0 and keystroke.cells[keystroke.active][: keystroke.offset].endswith("\n"):
+                end += pause
+            if not request or not request.rest(keystroke):
+                score.total.flickered += bool(request and request.flickered(begun_at, score))
+                request = _OpenRequest(source, keystroke, kernel_context(), ran=live is not None)
+                pace.asked += 1
+            was_shown, changes, reversals = bool(request.text), request.changes, request.reversals
+            request.wait(end)
+            pace.refused += request.refused
+            request.refused = False
+            if is_pause and request.keystroke is keystroke:
+                typed.waits.append((request.answered_at or end) - begun_at)
+            pace.unanswered += request.keystroke is keystroke and not request.done
+            if request.text and not was_shown:
+                typed.ms.append(request.ms)
+            score.total.grown += request.changes - changes
+            score.total.reversed += request.reversals - reversals
+            score.show_at(keystroke, request.rest(keystroke))
+            time.sleep(max(0.0, end - time.perf_counter()))
+        finish(typed, trace, score, live)
+        tell(trace.name)
+    after = source.usage()
+    pace.continued, pace.ended = after.continued - before.continued, after.ended - before.ended
+    if before.cpu is not None and after.cpu is not None:
+        pace.cpu = after.cpu - before.cpu
+    return typed
+
+
+def finish(typed: TypingResult, trace: Trace, score: Score, live: Live | None = None) -> None:
+    """Add the score of a trace that was typed to its end."""
+    score.typed(trace.length, trace.length)
+    typed.invalid += sum(
+        valid_beginning(before) and not valid_beginning(before + text) for before, text in score.shown
+    )
+    typed.add(trace.name, score)
+    if live:
+        for before, text in score.shown:
+            live.count_names(typed.names, before, text)
