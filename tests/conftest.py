@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.models.folder import models_dir
+from jupyter_turbopilot.models.folder import COPIES, models_dir, note_path
 from jupyter_turbopilot.models.user_cache import personal_dir
 
 from .tiny_model import write_tiny_model
@@ -79,6 +79,15 @@ def default_model() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def default_models(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with only the default model, and with its copies, which take minutes to make."""
+    folder = tmp_path_factory.mktemp("models")
+    for path in (default_model, note_path(default_model), default_model.parent / COPIES):
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
 @pytest.fixture
 def own_folder() -> Path:
     """The user's data folder in this test."""
@@ -86,7 +95,7 @@ def own_folder() -> Path:
 
 
 @pytest.fixture
-def models_folder(tmp_path: Path) -> Iterator[Path]:
+def models_folder(tmp_path: Path) -> Path:
     """The model folder of this test."""
     folder = tmp_path / "models"
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,10 +16,8 @@ pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
-def local(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
-    settings = Turbopilot(models_dir=str(tmp_path_factory.mktemp("models")))
-    (Path(settings.models_dir) / default_model.name).symlink_to(default_model)
-    local = InProcess(settings)
+def local(default_models: Path) -> Iterator[InProcess]:
+    local = InProcess(Turbopilot(models_dir=str(default_models)))
     yield local
     local.close()
 

@@ -41,6 +41,15 @@ function linkOrCopy(source, target) {
   }
 }
 
+/** Link a model's copies with merged adapters, which take minutes to make. */
+function linkCopies(model, folder) {
+  const tuned = path.join(path.dirname(model), 'tuned');
+  mkdirSync(path.join(folder, 'tuned'));
+  for (const name of readdirSync(tuned).filter(name => name.endsWith('.gguf'))) {
+    linkOrCopy(path.join(tuned, name), path.join(folder, 'tuned', name));
+  }
+}
+
 describe('the Models panel', { timeout: 300_000 }, () => {
   let browser;
   let folder;
@@ -67,14 +76,9 @@ describe('the Models panel', { timeout: 300_000 }, () => {
         `write_tiny_model(Path(${JSON.stringify(path.join(folder, 'tiny.gguf'))}))`
     );
     linkOrCopy(real, path.join(folder, path.basename(real)));
-    // The copy with the merged adapter, if it exists.
-    const tuned = path.join(path.dirname(real), 'tuned');
-    mkdirSync(path.join(folder, 'tuned'));
-    for (const name of existsSync(tuned) ? readdirSync(tuned) : []) {
-      if (name.endsWith('.gguf')) {
-        linkOrCopy(path.join(tuned, name), path.join(folder, 'tuned', name));
-      }
-    }
+    const note = `.${path.basename(real)}.json`;
+    linkOrCopy(path.join(path.dirname(real), note), path.join(folder, note));
+    linkCopies(real, folder);
     // A file that passes the extension's check but not llama.cpp's.
     const bad = readFileSync(path.join(folder, 'tiny.gguf'));
     const at = bad.indexOf('general.architecture') + 'general.architecture'.length + 4 + 8;
@@ -234,6 +238,7 @@ describe('a server without a model', { timeout: 300_000 }, () => {
     });
     await new Promise(resolve => source.listen(0, '127.0.0.1', resolve));
     folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-models-'));
+    linkCopies(model, folder);
     ({ lab, browser, close } = await openLab({
       loaded: false,
       memory: true,

@@ -34,10 +34,8 @@ def bodies(prompt: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def server(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("models")
-    (folder / default_model.name).symlink_to(default_model)
-    server = Server(folder / default_model.name)
+def server(default_model: Path, default_models: Path) -> Iterator[Server]:
+    server = Server(default_models / default_model.name)
     yield server
     server.stop()
 

@@ -79,25 +79,17 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory, default_model: Path) -> Path:
-    """A folder with the model, where the first server writes the merged copy."""
-    folder = tmp_path_factory.mktemp("models")
-    (folder / default_model.name).symlink_to(default_model)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"), models)
+def server(tmp_path_factory: pytest.TempPathFactory, default_models: Path) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"), default_models)
     server.wait()
     yield server
     server.kill()
 
 
 @pytest.fixture
-def own_server(tmp_path: Path, models: Path) -> Iterator[Server]:
+def own_server(tmp_path: Path, default_models: Path) -> Iterator[Server]:
     """A server that the test may stop."""
-    server = Server(tmp_path, models)
+    server = Server(tmp_path, default_models)
     server.wait()
     yield server
     server.kill()

@@ -79,11 +79,8 @@ def ipython(folder: Path, models: Path, *settings: str) -> Iterator[pexpect.spaw
 
 
 @pytest.fixture
-def terminal(default_model: Path, tmp_path: Path) -> Iterator[pexpect.spawn]:
-    folder = tmp_path / "models"
-    folder.mkdir(exist_ok=True)
-    (folder / default_model.name).symlink_to(default_model)
-    with ipython(tmp_path, folder) as child:
+def terminal(default_models: Path, tmp_path: Path) -> Iterator[pexpect.spawn]:
+    with ipython(tmp_path, default_models) as child:
         yield child
 
 
