@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer import raw_plan
 from jupyter_turbopilot.engine.base import SLOTS
 
+from ..index.folders import until
 from ..scripted_engine import words
 from ..serve_app import ServeApp
 from ..serving import Server
@@ -156,15 +157,17 @@ def test_props_slots_and_metrics_contain_no_text(server: Server) -> None:
 def test_expired_request_gets_an_error_with_the_reason(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(raw_plan, "TEXT_FACTOR", 0.02)
     server = ServeApp(tiny_model)
-    server.engine.answer, server.engine.pause = words(500), 0.05
+    server.engine.answer, server.engine.pause = words(60), 0.05
     try:
         ask = partial(server.client.post, "/api/generate", json={"inputs": "x"})
-        with ThreadPoolExecutor(2 * SLOTS) as pool:
-            responses = [each.result() for each in [pool.submit(ask) for _ in range(2 * SLOTS)]]
+        with ThreadPoolExecutor(SLOTS) as pool:
+            for _ in range(SLOTS):
+                pool.submit(ask)
+            until(lambda: len(server.engine.prompts) == SLOTS)
+            monkeypatch.setattr(raw_plan, "TEXT_FACTOR", 0.02)
+            expired = ask()
     finally:
         server.stop()
-    assert {response.status_code for response in responses} == {200, 503}
-    expired = next(response for response in responses if response.status_code == 503)
+    assert expired.status_code == 503
     assert "time limit was reached" in expired.text

@@ -89,8 +89,15 @@ LIBRARIES = {  # Python's objects, IPython's names, SQL, HTTP, files and fields 
     ),
     *("g", "general.file_type", "insertion", "obj", "post_execute", "pre_execute", "tokenizers"),
 }
-OTHER_PROGRAMS = {  # settings of Ray, logrotate, JupyterHub and Text Generation Inference
-    *("RAY_SERVE_ENABLE_HA_PROXY", "bitsandbytes.hf_url", "c.JupyterHub.hub_ip", "consistent_hashing"),
+OTHER_PROGRAMS = {  # settings of graphics drivers, Ray, logrotate, JupyterHub and Text Generation Inference
+    *(
+        "CUDA_VISIBLE_DEVICES",
+        "GGML_VK_VISIBLE_DEVICES",
+        "RAY_SERVE_ENABLE_HA_PROXY",
+        "bitsandbytes.hf_url",
+        "c.JupyterHub.hub_ip",
+        "consistent_hashing",
+    ),
     *("copytruncate", "gptq.hf_url", "inference_api", "inference_api.hf_token"),
     *("inference_api.hf_url", "jhub", "oauth_client_allowed_scopes"),
 }

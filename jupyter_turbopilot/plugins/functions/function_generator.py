@@ -1,7 +1,7 @@
 """Generates a function, then the missing functions that it calls, then those that these call.
 
 `generate_functions` does no I/O: it yields events and questions, and receives the answers.
-`follow` in `model_requests.py` runs it with a model.
+`model_requests.py` runs it with a model.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 
 def test_hosted_llama_survives_encoding() -> None:
-    hardware = Hardware(1, True, 2, (0.5, 0.5), "q8_0", False, (AdapterSpec("a.gguf", 0.5, "r"),))
+    hardware = Hardware(1, True, "q8_0", (AdapterSpec("a.gguf", 0.5, "r"),))
     hosted = HostedLlama(
-        "/a/model.gguf", LoadPlan(256, 2, 3, 4, 5, hardware), "name", "qwen", "/a/.sequences"
+        "/a/model.gguf", LoadPlan(256, 2, 3, 4, 5, False, hardware), "name", "qwen", "/a/.sequences"
     )
     load = decode_request(encode(Load.of(hosted)))
     assert isinstance(load, Load)
