@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def try_commands(jupyter: Path, install: Sequence[str | Path]) -> None:
-    """Run commands without research/, and one of its own before and after it is installed."""
+    """Check that `eval` names the missing package, and runs after its installation."""
     run(jupyter, "turbopilot", "models", "list")
     schema = [str(jupyter), "turbopilot", "eval", "schema"]
     missing = subprocess.run(schema, capture_output=True, text=True, check=False)

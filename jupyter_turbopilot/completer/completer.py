@@ -51,8 +51,8 @@ _COUNTED = ("requests", "cache_hits", "index_matches", "continued", "ended", "hi
 # Seconds that a request waits for the index: after a keystroke, and when a notebook is prefetched.
 INDEX_TIMEOUT, PREFETCH_TIMEOUT = 0.05, 1.0
 REFUSED_SECONDS = 5.0  # until the busiest users may send automatic requests again
-# Of the evaluation of a notebook's first prompt. If the whole prompt takes less, waiting for it pays: with
-# few cells, the gate often shows nothing (research/benchmarks/results/first-minutes.md).
+# Seconds for evaluating the first prompt of a notebook. If the whole prompt takes less, waiting for it pays:
+# with few cells, the gate often shows nothing (research/benchmarks/results/first-minutes.md).
 FIRST_SECONDS = 5.0
 MIN_FIRST = 64  # tokens
 

@@ -27,7 +27,7 @@ CHUNK = 64
 PIECES = 4
 PROMPT_BATCH = 16  # tokens of the smallest batch that measures the speed of prompt evaluation
 SLOTS = 8  # the default number of texts that an engine generates at a time
-MOST_LISTED = 1 << 16  # likely tokens at a position: all
+MOST_LISTED = 1 << 16  # logprobs for each position: no limit in practice
 SAMPLERS = frozenset(field.name for field in fields(Sampling)) - {"max_tokens", "top", "beginning"}
 # The values that disable an option and are not its default.
 _OFF: dict[str, Any] = {"top_k": 0, "top_p": 1.0, "penalty_last_n": 0, "samplers": ()}

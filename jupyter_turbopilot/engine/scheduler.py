@@ -39,7 +39,7 @@ TOO_MANY_WAITING = "Too many of your requests are waiting. Try again in a moment
 
 @dataclass
 class QueueLimits:
-    """How many jobs may wait, and how many of one caller are served at a time or may wait; 0: no limit."""
+    """The number of jobs that may wait, and those of one caller that may run or wait (0: no limit)."""
 
     queue: int = 32
     running: int = 0

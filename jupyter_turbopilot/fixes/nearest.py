@@ -122,7 +122,7 @@ def nearest_short(word: str, names: Iterable[str]) -> tuple[str, float] | None:
 
 
 def nearest_of_interface(word: str, names: Collection[str]) -> tuple[str, float] | None:
-    """Return the only near name of a parameter or another documented name, also of a short one, or None."""
+    """Return the nearest documented name and its cost, or None if it is ambiguous; it may be short."""
     return nearest(word, names) or nearest_short(word, names)
 
 

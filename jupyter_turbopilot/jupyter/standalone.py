@@ -49,7 +49,7 @@ OWN = {
 
 # Unless configured. Fast typing causes two or three requests per second, each with a prefetch.
 REQUESTS_PER_MINUTE = 600
-# Of a user whom the identity provider distinguishes.
+# Limits for each user, if the identity provider distinguishes users.
 RUNNING_PER_USER, WAITING_PER_USER = 2, 8
 POLL = 0.05  # seconds
 CLOSE_SECONDS = 0.5  # until the end of the process, if a client does not close its connection

@@ -1,6 +1,6 @@
 """A server like that of `jupyter turbopilot serve` for several users, but without a hub and without a key.
 
-    python benchmarks/service.py --port 18080 [--limits]
+    python research/benchmarks/service.py --port 18080 [--limits]
 
 `--limits`: limit the texts and the waiting requests of each address, like those of each user of a hub.
 """
