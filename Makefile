@@ -135,7 +135,7 @@ docs: $(DONE)/dev  ## regenerate the generated parts of documents and front end,
 	@$(BIN)/cog -P -I scripts -r $(GENERATED)
 	$(BIN)/python scripts/build_site.py
 
-test:  ## run everything: checks, Python, front end, a real browser, the built wheel, Binder
+test:  ## run everything but the tests of research/: checks, Python, front end, a real browser, the built wheel, Binder
 	@$(PYTHON) scripts/preflight.py --browser
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory test-front

@@ -17,6 +17,7 @@ from jupyter_turbopilot.completer.plan import replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, plan_suggestion
 from jupyter_turbopilot.completer.tenant import salted, session_of
+from jupyter_turbopilot.completer.text_generator import MIN_FIRST
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import YIELDED, as_error
 from jupyter_turbopilot.engine.lifecycle import not_ready
@@ -54,7 +55,6 @@ REFUSED_SECONDS = 5.0  # until the busiest users may send automatic requests aga
 # Seconds for evaluating the first prompt of a notebook. If the whole prompt takes less, waiting for it pays:
 # with few cells, the gate often shows nothing (research/benchmarks/results/first-minutes.md).
 FIRST_SECONDS = 5.0
-MIN_FIRST = 64  # tokens
 
 
 class Completer:
@@ -145,7 +145,7 @@ class Completer:
 
     def _evaluate_whole(self, job: CompletionJob) -> None:
         """Evaluate the whole prompt of a request in the next pauses, instead of that of an older one."""
-        if self._resting():
+        if self._resting() or not job.plan.client:
             return
         whole = CompletionJob(job.plan.whole(), job.caller, [], self.shared)
         self.shared.editors.enter(whole)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.engine_request import Sampling, Token
     from jupyter_turbopilot.suggestion.writing import Writing
 
+MIN_FIRST = 64  # tokens of a notebook's first prompt
+
 
 class TextGenerator:
     """Generates the first text of a request, which the editor's next request may continue, and alternatives.
@@ -158,9 +160,11 @@ class TextGenerator:
         plan, engine, layout = self._plan, self._engine, self._shared.layout_for(self._engine)
         prompt = plan.prompt(engine, layout)
         most = 0 if plan.evaluates_whole else self._shared.first_prompt_tokens(engine.speed)
-        if most and len(prompt.tokens) - common_prefix_length(prompt.tokens, layout.evaluated) > most:
+        # The text after the cursor, which each keystroke moves, does not count.
+        known = max((common_prefix_length(prompt.tokens, each) for each in layout.evaluated), default=0)
+        if most and len(prompt.tokens) - prompt.tail - known > most:
             self._shared.evaluate_whole(self._job)
-            plan = plan.truncated(max(1, (most - prompt.tail) // layout.unit))
+            plan = plan.truncated(max(MIN_FIRST, most - prompt.tail) // layout.unit)
             prompt = replace(plan.prompt(engine, layout), short=True)
         return prompt
 
@@ -279,7 +283,7 @@ class TextGenerator:
                 priority=self._urgency,
             )
         if text.prompt and not (text.prompt.short or self._job.stopped):
-            self._shared.layout_for(self._engine).evaluated = text.prompt.tokens
+            self._shared.layout_for(self._engine).evaluated.append(text.prompt.tokens)
         self._finish(writing, complete=ended and not cut)
         return writing, ended and not cut
 

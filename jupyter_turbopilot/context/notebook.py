@@ -64,7 +64,7 @@ def gather(
     pieces = [*_indexed(_texts(indexed, language)), *others, *cells]
     if active.type == "code":
         # The next cell shows where this one is heading. It is placed before the active cell: after the
-        # cursor it would be evaluated again at each keystroke, without benefit (speed.md).
+        # cursor it would be evaluated again at each keystroke, without benefit.
         after = (
             text
             for cell in request.cells[request.active + 1 :]

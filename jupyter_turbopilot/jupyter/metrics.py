@@ -108,8 +108,8 @@ class _CurrentState(Collector):
             ("continued", "Requests that continued the generation of an earlier one."),
         ):
             yield CounterMetricFamily(f"turbopilot_{event}", what, value=counters[event])
-        if worker.engine:
-            yield from worker.engine.metrics()
+        if engine := worker.engine:  # the worker may unload it meanwhile
+            yield from engine.metrics()
 
 
 class Metrics:

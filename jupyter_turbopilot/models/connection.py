@@ -58,14 +58,16 @@ def connection(source: str, verify: ssl.SSLContext | None = None) -> Iterator[ht
     def check(request: httpx.Request) -> None:
         url, extensions = request.url, request.extensions
         is_own, host = _origin(url) == _origin(own), _host(url)
-        if url.scheme != "https" and (extensions.get(_SECURE) or not (is_own or is_private)):
+        may_be_open = is_own or (is_private and own.scheme != "https")
+        if url.scheme != "https" and (extensions.get(_SECURE) or not may_be_open):
             raise DownloadError(f"The download redirects to {url.host} without encryption. It was stopped.")
         extensions[_SECURE] = url.scheme == "https"
 
         def public_peer(peer: str) -> None:
             if _is_private(peer) and not is_private:
                 raise DownloadError(
-                    f"The download redirects to {host}, which is not a public address. It was stopped."
+                    f"The download redirects to {host}, which is not a public address. It was stopped. "
+                    "Download the file yourself, and copy it into the models folder."
                 )
 
         if not is_own:

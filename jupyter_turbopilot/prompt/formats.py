@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.engine_request import Markers
 
 REEVALUATED = 9  # tokens from the suffix marker on that are evaluated again at each keystroke
-NEAR = 16  # tokens before the cursor that are evaluated again after an edit above (moving.py)
+NEAR = 16  # tokens before the cursor that are evaluated again after an edit above
 WIDEST = 64  # characters: no token is longer. Text beyond that cannot fit, so it is not tokenized
 Tail = TypeVar("Tail", list[int], str)
 Tokenize = Callable[[str], list[int]]

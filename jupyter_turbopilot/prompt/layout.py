@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.notebook import outline
@@ -44,7 +45,7 @@ class Layout:
         self._suffix_tokens = suffix_tokens  # maximum after the cursor
         vocabulary = engine.vocabulary
         self.unit = vocabulary.unit
-        self.evaluated: list[int] = []  # the whole prompt that was evaluated last
+        self.evaluated = deque[list[int]](maxlen=8)  # the latest whole prompts that were evaluated
         # The cursor cannot split a token of a character model.
         self._heals = engine.capabilities.prefix_constraints and self.unit == 1
         self.form = form_for(vocabulary.find_token, vocabulary.markers, engine.fim)

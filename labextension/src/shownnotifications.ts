@@ -1,4 +1,4 @@
-/** The notifications that each user sees once, in JupyterLab's state database. */
+/** The notifications that are shown once in each workspace, in JupyterLab's state database. */
 
 import type { IStateDB } from '@jupyterlab/statedb';
 

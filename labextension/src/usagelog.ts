@@ -28,7 +28,7 @@ export function explainUsageLog(trans: TranslationBundle, { text, file, error }:
     file ? trans.__('It is stored in %1, where only the owner of this server can read it.', file) : '',
     error ? trans.__('The log cannot be written: %1.', error) : '',
     trans.__(
-      'To turn it on or off, set c.Turbopilot.usage_log in the server’s configuration. To delete it, remove the file.'
+      'To turn it on or off, set c.Turbopilot.usage_log in the server’s configuration. To delete it, remove the file and an older one beside it.'
     )
   ]
     .filter(Boolean)

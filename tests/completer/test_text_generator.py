@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from msgspec import structs
 
 from jupyter_turbopilot.completer.completer import FIRST_SECONDS
 from jupyter_turbopilot.engine.base import Speed
@@ -63,6 +64,24 @@ def test_prompt_is_whole_after_its_evaluation_in_a_pause(slow_desk: Desk) -> Non
     assert is_whole(slow_desk.engine.prompts[2])
     time.sleep(0.1)
     assert len(slow_desk.engine.prompts) == 3
+
+
+def test_prompt_is_whole_after_its_evaluation_with_text_below_the_cursor(slow_desk: Desk) -> None:
+    slow_desk.engine.speed = Speed(prompt=16.0)
+    below = "\nprint(" + "value_1 + " * 8 + "1)"
+    for number, source in enumerate(("result = ", "result = s")):
+        slow_desk.ask(structs.replace(request(source + below), offset=len(source)))
+        if number == 0:
+            await_whole(slow_desk, 2)
+    assert is_whole(slow_desk.engine.prompts[2])
+
+
+def test_prompt_is_whole_after_that_of_another_notebook(slow_desk: Desk) -> None:
+    slow_desk.ask(request())
+    await_whole(slow_desk, 2)
+    slow_desk.ask(Completion(cells=[Cell(source="other = ")], active=0, offset=8, path="b.ipynb", client="b"))
+    slow_desk.ask(request("result = s"))
+    assert is_whole(slow_desk.engine.prompts[-1])
 
 
 def test_prompt_stays_short_while_the_machine_rests(slow_desk: Desk) -> None:

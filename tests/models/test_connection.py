@@ -100,6 +100,15 @@ def test_page_refuses_an_endless_response(server: SourceServer, monkeypatch: pyt
         connection_module.page(client, f"{server.url}/list", {})
 
 
+def test_private_https_source_sends_nothing_in_clear_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda *_: httpx.Response(200))
+    with (
+        pytest.raises(DownloadError, match="without encryption"),
+        connection("https://127.0.0.1/") as client,
+    ):
+        client.get("http://example.org/wheel")
+
+
 @pytest.mark.parametrize(
     "chain",
     [

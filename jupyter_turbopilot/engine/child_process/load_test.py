@@ -51,7 +51,7 @@ def _key(hosted: HostedLlama) -> str:
     from jupyter_turbopilot.engine.llama.bindings import installation
 
     path, plan = Path(hosted.path), hosted.plan
-    settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.hardware.stamp}"
+    settings = f"{plan.context_size}|{plan.cells}|{plan.threads}|{plan.is_mapped}|{plan.hardware.stamp}"
     about = f"{path.resolve()}|{stamp(path)}|{installation()}|{processor()}|{settings}"
     return hashlib.sha256(about.encode()).hexdigest()[:32]
 

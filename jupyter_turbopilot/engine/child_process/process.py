@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 # -P: a json.py in the working directory must not be imported.
 ARGUMENTS = ("-P", "-m", "jupyter_turbopilot.engine.child_process.child")
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|ENGINE_KEY", re.IGNORECASE)  # not passed to the child
-LOAD_SECONDS, SLOWEST_DISK = 120.0, 5e6  # the time limit of a load, and more at these bytes per second
+LOAD_SECONDS, SLOWEST_DISK = 300.0, 5e6  # the time limit of a load, and more at these bytes per second
 ENDS_WITHIN = 2.0  # seconds until an idle process whose pipe is closed is killed
 _INTERRUPT = encode(Interrupt())
 # Signals caused by the file or the engine. Others come from outside: the system sends SIGKILL if it is out of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -183,6 +184,8 @@ class LlamaKind(EngineKind):
             return path, hardware
         try:
             threads = limits_of(self.settings).threads
+            if sys.platform != "linux":  # their priority stays normal
+                threads = max(1, threads // 2)
             copy = merged_copy(self.store.folder, path, added, quantise_rows, threads, cancelled)
         except CancelledError:
             raise

@@ -119,7 +119,7 @@ def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Ha
     Weights that take most of the free memory are not mapped: the system could read them again for each token.
     """
     sizes, free = sizes_of(header, hardware), machine.free_memory()
-    is_mapped = sizes.weights <= MAPPED_SHARE * free
+    is_mapped = header.file_size <= MAPPED_SHARE * free
     if not is_mapped:
         sizes = replace(sizes, weights=min(sizes.weights, header.file_size))
     plan = fit(sizes, name, limits, free)

@@ -145,7 +145,9 @@ def merge(
 def _lower_priority() -> None:
     """Lower this thread's priority: the user may be working."""
     if sys.platform == "linux":  # elsewhere threads have no niceness of their own
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        thread = threading.get_native_id()
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, thread, max(10, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 def _tidy(folder: Path, model: Path, latest: Path, key: str) -> None:

@@ -241,7 +241,7 @@ class InfillBody(GenerationOptions, frozen=True, kw_only=True):
     input_extra: Annotated[list[InfillExtra], Meta(max_length=256)] = []
     prompt: str = ""
     move_suffix: Annotated[
-        bool,
+        bool | None,
         Meta(
             description="whether to reuse the KV cache of text after a change: faster, but the answer can "
             "differ slightly. llama.cpp's server ignores it"
@@ -256,7 +256,7 @@ class InfillBody(GenerationOptions, frozen=True, kw_only=True):
             typed=self.prompt,
             others=others,
             window=True,
-            moves=self.move_suffix,
+            moves=bool(self.move_suffix),
             **self.more(),
         )
         return [text]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.plugins.usage import describe_content
-from jupyter_turbopilot.plugins.usage.file import check, is_log
+from jupyter_turbopilot.plugins.usage.file import check, is_log, older_file
 from jupyter_turbopilot.terminal.commands.checks import Check, Leftovers
 from jupyter_turbopilot.util.files import absolute_path
 
@@ -37,6 +37,6 @@ class UsageLogCheck(Check):
         """Return that the log is kept, wherever it is: it cannot be computed again."""
         with suppress(OSError):
             path = absolute_path(self.settings.usage_log)
-            if is_log(path):
-                return Leftovers(kept={"Not deleted, because it is a usage log": [path]})
+            if logs := [*filter(is_log, (path, older_file(path)))]:
+                return Leftovers(kept={"Not deleted, because it is a usage log": logs})
         return Leftovers()

@@ -132,11 +132,15 @@ class Writer:
     def _append(self, path: Path, data: bytes) -> None:
         """Append whole lines, all or none; complete a truncated last line first."""
         if os.path.lexists(path) and path.lstat().st_size >= LIMIT:
-            path.replace(older_file(path))
+            if os.path.lexists(older := older_file(path)) and not is_log(older):
+                raise OSError(errno.EEXIST, f"{older.name} is not a usage log")
+            path.replace(older)
         handle = os.open(path, _FLAGS, 0o600)
         try:
             # In a folder that others can write to, it may have been replaced since the check.
             _check_status(status := os.fstat(handle))
+            if sys.platform != "win32" and status.st_mode & 0o077:
+                os.fchmod(handle, 0o600)
             size = status.st_size
             if status.st_ino != self._file or size < self._end:
                 data = line_of(self._session) + data

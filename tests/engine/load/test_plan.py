@@ -61,10 +61,10 @@ def test_make_plan_counts_repacked_weights_twice_while_mapped() -> None:
 
 def test_make_plan_maps_no_weights_that_take_most_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     mapped = make_plan(REPACKED, "m")
-    monkeypatch.setattr(machine, "free_memory", lambda: REPACKED.resident * 4 // 3 - 4)
+    monkeypatch.setattr(machine, "free_memory", lambda: REPACKED.file_size * 4 // 3 - 4)
     loaded = make_plan(REPACKED, "m")
     assert (mapped.is_mapped, loaded.is_mapped) == (True, False)
-    assert loaded.needs == mapped.needs - REPACKED_SIZE
+    assert loaded.needs <= mapped.needs - REPACKED_SIZE
 
 
 def test_make_plan_reserves_separate_caches_if_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -284,6 +287,22 @@ def test_folded_makes_a_damaged_copy_again(tiny_model: Path, tmp_path: Path) -> 
     copy.write_bytes(whole[: len(whole) // 2])
     assert merged_copy(tmp_path, tiny_model, added, quantise) == copy
     assert copy.read_bytes() == whole
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the priority is not changed")
+def test_merge_works_at_the_lowest_priority(tiny_model: Path, tmp_path: Path) -> None:
+    adapter = make(tmp_path / "a.gguf")
+    code = (
+        "import os, sys; from pathlib import Path; os.setpriority(os.PRIO_PROCESS, 0, 19)\n"
+        "from jupyter_turbopilot.engine.llama.bindings import quantise\n"
+        "from jupyter_turbopilot.models.tuning.merge import merge\n"
+        "model, adapter, copy = map(Path, sys.argv[1:])\n"
+        "merge(model, [(adapter, 1.0)], copy, quantise)"
+    )
+    unprivileged = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if shutil.which("setpriv") else []
+    copy = tmp_path / "copy.gguf"
+    subprocess.run([*unprivileged, sys.executable, "-c", code, tiny_model, adapter, copy], check=True)
+    assert copy.exists()
 
 
 def test_merged_copy_can_be_cancelled_while_another_process_makes_it(

@@ -8,6 +8,7 @@ import pytest
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.plugins.usage.events import Event, line_of
+from jupyter_turbopilot.plugins.usage.file import older_file
 from jupyter_turbopilot.terminal.commands import doctor
 
 from ...terminal.commands.running import run
@@ -84,7 +85,9 @@ def test_purge_lists_the_log_and_keeps_it(
 ) -> None:
     own_folder.mkdir(parents=True, exist_ok=True)
     file = write((own_folder if is_inside else tmp_path) / "usage.jsonl")
+    older = write(older_file(file))
     configure(tmp_path, file)
     _, out, _ = run(capsys, "purge", "--yes")
     assert file.exists()
-    assert f"it is a usage log:\n  {file}" in out
+    assert older.exists()
+    assert f"it is a usage log:\n  {older}\n  {file}" in out

@@ -147,6 +147,23 @@ def test_writer_renames_a_log_at_the_limit(
     assert list(read(path)) == [SESSION, counted(1), SESSION, counted(2)]
 
 
+def test_writer_keeps_a_foreign_file_with_the_name_of_the_older_log(
+    write_log: Callable[..., Writer], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older_file(path).write_text("a thesis")
+    path.write_bytes(HEAD + line_of(counted(1)))
+    monkeypatch.setattr(module, "LIMIT", path.stat().st_size)
+    assert "is not a usage log" in error_of(write_log, path)
+    assert older_file(path).read_text() == "a thesis"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_writer_makes_an_existing_file_private(write_log: Callable[..., Writer], path: Path) -> None:
+    path.touch(0o644)
+    write_log(counted(1))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_writer_waits_briefly_for_another_process(
     write_log: Callable[..., Writer], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
