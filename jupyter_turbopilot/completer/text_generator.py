@@ -16,7 +16,7 @@ from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Usage
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
-from jupyter_turbopilot.util.bounds import common_prefix_length, tenant_cache
+from jupyter_turbopilot.util.bounds import tenant_cache
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -161,8 +161,7 @@ class TextGenerator:
         prompt = plan.prompt(engine, layout)
         most = 0 if plan.evaluates_whole else self._shared.first_prompt_tokens(engine.speed)
         # The text after the cursor, which each keystroke moves, does not count.
-        known = max((common_prefix_length(prompt.tokens, each) for each in layout.evaluated), default=0)
-        if most and len(prompt.tokens) - prompt.tail - known > most:
+        if most and len(prompt.tokens) - prompt.tail - layout.evaluated_length(prompt.tokens) > most:
             self._shared.evaluate_whole(self._job)
             plan = plan.truncated(max(MIN_FIRST, most - prompt.tail) // layout.unit)
             prompt = replace(plan.prompt(engine, layout), short=True)
@@ -283,7 +282,7 @@ class TextGenerator:
                 priority=self._urgency,
             )
         if text.prompt and not (text.prompt.short or self._job.stopped):
-            self._shared.layout_for(self._engine).evaluated.append(text.prompt.tokens)
+            self._shared.layout_for(self._engine).note_evaluated(text.prompt.tokens)
         self._finish(writing, complete=ended and not cut)
         return writing, ended and not cut
 

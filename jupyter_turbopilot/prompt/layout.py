@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections import deque
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.notebook import outline
@@ -18,7 +17,7 @@ from jupyter_turbopilot.prompt.formats import (
     pieces_left_out,
 )
 from jupyter_turbopilot.protocol.errors import EngineError
-from jupyter_turbopilot.util.bounds import cached_function
+from jupyter_turbopilot.util.bounds import cached_function, common_prefix_length
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.notebook import Context
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
 LAYOUT = 2  # version of the prompt layout: a change invalidates cached completions
 SUFFIX_TOKENS = 96
+MOST_EVALUATED = 8  # remembered whole prompts
 PIECES_REMEMBERED = 2**23  # bytes of cached cells and their tokens
 BEST_REMEMBERED = 2**21
 PIECES_SHARE = 8  # one such share for the outline of omitted pieces, one for the best of them
@@ -45,7 +45,7 @@ class Layout:
         self._suffix_tokens = suffix_tokens  # maximum after the cursor
         vocabulary = engine.vocabulary
         self.unit = vocabulary.unit
-        self.evaluated = deque[list[int]](maxlen=8)  # the latest whole prompts that were evaluated
+        self._evaluated: tuple[list[int], ...] = ()  # the latest whole prompt of each of some notebooks
         # The cursor cannot split a token of a character model.
         self._heals = engine.capabilities.prefix_constraints and self.unit == 1
         self.form = form_for(vocabulary.find_token, vocabulary.markers, engine.fim)
@@ -66,6 +66,20 @@ class Layout:
     def is_for(self, engine: Engine) -> bool:
         """Return whether prompts are laid out for this engine."""
         return self._engine() is engine
+
+    def evaluated_length(self, prompt: list[int]) -> int:
+        """Return the length of the part of a prompt that was evaluated as part of a whole prompt."""
+        return max((common_prefix_length(prompt, each) for each in self._evaluated), default=0)
+
+    def note_evaluated(self, prompt: list[int]) -> None:
+        """Remember a whole prompt, instead of an older one of the same notebook: they begin alike."""
+        others = [
+            each
+            for each in self._evaluated
+            if 2 * common_prefix_length(prompt, each) < min(len(prompt), len(each))
+        ]
+        # Replaced, not changed: other threads may be reading it.
+        self._evaluated = (*others[1 - MOST_EVALUATED :], prompt)
 
     def prompt(self, request: Completion, context: Context, prompt_tokens: int = 0) -> Prompt:
         """Return the prompt of a request. `prompt_tokens`: maximum before the cursor; 0: the setting."""

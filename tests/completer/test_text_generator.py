@@ -79,7 +79,9 @@ def test_prompt_is_whole_after_its_evaluation_with_text_below_the_cursor(slow_de
 def test_prompt_is_whole_after_that_of_another_notebook(slow_desk: Desk) -> None:
     slow_desk.ask(request())
     await_whole(slow_desk, 2)
-    slow_desk.ask(Completion(cells=[Cell(source="other = ")], active=0, offset=8, path="b.ipynb", client="b"))
+    for source in ("other = ", *(f"other = {'y' * number}" for number in range(1, 12))):
+        cells = [Cell(source=source)]
+        slow_desk.ask(Completion(cells=cells, active=0, offset=len(source), path="b.ipynb", client="b"))
     slow_desk.ask(request("result = s"))
     assert is_whole(slow_desk.engine.prompts[-1])
 

@@ -86,7 +86,7 @@ def test_private_source_redirects_to_private_hosts(
     server: SourceServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     port = httpx.URL(server.url).port
-    server.says("/m", 302, {"Location": f"http://files.example:{port}/n"})
+    server.says("/m", 302, {"Location": f"http://storage.example:{port}/n"})
     server.files["/n"] = b"here"
     resolved(monkeypatch, "127.0.0.1")
     with connection(f"http://{name}:{port}") as client:

@@ -113,9 +113,8 @@ class Row(NamedTuple):
 
 
 class _Written(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    tokens: list[
-        tuple[str, float, int, float]
-    ]  # each byte of a token as a character: it may be incomplete UTF-8
+    # Each byte of a token is a character: it may be incomplete UTF-8.
+    tokens: list[tuple[str, float, int, float]]
     limit: str
     ended: bool
 
