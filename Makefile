@@ -25,7 +25,7 @@ EXTENSIONS := jupyter-collaboration jupyterlab-lsp python-lsp-server jupyterlab-
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo port test research test-research check-research test-heavy check fix docs bench bench-peers release clean preflight test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
+.PHONY: help lab lite demo port test research test-research check-research check fix docs bench bench-peers release clean preflight test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
 	wheel wheel-test binder \
 	check-types check-win32 check-darwin check-python check-front
 
@@ -208,9 +208,6 @@ bench-peers: $(DONE)/research  ## measure other completers beside this one in Ju
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	exec $(BIN)/python research/benchmarks/peers.py $(or $(SET),$(error name the notebooks: make bench-peers SET=notebooks.json.gz)) \
 		--into $(DONE)/peers $(ARGS)
-
-test-heavy: $(DONE)/dev  ## a model of full size with random weights, in 4 GiB (half an hour, 35 GB of disk; FOLDER=where)
-	$(BIN)/python research/benchmarks/heavy.py $(or $(FOLDER),$(DONE)/heavy)
 
 clean:  ## forget what was built (models and the engine's wheel stay)
 	@rm -rf $(DONE) $(VENV) $(FRONT)/node_modules $(FRONT)/lib $(FRONT)/demo/dist $(FRONT)/ui-results jupyter_turbopilot/labextension dist

@@ -51,8 +51,7 @@ html_theme_options = {
 # Pages for people who use it come before those for people who look something up, and those before the inner life.
 _WEIGHTS = {
     "settings": 0.8,
-    "http": 0.6,
-    "http-reference": 0.4,
+    "http": 0.4,
     "cli": 0.7,
     "recipes": 0.4,
     "contributing": 0.4,

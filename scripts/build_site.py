@@ -34,8 +34,8 @@ CHAPTERS = {
     "Use": ["jupyterlab", "fixes", "notebook-index", "ipython", "browser", "editors"],
     "Models": ["models", "engines"],
     "Administer": ["jupyterhub", "scale", "switching-off", "privacy"],
-    "Reference": ["settings", "cli", "http", "http-reference"],
-    "Research": ["evidence", "measure", "usage-log", "results/index", "comparison"],
+    "Reference": ["settings", "cli", "http"],
+    "Research": ["measure", "usage-log", "results/index", "comparison"],
     "Develop": [
         "contributing",
         "architecture",

@@ -1,4 +1,4 @@
-"""Write the front end's types and docs/http-reference.md from the routes' schemas; `cog` runs it."""
+"""Write the front end's types and docs/http.md from the routes' schemas; `cog` runs it."""
 
 from __future__ import annotations
 

@@ -34,12 +34,21 @@ def badge(url: str) -> str:
     return f"[![Try it on Binder]({binder}/badge_logo.svg)]({binder}/v2/gh{place.path}/HEAD?{opened})"
 
 
-def clone(url: str) -> str:
-    """Return the commands that clone the repository and start JupyterLab."""
-    # The reader has the repository's page, but the package has no address yet.
-    address = url or "URL-OF-THIS-REPOSITORY"
-    lines = [f"git clone {address} jupyter-turbopilot", "cd jupyter-turbopilot", "make lab"]
-    return "\n".join(["<!-- not run: it builds everything and opens a browser -->", "```bash", *lines, "```"])
+def start(url: str) -> str:
+    """Return the commands that open JupyterLab, after those that clone a repository with an address."""
+    todo = "Clone this repository, and build it" if url else "In this folder, run"
+    lines = [f"git clone {url} jupyter-turbopilot", "cd jupyter-turbopilot"] if url else []
+    return "\n".join(
+        [
+            f"There is no release on PyPI yet. {todo}:",
+            "",
+            "<!-- not run: it builds everything and opens a browser -->",
+            "```bash",
+            *lines,
+            "make lab",
+            "```",
+        ]
+    )
 
 
 def page(readme: str, url: str, version: str) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.base import MOST_LISTED, SAMPLERS, Capabilities
@@ -29,7 +27,6 @@ DAILY = {
     "denied_paths", "eagerness", "enabled", "engine", "gpu_layers", "idle_minutes", "kernel_context", "model",
     "models_dir", "notebook_index", "suggest_fixes", "threads", "yield_cpu",
 }  # fmt: skip
-SCHEMA = Path(__file__).resolve().parent.parent / "labextension" / "schema" / "plugin.json"
 
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -51,24 +48,6 @@ def settings(section: str, *, daily: bool | None = None) -> str:
         for name, trait in traits
     )
     return _table(["trait", "default", "what it does"], rows)
-
-
-def front_end_settings() -> str:
-    """Return the table of the extension's settings in JupyterLab, from their schema."""
-    # Escape backslashes: the settings' page shows them literally.
-    rows = (
-        [setting["title"], _default(setting["default"]), setting["description"].replace("\\", "\\\\")]
-        for setting in json.loads(SCHEMA.read_text("utf-8"))["properties"].values()
-    )
-    return _table(["setting", "default", "what it does"], rows)
-
-
-def _default(value: Any) -> str:
-    if value in ("", []):
-        return "(empty)"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"`{', '.join(value) if isinstance(value, list) else value}`"
 
 
 def capabilities() -> str:

@@ -1,44 +1,50 @@
-"""Trace two keystrokes through the real completer, and write the trace into docs/developers/architecture.md.
+"""Trace two keystrokes through the real server, and write the trace into docs/developers/architecture.md.
 
     python scripts/walkthrough.py [--print]
 
 Uses the default model and an index of one notebook. The arguments and results of each step are recorded at
-runtime with their thread; nothing is written by hand.
+runtime with their thread. A second run counts the files and functions that one keystroke enters.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import re
+import sys
 import tempfile
 import threading
 import time
-from contextlib import closing
-from functools import wraps
+from contextlib import ExitStack, closing
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
 from jupyter_turbopilot.completer import completer as completer_module
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.editors import Editors
-from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.completer.reply_publisher import ReplyPublisher
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import paths
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex
-from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.jupyter.identity import KeyIdentity
+from jupyter_turbopilot.jupyter.standalone import application
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.in_process import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
-    from jupyter_turbopilot.completer.completer import Completer
-    from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.completer.suggestion_plan import Matches
+    from jupyter_turbopilot.completer.plan import Matches, Plan
+    from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.reply import Reply
 
@@ -48,6 +54,10 @@ ABOVE = "import pandas as pd\n\npenguins = pd.read_csv('penguins.csv')\npenguins
 INDEXED = (ABOVE, "penguins.groupby('species')['body_mass'].mean()")
 TYPED = ("masses = penguins.gr", "masses = penguins.gro")  # the second before the first is answered
 WIDTH = 110
+KEY = "walkthrough"
+PACKAGE = "jupyter_turbopilot/"
+# The modules that carry a request; the others only compute for them.
+CARRIERS = re.compile(r"(completer|jupyter/routes|engine)/\w+\.py|util/lookups\.py")
 
 
 class Trace:
@@ -56,11 +66,14 @@ class Trace:
     def __init__(self) -> None:
         self.rows: list[tuple[float, str, str, str]] = []
         self.begun = time.perf_counter()
+        self.fed = threading.Event()  # set when a job has received tokens
 
     def note(self, step: str, value: str) -> None:
         """Record a step."""
         ms = (time.perf_counter() - self.begun) * 1000
         self.rows.append((ms, threading.current_thread().name, step, value))
+        if "feed" in step:
+            self.fed.set()
 
     def around(self, owner: Any, name: str, step: str, describe: Callable[..., str | None]) -> Any:
         """Replace a function by one that records its arguments and result."""
@@ -81,6 +94,45 @@ class Trace:
         return "\n".join(["| ms | thread | step | values |", "| --- | --- | --- | --- |", *rows]) + "\n"
 
 
+class Entered:
+    """The functions of the package that are entered while `counts` is set. Create it before any thread."""
+
+    def __init__(self) -> None:
+        self.counts = False
+        self.found: set[tuple[str, str, bool]] = set()  # file, name, whether another file calls it
+        threading.setprofile(self._note)
+        sys.setprofile(self._note)
+
+    def _note(self, frame: FrameType, event: str, _: Any) -> None:
+        if self.counts and event == "call":
+            _, inside, file = frame.f_code.co_filename.rpartition(PACKAGE)
+            name = frame.f_code.co_name
+            if inside and not name.startswith(("<", "__")):
+                caller = frame.f_back.f_code.co_filename if frame.f_back else ""
+                self.found.add((file, frame.f_code.co_qualname, caller != frame.f_code.co_filename))
+
+    def table(self) -> str:
+        """Return the numbers of files and functions as a table."""
+        rows = ["| entered by one keystroke | files | functions |", "| --- | --- | --- |"]
+        found = {one for one in self.found if not is_property(*one[:2])}
+        steps = {one for one in found if one[2] and CARRIERS.fullmatch(one[0])}
+        names = ("modules that carry the request: functions called from another module", "all modules")
+        for name, chosen in zip(names, (steps, found), strict=True):
+            functions = {(file, function) for file, function, _ in chosen}
+            rows.append(f"| {name} | {len({file for file, _ in functions})} | {len(functions)} |")
+        return "\n".join(rows) + "\n"
+
+
+def is_property(file: str, name: str) -> bool:
+    """Return whether a function of a file computes an attribute."""
+    found: Any = sys.modules[f"{PACKAGE}{file.removesuffix('.py')}".replace("/", ".")]
+    for part in name.split("."):
+        found = vars(found).get(part)
+        if not isinstance(found, type):
+            break
+    return isinstance(found, property | cached_property)
+
+
 def code(value: object) -> str:
     """Format a value for a table cell."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
@@ -91,10 +143,11 @@ def code(value: object) -> str:
 def planned(plan: Plan, *_: Any) -> str:
     """Describe a plan."""
     place = plan.cache_key.digest.hex()[:8]
-    threshold = f"{plan.threshold:.3f}" if hasattr(plan, "threshold") else "none"
+    judgement, limits = getattr(plan, "judgement", None), plan.limits
+    threshold = f"{judgement.threshold:.3f}" if judgement else "none"
     return (
-        f"priority `{plan.priority.name.lower()}`, at most {plan.sampling.max_tokens} tokens, "
-        f"deadline {plan.deadline:g} s, threshold {threshold}, cache key `{place}…`"
+        f"priority `{plan.priority.name.lower()}`, at most {limits.sampling.max_tokens} tokens, "
+        f"deadline {limits.deadline:g} s, threshold {threshold}, cache key `{place}…`"
     )
 
 
@@ -127,17 +180,17 @@ def frame(_: None, __: ReplyPublisher, reply: Reply) -> str:
     return f"{shown}{score} ({how})"
 
 
-def entered(ended: CompletionJob | None, _: Editors, new: CompletionJob) -> str:
+def entered(ended: Job | None, _: Editors, new: Job, __: Plan) -> str:
     """Describe the effect of a request on the previous one."""
     if new.older:
         return "takes over from the request before"
     return "supersedes the request before" if ended else "the editor's only request"
 
 
-def offered(whole: bool, _: CompletionJob, matches: Matches | None, __: str) -> str:
+def offered(whole: bool, _: CompletionJob, matches: Matches, __: str = "") -> str:
     """Describe index matches."""
-    if matches is None:
-        return "nothing in time"
+    if not matches.settled:
+        return "not all in time"
     line = code(matches.line.text) if matches.line else "none"
     return f"{len(matches.cells.documents)} cells, line {line}{', the answer' if whole else ''}"
 
@@ -167,65 +220,70 @@ def main() -> None:
     )
     parser.add_argument("--print", action="store_true", help="print the trace without changing the page")
     options = parser.parse_args()
+    counted = Entered()
+    run(counted)
+    threading.setprofile(None)
+    sys.setprofile(None)
     trace = Trace()
+    run(trace)
+    found = f"{trace.table()}\n{counted.table()}"
+    if options.print:
+        print(found)
+        return
+    page = PAGE.read_text("utf-8")
+    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    PAGE.write_text(pattern.sub(lambda _: f"{BEGIN}\n{found}\n{END}", page), "utf-8")
+
+
+def run(observer: Trace | Entered) -> None:
+    """Type in a notebook beside an indexed one."""
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(InProcess(Turbopilot(cache_file=""))) as local,
+        patch.object(paths, "folder", lambda: Path(folder) / "indexes"),
     ):
         root = Path(folder) / "notebooks"
         root.mkdir()
         cells = [{"cell_type": "code", "metadata": {}, "source": source} for source in INDEXED]
         content = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
         (root / "iris.ipynb").write_text(json.dumps(content), "utf-8")
-        with patch.object(paths, "folder", lambda: Path(folder) / "indexes"):
-            notebook_index = MaintainedIndex(LocalFiles(root))
-            notebook_index.builder.build_now()
+        with closing(MaintainedIndex(LocalFiles(root))) as local.pilot.notebook_index:
+            local.pilot.notebook_index.builder.build_now()
             local.wait()
-            walk(local.pilot.completer, notebook_index, trace)
-            notebook_index.close()
-    if options.print:
-        print(trace.table())
-        return
-    page = PAGE.read_text("utf-8")
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    PAGE.write_text(pattern.sub(lambda _: f"{BEGIN}\n{trace.table()}\n{END}", page), "utf-8")
+            asyncio.run(walk(local, observer))
 
 
-def walk(completer: Completer, notebook_index: MaintainedIndex, trace: Trace) -> None:
-    """Warm up the notebook, then type two keystrokes."""
+async def walk(local: InProcess, observer: Trace | Entered) -> None:
+    """Warm up the notebook, then type two keystrokes, or one that is counted."""
+    server = HTTPServer(application(local.pilot, KeyIdentity(KEY, "127.0.0.1")))
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/complete"
+    client = AsyncHTTPClient()
 
-    def request(source: str, trigger: str) -> Completion:
-        cells = [Cell(id="1", source=ABOVE), Cell(id="2", source=source)]
-        return Completion(
-            cells=cells,
-            active=1,
-            offset=len(source),
-            path="penguins.ipynb",
-            trigger=trigger,  # type: ignore[arg-type]
-            stream=True,
-            client="tab",
-        )
+    async def send(source: str, trigger: str) -> None:
+        cells = [{"id": "1", "source": ABOVE}, {"id": "2", "source": source}]
+        body = {"cells": cells, "active": 1, "offset": len(source), "path": "penguins.ipynb"}
+        body |= {"trigger": trigger, "stream": True, "client": "tab"}
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        await client.fetch(address, method="POST", headers=headers, body=json.dumps(body))
 
-    warm = Replies()
-    completer.submit(request("", "warmup"), warm.listen, notebook_index=notebook_index)
-    warm.last()
-    patches = [*observed(trace)]
-    for one in patches:
-        one.start()
-    trace.begun = time.perf_counter()
-    replies = []
-    for number, source in enumerate(TYPED):
-        trace.note(f"**key {number + 1}**", code(source))
-        replies.append(Replies())
-        job = completer.submit(
-            request(source, "automatic"), replies[-1].listen, notebook_index=notebook_index
-        )
-        while number + 1 < len(TYPED) and not job.text.tokens:
-            time.sleep(0.001)  # send the next keystroke before the answer
-    for one in replies:
-        one.last()
-    for one in patches:
-        one.stop()
+    await send("", "warmup")
+    if isinstance(observer, Entered):
+        observer.counts = True
+        await send(TYPED[0], "automatic")
+        observer.counts = False
+    else:
+        with ExitStack() as patches:
+            for one in observed(observer):
+                patches.enter_context(one)
+            observer.begun = time.perf_counter()
+            first = asyncio.create_task(send(TYPED[0], "automatic"))
+            observer.note("**key 1**", code(TYPED[0]))
+            await asyncio.to_thread(observer.fed.wait)  # the second keystroke arrives before the answer
+            observer.note("**key 2**", code(TYPED[1]))
+            await asyncio.gather(first, send(TYPED[1], "automatic"))
+    server.stop()
 
 
 if __name__ == "__main__":

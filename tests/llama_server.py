@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "research" / "benchmarks"))
 
 from baseline import folder
 
+from .waiting import free_port
+
 PROGRAM = folder() / "llama-server"  # looked up before the tests change the cache folder
 
 
@@ -24,9 +25,7 @@ class LlamaServer:
     def __init__(self, model: Path, context_size: int, places: int = 2) -> None:
         if not PROGRAM.exists():
             pytest.skip("needs llama-server: python research/benchmarks/baseline.py builds it")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         sizes = ["-c", str(context_size * places), "-np", str(places), "-t", "1"]
         self.process = subprocess.Popen(
             [str(PROGRAM), "-m", str(model), "--port", str(port), "--no-webui", *sizes],

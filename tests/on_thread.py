@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,8 @@ from jupyter_turbopilot.jupyter.describe import describe_health
 from jupyter_turbopilot.jupyter.identity import StandaloneIdentity
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.jupyter.standalone import application
+
+from .waiting import until
 
 
 class OnThread:
@@ -44,21 +45,14 @@ class OnThread:
 
         self._thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
         self._thread.start()
-        self._wait(lambda: bool(started))
+        until(lambda: bool(started))
         self.loop: asyncio.AbstractEventLoop = started[0]
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30)
 
     def load(self) -> None:
         """Load the model."""
         self.pilot.start()
-        self._wait(lambda: bool(describe_health(self.pilot)["ready"]))
-
-    @staticmethod
-    def _wait(done: Callable[[], bool]) -> None:
-        end = time.monotonic() + 30
-        while not done():
-            assert time.monotonic() < end
-            time.sleep(0.005)
+        until(lambda: bool(describe_health(self.pilot)["ready"]))
 
     def stop(self) -> None:
         """Stop the server."""

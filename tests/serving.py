@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import IO
 
 import httpx
+
+from .waiting import free_port, until
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,9 +37,7 @@ class Server:
         before: tuple[str, ...] = (),
         log: IO[str] | None = None,
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         command = [str(Path(sys.executable).parent / "jupyter-turbopilot"), "serve", "--port", str(self.port)]
         own = {"TURBOPILOT_MODELS": str(model.parent), "TURBOPILOT_API_KEY": ""} | (environment or {})
         self.process = subprocess.Popen(
@@ -59,10 +57,7 @@ class Server:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, headers=headers, timeout=30)
-        end = time.monotonic() + 60
-        while self.client.get("/health").json()["status"] == "loading model":
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: self.client.get("/health").json()["status"] != "loading model")
 
     def stop(self) -> None:
         """Stop the server with SIGTERM."""

@@ -18,7 +18,7 @@ BUILD = runpy.run_path(str(WASM / "build.py"))
 GOLDEN = json.loads(character_model.LOGITS.read_text())
 
 
-def test_the_golden_logits_are_what_llama_cpp_computes_with_the_same_weights() -> None:
+def test_golden_logits_are_those_of_llama_cpp_with_the_same_weights() -> None:
     now = character_model.golden()
     assert [case["ids"] for case in now] == [case["ids"] for case in GOLDEN]
     for case, known in zip(now, GOLDEN, strict=True):

@@ -65,5 +65,5 @@ def import_everything(*packages: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_module_and_every_test_can_be_imported_where_what_posix_has_is_missing() -> None:
+def test_modules_and_tests_can_be_imported_without_functions_of_posix() -> None:
     import_everything("jupyter_turbopilot", "tests")

@@ -10,14 +10,15 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
+from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.import_sources import WouldWaitError, cached_only
 from jupyter_turbopilot.completer.listeners import Listeners
-from jupyter_turbopilot.completer.plan import replay
+from jupyter_turbopilot.completer.plan import Matches, replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
-from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, plan_suggestion
+from jupyter_turbopilot.completer.shared import Shared
+from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.completer.tenant import salted, session_of
-from jupyter_turbopilot.completer.text_generator import MIN_FIRST
+from jupyter_turbopilot.completer.text_starts import MIN_FIRST
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import YIELDED, as_error
 from jupyter_turbopilot.engine.lifecycle import not_ready
@@ -33,15 +34,14 @@ from jupyter_turbopilot.util.threads import Alarm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CompletionCache
+    from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
-    from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.engine.base import Engine, Speed
     from jupyter_turbopilot.engine.worker import Worker
+    from jupyter_turbopilot.index.cells import Choice
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.engine_request import RawRequest
-    from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Feedback
     from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -107,29 +107,30 @@ class Completer:
         tenant: str = "",
         *,
         notebook_index: NotebookIndex | None = None,
+        level: Level = Level.NONE,
     ) -> CompletionJob:
         """Submit a request. `listener` is called with each reply; the last one has `Reply.done` set.
 
         The listener is called on the worker's threads, or before this method returns. `caller` identifies the
         client: a request never ends a request of another caller. `tenant` is the one whose caches may serve
         the request; it is empty on a single-user server. `notebook_index` is None if the caller may not read
-        it.
+        it. `level` is the level of load shedding (`Worker.level`).
         """
         with tenant_cache(tenant):
-            level = self.worker.level(caller)
             plan = self._plan(request, kernel_context, tenant, notebook_index, level)
             observers = []
             if not plan.cache_key.tenant and isinstance(request, Completion):  # a single-user server
                 observers = self.listeners.requested(request, plan)
             job = CompletionJob(plan, caller, [*observers, listener], self.shared)
             self.counters["requests"] += 1
-            editors = self.shared.editors
-            rests = self._resting() or bool(level)
-            if not plan.priority.awaited and (rests or editors.is_awaited(job.editor)):
+            if not plan.priority.awaited and (
+                self._resting() or level or self.shared.editors.is_awaited(job.editor)
+            ):
                 # Skip prefetching while the CPU or the server is busy or the user waits for another request.
                 job.cancel.set(YIELDED)
                 job.finish(None)
             else:
+                job.is_refused = plan.automatic and level is Level.REFUSE_BUSIEST
                 self._begin(job)
             return job
 
@@ -143,12 +144,13 @@ class Completer:
         is_slow = speed.prompt > 0 and tokens < self.settings.prompt_tokens and not self.worker.sheds_load
         return tokens if is_slow else 0
 
-    def _evaluate_whole(self, job: CompletionJob) -> None:
+    def _evaluate_whole(self, plan: Plan, cells: Choice, caller: str) -> None:
         """Evaluate the whole prompt of a request in the next pauses, instead of that of an older one."""
-        if self._resting() or not job.plan.client:
+        if self._resting() or not plan.client:
             return
-        whole = CompletionJob(job.plan.whole(), job.caller, [], self.shared)
-        self.shared.editors.enter(whole)
+        whole = CompletionJob(plan.whole(), caller, [], self.shared)
+        whole.offer(Matches(cells))
+        self.shared.editors.enter(whole, whole.plan)
         try:
             self.worker.submit(whole)
         except TurbopilotError:  # the next request tries again
@@ -160,32 +162,25 @@ class Completer:
         kernel_context: KernelContext,
         tenant: str,
         notebook_index: NotebookIndex | None,
-        level: Level | None,
+        level: Level,
     ) -> Plan:
         plan: Plan
         if isinstance(request, Completion):
-            planned = plan_suggestion(
-                request,
-                kernel_context,
-                self.worker.state.model,
-                self.settings,
-                notebook_index,
-                level or Level.NONE,
-            )
-            if planned.notebook_index and not planned.asks_index:
-                planned = planned.with_cells(self._cells.of(request))
-            plan, session = planned, session_of(self.secret, request.path)
+            model, session = self.worker.state.model, session_of(self.secret, request.path)
+            plan = plan_suggestion(request, kernel_context, model, self.settings, notebook_index, level)
         else:
-            plan = plan_raw(request, self.settings)
-            tenant, session = salted(tenant, request.salt), request.session
+            plan, session = plan_raw(request, self.settings), request.session
+            tenant = salted(tenant, request.salt)
         # Notebooks of two users at the same path are two sessions.
         return plan.for_tenant(tenant, salted(session, tenant))
 
     def _begin(self, job: CompletionJob) -> None:
         """Queue the request, or let the look-up thread query the index and answer from the cache."""
         plan, editors = job.plan, self.shared.editors
-        job.awaits_look_up = looks_up = _asks_index(plan) or self._find_cached(plan) is not None
-        if plan.client and (ended := editors.enter(job)):
+        if not plan.asks_index:
+            job.offer(plan.chosen_before(self._cells))
+        job.awaits_look_up = looks_up = plan.asks_index or job.find_answer() is not None
+        if plan.client and (ended := editors.enter(job, plan)):
             ended.finish(None)
             if ended is job:
                 return
@@ -193,32 +188,34 @@ class Completer:
             try:
                 self._queue(job)
             except TurbopilotError:
+                job.supersede_older()
                 editors.leave(job)
                 raise
             return
         timeout = INDEX_TIMEOUT if plan.priority.awaited else PREFETCH_TIMEOUT
-        Alarm(partial(self._time_out, job)).set(time.monotonic() + timeout)
+        Alarm(partial(self._proceed, job)).set(time.monotonic() + timeout)
         if not lookups.submit(partial(self._look_up, job)):
-            self._time_out(job)
+            self._proceed(job)
 
     def _look_up(self, job: CompletionJob) -> None:
-        """Query the index and the cache on the look-up thread."""
+        """Query the index on the look-up thread."""
         plan, matches = job.plan, None
         try:
-            if isinstance(plan, SuggestionPlan) and job.awaits_look_up and not job.cancel.is_set():
+            if plan.asks_index and job.awaits_look_up and not job.cancel.is_set():
                 with tenant_cache(plan.cache_key.tenant):
                     matches = plan.match(self._cells)
+            else:
+                matches = Matches()
         except Exception as failure:  # noqa: BLE001 - the suggestion does not need the index
             log_failure(log, "Turbopilot: The notebook index could not be read", failure)
-        self._continue(job, matches, replays=True)
+        self._proceed(job, matches)
 
-    def _time_out(self, job: CompletionJob) -> None:
-        """Continue without the look-up, on the timer's thread or the event loop. The worker will look up."""
-        self._continue(job, None, replays=False)
+    def _proceed(self, job: CompletionJob, matches: Matches | None = None) -> None:
+        """Answer from the index or the cache, or queue the request. Later calls return.
 
-    def _continue(self, job: CompletionJob, matches: Matches | None, *, replays: bool) -> None:
-        """Continue after the look-up, or without its result after the timeout. Later calls return."""
-        if not self.shared.editors.end_lookup(job):
+        Without `matches`, the look-up takes too long, and this thread must not wait for it.
+        """
+        if not self.shared.editors.end_look_up(job):
             return
         plan, state = job.plan, self.worker.state
         try:
@@ -227,53 +224,39 @@ class Completer:
                     job.supersede_older()
                     job.finish(None)
                     return
-                if isinstance(plan, SuggestionPlan) and plan.asks_index:
-                    cells = matches.cells if matches else self._cells.settle(plan.cursor.request)
-                    job.plan = plan.with_cells(cells)
-                    if job.offer(matches, state.model if state.ready else ""):
+                if plan.asks_index:
+                    found = matches or plan.chosen_before(self._cells)
+                    if job.offer(found, state.model if state.ready else ""):
                         return
-                self._queue(job, replays=replays)
+                if not (matches and self._answer_from_cache(job)):
+                    self._queue(job)
         except Exception as error:  # noqa: BLE001 - the client waits for a reply
+            job.supersede_older()
             job.finish(as_error(error))
 
-    def _queue(self, job: CompletionJob, *, replays: bool = False) -> None:
-        """Put the request in the worker's queue; answer from the cache before if `replays` is set."""
-        try:
-            if replays and (cached := self._replay(job)):
+    def _answer_from_cache(self, job: CompletionJob) -> bool:
+        """Answer from the cache; return False if there is no whole answer, or if trimming it has to wait."""
+        if not (cached := job.find_answer()):
+            return False
+        if not (state := self.worker.state).ready:
+            raise not_ready(state)
+        with suppress(WouldWaitError), cached_only():
+            if reply := replay(job.id, state.model, job.plan, cached):
                 self.counters["cache_hits"] += 1
-                job.answer(cached)
-            else:
-                self._refuse_busiest(job)
-                self.worker.submit(job)
-        except TurbopilotError:
-            job.supersede_older()
-            raise
+                job.answer(reply)
+                return True
+        return False
 
-    def _refuse_busiest(self, job: CompletionJob) -> None:
-        """Raise an error for an automatic request if the server is overloaded by its user."""
-        if job.plan.automatic and self.worker.level(job.caller) is Level.REFUSE_BUSIEST:
+    def _queue(self, job: CompletionJob) -> None:
+        """Put the request in the worker's queue, or refuse it because of the load."""
+        if job.is_refused and not job.find_answer():
             raise BusyError(
                 "The server is busy, and you are one of its most active users. Automatic suggestions "
                 "continue in a few seconds.",
                 code=OVERLOADED,
                 after=REFUSED_SECONDS,
             )
-
-    def _replay(self, job: CompletionJob) -> Reply | None:
-        """Return the reply from a complete cached completion; None if missing, or if a look-up is needed."""
-        plan = job.plan
-        if not (cached := self._find_cached(plan)):
-            return None
-        if not (state := self.worker.state).ready:
-            raise not_ready(state)
-        with suppress(WouldWaitError), cached_only():
-            return replay(job.id, state.model, plan, cached)
-        return None  # the worker's thread may wait for the look-up
-
-    def _find_cached(self, plan: Plan) -> CachedCompletion | None:
-        """Return the cached completion that is the whole answer, or None."""
-        cached = plan.find_cached(self.results)
-        return cached if cached and plan.is_answered_by(cached) else None
+        self.worker.submit(job)
 
     def answer_from(self, engine: Engine) -> None:
         """Use the cached completions of this engine; those of other models and settings are not found."""
@@ -292,7 +275,3 @@ def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
     used = (settings.engine, settings.engine_section.identity)
     source = (version("jupyter-turbopilot"), engine.identity, engine.name, root)
     return repr((source, prompt, settings.max_lines, used))
-
-
-def _asks_index(plan: Plan) -> bool:
-    return isinstance(plan, SuggestionPlan) and plan.asks_index

@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from jupyter_turbopilot.completer.editors import Editor, Editors
 from jupyter_turbopilot.completer.reply_publisher import ReplyPublisher
 from jupyter_turbopilot.completer.text import Text
 from jupyter_turbopilot.completer.text_generator import TextGenerator
-from jupyter_turbopilot.engine.job import SUPERSEDED, Job
-from jupyter_turbopilot.prompt.layout import Layout
+from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.index.cells import NO_CELLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
-    from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
+    from jupyter_turbopilot.completer.plan import Matches, Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
-    from jupyter_turbopilot.completer.suggestion_plan import Matches
-    from jupyter_turbopilot.engine.base import Engine, Speed
+    from jupyter_turbopilot.completer.shared import Shared
+    from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.errors import TurbopilotError
     from jupyter_turbopilot.protocol.reply import Reply
-    from jupyter_turbopilot.settings.config import Turbopilot
-
-
-@dataclass
-class Shared:
-    """State that all requests of a completer share."""
-
-    settings: Turbopilot
-    results: CompletionCache
-    counters: dict[str, int]
-    first_prompt_tokens: Callable[[Speed], int] = lambda _: 0  # 0: all
-    evaluate_whole: Callable[[CompletionJob], None] = lambda _: None  # in the next pauses
-    editors: Editors = field(default_factory=Editors)
-    last_ms: float | None = None  # duration of the last answered request
-    layout: Layout | None = None
-
-    def layout_for(self, engine: Engine) -> Layout:
-        """Return the prompt layout for an engine."""
-        if self.layout is None or not self.layout.is_for(engine):
-            self.layout = Layout(engine, self.settings)
-        return self.layout
 
 
 class CompletionJob(Job):
@@ -58,14 +36,17 @@ class CompletionJob(Job):
     call `end`.
     """
 
-    awaits_look_up = False  # whether the look-up has not ended; protected by the lock of `Editors`
-
     def __init__(self, plan: Plan, caller: str, listeners: Sequence[Listener], shared: Shared) -> None:
         """`listeners` receive each reply, in this order."""
-        super().__init__(priority=plan.priority, deadline=plan.deadline, caller=caller, client=plan.client)
+        super().__init__(
+            priority=plan.priority, deadline=plan.limits.deadline, caller=caller, client=plan.client
+        )
         self.id = uuid4().hex
         self.plan = plan
-        self.editor = Editor(caller, plan.client)
+        self.is_refused = False  # whether the load of the server allows only an answer without the engine
+        self.cells = NO_CELLS  # of the index, for the prompt
+        self.cache_key = plan.cache_key
+        self._cached: tuple[int, CachedCompletion | None] = (-1, None)  # with the cache's generation
         self._shared = shared
         self._publisher = ReplyPublisher(self.id, listeners, shared.counters)
         self._generator: TextGenerator | None = None
@@ -82,17 +63,26 @@ class CompletionJob(Job):
             self._generator.text = Text()
         return text
 
-    def supersede_older(self) -> None:
-        """Supersede the request that this one was to take over from."""
-        if self.older:
-            self.older.cancel.set(SUPERSEDED)
-            self.older = None
+    def find_cached(self) -> CachedCompletion | None:
+        """Return the cached completion; the cache is read again only if it has changed."""
+        if self.plan.is_cacheable and self._cached[0] != (now := self._shared.results.generation):
+            self._cached = now, self._shared.results.find(self.cache_key)
+        return self._cached[1]
 
-    def offer(self, matches: Matches | None, model: str) -> bool:
-        """Store the index matches; answer with a confident complete line. Return whether there is one.
+    def find_answer(self) -> CachedCompletion | None:
+        """Return the cached completion if it is the whole answer."""
+        cached = self.find_cached()
+        return cached if cached and self.plan.is_answered_by(cached) else None
 
-        `matches` is None if the index did not answer in time. `model` is empty if no engine is ready.
+    def offer(self, matches: Matches, model: str = "") -> bool:
+        """Take the index matches; answer with a confident complete line. Return whether there is one.
+
+        `model` is empty if no engine is ready.
         """
+        if matches.cells.documents:
+            self.cells, key = matches.cells, self.plan.cache_key
+            self.cache_key = replace(key, group=(key.group, matches.cells.digest), persistent=False)
+            self._cached = (-1, None)
         whole = self._publisher.offer(matches, model)
         if whole:
             self.answer(whole)
@@ -106,7 +96,7 @@ class CompletionJob(Job):
 
     def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
         text = older.release_text() if isinstance(older, CompletionJob) else Text()
-        self._generator = TextGenerator(self, self.plan, engine, text, self._shared, self._publisher)
+        self._generator = TextGenerator(self, engine, text, self._shared, self._publisher)
         return self._generator.resume()
 
     def feed(self, tokens: list[Token]) -> EngineRequest | None:
@@ -120,7 +110,7 @@ class CompletionJob(Job):
 
     def end(self, error: TurbopilotError | None) -> None:
         """Send the last reply, with the items or the reason why there are none."""
-        reply = self._publisher.last(error, self.cancel.reason, uncached=self.plan.uncached)
+        reply = self._publisher.last(error, self.cancel.reason)
         shared = self._shared
         shared.editors.leave(self)
         if reply.items:

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.job import SUPERSEDED
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.completer.completion_job import CompletionJob
+    from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.engine.job import Job
-
-
-class Editor(NamedTuple):
-    """A caller, and one of the caller's editors."""
-
-    caller: str
-    client: str
 
 
 class Editors:
@@ -33,51 +26,49 @@ class Editors:
     """
 
     def __init__(self) -> None:
-        self._latest: dict[Editor, CompletionJob] = {}
+        self._latest: dict[tuple[str, str], tuple[Job, Plan]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """Return the number of editors with a request in progress."""
         return len(self._latest)
 
-    def enter(self, new: CompletionJob) -> CompletionJob | None:
+    def enter(self, new: Job, plan: Plan) -> Job | None:
         """Make a request its editor's latest; return the superseded request, which the caller finishes.
 
         The superseded request may be the new one.
         """
-        superseded: list[Job | None] = []
         with self._lock:
-            latest = self._latest.get(new.editor)
-            is_late = latest is not None and 0 < new.plan.sequence < latest.plan.sequence
-            if not is_late:
-                self._latest[new.editor] = new
-            waits = False
-            if latest and not is_late:
-                waits, latest.awaits_look_up = latest.awaits_look_up, False
-                if latest.plan.cell_key == new.plan.cell_key:
-                    new.older = latest.older if waits else latest
-                    superseded = [latest] if waits else []
-                else:
-                    superseded = [latest, latest.older if waits else None]
-        for job in superseded if not is_late else [new]:
-            if job:
-                job.cancel.set(SUPERSEDED)
-        return new if is_late else latest if waits else None
+            latest, latest_plan = self._latest.get(new.editor, (None, plan))
+            if 0 < plan.sequence < latest_plan.sequence:
+                ended, queued = new, None
+            else:
+                self._latest[new.editor] = new, plan
+                ended, queued = None, latest
+                if latest and latest.awaits_look_up:
+                    latest.awaits_look_up = False
+                    ended, queued = latest, latest.older
+                if latest_plan.cell_key == plan.cell_key:
+                    new.older, queued = queued, None
+        for superseded in (ended, queued):
+            if superseded:
+                superseded.cancel.set(SUPERSEDED)
+        return ended
 
-    def end_lookup(self, job: CompletionJob) -> bool:
-        """End a request's index look-up; return False if it has ended already."""
+    def end_look_up(self, job: Job) -> bool:
+        """End a request's look-up; return False if it has ended already."""
         with self._lock:
             awaited, job.awaits_look_up = job.awaits_look_up, False
             return awaited
 
-    def leave(self, job: CompletionJob) -> None:
+    def leave(self, job: Job) -> None:
         """Remove a request that has ended, unless the editor has sent a newer one."""
         with self._lock:
-            if self._latest.get(job.editor) is job:
+            if self._latest.get(job.editor, (None,))[0] is job:
                 del self._latest[job.editor]
 
-    def is_awaited(self, editor: Editor) -> bool:
+    def is_awaited(self, editor: tuple[str, str]) -> bool:
         """Return whether the user waits for the editor's latest request."""
         with self._lock:
             latest = self._latest.get(editor)
-        return latest is not None and latest.priority.awaited
+        return latest is not None and latest[0].priority.awaited

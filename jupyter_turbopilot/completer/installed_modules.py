@@ -9,7 +9,7 @@ from importlib import machinery
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from jupyter_turbopilot.suggestion.imports import ModuleLocation
-from jupyter_turbopilot.util.limited_dict import LimitedDict
+from jupyter_turbopilot.util.bounds import LimitedDict
 from jupyter_turbopilot.util.lookups import lookups
 
 if TYPE_CHECKING:

@@ -8,38 +8,56 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from jupyter_turbopilot.engine.job import Priority
+from jupyter_turbopilot.index.cells import NO_CELLS
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.completer.cache.completion_cache import (
-        CachedCompletion,
-        CacheKey,
-        CompletionCache,
-    )
-    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CacheKey
+    from jupyter_turbopilot.engine.base import Capabilities
+    from jupyter_turbopilot.index.cells import Choice, ChosenCells
+    from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
-    from jupyter_turbopilot.protocol.engine_request import Sampling
+    from jupyter_turbopilot.protocol.engine_request import ExactRequest, Sampling
+    from jupyter_turbopilot.protocol.request import Document
     from jupyter_turbopilot.suggestion.writing import Writing
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The index matches of a request: cells for the prompt, and a continuation of the line."""
+
+    cells: Choice = NO_CELLS
+    line: LineMatch | None = None
+    settled: bool = True  # whether the look-up was complete: it returns the same until the index changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """The limits of a request's texts."""
+
+    sampling: Sampling
+    in_units: bool = False  # whether `max_tokens` counts tokens of about three characters, not the model's
+    n: int = 1
+    best: int = 0  # how many of the `n` texts to return, the most likely; 0: all that differ
+    deadline: float = 0.0  # seconds
+    prompt_seconds: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan(ABC):
     """The parameters of a request: limits, priority, and the key of its cache entry.
 
-    A plan is made on the event loop, so making one is cheap: nothing is parsed. Its methods take longer and
-    run on other threads, most on the worker's.
+    A plan is made once, on the event loop, so making one is cheap: nothing is parsed. Its methods take longer
+    and run on other threads, most on the worker's.
     """
 
-    cache_key: CacheKey  # the key of the cache entry
-    sampling: Sampling
-    in_units: bool = False  # whether `max_tokens` counts tokens of about three characters, not the model's
-    names_stay: bool = False  # whether `names` may not be sent to a remote engine
-    n: int = 1
-    best: int = 0  # how many of the `n` texts to return, the most likely; 0: all that differ
+    cache_key: CacheKey  # of the answer without cells of the index
+    limits: Limits
     stream: bool = False
     client: str = ""
     sequence: int = 0  # the client's number for the request; 0: the client does not number them
@@ -48,22 +66,16 @@ class Plan(ABC):
     language: str = ""
     priority: Priority = Priority.TYPING
     moves: bool = False  # whether KV cells may be moved instead of evaluated again
-    deadline: float = 0.0
-    prompt_seconds: float = 0.0
-    seconds: float = 0.0
     automatic: bool = False  # whether the editor sends it while the user types
-    judged: bool = False  # whether the gate has a threshold, which requires the tokens' probabilities
-    answers: bool = True  # whether cached completions are replayed; otherwise they only serve as drafts
-    exact: bool = False  # whether prompt and draft are sent to the engine unchanged
-    hint: Sequence[int] = ()  # the draft of an exact request
-    aligned: bool = True  # whether the hint starts at a token boundary
-    uncached: bool = False  # whether the prompt contains cells of the index: nothing is saved to disk
-
+    exact: ExactRequest | None = None  # prompt and draft, which are sent to the engine unchanged
+    asks_index: bool = False  # whether to query the index before the engine
+    is_judged: bool = False  # whether the gate has a threshold, which requires the tokens' probabilities
+    replays: bool = False  # whether a cached completion may be the answer; otherwise it is only a draft
     evaluates_whole: bool = True  # whether the prompt has its whole length on a slow machine, too
 
     @abstractmethod
-    def prompt(self, engine: Engine, layout: Layout) -> Prompt:
-        """Return the prompt for an engine."""
+    def prompt(self, layout: Layout, cells: Sequence[Document], max_tokens: int = 0) -> Prompt:
+        """Return the prompt, with cells of the index. `max_tokens`: before the cursor; 0: the setting."""
 
     @abstractmethod
     def writing(self) -> Writing:
@@ -73,9 +85,17 @@ class Plan(ABC):
         """Return the names of which one must follow; empty if there is no such constraint."""
         return ()
 
-    def truncated(self, max_tokens: int) -> Plan:  # noqa: ARG002 - most prompts have one length
-        """Return the plan with fewer tokens before the cursor, if its prompt can be truncated."""
-        return self
+    def constrains_names(self, capabilities: Capabilities) -> bool:
+        """Return whether the engine may and can constrain a text to the names."""
+        return capabilities.prefix_constraints
+
+    def match(self, cells: ChosenCells) -> Matches:  # noqa: ARG002 - for suggestions
+        """Query the index."""
+        return Matches()
+
+    def chosen_before(self, cells: ChosenCells) -> Matches:  # noqa: ARG002 - for suggestions
+        """Return the cells that an earlier request has chosen, without a query."""
+        return Matches()
 
     def for_tenant(self, tenant: str, session: str) -> Self:
         """Return the plan with an owner and a session."""
@@ -84,37 +104,29 @@ class Plan(ABC):
     @property
     def is_cacheable(self) -> bool:
         """Whether the answer is cached: only texts without sampling are the same each time."""
-        return self.sampling.plain and not self.exact
+        return self.limits.sampling.plain and not self.exact
 
     def whole(self) -> Self:
         """Return the plan that only evaluates the whole prompt, when there is no other work."""
         return replace(
             self,
-            sampling=replace(self.sampling, max_tokens=0),
-            n=1,
+            limits=Limits(sampling=replace(self.limits.sampling, max_tokens=0)),
             stream=False,
             client=f"{self.client} whole",  # its own, so that keystrokes do not supersede it
             sequence=0,
             priority=Priority.WARMUP,
-            deadline=0.0,
             automatic=False,
+            replays=False,
             evaluates_whole=True,
         )
 
-    def find_cached(self, results: CompletionCache) -> CachedCompletion | None:
-        return results.find(self.cache_key) if self.is_cacheable else None
-
     def is_answered_by(self, cached: CachedCompletion) -> bool:
         """Return whether a cached completion is the whole answer."""
-        return cached.complete and self._replays
+        return cached.complete and self.replays
 
     def may_be_answered_by(self, cached: CachedCompletion) -> bool:
         """Return whether the beginning of an answer may be enough, because its probabilities apply."""
-        return cached.aligned and self.judged and self._replays and not self.names()
-
-    @property
-    def _replays(self) -> bool:
-        return self.answers and self.n == 1 and self.sampling.max_tokens > 0
+        return cached.aligned and self.is_judged and self.replays and not self.names()
 
 
 def replay(name: str, model: str, plan: Plan, cached: CachedCompletion) -> Reply | None:

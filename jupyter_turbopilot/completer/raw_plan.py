@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.cache.completion_cache import TAIL, CacheKey
-from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.completer.plan import Limits, Plan
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.prompt.infill import build_infill, build_text, taken_apart
@@ -15,10 +15,10 @@ from jupyter_turbopilot.protocol.errors import ContextLengthError, UnknownTokenE
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt.layout import Layout
+    from jupyter_turbopilot.protocol.request import Document
     from jupyter_turbopilot.settings.config import Turbopilot
 
 MAX_INTERACTIVE = 512  # tokens; users do not wait for longer texts while they type
@@ -33,15 +33,15 @@ class RawPlan(Plan):
     request: RawRequest
     length: int  # tokens of the context that the prompt may not use
 
-    def prompt(self, engine: Engine, layout: Layout) -> Prompt:
-        request, size = self.request, engine.context_size
-        uncached = engine.vocabulary.tokenize  # for text that changes with each keystroke
+    def prompt(self, layout: Layout, cells: Sequence[Document], max_tokens: int = 0) -> Prompt:  # noqa: ARG002
+        request, size = self.request, layout.context_size
+        uncached = layout.vocabulary.tokenize  # for text that changes with each keystroke
         if request.window:
             return build_infill(layout.form, layout.tokenize, uncached, request, size, self.length)
         if isinstance(request.prompt, tuple):
-            _check_ids(engine, request.prompt, "prompt")
+            _check_ids(layout, request.prompt, "prompt")
         if request.exact:
-            return _exact_prompt(request, request.exact, self.length, engine)
+            return _exact_prompt(request, request.exact, self.length, layout)
         sampling = replace(request.sampling, max_tokens=self.length)
         return build_text(layout.form, uncached, replace(request, sampling=sampling), size)
 
@@ -64,32 +64,31 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
         request=request,
         length=length,
         cache_key=CacheKey(("text", request.window, request.suffix), _before(request)),
-        sampling=sampling,
-        n=max(request.n, request.best_of),
-        best=request.n,
+        limits=Limits(
+            sampling=sampling,
+            n=max(request.n, request.best_of),
+            best=request.n,
+            deadline=TEXT_FACTOR * settings.deadline,
+            prompt_seconds=request.prompt_seconds,
+            seconds=request.seconds,
+        ),
         stream=request.stream,
-        deadline=TEXT_FACTOR * settings.deadline,
-        prompt_seconds=request.prompt_seconds,
-        seconds=request.seconds,
-        answers=False,
         priority=priority_of(request),
         automatic=exact.automatic,
         language=exact.language,
         moves=request.exact is not None or (request.window and request.moves),
-        exact=request.exact is not None,
-        hint=exact.hint,
-        aligned=exact.aligned,
+        exact=request.exact,
     )
 
 
-def _exact_prompt(request: RawRequest, exact: ExactRequest, length: int, engine: Engine) -> Prompt:
+def _exact_prompt(request: RawRequest, exact: ExactRequest, length: int, layout: Layout) -> Prompt:
     """Return the prompt with the ids that the client sent."""
     ids = [part for part in request.prompt if isinstance(part, int)]
-    if len(ids) >= engine.context_size:
-        raise ContextLengthError(engine.context_size, len(ids), max(1, length))
-    _check_ids(engine, exact.hint, "draft")
+    if len(ids) >= layout.context_size:
+        raise ContextLengthError(layout.context_size, len(ids), max(1, length))
+    _check_ids(layout, exact.hint, "draft")
     banned = request.sampling.beginning.banned
-    _check_ids(engine, () if banned is None else (banned,), "banned_token")
+    _check_ids(layout, () if banned is None else (banned,), "banned_token")
     return Prompt(ids, suffix_span=exact.suffix_span, context_end=exact.context_end)
 
 
@@ -123,11 +122,11 @@ def priority_of(request: RawRequest) -> Priority:
     return max(asked, most) if most is Priority.BULK else asked
 
 
-def _check_ids(engine: Engine, parts: Iterable[int | str], field: str) -> None:
+def _check_ids(layout: Layout, parts: Iterable[int | str], field: str) -> None:
     """Reject unknown token ids: they would fail a whole batch."""
     ids = [part for part in parts if isinstance(part, int)]
     try:
         for token in ids:
-            engine.vocabulary.piece(token)
+            layout.vocabulary.piece(token)
     except IndexError:
         raise UnknownTokenError(token, field=field) from None

@@ -12,8 +12,8 @@ from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_turbopilot.completer.plan import Matches
     from jupyter_turbopilot.completer.reply_iterators import Listener
-    from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.protocol.errors import TurbopilotError
 
@@ -32,7 +32,8 @@ class ReplyPublisher:
         self._listeners = listeners
         self._counters = counters
         self._submitted_at = time.perf_counter()
-        self._settled = True  # whether the index look-up is complete
+        # Whether the next request may get a better reply: with cells of the index, or without a look-up.
+        self._uncached = False
         self._streamed = False  # whether a frame with generated text was sent
 
     def publish(self, reply: Reply) -> None:
@@ -40,13 +41,13 @@ class ReplyPublisher:
         for listener in self._listeners:
             listener(reply)
 
-    def offer(self, matches: Matches | None, model: str) -> Reply | None:
-        """Store the index matches; return the line that is the whole answer, if there is one.
+    def offer(self, matches: Matches, model: str) -> Reply | None:
+        """Take the index matches; return the line that is the whole answer, if there is one.
 
-        `matches` is None if the index did not answer in time. `model` is empty if no engine is ready.
+        `model` is empty if no engine is ready.
         """
-        self.index_line = line = matches.line if matches else None
-        self._settled = matches is not None and matches.settled
+        self.index_line = line = matches.line
+        self._uncached = bool(matches.cells.documents) or not matches.settled
         if not (line and line.sure and line.whole and model):
             return None
         timings = Timings(total_ms=(time.perf_counter() - self._submitted_at) * 1000)
@@ -55,9 +56,9 @@ class ReplyPublisher:
     def stream(self, reply: Reply) -> None:
         """Send a frame with generated text."""
         self._streamed = True
-        self.publish(replace(reply, uncached=reply.uncached or not self._settled))
+        self.publish(replace(reply, uncached=self._uncached))
 
-    def last(self, error: TurbopilotError | None, reason: str | None, *, uncached: bool) -> Reply:
+    def last(self, error: TurbopilotError | None, reason: str | None) -> Reply:
         """Return the last reply: the items, or the reason why there are none.
 
         `reason`: why the request was cancelled, if it was.
@@ -67,8 +68,7 @@ class ReplyPublisher:
             reply = self._more_confident(reply)
         if reason and (reason != DEADLINE or not reply.items):
             reply = replace(reply, items=(), finish_reason=reason, hidden_reason="")
-        # If the index was too slow, the next request may get a better answer.
-        return replace(reply, uncached=uncached or reply.uncached or not self._settled)
+        return replace(reply, uncached=self._uncached or reply.uncached)
 
     def _more_confident(self, reply: Reply) -> Reply:
         """Return the generated reply, or the line of the index if its confidence is higher."""

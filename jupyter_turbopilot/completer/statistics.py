@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from jupyter_turbopilot.completer.listeners import SuggestionListener
+from jupyter_turbopilot.util.bounds import LimitedDict
 from jupyter_turbopilot.util.files import object_in, remove, replace_content
-from jupyter_turbopilot.util.limited_dict import LimitedDict
 from jupyter_turbopilot.util.write_behind import WriteBehind
 
 if TYPE_CHECKING:

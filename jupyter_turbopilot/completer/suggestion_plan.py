@@ -12,7 +12,7 @@ from msgspec import structs
 
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.completer.import_sources import sources_of
-from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.completer.plan import Limits, Matches, Plan
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
@@ -34,29 +34,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.context.notebook import Context
-    from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.index.cells import Choice, ChosenCells
-    from jupyter_turbopilot.index.lookup import LineMatch
+    from jupyter_turbopilot.engine.base import Capabilities
+    from jupyter_turbopilot.index.cells import ChosenCells
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.protocol.request import Completion, Document
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.suggestion.features import CursorFeatures
+    from jupyter_turbopilot.suggestion.gate_fit import Trees
     from jupyter_turbopilot.suggestion.resolve import Scope
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
-    from jupyter_turbopilot.suggestion.trees import Trees
 
 _PRIORITIES = {"warmup": Priority.WARMUP, "prefetch": Priority.PREFETCH}
-
-
-@dataclass(frozen=True)
-class Matches:
-    """The index matches of a request: cells for the prompt, and a continuation of the line."""
-
-    cells: Choice
-    line: LineMatch | None = None
-    settled: bool = True  # whether the look-up was complete: it returns the same until the index changes
 
 
 class CursorContext:
@@ -68,18 +58,18 @@ class CursorContext:
         """`max_lines`: of a suggestion."""
         self.request = request
         self.kernel_context = kernel_context
-        self._settings = settings
+        self.settings = settings
         self._max_lines = max_lines
 
     def context(self, cells: Sequence[Document] = ()) -> Context:
         """Return the context for a prompt, with cells from the index."""
         if not cells:
             return self._context
-        return gather(*_allowed_to_leave(self.request, self.kernel_context, self._settings), cells)
+        return gather(*_allowed_to_leave(self.request, self.kernel_context, self.settings), cells)
 
     @cached_property
     def _context(self) -> Context:
-        return gather(*_allowed_to_leave(self.request, self.kernel_context, self._settings))
+        return gather(*_allowed_to_leave(self.request, self.kernel_context, self.settings))
 
     @cached_property
     def surroundings(self) -> Surroundings:
@@ -112,10 +102,20 @@ class CursorContext:
     def names(self, notebook_index: NotebookIndex | None, *, waits: bool = True) -> Names:
         """Return the names that a suggestion may use."""
         # An added import line becomes part of the next prompt, so it may not use data that may not be sent.
-        request, _ = _allowed_to_leave(self.request, self.kernel_context, self._settings)
+        request, _ = _allowed_to_leave(self.request, self.kernel_context, self.settings)
         return Names(
             request, self.scope, sources_of(request, self.kernel_context, notebook_index, waits=waits)
         )
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How a text is judged, and whether it is shown."""
+
+    eagerness: str
+    trees: Trees  # they score the prefixes of a suggestion
+    threshold: float  # the lowest score of a shown suggestion; 0: show all
+    unasked: bool  # whether the user has not invoked it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,26 +123,11 @@ class SuggestionPlan(Plan):
     """A plan with the cursor's context and names, trimming, and the gate."""
 
     cursor: CursorContext
-    notebook_index: NotebookIndex | None = None
-    cells: Sequence[Document] = ()  # of the index, for the prompt
-    eagerness: str
-    trees: Trees  # they score the prefixes of a suggestion
-    threshold: float  # the lowest score of a shown suggestion; 0: show all
-    unasked: bool  # whether the user has not invoked it
-    prompt_tokens: int  # maximum before the cursor
+    notebook_index: NotebookIndex | None
+    judgement: Judgement
 
-    @property
-    def asks_index(self) -> bool:
-        """Whether to query the index before the engine."""
-        # Prefetching follows a suggestion for the same text: its cells are used again.
-        return self.notebook_index is not None and self.priority is not Priority.PREFETCH
-
-    def prompt(self, engine: Engine, layout: Layout) -> Prompt:  # noqa: ARG002 - a layout is for one engine
-        context = self.cursor.context(self.cells)
-        return layout.prompt(self.cursor.request, context, self.prompt_tokens)
-
-    def truncated(self, max_tokens: int) -> SuggestionPlan:
-        return replace(self, prompt_tokens=max_tokens)
+    def prompt(self, layout: Layout, cells: Sequence[Document], max_tokens: int = 0) -> Prompt:
+        return layout.prompt(self.cursor.request, self.cursor.context(cells), max_tokens)
 
     def writing(self) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
@@ -150,9 +135,9 @@ class SuggestionPlan(Plan):
         names = self.cursor.names(self.notebook_index)
         gate = Gate(
             self.cursor.features,
-            self.threshold,
+            self.judgement.threshold,
             names.fit,
-            self.trees,
+            self.judgement.trees,
             candidates=self.cursor.following,
             is_python=self.language == "python" and own.type == "code",
             lacks_name=lambda: names.lacks_name,
@@ -160,7 +145,7 @@ class SuggestionPlan(Plan):
         return TrimmedText(
             self.cursor.surroundings,
             gate,
-            unasked=self.unasked,
+            unasked=self.judgement.unasked,
             joins=names.joins,
             imports=names.imports,
             undecided=lambda: names.undecided,
@@ -170,11 +155,16 @@ class SuggestionPlan(Plan):
     def names(self) -> Sequence[str]:
         return self.cursor.following.texts
 
-    def match(self, cells: ChosenCells) -> Matches | None:
+    def constrains_names(self, capabilities: Capabilities) -> bool:
+        # Kernel context may not be sent to a remote server, and a prefix constraint would contain it.
+        may_leave = self.cursor.settings.engine_section.send_kernel_context or not capabilities.remote
+        return may_leave and super().constrains_names(capabilities)
+
+    def match(self, cells: ChosenCells) -> Matches:
         """Query the index: choose cells if the cell is new, and look up a continuation of the line."""
         request, notebook_index = self.cursor.request, self.notebook_index
         if not notebook_index:
-            return None
+            return Matches()
         chosen = cells.choose(notebook_index, request)
         if request.trigger == "warmup":
             return Matches(chosen)
@@ -184,19 +174,19 @@ class SuggestionPlan(Plan):
             return Matches(chosen)
         # The model answers an invoked request; a line of the index is only its draft.
         shows = request.trigger == "automatic" and request.n == 1
-        threshold = lookup.fit().thresholds[self.eagerness] if shows else math.inf
+        threshold = lookup.fit().thresholds[self.judgement.eagerness] if shows else math.inf
         names = self.cursor.names(notebook_index, waits=False)
         line = lookup.best_match(candidates, self.cursor.features, surroundings, names.fit, threshold)
         if line and line.sure:
             line = replace(line, imports=names.imports(line.text))
         return Matches(chosen, line, settled=not names.undecided)
 
-    def with_cells(self, choice: Choice) -> SuggestionPlan:
-        """Return the plan with cells of the index in its prompt; its cache entry is not saved to disk."""
-        if not choice.documents:
-            return self
-        cache_key = replace(self.cache_key, group=(self.cache_key.group, choice.digest), persistent=False)
-        return replace(self, cells=choice.documents, cache_key=cache_key, uncached=True)
+    def chosen_before(self, cells: ChosenCells) -> Matches:
+        if not self.notebook_index:
+            return Matches()
+        if self.asks_index:
+            return Matches(cells.settle(self.cursor.request), settled=False)
+        return Matches(cells.of(self.cursor.request))
 
 
 def plan_suggestion(
@@ -216,49 +206,47 @@ def plan_suggestion(
     notebook_index = notebook_index if may_use else None
     own = request.cells[request.active]
     unasked = request.trigger in {"automatic", "prefetch"}
-    is_short = unasked and level >= Level.SHORT_SUGGESTIONS
-    max_lines = 1 if is_short else request.max_lines or settings.max_lines
+    is_reduced = unasked and level >= Level.SHORT_SUGGESTIONS
+    max_lines = 1 if is_reduced else request.max_lines or settings.max_lines
     eagerness = request.eagerness or settings.eagerness
     fit = fit_for(model)
     threshold = fit.thresholds[eagerness] if unasked else 0.0
     before, after = text_before(request)
     multi = is_multi_line(request.prefix, request.suffix, request.lines)
     length = _length(request, settings, multi=multi)
-    if is_short:
+    if is_reduced:
         length = max(1, length // 2)
     return SuggestionPlan(
         cursor=CursorContext(request, kernel_context, settings, max_lines),
         notebook_index=notebook_index,
-        eagerness=eagerness,
-        trees=fit.trees,
-        threshold=threshold,
-        unasked=unasked,
-        prompt_tokens=settings.prompt_tokens,
-        names_stay=not settings.engine_section.send_kernel_context,
+        judgement=Judgement(eagerness, fit.trees, threshold, unasked=unasked),
         cache_key=CacheKey(
-            (
-                (request.lines, request.language, request.path, notebook_index is not None),
-                kernel_context.digest,
-            ),
+            (request.lines, request.language, request.path, notebook_index is not None),
             before,
             limit=(length, max_lines, unasked, threshold),
             after=after,
+            kernel=kernel_context.digest,
             # Other open documents are not part of the key, so that their changes do not start a new text. An
             # answer that may depend on them is not saved to disk.
             persistent=not (is_private_path(request.path) or request.documents),
         ),
-        sampling=Sampling(length, request.temperature, seed=request.seed or 0),
-        in_units=True,
-        deadline=settings.deadline,
-        n=request.n,
+        limits=Limits(
+            sampling=Sampling(length, request.temperature, seed=request.seed or 0),
+            in_units=True,
+            deadline=settings.deadline,
+            n=request.n,
+        ),
         stream=request.stream,
         client=request.client,
         sequence=request.sequence,
         cell_key=f"{request.path}\n{own.id or request.active}",
         language=cell_language(own.source, request.language),
         automatic=request.trigger == "automatic",
-        judged=threshold > 0,
         moves=True,
+        # Prefetching follows a suggestion for the same text: its cells are used again.
+        asks_index=notebook_index is not None and request.trigger != "prefetch",
+        is_judged=threshold > 0,
+        replays=request.n == 1 and length > 0,
         evaluates_whole=False,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
     )

@@ -85,38 +85,47 @@ class Text:
         typed = typed_since(self.cache_key, cache_key) if self.cache_key else None
         return None if typed is None else remainder_after(self.tokens, self.typed_ahead + typed.encode())
 
-    def is_continued_by(self, plan: Plan, remainder: Remainder | None, names: Sequence[str]) -> bool:
+    def beyond_typed(self, tokens: Sequence[Token]) -> Sequence[Token] | None:
+        """Return the part of new tokens that the user has not typed ahead; None if the two differ."""
+        if not self.typed_ahead:
+            return tokens
+        if remainder := remainder_after(tokens, self.typed_ahead):
+            self.typed_ahead, self.has_probabilities = remainder.typed_ahead, remainder.has_probabilities
+        return remainder.tokens if remainder else None
+
+    def is_continued_by(
+        self, plan: Plan, newer: CacheKey, remainder: Remainder | None, names: Sequence[str]
+    ) -> bool:
         """Return whether a newer request continues this text instead of starting a new one.
 
         `Editors` ensures that the request is for the same editor and cell. It continues the text if:
         1. It requests one text, without sampling.
         2. It differs from the older request only in the typed text. The text after the cursor, the limits,
-           the kernel context, the cells of the index and the owner are the same.
+           the cells of the index and the tenant are the same. The kernel context, too, if a name follows.
         3. The typed text agrees with the generated text. It may be longer by a few bytes.
         4. Some of the text is generated or typed ahead, and the engine has not stopped.
         5. If one of `names` must follow, the generated text starts with one of them, or is constrained to.
         """
-        cache_key = self.cache_key
+        older = self.cache_key
         if (
-            not (remainder and cache_key and self.engine_request and self.begun)
-            or plan.n > 1
+            not (remainder and older and self.engine_request and self.begun)
+            or plan.limits.n > 1
             or not plan.is_cacheable
         ):
             return False
-        if (cache_key.group, cache_key.after, cache_key.limit) != (
-            plan.cache_key.group,
-            plan.cache_key.after,
-            plan.cache_key.limit,
-        ):
+        if (older.group, older.after, older.limit) != (newer.group, newer.after, newer.limit):
+            return False
+        constrained = bool(self.engine_request.sampling.beginning.candidates)
+        if older.kernel != newer.kernel and (names or constrained):
             return False
         if len(remainder.typed_ahead) > MAX_TYPED_AHEAD:
             return False
         generated = b"".join(token.data for token in remainder.tokens)
         # A text with a prefix constraint becomes one of the names.
-        constrained = bool(self.engine_request.sampling.beginning.candidates and generated)
+        becomes_name = constrained and bool(generated)
         candidates = [name.encode() for name in names]
         return not candidates or any(
-            generated.startswith(name) or (constrained and name.startswith(generated)) for name in candidates
+            generated.startswith(name) or (becomes_name and name.startswith(generated)) for name in candidates
         )
 
     def keep(self, results: CompletionCache) -> None:

@@ -8,12 +8,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.alternatives import TextStart, alternatives, ranked
 from jupyter_turbopilot.completer.plan import item_of, replay
-from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after
+from jupyter_turbopilot.completer.text import Text
+from jupyter_turbopilot.completer.text_starts import TextStart, TextStarts, alternatives, ranked
 from jupyter_turbopilot.engine.job import DEADLINE, YIELDED
 from jupyter_turbopilot.prompt.formats import Prompt
-from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Usage
+from jupyter_turbopilot.protocol.engine_request import Usage
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
 from jupyter_turbopilot.util.bounds import tenant_cache
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
-    from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
-    from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.reply_publisher import ReplyPublisher
+    from jupyter_turbopilot.completer.shared import Shared
+    from jupyter_turbopilot.completer.text import Remainder
+    from jupyter_turbopilot.completer.text_starts import GeneratorJob
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.protocol.engine_request import Sampling, Token
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.suggestion.writing import Writing
-
-MIN_FIRST = 64  # tokens of a notebook's first prompt
 
 
 class TextGenerator:
@@ -41,18 +40,18 @@ class TextGenerator:
 
     def __init__(
         self,
-        job: CompletionJob,
-        plan: Plan,
+        job: GeneratorJob,
         engine: Engine,
         text: Text,
         shared: Shared,
         publisher: ReplyPublisher,
     ) -> None:
-        """`text`: that of an older request, which is continued if it fits; `job`: its deadlines and end."""
+        """`text`: that of an older request, which is continued if it fits."""
         self.text = text  # a newer request may take it over
         self._job = job
-        self._plan = plan
+        self._plan = job.plan
         self._engine = engine
+        self._starts = TextStarts(job, engine, shared)
         self._shared = shared
         self._publisher = publisher
         self._empty = Reply(publisher.result.id, engine.name)
@@ -81,20 +80,25 @@ class TextGenerator:
         if self._is_unsupported():
             self._publisher.result = self._empty
             return
-        cached = plan.find_cached(self._shared.results)
-        if cached and (reply := self._replay(cached)):
+        cached = self._job.find_cached()
+        if (
+            cached
+            and (plan.is_answered_by(cached) or plan.may_be_answered_by(cached))
+            and (reply := replay(self._empty.id, self._empty.model, plan, cached))
+        ):
             self._publisher.result = reply
             return
-        remainder = self.text.remainder(plan.cache_key)
-        start = self._take_over_text(remainder) or self._start_text(cached, remainder)
+        remainder = self.text.remainder(self._job.cache_key)
+        start = self._starts.take_over(self.text, remainder) or self._begin_text(cached, remainder)
         prompt = self.text.prompt or Prompt([])
         context_ms = (time.perf_counter() - begun) * 1000
-        if plan.prompt_seconds:
+        if plan.limits.prompt_seconds:
             # The time limit excludes tokens that each keystroke changes; they cannot be evaluated earlier.
-            self._job.prompt_deadline = time.monotonic() + plan.prompt_seconds
+            self._job.prompt_deadline = time.monotonic() + plan.limits.prompt_seconds
             self._job.prompt_tail = prompt.tail
         start, writing = yield from self._generate_first(start)
-        yield from self._generate_alternatives(start.engine_request, writing.tokens)
+        if plan.limits.n > 1:
+            yield from self._generate_alternatives(start.engine_request, writing.tokens)
         timings = self._timings(start, begun, context_ms)
         full = len(start.engine_request.prompt) + len(writing.tokens) >= self._engine.context_size
         items = tuple(ranked(self._items, plan))
@@ -111,104 +115,15 @@ class TextGenerator:
     def _is_unsupported(self) -> bool:
         """Return whether the engine cannot serve the plan. Cancel unsupported prefetching."""
         plan, capabilities = self._plan, self._engine.capabilities
-        capabilities.check(plan.sampling)
+        capabilities.check(plan.limits.sampling)
         if not (plan.priority.awaited or capabilities.prefetch):
             self._job.cancel.set(YIELDED)
             return True
-        return plan.judged and not capabilities.logprobs
+        return plan.is_judged and not capabilities.logprobs
 
-    def _replay(self, cached: CachedCompletion) -> Reply | None:
-        """Return the reply from a cached completion, or None if the engine has to continue it."""
-        plan = self._plan
-        if plan.is_answered_by(cached) or plan.may_be_answered_by(cached):
-            return replay(self._empty.id, self._empty.model, plan, cached)
-        return None
-
-    # Start of a text ----------------------------------------------------------------------------------------
-
-    def _take_over_text(self, remainder: Remainder | None) -> TextStart | None:
-        """Continue the older request's text, if it answers this request."""
-        text = self.text
-        if remainder and text.engine_request and text.is_continued_by(self._plan, remainder, self._names()):
-            self._shared.counters["continued"] += 1
-            return TextStart(text.engine_request, remainder, taken_over=True)
-        return None
-
-    def _names(self) -> Sequence[str]:
-        """Return the names that the text is constrained to, if the engine supports that."""
-        return self._plan.names() if self._constrains_names() else ()
-
-    def _constrains_names(self) -> bool:
-        # Kernel context may not be sent to a remote server, and a prefix constraint would contain it.
-        return self._engine.capabilities.prefix_constraints and not (
-            self._engine.capabilities.remote and self._plan.names_stay
-        )
-
-    def _start_text(self, cached: CachedCompletion | None, remainder: Remainder | None) -> TextStart:
-        """Start a new text."""
-        text = self.text
-        self._shared.counters["ended"] += bool(remainder and text.begun)
-        text.keep(self._shared.results)
-        text.prompt, text.ids = self._lay_out(), []
-        return TextStart(self._request_for(text.prompt, cached, remainder))
-
-    def _lay_out(self) -> Prompt:
-        """Return the prompt; on a slow machine, the first one of a notebook has only the nearest cells.
-
-        They are last in a prompt, so a longer prompt begins differently, and is evaluated from its beginning.
-        """
-        plan, engine, layout = self._plan, self._engine, self._shared.layout_for(self._engine)
-        prompt = plan.prompt(engine, layout)
-        most = 0 if plan.evaluates_whole else self._shared.first_prompt_tokens(engine.speed)
-        # The text after the cursor, which each keystroke moves, does not count.
-        if most and len(prompt.tokens) - prompt.tail - layout.evaluated_length(prompt.tokens) > most:
-            self._shared.evaluate_whole(self._job)
-            plan = plan.truncated(max(MIN_FIRST, most - prompt.tail) // layout.unit)
-            prompt = replace(plan.prompt(engine, layout), short=True)
-        return prompt
-
-    def _request_for(
-        self, prompt: Prompt, cached: CachedCompletion | None, remainder: Remainder | None
-    ) -> EngineRequest:
-        """Return the request for a new text, drafted by a cached completion or an older text's remainder."""
-        plan, (draft, aligned) = self._plan, _draft(cached, remainder)
-        if not (cached or draft) and self._publisher.index_line:
-            draft, aligned = self._publisher.index_line.text, False
-        hint = [*plan.hint]
-        if cached or draft:
-            # Token healing removed `forced` from the prompt, so the text starts with it.
-            hint = self._engine.vocabulary.tokenize(
-                prompt.forced.decode("utf-8", "ignore") + draft, continues=True
-            )
-        if cached and cached.ended:
-            hint = hint[:-1]  # the token after the end was never generated
-        sampling = self._sampling()
-        beginning = _beginning(sampling.beginning, prompt.forced, self._names())
-        return EngineRequest(
-            prompt.tokens,
-            replace(sampling, beginning=beginning),
-            Usage(),
-            hint,
-            (aligned and plan.aligned) or bool(prompt.forced),
-            prompt.suffix_span if plan.moves else (0, 0),
-            prompt.context_end if plan.moves else 0,
-            language=plan.language,
-            priority=self._urgency,
-            automatic=plan.automatic,
-            tenant=plan.cache_key.tenant,
-            session=plan.session,
-            uncached=plan.uncached,
-        )
-
-    def _sampling(self) -> Sampling:
-        sampling = self._plan.sampling
-        unit = self._engine.vocabulary.unit if self._plan.in_units else 1
-        return replace(sampling, max_tokens=sampling.max_tokens * unit)
-
-    @property
-    def _urgency(self) -> str:
-        """The priority for a remote server. The scheduler may have lowered it to bulk."""
-        return self._job.priority.name.lower()
+    def _begin_text(self, cached: CachedCompletion | None, remainder: Remainder | None) -> TextStart:
+        line = self._publisher.index_line
+        return self._starts.begin(self.text, cached, remainder, line.text if line else "")
 
     # Text generation ------------------------------------------------------------------------------------
 
@@ -217,25 +132,29 @@ class TextGenerator:
     ) -> Generator[EngineRequest, list[Token], tuple[TextStart, Writing]]:
         """Generate the first text, which the editor's next request may continue, and cache it."""
         plan, text = self._plan, self.text
-        text.cache_key = plan.cache_key if plan.is_cacheable else None
+        key = self._job.cache_key
+        if start.taken_over and text.cache_key:
+            key = replace(key, kernel=text.cache_key.kernel)  # of the prompt
+        text.cache_key = key if plan.is_cacheable else None
         try:
             writing, complete = yield from self._generate_text(start, text)
             if not text.has_probabilities and not writing.shown and not self._job.cancel.is_set():
                 text.keep(self._shared.results)
-                start = self._start_text(plan.find_cached(self._shared.results), None)
+                text.cache_key = self._job.cache_key if plan.is_cacheable else None
+                start = self._begin_text(self._job.find_cached(), None)
                 writing, complete = yield from self._generate_text(start, text)
-            short = text.engine_request is not None and text.engine_request.usage.cut and not complete
+            is_cut = text.engine_request is not None and text.engine_request.usage.cut and not complete
             prompt = text.prompt or Prompt([])
             if (
                 text.cache_key
-                and plan.sampling.max_tokens
-                and not (self._job.stopped or text.typed_ahead or short or prompt.short)
+                and plan.limits.sampling.max_tokens
+                and not (self._job.stopped or text.typed_ahead or is_cut or prompt.is_truncated)
             ):
                 text.writing = None
                 ended = complete and not writing.gave_up
                 partial = writing.released
-                self._shared.results.remember(plan.cache_key, writing.tokens, ended=ended, partial=partial)
-            if prompt.short:
+                self._shared.results.remember(text.cache_key, writing.tokens, ended=ended, partial=partial)
+            if prompt.is_truncated:
                 text.cache_key = None  # the whole prompt has another answer
         finally:
             # If a newer request took over the text, `self.text` is empty now and nothing is cached.
@@ -267,7 +186,7 @@ class TextGenerator:
         while True:
             text.engine_request = engine_request
             cut, ended = yield from self._collect_tokens(engine_request, writing, text)
-            sampling, prompt = self._sampling(), text.evaluated
+            sampling, prompt = self._starts.sampling, text.evaluated
             left = sampling.max_tokens - len(writing.tokens)
             if cut or ended or not start.taken_over or left <= 0 or len(prompt) >= self._engine.context_size:
                 break
@@ -279,9 +198,9 @@ class TextGenerator:
                 sampling=sampling,
                 usage=Usage(),
                 hint=(),
-                priority=self._urgency,
+                priority=self._job.priority.name.lower(),
             )
-        if text.prompt and not (text.prompt.short or self._job.stopped):
+        if text.prompt and not (text.prompt.is_truncated or self._job.stopped):
             self._shared.layout_for(self._engine).note_evaluated(text.prompt.tokens)
         self._finish(writing, complete=ended and not cut)
         return writing, ended and not cut
@@ -298,13 +217,13 @@ class TextGenerator:
             self._job.prompt_deadline = 0.0
             sent += len(tokens)
             text.ids += [token.id for token in tokens]
-            if (fresh := _beyond_typed(tokens, text)) is None:
+            if (fresh := text.beyond_typed(tokens)) is None:
                 cut = True  # the typed text differs
                 break
             if fresh and writing.take(fresh):
                 self._stream(writing)
             # After the time limit, complete the current line, as llama.cpp's server does.
-            late = 0 < self._plan.seconds * 1000 < engine_request.usage.predicted_ms
+            late = 0 < self._plan.limits.seconds * 1000 < engine_request.usage.predicted_ms
             cut = late and any(b"\n" in token.data for token in fresh)
         self._job.prompt_deadline = 0.0
         # A draft may have been verified beyond the stop text; those tokens do not count.
@@ -328,9 +247,7 @@ class TextGenerator:
             predicted_tokens=usage.predicted_tokens,
             predicted_ms=usage.predicted_ms,
         )
-        self._publisher.stream(
-            replace(self._empty, items=(item,), timings=timings, uncached=self._plan.uncached)
-        )
+        self._publisher.stream(replace(self._empty, items=(item,), timings=timings))
 
     def _finish(self, writing: Writing, *, complete: bool) -> None:
         """Trim a text and add it to the items, unless it differs from another item only in spaces."""
@@ -343,11 +260,11 @@ class TextGenerator:
         # The user asked for the first text; alternatives with unknown names are useless.
         is_useful = not self._items or writing.fits
         new = item.text and is_useful and all(bare != _without_spaces(other.text) for other in self._items)
-        if self._plan.best or (new and self._matches_names(writing)):
+        if self._plan.limits.best or (new and self._matches_names(writing)):
             self._items.append(item)
 
     def _matches_names(self, writing: Writing) -> bool:
-        if self._constrains_names() or not (names := self._plan.names()):
+        if self._starts.constrains_names or not (names := self._plan.names()):
             return True
         return writing.shown.startswith(tuple(names))
 
@@ -359,33 +276,6 @@ class TextGenerator:
         if start.taken_over:
             cost["prompt_ms"] = 0.0  # the older request has reported it
         return Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
-
-
-def _beyond_typed(tokens: Sequence[Token], text: Text) -> Sequence[Token] | None:
-    """Return the tokens after the text that the user typed ahead; None if the two differ."""
-    if not text.typed_ahead:
-        return tokens
-    if remainder := remainder_after(tokens, text.typed_ahead):
-        text.typed_ahead, text.has_probabilities = remainder.typed_ahead, remainder.has_probabilities
-    return remainder.tokens if remainder else None
-
-
-def _draft(cached: CachedCompletion | None, remainder: Remainder | None) -> tuple[str, bool]:
-    """Return a likely start of the answer, and whether it starts at a token boundary."""
-    if cached:
-        return cached.text, cached.aligned
-    if remainder and remainder.tokens:
-        generated = b"".join(token.data for token in remainder.tokens)
-        return generated.decode("utf-8", "ignore"), remainder.aligned
-    return "", True
-
-
-def _beginning(given: PrefixConstraint, typed: bytes, names: Sequence[str]) -> PrefixConstraint:
-    """Return the prefix constraint: the typed text, followed by one of the names."""
-    if not (typed or names):
-        return given
-    candidates = tuple(typed + name.encode() for name in names) or ((typed,) if typed else ())
-    return PrefixConstraint(candidates, len(typed))
 
 
 def _without_spaces(text: str) -> str:

@@ -41,10 +41,11 @@ class Priority(IntEnum):
 class Job(ABC):
     """One request to the engine.
 
-        waiting ──▶ begun ──▶ ended
+        look-up ──▶ waiting ──▶ begun ──▶ ended
 
     The worker calls `begin` once and `feed` after each step, both on its own thread. The thread that ends the
-    job calls `end` once. A job with an `older` one takes over its position in the queue and its run.
+    job calls `end` once. A job with an `older` one takes over its position in the queue (`Worker.submit`) and
+    its run (`StepLoop`).
     """
 
     def __init__(
@@ -58,8 +59,9 @@ class Job(ABC):
     ) -> None:
         self.priority = self.asked_as = priority  # the scheduler may lower the priority for a time
         self.caller = caller
-        self.client = client  # the caller's editor
+        self.editor = (caller, client)
         self.cancel = Cancel()
+        self.awaits_look_up = False  # whether its look-up has not ended; protected by the lock of `Editors`
         self.older = older  # the job that it takes over from; None once it has begun
         self.replaced = False  # whether a newer job takes over from it
         self.stopped = False  # whether its text was ended early
@@ -108,11 +110,11 @@ class Job(ABC):
         except BaseException:
             log.exception("Turbopilot: A reply could not be sent")
 
-    def take_over(self, older: Job) -> None:
-        """Take over the run of an older job."""
-        self.engine_request, self.run, older.run = older.engine_request, older.run, None
-        self.suspended, self.left_at_failure = older.suspended, older.left_at_failure
-        self.is_evaluated = older.is_evaluated
+    def supersede_older(self) -> None:
+        """Supersede the job that this one was to take over from."""
+        if self.older:
+            self.older.cancel.set(SUPERSEDED)
+            self.older = None
 
 
 def as_error(failure: BaseException) -> TurbopilotError:

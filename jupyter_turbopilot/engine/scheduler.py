@@ -13,7 +13,7 @@ from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, Job, Priority
 from jupyter_turbopilot.engine.load_shedding import Level, LoadMeter
 from jupyter_turbopilot.protocol.errors import BusyError
-from jupyter_turbopilot.util.limited_dict import LimitedDict
+from jupyter_turbopilot.util.bounds import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -171,17 +171,14 @@ class Scheduler:
         self.begun.discard(job)
         return True
 
-    def replace(self, older: Job, newer: Job) -> bool:
-        """Replace a job by a newer one of the same caller; return False if the older is not here."""
-        if older not in self._jobs:
-            return False
+    def replace(self, older: Job, newer: Job) -> None:
+        """Replace a job by a newer one of the same caller."""
         self._jobs[self._jobs.index(older)] = newer
         if older in self.begun:
             self._count_request(older)
             self.begun.remove(older)
             self.begun.add(newer)
         self._update(newer.caller)
-        return True
 
     def _count_request(self, job: Job) -> None:
         """Add the computing time of a job that ends to the load."""
@@ -258,7 +255,7 @@ class Scheduler:
         decay = 0.5 ** (seconds / HALF_LIFE)
         self._recent = {key: used * decay for key, used in self._recent.items() if used > NEGLIGIBLE}
         for job in served:
-            self._recent[job.caller, job.client] = self._used(job) + seconds / len(served)
+            self._recent[job.editor] = self._used(job) + seconds / len(served)
         # Counted by caller, because a newer job may have replaced the one that was served.
         slots = Counter(job.caller for job in served if job.caller in rank.turns)
         with_tokens = {job.caller for job, tokens in served.items() if tokens}
@@ -326,7 +323,7 @@ class Scheduler:
                 rank.next_turn(caller, TURN)
 
     def _used(self, job: Job) -> float:
-        return self._recent.get((job.caller, job.client), 0.0)
+        return self._recent.get(job.editor, 0.0)
 
     def _retry_after(self, caller: str) -> float:
         """Return the seconds until a retry; a caller's rejected requests come back one after the other."""

@@ -158,27 +158,28 @@ class StepLoop:
         if job.replaced:
             return  # the newer job takes over from the older one
         job.started_at = time.monotonic()
-        older = self._remove_older(job)
+        older = self._take_over(job)
         if cancelled or not self.engine:
+            self._release(job)
             self._ended(job, None)
         else:
-            if older:
-                job.take_over(older)
             self._active[job] = None
             if not job.replaced:
                 job.cancel.watch(self.interrupt)
             self._advance_job(job, partial(job.begin, self.engine, older))
-        if older:  # release the run if the job did not take it over
-            self._release(older)
+        if older:
             self._attempt(older.close)
 
-    def _remove_older(self, job: Job) -> Job | None:
-        """Remove and return the job that another takes over from; jobs between the two have never begun."""
+    def _take_over(self, job: Job) -> Job | None:
+        """Move the run of its older job to a job; return the older one. Jobs between them never began."""
         older, job.older = job.older, None
         while older and older not in self._active:
             older = older.older
         if older:
             del self._active[older]
+            job.engine_request, job.run, older.run = older.engine_request, older.run, None
+            job.suspended, job.left_at_failure = older.suspended, older.left_at_failure
+            job.is_evaluated = older.is_evaluated
         return older
 
     def _with_slots(self, jobs: Sequence[Job], queue: Sequence[Job]) -> list[Job]:

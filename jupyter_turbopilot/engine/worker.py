@@ -72,13 +72,12 @@ class Worker:
         """The number of waiting requests."""
         return self._scheduler.waiting
 
-    def level(self, caller: str | None = None) -> Level | None:
-        """Return the level of load shedding, for a caller if given; None if a remote server's is unknown."""
+    def level(self, caller: str | None = None) -> Level:
+        """Return the level of load shedding, for a caller if given."""
         engine = self.engine
         if engine is not None and engine.capabilities.remote:
             # Only the server that computes can predict a wait. It refuses requests itself.
-            reported = engine.level
-            return None if reported is None else min(reported, Level.SHORT_SUGGESTIONS)
+            return min(engine.level or Level.NONE, Level.SHORT_SUGGESTIONS)
         if not self.sheds_load:
             return Level.NONE
         with self._wake:
@@ -111,40 +110,29 @@ class Worker:
             self._life.refuse(name, error)
 
     def submit(self, job: Job) -> None:
-        """Put a job in the queue, at the position of its older job, or raise an error.
-
-        The older job's run continues until the newer job begins, which takes it over or ends it.
-        """
+        """Put a job in the queue, at the position of its older job, or raise an error."""
         with self._wake:
             self._life.request_reload()
             if self._life.state.phase not in {Phase.READY, Phase.RELOADING}:
                 raise not_ready(self._life.state)
             gone = self._scheduler.expire(time.monotonic())
-            older = job.older
-            while older and older not in self._scheduler:
-                # It is not in the queue yet, or has ended. Its own older job may still be in the queue.
-                older.cancel.set(SUPERSEDED)
-                older = older.older
-            begun = older in self._scheduler.begun
             refused: tuple[Job, BusyError] | None = None
-            job.older = older if older and not older.cancel.is_set() else None
             if job.cancel.is_set():
                 gone.append(job)
-            elif job.older and self._scheduler.replace(job.older, job):
-                job.older.replaced = True
-                job.older.cancel.watch(None)  # cancelling it must not interrupt its run
-                job.older.cancel.set(SUPERSEDED)
-                gone.append(job.older)
+            elif older := self._replace_older(job):
+                gone.append(older)
             else:
-                begun = False
                 refused = self._scheduler.add(job)
-            if job not in gone and (refused is None or refused[0] is not job):
+            if job in self._scheduler:
                 # Cancelled jobs that have begun end after the running step. The timer ends waiting ones.
+                begun = job in self._scheduler.begun
                 job.cancel.watch(self._loop.interrupt if begun else partial(self._expiry.set, 0.0))
                 if self._interrupts(job):
                     self._loop.interrupt()
                 self._wake.notify()
                 self._expiry.set(job.deadline)
+        if job in gone:
+            job.supersede_older()
         for other in gone:
             other.finish(None)
         if refused:
@@ -154,6 +142,25 @@ class Worker:
             awaited = dropped.priority.awaited
             dropped.cancel.set(YIELDED)
             dropped.finish(error if awaited else None)
+
+    def _replace_older(self, job: Job) -> Job | None:
+        """Put a job at the position of its older job, whose run continues until the job begins; return that.
+
+        None if the job begins anew: the older one has ended, or it was cancelled and ends after the running
+        step, because its client left, its deadline passed, or another model is loaded.
+        """
+        older = job.older
+        while older and older not in self._scheduler:
+            # It is not in the queue yet, or has ended. Its own older job may still be in the queue.
+            older.cancel.set(SUPERSEDED)
+            older = older.older
+        job.older = older = None if older and older.cancel.is_set() else older
+        if older:
+            self._scheduler.replace(older, job)
+            older.replaced = True
+            older.cancel.watch(None)  # cancelling it must not interrupt its run
+            older.cancel.set(SUPERSEDED)
+        return older
 
     def ensure_loaded(self) -> None:
         """Load an unloaded engine, in the background."""
@@ -248,7 +255,8 @@ class Worker:
     def _serve(self) -> None:
         """Take one step for the jobs that the scheduler selects."""
         with self._wake:
-            successors = [job for job in self._scheduler if job.older]
+            # A job that has not begun has nothing to take over.
+            successors = [job for job in self._scheduler if job.older and job in self._scheduler.begun]
         self._loop.begin_round(successors)
         if self._loop.broken:
             self._replace_engine()

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.fixes.attributes import missing_attribute
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
-from jupyter_turbopilot.protocol.fix import MOST_TITLE, Fix
-from jupyter_turbopilot.suggestion.imports import insertion
+from jupyter_turbopilot.protocol.fix import MOST_TITLE
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import ObjectInfo
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
     from jupyter_turbopilot.fixes.report import ObjectDescription
-    from jupyter_turbopilot.protocol.fix import Edit
+    from jupyter_turbopilot.protocol.fix import Edit, Fix
 
 # Owner, the first version without the old names, or else with the new ones, and old=new names. `.name` is a
 # full name, `/name` a built-in name, `<name` a name to import. `name:1` takes at most one positional
@@ -101,13 +100,13 @@ _CHANGES = dict(_changes())
 def find(failure: FailedCell) -> Iterator[Fix]:
     """Find the new name of an attribute or import that a library has renamed."""
     found = [*islice(filter(None, _edits(failure)), 2)]
-    if len(found) == 1 and failure.parses_with(found[0]):
-        (edit, *_) = found[0]
+    if len(found) == 1:
+        edit = next(each for each in found[0] if each.old)
         old, new = _changed_part(edit.old, edit.text.rpartition("\n")[2])
         title = (
             f"Replace {old} with {new}?" if len(old + new) <= MOST_TITLE else f"Use {new.partition('(')[0]}?"
         )
-        yield Fix(title=title, source="api", confidence=0.95, edits=found[0], run=failure.reruns)
+        yield from failure.fix(title, found[0], 0.95, "api")
 
 
 def _edits(failure: FailedCell) -> Iterator[list[Edit]]:
@@ -159,10 +158,7 @@ def _attribute(failure: FailedCell, node: ast.Attribute, *, is_missing: bool) ->
     start, end = failure.span(node)
     edits = [failure.edit(start if change.kind else end - len(node.attr), end, new)] if new else []
     if edits and change.kind == "<":
-        at, text = insertion(failure.source, [f"from {change.name} import {new}"])
-        if at == start:
-            return [failure.edit(start, end, text + new)]
-        edits.append(failure.edit(at, at, text))
+        return failure.with_import(f"from {change.name} import {new}", edits)
     if edits and change.argument and called:
         _, end = failure.span(called.args[0])
         edits.append(failure.edit(end, end, f", {change.argument}"))
@@ -321,6 +317,9 @@ def _fits_version(failure: FailedCell, module: str, change: _Change) -> bool:
 
 def _accepts_all(failure: FailedCell, alias: ast.alias, change: _Change) -> bool:
     """Return whether the renamed function accepts all calls in the cell."""
-    calls = failure.parsed.calls_of(alias.asname or alias.name) if failure.parsed else []
-    count_operations(len(calls))
-    return not change.argument and all(_accepts(change, call) for call in calls)
+    cell, bound = failure.parsed, alias.asname or alias.name
+    if cell is None or change.argument:
+        return False
+    count_operations(len(cell.nodes) // 4)
+    uses = (node for node in cell.nodes if isinstance(node, ast.Name) and node.id == bound)
+    return all(_accepts(change, call) for use in uses if (call := cell.call_of(use)))

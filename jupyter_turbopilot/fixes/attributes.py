@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.nearest import SHORTEST, nearest, nearest_of_interface, nearest_short
-from jupyter_turbopilot.protocol.fix import Fix, quoted
+from jupyter_turbopilot.protocol.fix import quoted
 from jupyter_turbopilot.util.syntax_tree import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
+    from jupyter_turbopilot.protocol.fix import Fix
 
 _MISSING = re.compile(r"has no attribute '(\w+)'")
 # Errors without a fix: the object is None, a local file shadows a module, or the name is that of a keyword.
@@ -76,9 +77,7 @@ def find(failure: FailedCell) -> Iterator[Fix]:
         title, edit = quoted(name), failure.edit(end - len(node.attr), end, name)
     else:
         title, edit = f"[{quoted(name)}]", failure.edit(end - len(dotted[0]), end, f"[{name!r}]")
-    if failure.parses_with([edit]):
-        title = f"Did you mean {title}?"
-        yield Fix(title=title, source="kernel", confidence=confidence, edits=[edit], run=failure.reruns)
+    yield from failure.fix(f"Did you mean {title}?", [edit], confidence)
 
 
 def find_aggregation(failure: FailedCell) -> Iterator[Fix]:
@@ -100,5 +99,4 @@ def find_aggregation(failure: FailedCell) -> Iterator[Fix]:
     near = word and len(nodes) == 1 and nearest_of_interface(word, names)
     edit = near and replacement(failure, nodes.pop(), near[0])
     if near and edit and not any(node.attr == word for node in failure.nodes(ast.Attribute)):
-        title = f"Did you mean {quoted(near[0])}?"
-        yield Fix(title=title, source="kernel", confidence=near[1], edits=[edit], run=failure.reruns)
+        yield from failure.fix(f"Did you mean {quoted(near[0])}?", [edit], near[1])

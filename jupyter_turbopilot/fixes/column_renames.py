@@ -62,7 +62,7 @@ def find(request: RenameRequest, change: NameChange) -> Rename | None:
         edits = _edits(request, change)
     except _AmbiguousError:
         return None
-    return Rename(title=title_of(edits), edits=edits, run=[request.active]) if edits else None
+    return Rename(title=title_of(change, edits), edits=edits, run=[request.active]) if edits else None
 
 
 def _edits(request: RenameRequest, change: NameChange) -> list[Edit]:
@@ -231,11 +231,8 @@ class _ColumnLabels:
         for node in cell.nodes:
             match node:
                 case ast.Attribute(attr=name, value=base) if name in labels and node not in self._found:
-                    outer = self._parents[node]
-                    is_method = isinstance(outer, ast.Call) and outer.func is node
-                    is_ambiguous = not (
-                        is_method or name in DATA_FRAME_ATTRIBUTES or name_of(base) in _ACCESSORS
-                    )
+                    is_other = name in DATA_FRAME_ATTRIBUTES or name_of(base) in _ACCESSORS
+                    is_ambiguous = not (is_other or cell.call_of(node))
                 case ast.keyword(arg=str(name)) if name in labels:
                     outer = self._parents[node]
                     is_ambiguous = isinstance(outer, ast.Call) and self._may_be_label(outer, name)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from jupyter_turbopilot.fixes.api_changes import module_expression
 from jupyter_turbopilot.fixes.attributes import missing_attribute
-from jupyter_turbopilot.protocol.fix import MOST_TITLE, Fix
-from jupyter_turbopilot.suggestion.imports import insertion
+from jupyter_turbopilot.protocol.fix import MOST_TITLE
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
     from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+    from jupyter_turbopilot.protocol.fix import Fix
 
 _NUMBER = r"(?:int|float|complex|bool|decimal\.Decimal|numpy\.(?:u?int|float|complex|bool)\w{0,8})"
 _STRING_FIRST = re.compile(rf"can only concatenate str \(not \"{_NUMBER}\"\) to str\Z")
@@ -83,9 +83,7 @@ def _to_string(failure: FailedCell) -> Iterator[Fix]:
     if first < start and end < last and failure.source[start - 1 : end + 1] == text:
         start, end = start - 1, end + 1
     edit = failure.edit(start, end, f"str{text}")
-    if failure.parses_with([edit]):
-        title = _title(edit.text, "Convert the number to a string?")
-        yield Fix(title=title, source="kernel", confidence=0.9, edits=[edit], run=failure.reruns)
+    yield from failure.fix(_title(edit.text, "Convert the number to a string?"), [edit], 0.9)
 
 
 def _is_sum(node: ast.AST | None) -> TypeGuard[ast.BinOp]:
@@ -102,14 +100,11 @@ def _failed_sum(failure: FailedCell) -> ast.BinOp | None:
 
 def _operands(cell: ParsedCell, failed: ast.BinOp, number: ast.expr) -> list[ast.expr]:
     """Return the operands of the longest sum that contains the failed one; the number is one operand."""
-    count_operations(len(cell.scopes.nodes))
-    sums = [node for node, _ in cell.scopes.nodes if _is_sum(node)]
-    around = {child: node for node in sums for child in (node.left, node.right)}
-    outer: ast.expr = failed
-    while outer in around:
-        outer = around[outer]
+    outer = failed
+    while _is_sum(parent := cell.parents[outer]):
+        outer = parent
     operands: list[ast.expr] = []
-    work = [outer]
+    work: list[ast.expr] = [outer]
     while work:
         node = work.pop()
         if _is_sum(node) and node is not number:
@@ -181,25 +176,18 @@ def _to_dates(failure: FailedCell) -> Iterator[Fix]:
     if not edits or edits[0].start != start:
         return
     if not pandas:
-        at, line = insertion(failure.source, ["import pandas as pd"])
-        if at == start:
-            edits[0] = failure.edit(start, end, f"{line}{edits[0].text}")
-        else:
-            edits.insert(0, failure.edit(at, at, line))
-    if failure.parses_with(edits):
-        title = _title(f"{function}({column})", "Convert the column to dates?")
-        yield Fix(title=title, source="kernel", confidence=0.85, edits=edits, run=failure.reruns)
+        edits = failure.with_import("import pandas as pd", edits)
+    yield from failure.fix(_title(f"{function}({column})", "Convert the column to dates?"), edits, 0.85)
 
 
 def _used_as_dates(cell: ParsedCell, failed: ast.Attribute) -> Iterator[ast.expr]:
     """Yield the expressions whose dates are used in the scope of the failed one."""
     count_operations(len(cell.scopes.nodes))
-    accessors = [
-        (node.value, scope)
+    accessors = {
+        node.value: scope
         for node, scope in cell.scopes.nodes
         if isinstance(node, ast.Attribute) and node.attr in _OF_DATES
-    ]
-    around = next((scope for node, scope in accessors if node is failed), None)
-    for node, scope in accessors:
-        if scope is around and isinstance(node, ast.Attribute) and node.attr == failed.attr:
+    }
+    for node, scope in accessors.items():
+        if scope is accessors.get(failed) and isinstance(node, ast.Attribute) and node.attr == failed.attr:
             yield node.value

@@ -6,23 +6,28 @@ import ast
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from io import StringIO
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.context.kernel_context import KernelContext
-from jupyter_turbopilot.context.languages import as_python, cell_magic
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, expression_of, identifiers_in
+from jupyter_turbopilot.context.languages import cell_magic
+from jupyter_turbopilot.fixes.parsed_cell import (
+    ParsedCell,
+    expression_of,
+    lines_of,
+    parses,
+)
 from jupyter_turbopilot.fixes.report import NONE, KernelReport
-from jupyter_turbopilot.protocol.fix import Edit, apply
+from jupyter_turbopilot.protocol.fix import Edit, Fix, apply
+from jupyter_turbopilot.suggestion.imports import insertion
 from jupyter_turbopilot.util.bounds import count_operations
-from jupyter_turbopilot.util.syntax_tree import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.fixes.report import ObjectDescription, TracebackFrame
+    from jupyter_turbopilot.protocol.fix import Source
     from jupyter_turbopilot.protocol.request import FixCell
     from jupyter_turbopilot.suggestion.imports import Sources
     from jupyter_turbopilot.suggestion.scopes import Located
@@ -77,7 +82,7 @@ class FailedCell:
         if cell is None or line is None:
             return None
         source = self.cells[cell].source or ""
-        lines = _lines_of(source)
+        lines = lines_of(source)
         skipped = _blank(lines)
         if is_timed:
             if cell_magic(source) != "time":
@@ -93,16 +98,6 @@ class FailedCell:
         text = lines[line - 1]
         start = begin + len(text) - len(text.lstrip())
         return ErrorPosition(cell, start, begin + len(text.rstrip()), exact=False)
-
-    @cached_property
-    def _identifiers(self) -> dict[int, frozenset[str]]:
-        return {}
-
-    def identifiers(self, cell: int) -> frozenset[str]:
-        """Return the identifiers in a cell: a name that is not among them does not occur."""
-        if cell not in self._identifiers:
-            self._identifiers[cell] = identifiers_in(self.cells[cell].source or "")
-        return self._identifiers[cell]
 
     @property
     def reruns(self) -> list[int]:
@@ -125,11 +120,6 @@ class FailedCell:
             return ParsedCell(self.source)
         except SyntaxError:
             return None
-
-    @property
-    def tree(self) -> ast.Module | None:
-        """The syntax tree of the cell that contains `position`; None if it does not parse."""
-        return self.parsed.scopes.tree if self.parsed else None
 
     def nodes(self, kind: type[N]) -> Iterator[N]:
         """Yield the nodes of a kind in the failed expression, or in the failed line."""
@@ -165,13 +155,19 @@ class FailedCell:
             raise ValueError("The failure has no position.")
         return Edit(cell=self.position.cell, start=start, end=end, old=self.source[start:end], text=text)
 
-    def parses_with(self, edits: Iterable[Edit]) -> bool:
-        """Return whether the cell that contains `position` parses after edits of it."""
-        try:
-            parse(as_python(apply(self.source, edits)))
-        except SyntaxError:
-            return False
-        return True
+    def with_import(self, line: str, edits: Sequence[Edit]) -> list[Edit]:
+        """Return edits of the cell that contains `position`, of which one also inserts an import line."""
+        (at, text), (first, *others) = insertion(self.source, [line]), edits
+        if first.start == at:
+            return [self.edit(at, first.end, text + first.text), *others]
+        return [self.edit(at, at, text), first, *others]
+
+    def fix(
+        self, title: str, edits: list[Edit], confidence: float, source: Source = "kernel"
+    ) -> Iterator[Fix]:
+        """Yield the fix with edits of the cell that contains `position`, if the cell parses with them."""
+        if edits and parses(apply(self.source, edits)):
+            yield Fix(title=title, source=source, confidence=confidence, edits=edits, run=self.reruns)
 
     @property
     def _frames(self) -> Sequence[TracebackFrame]:
@@ -207,11 +203,6 @@ class FailedCell:
         if len(found) != 1 or self.cells[found[0]].changed or self.cells[found[0]].source is None:
             return None
         return found[0]
-
-
-def _lines_of(source: str) -> list[str]:
-    """Split a source as Python does; `splitlines` also splits at form feeds and further characters."""
-    return [*StringIO(source, newline="")]
 
 
 def _blank(lines: Sequence[str]) -> int:

@@ -102,7 +102,7 @@ def _join(prefix: str, folder: str, name: str) -> str:
 
 
 def _plain(folder: str) -> str:
-    """Return a folder without `./` and the final `/`; the working directory is empty."""
+    """Return a folder without `./` and the final `/`; a link before `..` may lead anywhere."""
     plain = folder.removeprefix("./")
     return "" if plain == "." else plain.rstrip("/") or plain
 

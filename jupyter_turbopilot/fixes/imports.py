@@ -26,33 +26,14 @@ _LINES = [*MODULES.values(), *MEMBERS.values(), *(line for lines in BY_USE.value
 _KNOWN = {line.split()[1] for line in _LINES}
 _STANDARD = {name for name in sys.stdlib_module_names if not name.startswith("_")}
 # Distributions of modules with another name.
-_OTHER = {
-    "Bio": "biopython",
-    "Crypto": "pycryptodome",
-    "OpenSSL": "pyOpenSSL",
-    "PIL": "pillow",
-    "attr": "attrs",
-    "bs4": "beautifulsoup4",
-    "community": "python-louvain",
-    "cv2": "opencv-python",
-    "dateutil": "python-dateutil",
-    "docx": "python-docx",
-    "dotenv": "python-dotenv",
-    "fitz": "pymupdf",
-    "git": "GitPython",
-    "igraph": "python-igraph",
-    "imblearn": "imbalanced-learn",
-    "jwt": "PyJWT",
-    "pptx": "python-pptx",
-    "psycopg2": "psycopg2-binary",
-    "pywt": "PyWavelets",
-    "serial": "pyserial",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "umap": "umap-learn",
-    "usb": "pyusb",
-    "yaml": "pyyaml",
-}
+_OTHER_NAMES = """
+    Bio=biopython Crypto=pycryptodome OpenSSL=pyOpenSSL PIL=pillow attr=attrs bs4=beautifulsoup4
+    community=python-louvain cv2=opencv-python dateutil=python-dateutil docx=python-docx dotenv=python-dotenv
+    fitz=pymupdf git=GitPython igraph=python-igraph imblearn=imbalanced-learn jwt=PyJWT pptx=python-pptx
+    psycopg2=psycopg2-binary pywt=PyWavelets serial=pyserial skimage=scikit-image sklearn=scikit-learn
+    umap=umap-learn usb=pyusb yaml=pyyaml
+"""
+_OTHER = {module: name for module, _, name in (each.partition("=") for each in _OTHER_NAMES.split())}
 _DISTRIBUTIONS = {
     **{name: name.replace("_", "-") for name in {line.partition(".")[0] for line in _KNOWN}},
     **_OTHER,
@@ -126,7 +107,7 @@ def _respelled(failure: FailedCell, parent: str, name: str, near: tuple[str, flo
     """Yield the fix that replaces a module or an imported name, and its uses in the cell."""
     cell = failure.parsed
     mentions = [*_mentions(cell, parent, name)] if cell else []
-    if cell is None or near is None or len(mentions) != 1 or failure.position is None:
+    if cell is None or near is None or len(mentions) != 1:
         return
     start, is_bound = mentions[0]
     names = (node for node in cell.nodes if isinstance(node, ast.Name) and node.id == name)
@@ -134,9 +115,7 @@ def _respelled(failure: FailedCell, parent: str, name: str, near: tuple[str, flo
     edits = [failure.edit(each, each + len(name), near[0]) for each in sorted([start, *uses])]
     if any(edit.old != name for edit in edits):
         return
-    run = sorted({failure.position.cell, failure.failed})
-    title = f"Did you mean {quoted(near[0])}?"
-    yield Fix(title=title, source="imports", confidence=near[1], edits=edits, run=run)
+    yield from failure.fix(f"Did you mean {quoted(near[0])}?", edits, near[1], "imports")
 
 
 def _mentions(cell: ParsedCell, parent: str, name: str) -> Iterator[tuple[int, bool]]:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.fixes.labels import LabelLookup
 from jupyter_turbopilot.fixes.nearest import nearest
-from jupyter_turbopilot.protocol.fix import Fix, quoted
+from jupyter_turbopilot.protocol.fix import quoted
 from jupyter_turbopilot.util.syntax_tree import literal_value, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
-    from jupyter_turbopilot.protocol.fix import Edit
+    from jupyter_turbopilot.protocol.fix import Edit, Fix
 
 # The missing label in messages that do not quote it as Python does, or that quote other labels, too: it is
 # between two texts, of which the second is the first one, or the last one.
@@ -54,14 +54,14 @@ def find(failure: FailedCell) -> Iterator[Fix]:
         return
     strings = [node for node in failure.nodes(ast.Constant) if isinstance(node.value, str)]
     counts = Counter(node.value for node in strings)
-    missing = _Missing(text)
+    missing = _missing_in(text)
     labels = LabelLookup(failure)
     listed = _listed(failure.message)
     edits: list[Edit] = []
     found: list[str] = []
     least = 1.0
     for node in strings:
-        if str(node.value) not in missing:
+        if missing.isdisjoint((str(node.value), repr(node.value)[1:-1])):
             continue
         known = labels.index(listed or labels.of(node))
         if not known or str(node.value) in known:
@@ -73,10 +73,8 @@ def find(failure: FailedCell) -> Iterator[Fix]:
         edits.append(edit)
         found.append(quoted(near[0]))
         least = min(least, near[1])
-    if edits and failure.parses_with(edits):
-        more = [f"{len(found) - _MOST_TITLES} more"] if len(found) > _MOST_TITLES else []
-        title = f"Did you mean {' and '.join([*found[:_MOST_TITLES], *more])}?"
-        yield Fix(title=title, source="kernel", confidence=least, edits=edits, run=failure.reruns)
+    more = [f"{len(found) - _MOST_TITLES} more"] if len(found) > _MOST_TITLES else []
+    yield from failure.fix(f"Did you mean {' and '.join([*found[:_MOST_TITLES], *more])}?", edits, least)
 
 
 def find_in_query(failure: FailedCell) -> Iterator[Fix]:
@@ -106,9 +104,7 @@ def find_in_query(failure: FailedCell) -> Iterator[Fix]:
             for is_name in [part[0][0] != "`" and near[0].isidentifier() and not iskeyword(near[0])]
             for new in [at + near[0] if is_name else f"`{near[0]}`"]
         ]
-        if edits and failure.parses_with(edits):
-            title = f"Did you mean {quoted(near[0])}?"
-            yield Fix(title=title, source="kernel", confidence=near[1], edits=edits, run=failure.reruns)
+        yield from failure.fix(f"Did you mean {quoted(near[0])}?", edits, near[1])
 
 
 def replacement(failure: FailedCell, node: ast.Constant, label: str) -> Edit | None:
@@ -137,24 +133,17 @@ def _text(failure: FailedCell) -> str:
     return text
 
 
-class _Missing:
-    """The labels that a message names as missing."""
-
-    def __init__(self, message: str) -> None:
-        text = message[:_MOST_MESSAGE]
-        named = _named(text)
-        self._labels = {text if named is None else named}
-        # A quoted label is between two quotes.
-        self._quoted: set[str] = set()
-        is_column_error = text.startswith(
-            ("[", "None of ", "Label(s) ", "Column(s) ", "Index(", "Only a column name", "The following")
-        )
-        if named is not None or is_column_error:
-            quoting = text if named is None else named
-            self._quoted = {*quoting.split("'"), *quoting.split('"')}
-
-    def __contains__(self, label: str) -> bool:
-        return label in self._labels or repr(label)[1:-1] in self._quoted
+def _missing_in(message: str) -> set[str]:
+    """Return the labels that a message names as missing, as it writes them."""
+    text = message[:_MOST_MESSAGE]
+    named = _named(text)
+    whole = text if named is None else named
+    is_column_error = text.startswith(
+        ("[", "None of ", "Label(s) ", "Column(s) ", "Index(", "Only a column name", "The following")
+    )
+    # A quoted label is between two quotes.
+    quoting = "'\"" if named is not None or is_column_error else ""
+    return {whole}.union(*(whole.split(quote) for quote in quoting))
 
 
 def _named(text: str) -> str | None:

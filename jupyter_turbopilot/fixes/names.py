@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.fixes.nearest import LONGEST, nearest
+from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
 from jupyter_turbopilot.protocol.fix import Edit, Fix, quoted, shortened
-from jupyter_turbopilot.suggestion.candidates import changes
+from jupyter_turbopilot.suggestion.column_methods import changes
 from jupyter_turbopilot.suggestion.imports import imports_of, insertion, uses
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings
 from jupyter_turbopilot.suggestion.scopes import Scopes
@@ -58,9 +59,10 @@ def _cells(failure: FailedCell, word: str, exists: AbstractSet[str]) -> Iterator
     with suppress(OperationLimitError):  # offer the cells found so far, which are the nearest ones
         for at in range(failure.failed - 1, -1, -1):
             cell = failure.cells[at]
-            if not _needs_run(cell, failure.cells[failure.failed]) or needed.isdisjoint(
-                failure.identifiers(at)
-            ):
+            is_used = _needs_run(cell, failure.cells[failure.failed]) and not needed.isdisjoint(
+                identifiers_in(cell.source or "")
+            )
+            if not is_used:
                 continue
             bound, reads, extended = _names_in(cell)
             # A cell that adds a column to a table belongs to its definition.
@@ -138,11 +140,9 @@ def _loaded(statement: ast.stmt, *, stored: bool = False) -> Iterator[str]:
 
 def _binding(failure: FailedCell, word: str) -> Iterator[str]:
     """Yield the sources of the cells that bind a name."""
-    for at, cell in enumerate(failure.cells):
-        if _is_code(cell) and word in failure.identifiers(at):
-            source = as_python(cell.source or "")
-            if word in bindings(source):
-                yield source
+    for cell in filter(_is_code, failure.cells):
+        if word in identifiers_in(cell.source or "") and word in bindings(as_python(cell.source or "")):
+            yield as_python(cell.source or "")
 
 
 # Imports -------------------------------------------------------------------------------------------------
@@ -182,6 +182,4 @@ def _nearest(failure: FailedCell, word: str, exists: AbstractSet[str]) -> Iterat
         return
     free = failure.parsed.scopes.free if failure.parsed else []
     edits = [failure.edit(*failure.span(node), near[0]) for node in free if node.id == word]
-    if edits and failure.parses_with(edits):
-        title = f"Did you mean {quoted(near[0])}?"
-        yield Fix(title=title, source="kernel", confidence=near[1], edits=edits, run=failure.reruns)
+    yield from failure.fix(f"Did you mean {quoted(near[0])}?", edits, near[1])

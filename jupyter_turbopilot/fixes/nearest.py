@@ -122,7 +122,7 @@ def nearest_short(word: str, names: Iterable[str]) -> tuple[str, float] | None:
 
 
 def nearest_of_interface(word: str, names: Collection[str]) -> tuple[str, float] | None:
-    """Return the nearest documented name and its cost, or None if it is ambiguous; it may be short."""
+    """Return the nearest documented name and a confidence, or None; it may be short."""
     return nearest(word, names) or nearest_short(word, names)
 
 

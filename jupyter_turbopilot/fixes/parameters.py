@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.fixes.nearest import nearest_of_interface
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
-from jupyter_turbopilot.protocol.fix import Fix, quoted
+from jupyter_turbopilot.protocol.fix import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
+    from jupyter_turbopilot.protocol.fix import Fix
 
 _UNEXPECTED = re.compile(r"(?:unexpected keyword argument|no property) '(\w+)'(?:\. Did you mean '(\w+)'\?)?")
 _OF_COLLECTIONS = frozenset({"array", "offsets", "paths", "sizes"})  # properties that no function accepts
@@ -53,13 +54,7 @@ def find(failure: FailedCell) -> Iterator[Fix]:
     start, _ = failure.span(argument)
     edit = near and failure.edit(start, start + len(word), near[0])
     if near and edit and edit.old == word:
-        yield Fix(
-            title=f"Did you mean {quoted(near[0])}?",
-            source="kernel",
-            confidence=near[1] - _LESS * is_open,
-            edits=[edit],
-            run=failure.reruns,
-        )
+        yield from failure.fix(f"Did you mean {quoted(near[0])}?", [edit], near[1] - _LESS * is_open)
 
 
 def _completed(word: str, names: list[str]) -> tuple[str, float] | None:

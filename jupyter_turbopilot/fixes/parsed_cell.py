@@ -15,7 +15,7 @@ from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.suggestion.resolve import as_identifier
 from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.util.bounds import count_operations
-from jupyter_turbopilot.util.syntax_tree import walk
+from jupyter_turbopilot.util.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.scopes import Located
@@ -33,7 +33,10 @@ class ParsedCell:
         self.source = source
         self.python = as_python(source)
         self.scopes = Scopes(self.python)
-        self._python_lines, self._source_lines = map(_line_starts, (self.python, source))
+        texts = (self.python, source)
+        self._python_lines, self._source_lines = (
+            [0, *accumulate(map(len, lines_of(each)))] for each in texts
+        )
         names = (node for node in self.nodes if isinstance(node, ast.Name))
         if not all(unicodedata.normalize("NFKC", self.scopes.text(node)) == node.id for node in names):
             raise SyntaxError("Up to Python 3.11, positions in nested f-strings of several lines are wrong.")
@@ -50,25 +53,10 @@ class ParsedCell:
         count_operations(len(self.nodes))
         return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
 
-    @cached_property
-    def _calls(self) -> dict[ast.expr, ast.Call]:
-        """The calls by their functions."""
-        return {node.func: node for node in self.nodes if isinstance(node, ast.Call)}
-
-    def call_of(self, function: ast.expr) -> ast.Call | None:
+    def call_of(self, function: ast.AST) -> ast.Call | None:
         """Return the call whose function is an expression."""
-        return self._calls.get(function)
-
-    @cached_property
-    def _calls_by_name(self) -> dict[str, list[ast.Call]]:
-        calls: dict[str, list[ast.Call]] = {}
-        for function, call in self._calls.items():
-            if isinstance(function, ast.Name):
-                calls.setdefault(function.id, []).append(call)
-        return calls
-
-    def calls_of(self, name: str) -> list[ast.Call]:
-        return self._calls_by_name.get(name, [])
+        parent = self.parents[function]
+        return parent if isinstance(parent, ast.Call) and parent.func is function else None
 
     def start(self, node: Located) -> int:
         """Return the start of a node in the source."""
@@ -118,6 +106,15 @@ def expression_of(node: ast.AST) -> str | None:
     return None
 
 
-def _line_starts(text: str) -> list[int]:
-    """Return the start of each line; `splitlines` also splits at form feeds and further characters."""
-    return [0, *accumulate(map(len, StringIO(text, newline="")))]
+def lines_of(source: str) -> list[str]:
+    """Split a source as Python does; `splitlines` also splits at form feeds and further characters."""
+    return [*StringIO(source, newline="")]
+
+
+def parses(source: str) -> bool:
+    """Return whether a cell is valid Python, which one that is too long is not."""
+    try:
+        parse(as_python(source))
+    except SyntaxError:
+        return False
+    return True

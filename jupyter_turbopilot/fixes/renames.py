@@ -13,10 +13,10 @@ import msgspec
 
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, identifiers_in
-from jupyter_turbopilot.protocol.fix import Edit
+from jupyter_turbopilot.protocol.fix import Edit, quoted
 from jupyter_turbopilot.suggestion.calls import name_of
 from jupyter_turbopilot.util.bounds import changed_region, count_operations
-from jupyter_turbopilot.util.syntax_tree import LONGEST, all_arguments
+from jupyter_turbopilot.util.syntax_tree import LONGEST, all_arguments, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ def find(request: RenameRequest) -> Rename | None:
     if not starts or not all(cells[cell].source.startswith(change.old, start) for cell, start in starts):
         return None  # the source may spell the name with other characters
     edits = [change.edit(cell, start) for cell, start in sorted(starts)]
-    return Rename(title=title_of(edits), edits=edits, run=[change.cell])
+    return Rename(title=title_of(change, edits), edits=edits, run=[change.cell])
 
 
 class NameChange(NamedTuple):
@@ -136,10 +136,11 @@ def _is_name(text: str) -> bool:
     )
 
 
-def title_of(edits: list[Edit]) -> str:
+def title_of(change: NameChange, edits: list[Edit]) -> str:
     """Return the question to the user."""
     uses, cells = len(edits), len({edit.cell for edit in edits})
-    return f"Rename {uses} use{'s' * (uses > 1)} in {cells} cell{'s' * (cells > 1)}?"
+    names = f"{quoted(change.old)} to {quoted(change.new)}"
+    return f"Rename {uses} use{'s' * (uses > 1)} of {names} in {cells} cell{'s' * (cells > 1)}?"
 
 
 class _Mention(NamedTuple):
@@ -230,21 +231,9 @@ class OriginalCell(ParsedCell):
             return True
         if attribute in {"", "__init__"} and isinstance(call.func, ast.Name):
             return True  # a lambda, or a subclass
-        return not self._mentioning_nodes(name, attribute).isdisjoint(call.args)
-
-    def _mentioning_nodes(self, *names: str) -> set[ast.AST]:
-        """Return the nodes that mention one of the names, or contain a node that does."""
-        if names not in self._mentions:
-            found: set[ast.AST] = set()
-            for node in reversed(self.nodes):  # children come before their parents
-                if _mentions(node, *names) or not found.isdisjoint(ast.iter_child_nodes(node)):
-                    found.add(node)
-            self._mentions[names] = found
-        return self._mentions[names]
-
-    @cached_property
-    def _mentions(self) -> dict[tuple[str, ...], set[ast.AST]]:
-        return {}
+        passed = [node for argument in call.args for node in walk(argument)]
+        count_operations(2 * len(passed))
+        return any(_mentions(node, name, attribute) for node in passed)
 
     @cached_property
     def _augmented(self) -> set[int]:

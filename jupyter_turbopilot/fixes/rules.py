@@ -328,7 +328,6 @@ def _are_columns(match: Match) -> bool:
     for node in match.nodes.values():
         if isinstance(node, AttributeName):
             attribute = parents[node]
-            is_method = getattr(parents[attribute], "func", None) is attribute
-            if is_method or node.value in DATA_FRAME_ATTRIBUTES:
+            if match.cell.call_of(attribute) or node.value in DATA_FRAME_ATTRIBUTES:
                 return False
     return True

@@ -12,6 +12,7 @@ from keyword import kwlist
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.context.languages import as_python, cell_language
+from jupyter_turbopilot.fixes.parsed_cell import parses
 from jupyter_turbopilot.protocol.fix import Edit, Fix
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import count_operations
@@ -29,21 +30,8 @@ _MOST = 300_000  # characters parsed for one error
 _LONGEST_LINE = 500
 _NEAR = 2  # spaces by which a line is indented wrongly if several indentations parse
 _LINES_ABOVE = 20  # whose indentation a line may have
-_COMPOUND = {
-    "if",
-    "elif",
-    "else",
-    "for",
-    "while",
-    "def",
-    "class",
-    "try",
-    "except",
-    "finally",
-    "with",
-    "match",
-}
-_COMPOUND |= {"case", "async"}
+_COMPOUND = {"if", "elif", "else", "for", "while", "def", "class", "try", "except", "finally", "with",
+             "match", "case", "async"}  # fmt: skip
 _CONDITIONS = {"if", "elif", "while", "assert", "and", "or", "not"}
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _OPENERS = {closer: opener for opener, closer in _CLOSERS.items()}
@@ -87,20 +75,9 @@ def find(failure: FailedCell) -> Iterator[Fix]:
     found = {repair.applied(source): repair for repair in near or repairs}
     if len(found) == 1:
         (repair,) = found.values()
-        edit = Edit(
-            cell=failure.failed,
-            start=repair.start,
-            end=repair.end,
-            old=source[repair.start : repair.end],
-            text=repair.text,
-        )
-        yield Fix(
-            title=repair.title,
-            source="syntax",
-            confidence=repair.confidence,
-            edits=[edit],
-            run=[failure.failed],
-        )
+        start, end, text, title, confidence, _ = repair
+        edits = [Edit(cell=failure.failed, start=start, end=end, old=source[start:end], text=text)]
+        yield Fix(title=title, source="syntax", confidence=confidence, edits=edits, run=[failure.failed])
 
 
 def _error(source: str) -> SyntaxError | None:
@@ -114,14 +91,6 @@ def _error(source: str) -> SyntaxError | None:
     return None
 
 
-def _parses(source: str) -> bool:
-    try:
-        parse(as_python(source))
-    except SyntaxError:
-        return False
-    return True
-
-
 class _ErrorLines:
     """The lines around an error."""
 
@@ -133,12 +102,16 @@ class _ErrorLines:
         for line in self.lines:
             self.starts.append(self.starts[-1] + len(line) + 1)
         self.line = min(max((error.lineno or 1) - 1, 0), len(self.lines) - 1)
+        self.above = self.code_above(self.line)
+        self.below = next((n for n in range(self.line + 1, len(self.lines)) if self.lines[n].strip()), None)
+
+    def code_above(self, number: int) -> int | None:
+        """Return the nearest line of code above a line."""
+        return next((n for n in range(number - 1, -1, -1) if self.lines[n].strip()), None)
 
     def nearby(self) -> Iterator[int]:
         """Yield the line of the error and the nearest lines of code above and below."""
-        above = next((n for n in range(self.line - 1, -1, -1) if self.lines[n].strip()), None)
-        below = next((n for n in range(self.line + 1, len(self.lines)) if self.lines[n].strip()), None)
-        for number in (self.line, above, below):
+        for number in (self.line, self.above, self.below):
             if number is not None and len(self.lines[number]) <= _LONGEST_LINE:
                 yield number
 
@@ -163,9 +136,9 @@ def _working(source: str, error: _ErrorLines) -> list[_Repair]:
         left -= len(region)
         if left < 0:
             return []
-        if _parses(moved.applied(region)):
+        if parses(moved.applied(region)):
             working.append(repair)
-    if working and not _parses(working[0].applied(source)):
+    if working and not parses(working[0].applied(source)):
         return []
     return working
 
@@ -321,16 +294,14 @@ def _closers(lexemes: list[Lexeme], opened: Lexeme, closer: str) -> Iterator[_Re
 
 def _indentations(error: _ErrorLines) -> Iterator[_Repair]:
     """Indent a line like its neighbours."""
-    number, lines = error.line, error.lines
+    number, lines, above = error.line, error.lines, error.above
     own = error.indentation(number)
-    above = next((n for n in range(number - 1, -1, -1) if lines[n].strip()), None)
-    below = next((n for n in range(number + 1, len(lines)) if lines[n].strip()), None)
     if above is None:
         wanted = {""}
     elif error.message == "unexpected indent" and above and error.indentation(above - 1) == own:
         number, wanted = above, {own}
     elif "expected an indented block" in error.message:
-        wanted = _block(error, above, below)
+        wanted = _block(error, above)
     elif "tabs" in error.message:
         wanted = {own.replace("\t", "    "), error.indentation(above)}
     else:
@@ -338,14 +309,13 @@ def _indentations(error: _ErrorLines) -> Iterator[_Repair]:
         wanted = {
             error.indentation(n) for n in range(first, number + 2) if n < len(lines) and lines[n].strip()
         }
-        yield from _first_lines(error, above, below)
+        yield from _first_lines(error, above)
     yield from _indented(error, number, wanted)
 
 
-def _first_lines(error: _ErrorLines, above: int, below: int | None) -> Iterator[_Repair]:
+def _first_lines(error: _ErrorLines, above: int) -> Iterator[_Repair]:
     """Indent the first line of a block, above the line of the error, like the lines after it."""
-    head = next((n for n in range(above - 1, -1, -1) if error.lines[n].strip()), None)
-    own = error.indentation(error.line)
+    head, own, below = error.code_above(above), error.indentation(error.line), error.below
     if head is None or below is None or error.indentation(below) != own:
         return
     if len(error.indentation(head)) < len(error.indentation(above)):
@@ -363,9 +333,9 @@ def _indented(error: _ErrorLines, number: int, wanted: AbstractSet[str]) -> Iter
         yield _Repair(start, start + len(own), indentation, title, is_near=is_near)
 
 
-def _block(error: _ErrorLines, above: int, below: int | None) -> set[str]:
+def _block(error: _ErrorLines, above: int) -> set[str]:
     """Return the indentation of the only line of a block, or of its first line if others follow."""
-    own, head = error.indentation(error.line), error.indentation(above)
+    own, head, below = error.indentation(error.line), error.indentation(above), error.below
     unit = "\t" if "\t" in "".join(map(error.indentation, range(len(error.lines)))) else "    "
     if below is None or (below > error.line + 1 and len(error.indentation(below)) <= len(own)):
         return {head + unit}
@@ -373,8 +343,5 @@ def _block(error: _ErrorLines, above: int, below: int | None) -> set[str]:
     if len(following) > len(own):
         is_head = error.lines[error.line].rstrip().endswith(":")
         return {head + unit} if is_head else {following}
-    return (
-        set()
-        if _begins_statement(error.lines[below].lstrip()) and len(following) == len(own)
-        else {head + unit}
-    )
+    is_like_next = _begins_statement(error.lines[below].lstrip()) and len(following) == len(own)
+    return set() if is_like_next else {head + unit}

@@ -45,17 +45,17 @@ class Source(Protocol):
     identity: str  # unique for each source
     reads_from_disk: bool  # whether `read` reads a file on the disk, of limited size
 
-    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
-        """Iterate over the files under a folder that may be indexed.
+    def walk(self, unseen: list[str]) -> Iterator[FileInfo]:
+        """Iterate over the files that may be indexed.
 
         Folders that could not be listed completely are added to `unseen`; "" is the root folder.
         """
 
     def look(self, path: str) -> FileInfo | None:
-        """Return a file's metadata; None if it does not exist or must not be indexed."""
+        """Return a file's metadata; None if it does not exist or must not be indexed.
 
-    def exists(self, path: str) -> bool:
-        """Return whether a file or folder exists."""
+        Raise IsADirectoryError for a folder.
+        """
 
     def read(self, path: str) -> str:
         """Return the text of a file; empty if it is not text."""

@@ -9,19 +9,20 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.index.base import is_under
 from jupyter_turbopilot.index.entries import Page, page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
-from jupyter_turbopilot.index.paths import DAY, delete_old, deletion_mark, indexes_of
+from jupyter_turbopilot.index.paths import delete_old, deletion_mark, indexes_of
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.util.notebook_file import is_enabled_in
-from jupyter_turbopilot.util.sqlite_file.connection import NEXT_START, is_busy, reason_of
+from jupyter_turbopilot.util.sqlite_file import NEXT_START, is_busy, reason_of
 from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ _POLL = 0.25  # seconds between two checks whether the user still types
 _PAUSED_POLL = 10.0  # seconds between two checks while indexing is paused
 _MOST_CHANGES = 1000  # pending changes; with more, the whole folder is scanned instead
 _PIECE = 256  # files scanned between two short pauses
-_REMOVAL_INTERVAL = 1.0  # seconds between two removals of deleted files during a long scan
+_CHANGES_INTERVAL = 1.0  # seconds after which changes are processed during a long scan
 END = 1.0  # seconds that close() waits for the thread
 WHY_DELETED = "it was deleted in JupyterLab"
 
@@ -97,9 +98,10 @@ class Builder:
         self._before = 0  # last value of `asked`, and the time since which it has been that
         self._since = float("-inf")
         self._wake = threading.Condition()
-        self._changed: dict[str, None] = {}  # changed paths, oldest change first
-        self._unseen: set[str] = set()  # paths that may have been deleted
-        self._overflows = self._overflows_seen = 0  # overflows of `_unseen`; as of the last complete scan
+        self._changed: dict[str, int] = {}  # changed paths, each with the number of its last change
+        self._numbers = count()
+        self._present: set[str] = set()  # changed files that existed during the running scan
+        self._overflows = self._overflows_seen = 0  # overflows of `_changed`; as of the last complete scan
         self._first: dict[str, FileInfo] = {}  # changed files to read before all others
         self._todo: dict[str, FileInfo] = {}  # other files to read, newest first
         self._too_old = float("-inf")  # files modified before this time do not fit into the index
@@ -110,7 +112,6 @@ class Builder:
         self._read_at = float("-inf")  # time at which a file was last read
         self._tidied = float("-inf")
         self._cleared = ""
-        self._marked = float("-inf")  # time at which the modification time of the database was last set
         self._ended = False
         self._rushing = False  # whether a caller waits for the index
         self._failures = 0  # errors since the index was last usable
@@ -138,15 +139,9 @@ class Builder:
         with self._wake:
             if self._ended:
                 return
-            for path in paths:
-                self._changed.pop(stripped := path.strip("/"), None)
-                self._changed[stripped] = None
-                self._unseen.add(stripped)
+            self._changed |= {path.strip("/"): next(self._numbers) for path in paths}
             if len(self._changed) > _MOST_CHANGES:
                 self._changed.clear()
-                self._scan_soon()
-            if len(self._unseen) > _MOST_CHANGES:
-                self._unseen.clear()
                 self._overflows += 1
                 self._scan_soon()
             self._wake.notify()
@@ -166,7 +161,7 @@ class Builder:
 
     def may_be_deleted(self, path: str) -> bool:
         """Return whether a change of a file has not been processed yet."""
-        return self._overflows > self._overflows_seen or is_under(path, self._unseen)
+        return self._overflows > self._overflows_seen or is_under(path, self._changed)
 
     def close(self) -> None:
         """Stop the thread without finishing its current work."""
@@ -208,7 +203,6 @@ class Builder:
         if free_room(self.path) < ROOM_TO_SPARE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         SCHEMA.prepare(self.path)
-        self._mark_used()
         delete_old(self.path)
         self._forget_denied()
         store = IndexStore(self.path)
@@ -244,24 +238,16 @@ class Builder:
     def _scan_soon(self) -> None:
         self._scans, self._due = max(1, self._scans), float("-inf")
 
-    def _mark_used(self) -> None:
-        """Update the database's modification time: unused indexes are deleted after some months."""
-        if (now := time.monotonic()) - self._marked > DAY:
-            os.utime(self.path)
-            self._marked = now
-
     def _work(self, store: IndexStore) -> None:
         """Process all pending work, the most urgent first."""
         while True:
             self._check_end()
             try:
                 self._check_cleared(store)
-                self._remove_deleted(store)
-                if self._changed:
-                    self._refresh(store)
-                elif self._scans and time.monotonic() >= self._due:
+                self._process_changes(store)
+                if self._scans and time.monotonic() >= self._due:
                     self._scan(store)
-                elif not (self._first or self._todo):
+                elif not (self._changed or self._first or self._todo):
                     return
                 elif share := self._share():
                     self._read_some(store, share)
@@ -290,66 +276,74 @@ class Builder:
     def _scan(self, store: IndexStore) -> None:
         """Scan the folder: remove deleted files from the index, and queue new and changed ones."""
         begun, overflows = time.monotonic(), self._overflows
-        self._mark_used()
-        known = store.stamps()
-        found, unseen = self._walk(store, "", known)
+        self._scans, self._due = self._scans - 1, float("inf")  # unless a change requests another scan
+        with suppress(OSError):  # it was deleted
+            os.utime(self.path)  # unused indexes are deleted after some months
+        self._present.clear()
+        known, unseen = store.stamps(), list[str]()
+        walked = (one for one in self._in_pieces(store, self._source.walk(unseen)) if self._allows(one.path))
+        newest = heapq.nlargest(MOST_FILES, walked, key=lambda looked: looked.modified)
+        found, hidden = {one.path: one for one in newest}, {*unseen}
+
+        def is_gone(path: str) -> bool:
+            is_hidden = is_under(path, hidden) and self._allows(path)
+            return not (is_hidden or path in found or path in self._present)
+
+        # Some sources would return an empty text for a deleted file.
+        self._first = {path: one for path, one in self._first.items() if not is_gone(path)}
+        self._forget(store, filter(is_gone, known))
         self._todo = {
             path: one
             for path, one in found.items()
             if known.get(path) != one.stamp and (path in known or one.modified > self._too_old)
         }
         now = time.monotonic()
-        if "" in unseen:
+        if "" in hidden:
             log.debug("Turbopilot: the folder %s cannot be listed", self._source.root)
         else:
             self._seen, self._overflows_seen = now, overflows
         self._pause = max(SWEEP, _SHARE * (now - begun))
-        self._due = now + self._pause
-        self._scans -= 1
+        self._due = min(self._due, now + self._pause)
         self._update_progress(store, found=len(found))
 
-    def _refresh(self, store: IndexStore) -> None:
-        """Process one change: queue the file, or the files of the folder."""
+    def _process_changes(self, store: IndexStore) -> None:
+        """Queue changed files, and remove deleted ones from the index, which is never delayed."""
         with self._wake:
-            if not self._changed:  # there were too many changes: a scan of the folder will find them
-                return
-            path = next(iter(self._changed))
-            del self._changed[path]
+            changes = tuple(self._changed.items())
+        gone = set[str]()
+        for path, _ in changes:
+            self._check_end()
+            with suppress(OSError):  # the next scan will find it
+                if self._process_change(store, path):
+                    gone.add(path)
+        if gone:  # one pass for all paths, as the queues may be long
+            self._first = {path: one for path, one in self._first.items() if not is_under(path, gone)}
+            self._todo = {path: one for path, one in self._todo.items() if not is_under(path, gone)}
+            self._forget(store, gone)
+        with self._wake:
+            for path, number in changes:
+                if self._changed.get(path) == number:  # it has not changed meanwhile
+                    del self._changed[path]
+        if changes:
+            self._update_progress(store)
+        if store.has_deleted_text and time.monotonic() - self._tidied >= TIDY:
+            store.tidy()
+            self._tidied = time.monotonic()
+
+    def _process_change(self, store: IndexStore, path: str) -> bool:
+        """Queue a changed file; return whether the path is gone."""
         try:
-            if self._allows(path) and (looked := self._source.look(path)):
-                self._forget_disabled(store, looked)
-                # Even with an unchanged stamp: a coarse clock may give two versions the same one.
-                self._first[path] = looked
-                return
-        except OSError:
-            return  # the next scan will find it
-        found, _ = self._walk(store, path, store.under(path))
-        self._first |= found
-        self._update_progress(store)
-
-    def _walk(
-        self, store: IndexStore, folder: str, known: Iterable[str]
-    ) -> tuple[dict[str, FileInfo], set[str]]:
-        """Return a folder's newest files and the folders that could not be listed.
-
-        Deleted files are removed from the index and from the queues: some sources would return an empty text
-        for them.
-        """
-        unseen: list[str] = []
-        walked = filter(
-            lambda one: self._allows(one.path), self._in_pieces(store, self._source.walk(folder, unseen))
-        )
-        newest = heapq.nlargest(MOST_FILES, walked, key=lambda looked: looked.modified)
-        found, hidden, folders = {one.path: one for one in newest}, {*unseen}, {folder}
-
-        def is_gone(path: str) -> bool:
-            return path not in found and is_under(path, folders) and not is_under(path, hidden)
-
-        for queue in (self._first, self._todo):
-            for path in filter(is_gone, tuple(queue)):
-                del queue[path]
-        self._forget(store, filter(is_gone, known))
-        return found, hidden
+            looked = self._source.look(path) if self._allows(path) else None
+        except IsADirectoryError:
+            self._scan_soon()
+            return False
+        if looked is None:
+            return True
+        self._forget_disabled(store, looked)
+        # Even with an unchanged stamp: a coarse clock may give two versions the same one.
+        self._first[path] = looked
+        self._present.add(path)
+        return False
 
     def _forget_disabled(self, store: IndexStore, looked: FileInfo) -> None:
         """Remove a saved notebook from the index at once if its metadata may disable Turbopilot.
@@ -363,18 +357,6 @@ class Builder:
         is_readable = is_small and self._source.reads_from_disk
         if not (is_readable and is_enabled_in(self._source.read(looked.path))):
             self._forget(store, [looked.path])
-            self._update_progress(store)
-
-    def _remove_deleted(self, store: IndexStore) -> None:
-        """Remove deleted files from the index: never delayed, as it reads no files."""
-        for path in tuple(self._unseen):
-            if self._is_gone(path):
-                self._forget(store, [path])
-                self._update_progress(store)
-            self._unseen.discard(path)
-        if store.has_deleted_text and time.monotonic() - self._tidied >= TIDY:
-            store.tidy()
-            self._tidied = time.monotonic()
 
     def _read_some(self, store: IndexStore, seconds: float) -> None:
         """Read files for some time, at least one, and store them in one transaction."""
@@ -431,24 +413,18 @@ class Builder:
             self._too_old = max(self._too_old, looked.modified)
             self._todo.clear()  # the others are older
 
-    def _is_gone(self, path: str) -> bool:
-        try:
-            return not self._source.exists(path)
-        except OSError:
-            return False
-
     def _forget(self, store: IndexStore, paths: Iterable[str]) -> None:
         if store.forget(paths):
             self._too_old = float("-inf")
 
     def _in_pieces(self, store: IndexStore, items: Iterable[FileInfo]) -> Iterator[FileInfo]:
-        """Iterate with short pauses, and remove deleted files from the index meanwhile."""
+        """Iterate with short pauses, and process changes meanwhile."""
         tended = time.monotonic()
         for at, item in enumerate(items):
             if at % _PIECE == _PIECE - 1:
                 self._wait(0.005)
-            if time.monotonic() - tended > _REMOVAL_INTERVAL:
-                self._remove_deleted(store)
+            if time.monotonic() - tended > _CHANGES_INTERVAL:
+                self._process_changes(store)
                 tended = time.monotonic()
             yield item
 
@@ -482,10 +458,9 @@ class Builder:
             self._stop("the index was emptied")
 
     def _update_progress(self, store: IndexStore, found: int = 0) -> None:
-        count = store.count()
-        building = bool(self._todo)
-        found = max(count, found or self.progress.found) if building else count
-        self.progress = BuildProgress(building=building, files=count, found=found)
+        files, building = store.count(), bool(self._todo)
+        found = max(files, found or self.progress.found) if building else files
+        self.progress = BuildProgress(building=building, files=files, found=found)
 
     def _stop(self, why: str) -> None:
         """Stop for good: a deleted index must not reappear while the server runs."""

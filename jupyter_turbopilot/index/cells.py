@@ -15,9 +15,8 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import NEAR
 from jupyter_turbopilot.index.base import MOST_ABOVE
 from jupyter_turbopilot.index.entries import entries_of, words_of
-from jupyter_turbopilot.util.bounds import end_of
-from jupyter_turbopilot.util.digest import digest
-from jupyter_turbopilot.util.limited_dict import LimitedDict
+from jupyter_turbopilot.util.bounds import LimitedDict, end_of
+from jupyter_turbopilot.util.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +41,9 @@ class Choice:
     digest: bytes = b""  # of the documents; empty without documents
 
 
+NO_CELLS = Choice()
+
+
 class ChosenCells:
     """The choices for recently focused cells. Thread-safe."""
 
@@ -54,7 +56,7 @@ class ChosenCells:
     def of(self, request: Completion) -> Choice:
         """Return the choice for the active cell."""
         with self._lock:
-            return self._chosen.get(_key(request), Choice())
+            return self._chosen.get(_key(request), NO_CELLS)
 
     def choose(self, notebook_index: NotebookIndex, request: Completion) -> Choice:
         """Choose documents when the active cell gets the focus; drop those that left the index since."""
@@ -74,7 +76,7 @@ class ChosenCells:
     def settle(self, request: Completion) -> Choice:
         """Keep the current choice for the active cell, or none if the index has not returned one yet."""
         choice, _ = self._focused(request)
-        known = choice if choice and self._is_fresh(choice, 2 * AGAIN) else Choice()
+        known = choice if choice and self._is_fresh(choice, 2 * AGAIN) else NO_CELLS
         # A new object: a later `choose` notices that it comes too late.
         return self._decide(request, choice, replace(known))
 
@@ -94,7 +96,7 @@ class ChosenCells:
         key = _key(request)
         with self._lock:
             if (decided := self._chosen.get(key)) is not before:
-                return decided or Choice()
+                return decided or NO_CELLS
             self._chosen[key] = choice
         return choice
 

@@ -25,10 +25,9 @@ from jupyter_turbopilot.index.excluded import (
     is_wanted,
     is_wanted_folder,
 )
-from jupyter_turbopilot.index.local_files import LocalFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
 MOST_FOLDERS = 5000  # listed in one walk
@@ -54,9 +53,8 @@ class Contents:
         self._manager = manager
         self._loop = loop
 
-    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
-        unseen = [] if unseen is None else unseen
-        waiting, left = deque([folder]), MOST_FOLDERS
+    def walk(self, unseen: list[str]) -> Iterator[FileInfo]:
+        waiting, left = deque([""]), MOST_FOLDERS
         while waiting:
             above = waiting.popleft()
             left -= 1
@@ -81,12 +79,11 @@ class Contents:
                     yield _file_info(path, child)
 
     def look(self, path: str) -> FileInfo | None:
-        """Return a file's metadata."""
-        model = self._get(path, content=False) if is_wanted(path) else None
-        return _file_info(path, model) if model and model.get("type") != "directory" else None
-
-    def exists(self, path: str) -> bool:
-        return self._get(path, content=False) is not None
+        """Return a file's metadata; raise IsADirectoryError for a folder."""
+        model = self._get(path, content=False)
+        if model and model.get("type") == "directory":
+            raise IsADirectoryError(path)
+        return _file_info(path, model) if model and is_wanted(path) else None
 
     def read(self, path: str) -> str:
         """Return the text of a file; a notebook stored in another format is converted to JSON."""
@@ -135,21 +132,6 @@ async def contents_of(manager: Any, path: str, **wanted: object) -> Any:
         raise OSError(f"the contents manager failed ({type(error).__name__})") from error
 
 
-class FilesOfManager(LocalFiles):
-    """A folder on disk whose contents manager reads files in its own way.
-
-    Folders are listed directly on disk: through the manager, each listing would block the event loop.
-    """
-
-    reads_from_disk = False
-
-    def __init__(
-        self, manager: Any, loop: asyncio.AbstractEventLoop, is_listed: Callable[[str], bool], hidden: str
-    ) -> None:
-        super().__init__(manager.root_dir, is_listed, hidden)
-        self.read = Contents(manager, loop).read  # type: ignore[method-assign]
-
-
 def _is_not_found(status: int, wanted: dict[str, object]) -> bool:
     """Return whether a status means that the file does not exist or is of another type."""
     return status == HTTPStatus.NOT_FOUND or (status == HTTPStatus.BAD_REQUEST and "type" in wanted)
@@ -166,15 +148,12 @@ def _file_info(path: str, model: dict[str, Any]) -> FileInfo:
 
 def _plain(value: object) -> object:
     """Return a stable representation of a setting."""
-    match value:
-        case str() | int() | float() | None:
-            return value
-        case dict():
-            named = {str(name): _plain(one) for name, one in value.items() if not _SECRET.search(str(name))}
-            return sorted(named.items())
-        case list() | tuple() | set() | frozenset():
-            return sorted((_plain(one) for one in value), key=repr)
-        case type():
-            return f"{value.__module__}.{value.__qualname__}"
-        case _:
-            return type(value).__qualname__
+    if isinstance(value, dict):
+        return sorted(
+            (str(name), _plain(one)) for name, one in value.items() if not _SECRET.search(str(name))
+        )
+    if isinstance(value, list | tuple | set | frozenset):
+        return sorted((_plain(one) for one in value), key=repr)
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return value if isinstance(value, str | int | float | None) else type(value).__qualname__

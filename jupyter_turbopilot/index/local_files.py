@@ -34,21 +34,25 @@ class LocalFiles:
     """A folder on the disk.
 
     `is_listed` returns whether Jupyter shows a name; `hidden` identifies a rule other than Jupyter's
-    default: folders with different rules do not share an index.
+    default: folders with different rules do not share an index. `read`: how a contents manager reads files
+    that it stores in its own way. Through it, each listing of a folder would block the event loop, too.
     """
 
-    reads_from_disk = True
-
     def __init__(
-        self, root: str | Path, is_listed: Callable[[str], bool] = lambda _: True, hidden: str = ""
+        self,
+        root: str | Path,
+        is_listed: Callable[[str], bool] = lambda _: True,
+        hidden: str = "",
+        read: Callable[[str], str] | None = None,
     ) -> None:
+        self.reads_from_disk = read is None
+        self._read = read
         self.root = os.path.realpath(Path(root).expanduser())
         self.identity = f"folder {self.root}" + (f" without {hidden}" if hidden else "")
         self._is_listed = is_listed
 
-    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
-        unseen = [] if unseen is None else unseen
-        waiting, left = deque([folder] if self._may_hold(folder) else []), MOST_FOUND
+    def walk(self, unseen: list[str]) -> Iterator[FileInfo]:
+        waiting, left = deque([""]), MOST_FOUND
         while waiting:
             above = waiting.popleft()
             entries = self._entries(above, unseen)
@@ -75,17 +79,18 @@ class LocalFiles:
                     waiting.append(looked)
 
     def look(self, path: str) -> FileInfo | None:
-        """Return a file's metadata."""
-        if not is_wanted(path) or not self._may_hold(path):
-            return None
+        """Return a file's metadata; raise IsADirectoryError for a folder."""
         found = self._status(path)
-        return _file_info(path, found) if found and stat.S_ISREG(found.st_mode) else None
-
-    def exists(self, path: str) -> bool:
-        return self._status(path) is not None
+        if found and stat.S_ISDIR(found.st_mode):
+            raise IsADirectoryError(path)
+        if not (found and stat.S_ISREG(found.st_mode) and is_wanted(path) and self._is_reachable(path)):
+            return None
+        return _file_info(path, found)
 
     def read(self, path: str) -> str:
         """Return the text of a UTF-8 file; empty for other files and for those too large to index."""
+        if self._read:
+            return self._read(path)
         with os.fdopen(os.open(self._at(path), _FLAGS), "rb") as file:
             found = os.fstat(file.fileno())
             # Another user may have replaced the file since it was found.
@@ -167,8 +172,8 @@ class LocalFiles:
                 return None
             raise
 
-    def _may_hold(self, path: str) -> bool:
-        """Return whether a path contains no link and no excluded folder."""
+    def _is_reachable(self, path: str) -> bool:
+        """Return whether a walk would find the path: it contains no link and no excluded folder."""
         at, parts = self._at(path), path.split("/") if path else []
         try:
             if os.path.realpath(at) != at:

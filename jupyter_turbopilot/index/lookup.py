@@ -8,12 +8,13 @@ import math
 import re
 from dataclasses import dataclass, replace
 from functools import cache
+from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length
 from jupyter_turbopilot.suggestion.features import sigmoid
-from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, expected_gain, leaves_open, may_end, needs_more
+from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, expected_gain, is_complete, may_end
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def best_match(
 
     for value, text, whole in sorted(scored, key=gain, reverse=True):
         is_worth_reading = value >= threshold and expected_gain(value, text) >= 0
-        is_cut = not (whole or cursor.rest or "#" in cursor.body + text) and needs_more(cursor.body + text)
-        if is_worth_reading and not is_cut and is_closed(text, cursor) and fits(text):
+        if is_worth_reading and is_closed(text, cursor, whole=whole) and fits(text):
             return LineMatch(text, value, sure=True, whole=whole)
     if not scored:
         return None
@@ -84,9 +84,10 @@ def best_match(
     return LineMatch(text, value, sure=False, whole=whole)
 
 
-def is_closed(text: str, cursor: CursorFeatures) -> bool:
-    """Return whether a text leaves no bracket or quote open, unless text after the cursor may close it."""
-    return bool(cursor.rest) or not leaves_open(cursor.body + text)
+def is_closed(text: str, cursor: CursorFeatures, *, whole: bool) -> bool:
+    """Return whether a line may end after a text, unless the text after the cursor may complete it."""
+    line = cursor.body + text
+    return bool(cursor.rest) or is_complete(line, line, whole=whole)
 
 
 def rate(values: Mapping[str, float]) -> float:
@@ -132,17 +133,12 @@ def _texts(continuations: Sequence[Continuation], line: str) -> Iterator[tuple[s
             texts.setdefault(rest[:end], rest[:end] in rests)
     for number, rest in enumerate(rests):
         for other in rests[:number]:
-            end = _shared(rest, other)
+            end = len(commonprefix([rest, other]))  # noqa: RUF071 - not paths
             while end and not (may_end(rest[:end], rest[end:]) and may_end(rest[:end], other[end:])):
                 end -= 1
             if end:
                 texts.setdefault(rest[:end], rest[:end] in rests)
     yield from list(texts.items())[:MOST_TEXTS]
-
-
-def _shared(one: str, other: str) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (first, second) in pairs if first != second), min(len(one), len(other)))
 
 
 def features_of(text: str, continuations: Sequence[Continuation], cursor: CursorFeatures) -> dict[str, float]:

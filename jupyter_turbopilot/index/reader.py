@@ -20,7 +20,7 @@ from jupyter_turbopilot.index.paths import deletion_mark, indexes_of, path_of
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.protocol.request import Document
 from jupyter_turbopilot.util.notebook_file import equivalent_paths
-from jupyter_turbopilot.util.sqlite_file.connection import is_busy
+from jupyter_turbopilot.util.sqlite_file import is_busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -244,8 +244,9 @@ def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> 
 class MaintainedIndex(NotebookIndex):
     """The index of one source, kept up to date by a builder.
 
-    `allows` limits what is indexed, `pause` and `asked` when files are read (see `Builder`). `denied`
-    identifies the denied paths: servers with different ones would remove each other's files from the index.
+    `allows` limits what is indexed and returned, `pause` and `asked` when files are read (see `Builder`).
+    `denied` identifies the denied paths: servers with different ones would remove each other's files from
+    the index.
     """
 
     def __init__(

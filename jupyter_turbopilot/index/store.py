@@ -15,8 +15,7 @@ from jupyter_turbopilot.index.entries import (
     words_of,
 )
 from jupyter_turbopilot.util.files import MEGABYTE
-from jupyter_turbopilot.util.sqlite_file.connection import OpenFile
-from jupyter_turbopilot.util.sqlite_file.schema import Schema
+from jupyter_turbopilot.util.sqlite_file import OpenFile, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +29,6 @@ MOST_IMPORTS, MOST_PATHS_EACH = 8, 16  # returned import lines of a name, and do
 COMMON = 128  # entries per word; a more frequent word is ignored
 PATIENCE = 0.02  # seconds that a lookup waits for another process's write lock
 _CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of SQLite page cache
-_UNDER = "FROM documents WHERE path = ? OR (path > ? AND path < ?)"
 _BINDING = (
     "FROM imports WHERE name = :name AND (:within IS NULL OR document IN (SELECT id FROM documents WHERE "
     "substr(path, 1, length(:within)) = :within AND instr(substr(path, length(:within) + 1), '/') = 0))"
@@ -119,7 +117,10 @@ class IndexStore(OpenFile):
         gone = 0
         with self.transaction():
             for path in paths:
-                for (number,) in self._all(f"SELECT id {_UNDER}", path, f"{path}/", f"{path}0"):
+                for (number,) in self._all(
+                    "SELECT id FROM documents WHERE path = ? OR (path > ? AND path < ?)",
+                    path, f"{path}/", f"{path}0",
+                ):  # fmt: skip
                     self._delete(number)
                     gone += 1
         return gone
@@ -129,10 +130,6 @@ class IndexStore(OpenFile):
         if (over := self.count() - count) > 0:
             oldest = self._all("SELECT path FROM documents ORDER BY modified, id DESC LIMIT ?", over)
             self.forget(path for (path,) in oldest)
-
-    def under(self, path: str) -> set[str]:
-        """Return the document at a path, or those in a folder with this path."""
-        return {found for (found,) in self._all(f"SELECT path {_UNDER}", path, f"{path}/", f"{path}0")}
 
     def clear(self, mark: str = "") -> None:
         """Delete all content of the index.

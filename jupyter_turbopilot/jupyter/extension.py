@@ -202,15 +202,14 @@ def loopback_url(server: Any) -> str:
 
 def source_of(manager: Any, loop: asyncio.AbstractEventLoop) -> Source:
     """Return the source that the notebook index reads notebooks and files from."""
-    from jupyter_turbopilot.index.contents import Contents, FilesOfManager
+    from jupyter_turbopilot.index.contents import Contents
     from jupyter_turbopilot.index.local_files import LocalFiles
     from jupyter_turbopilot.jupyter.saved_switch import uses_file_paths
 
     if not uses_file_paths(manager):
         return Contents(manager, loop)
-    if type(manager) in _JUPYTER_MANAGERS:
-        return LocalFiles(manager.root_dir, manager.should_list, _hiding_rule(manager))
-    return FilesOfManager(manager, loop, manager.should_list, _hiding_rule(manager))
+    read = None if type(manager) in _JUPYTER_MANAGERS else Contents(manager, loop).read
+    return LocalFiles(manager.root_dir, manager.should_list, _hiding_rule(manager), read)
 
 
 def _hiding_rule(manager: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from prometheus_client.registry import Collector
 from jupyter_turbopilot.completer.completer import EVENTS
 from jupyter_turbopilot.completer.tenant import metrics_label
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED, STOPPED, SUPERSEDED, YIELDED
-from jupyter_turbopilot.protocol.errors import BusyError
+from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError
 from jupyter_turbopilot.protocol.fix import REPEATS
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-    from jupyter_turbopilot.protocol.errors import TurbopilotError
     from jupyter_turbopilot.protocol.reply import Reply, Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
@@ -94,7 +94,7 @@ class _CurrentState(Collector):
         for name, what, value in (
             ("turbopilot_ready", "Whether a completion can start immediately.", float(worker.state.ready)),
             ("turbopilot_queue", "Waiting requests.", float(worker.waiting)),
-            ("turbopilot_load_level", "Level of load shedding: 0 to 3.", float(worker.level() or 0)),
+            ("turbopilot_load_level", "Level of load shedding: 0 to 3.", float(worker.level())),
             ("turbopilot_memory_bytes", "Resident memory of this process.", self._process.memory_info().rss),
         ):
             yield GaugeMetricFamily(name, what, value=value)
@@ -158,6 +158,15 @@ class Metrics:
     def count_error(self, route: str, error: TurbopilotError) -> None:
         """Count a request that ended with an error."""
         self.count(route, outcome_of_error(error), error)
+
+    @contextmanager
+    def counted_errors(self, route: str) -> Iterator[None]:
+        """Count a request that ends with an error in the block."""
+        try:
+            yield
+        except TurbopilotError as error:
+            self.count_error(route, error)
+            raise
 
     def count_offer(self, kind: str, event: str) -> None:
         """Count the outcome of a fix, a rename or a repeated edit."""

@@ -9,11 +9,17 @@ import socket
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
+from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.util.files import is_unfinished, read_object, replace_content
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.settings.access import Access
+    from jupyter_turbopilot.settings.config import Turbopilot
 
 SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
 
@@ -106,6 +112,18 @@ def path_in_server(path: Path) -> str:
         with suppress(OSError, ValueError):
             return path.resolve().relative_to(Path(server.root).resolve()).as_posix()
     return ""
+
+
+def access_of_process(settings: Turbopilot) -> Access:
+    """Return where the settings and the environment allow completion in this process."""
+    # Absolute patterns need the server's root folder, to which the checked paths are relative.
+    server = find() if settings.denied_paths else None
+    return access_of(settings, os.environ, server.root if server else "")
+
+
+def check_file(access: Access, file: Path | None = None) -> None:
+    """Raise a DisabledError unless completion is allowed for a file, by default in the current folder."""
+    access.check(path_in_server(file or Path()) if access.denied else "")
 
 
 def _started(pid: int) -> str:

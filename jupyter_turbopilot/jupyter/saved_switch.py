@@ -14,8 +14,8 @@ from tornado.web import HTTPError
 from jupyter_turbopilot.index.contents import contents_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
 from jupyter_turbopilot.protocol.errors import TurbopilotError
+from jupyter_turbopilot.util.bounds import LimitedDict
 from jupyter_turbopilot.util.failures import DAMAGED
-from jupyter_turbopilot.util.limited_dict import LimitedDict
 from jupyter_turbopilot.util.notebook_file import (
     LONGEST_SECTION,
     equivalent_paths,

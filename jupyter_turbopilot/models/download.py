@@ -1,4 +1,4 @@
-"""Download a model file: one process at a time, from each source in turn, verified before it is installed."""
+"""Download model files: one process at a time, from each source in turn, verified before installation."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from jupyter_turbopilot.protocol.errors import (
     TurbopilotError,
     UnknownModelError,
 )
+from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.failures import DAMAGED
 from jupyter_turbopilot.util.files import (
     ROOM_TO_SPARE,
@@ -61,6 +62,34 @@ class DownloadProgress:
     received: int = 0
     total: int | None = None
     source: str = ""
+
+
+def obtain(
+    store: Store,
+    model: Model,
+    progress: Callable[[DownloadProgress], None] = lambda _: None,
+    cancel: threading.Event | None = None,
+    *,
+    mirrors: bool = False,
+) -> Path:
+    """Return the model's path after downloading it if necessary; any failure is an error with a message."""
+    if model.engine != "llama":
+        raise DownloadError(
+            f"llama.cpp cannot run {model.name}. Set c.Turbopilot.engine to {model.engine!r} and "
+            f"c.Turbopilot.model to {model.name!r}."
+        )
+    with download_errors(store.folder, model.name):
+        if model.checkpoint and not is_intact(store, model, progress):
+            source = registry.find("model_sources", "checkpoint")
+            fetch: Callable[..., Path] | None = source.load() if source else None
+            if fetch is None:
+                raise DownloadError(f"{model.name} cannot be converted: the plugin for it is not installed.")
+            path = fetch(store, model, progress, cancel or threading.Event())
+        else:
+            path = pull(store, model, progress, cancel, mirrors=mirrors)
+    if not path.is_file():
+        raise DownloadError(f"{model.name} was downloaded, but its file is gone. Try again.")
+    return path
 
 
 def pull(

@@ -112,7 +112,7 @@ class Prompt:
     context_end: int = 0  # tokens before this position may be moved after an edit
     tail: int = 0  # tokens after the prefix: evaluated again at each keystroke
     cut: bool = False  # whether text had to be left out
-    short: bool = False  # whether only the nearest cells are in it, because the machine is slow
+    is_truncated: bool = False  # whether only the nearest cells are in it, because the machine is slow
 
 
 @dataclass(frozen=True)

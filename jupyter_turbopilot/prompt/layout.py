@@ -40,7 +40,7 @@ class Layout:
 
     def __init__(self, engine: Engine, settings: Turbopilot, suffix_tokens: int = SUFFIX_TOKENS) -> None:
         self._engine = weakref.ref(engine)  # weak, so that a replaced engine can be freed
-        self._context_size = engine.context_size
+        self.context_size = engine.context_size
         self.settings = settings
         self._suffix_tokens = suffix_tokens  # maximum after the cursor
         vocabulary = engine.vocabulary
@@ -85,7 +85,7 @@ class Layout:
         """Return the prompt of a request. `prompt_tokens`: maximum before the cursor; 0: the setting."""
         vocabulary, settings, unit = self.vocabulary, self.settings, self.unit
         # The markers, the beginning-of-text token and at least one answer token have to fit as well.
-        most = self._context_size - 8
+        most = self.context_size - 8
         suffix = min(self._suffix_tokens * unit, most // 4)
         answer = min((request.max_tokens or settings.max_tokens) * unit, most // 2)
         prefix = max(1, min((prompt_tokens or settings.prompt_tokens) * unit, most - suffix - answer))

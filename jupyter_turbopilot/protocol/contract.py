@@ -1,6 +1,6 @@
 """Schemas of the responses of Turbopilot's own routes.
 
-The OpenAPI document, the front end's types and docs/http-reference.md are generated from these and from
+The OpenAPI document, the front end's types and docs/http.md are generated from these and from
 the schemas that validate requests. A field whose default is `UNSET` may be missing; one that may be None is
 always present.
 """
@@ -132,7 +132,7 @@ class RenameEdits(msgspec.Struct, frozen=True, kw_only=True):
     """The edits that rename the other uses of a name; `edits` is empty if there is nothing to offer."""
 
     id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
-    title: Annotated[str, Meta(description="the offer to the user, such as `Rename 7 uses in 3 cells?`")]
+    title: Annotated[str, Meta(description="the offer, such as `Rename 7 uses of 'a' to 'b' in 3 cells?`")]
     edits: list[Edit]
     run: Annotated[
         list[int],

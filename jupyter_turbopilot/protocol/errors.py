@@ -78,10 +78,9 @@ class TurbopilotError(Exception):
         """Return the fields that replace the status line and Retry-After within a stream."""
         return {"status": self.status, "retry_after": self.retry_after}
 
-    def body(self, field: str | None = None) -> dict[str, Any]:
-        """Return the body of the response; `field` is the name of the invalid part in the request."""
-        named = field or self.field
-        error = {"code": self.code, "type": self.kind, "field": named, "message": self.message}
+    def body(self) -> dict[str, Any]:
+        """Return the body of the response."""
+        error = {"code": self.code, "type": self.kind, "field": self.field, "message": self.message}
         return {"error": error | self.retry()}
 
     def openai_body(self, param: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Replies: suggestions, their statistics, and their JSON form. Pure."""
+"""Replies: suggestions, their statistics, their JSON form, and the headers between servers. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import msgspec
 if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.engine_request import Token
     from jupyter_turbopilot.protocol.errors import TurbopilotError
+
+
+SESSION_HEADER = "X-Session-Id"  # of a request; a router sends each session to the same replica
+REPLICA_HEADER = "X-Replica-Id"  # of an answer; names the replica behind a router
+LOAD_HEADER = "X-Turbopilot-Load"  # of an answer; the level of load shedding for this user
 
 
 @dataclass(frozen=True)

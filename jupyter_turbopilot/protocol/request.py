@@ -23,18 +23,7 @@ Name = Annotated[str, Meta(max_length=4096)]
 Stop = Annotated[str, Meta(max_length=1024)]  # compared with the text after each token
 Spec = Annotated[str, Meta(min_length=1, max_length=2048, description="name from the catalogue, path or URL")]
 Trigger = Literal["automatic", "invoke", "warmup", "prefetch"]
-Enabled = Annotated[
-    bool | None,
-    Meta(
-        description="whether the metadata of the notebook allow suggestions; null: the server reads the "
-        "saved notebook"
-    ),
-]
 OnlyPython = Annotated[str, Meta(max_length=64, description="only Python is supported")]
-NotebookKernel = Annotated[
-    Annotated[str, Meta(max_length=128)] | None,
-    Meta(description="kernel of the notebook, as in a completion request"),
-]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,18 +49,29 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
-class Completion(msgspec.Struct, frozen=True, kw_only=True):
-    """A completion request: complete cell `active` at `offset`."""
+class NotebookRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for a notebook."""
 
     path: Annotated[Name, Meta(description="path of the notebook or file on the server")] = ""
-    language: Annotated[str, Meta(max_length=64)] = "python"
     kernel_id: Annotated[
         Annotated[str, Meta(max_length=128)] | None,
         Meta(
             description="kernel of the notebook; its variables are used if the caller may execute code in it"
         ),
     ] = None
-    enabled: Enabled = None
+    enabled: Annotated[
+        bool | None,
+        Meta(
+            description="whether the metadata of the notebook allow suggestions; null: the server reads the "
+            "saved notebook"
+        ),
+    ] = None
+
+
+class Completion(NotebookRequest, frozen=True, kw_only=True):
+    """A completion request: complete cell `active` at `offset`."""
+
+    language: Annotated[str, Meta(max_length=64)] = "python"
     cells: Annotated[list[Cell], Meta(min_length=1, max_length=MAX_CELLS)]
     active: Annotated[int, Meta(ge=0, description="index of the cell with the cursor")] = 0
     offset: Annotated[int, Meta(ge=0, description="cursor position in the active cell, in code points")]
@@ -165,13 +165,10 @@ class ErrorOutput(msgspec.Struct, frozen=True, kw_only=True):
     ] = []
 
 
-class EditRequest(msgspec.Struct, frozen=True, kw_only=True):
+class EditRequest(NotebookRequest, frozen=True, kw_only=True):
     """A request for edits of a notebook."""
 
-    path: Annotated[Name, Meta(description="path of the notebook on the server")] = ""
     language: OnlyPython = "python"
-    kernel_id: NotebookKernel = None
-    enabled: Enabled = None
     cells: Annotated[list[FixCell], Meta(min_length=1, max_length=MAX_CELLS, description="all cells")]
     client: Annotated[str, Meta(max_length=128, description="identifies the notebook's view")] = ""
 

@@ -156,10 +156,10 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     kernel_context = Bool(
         True,
-        help="Query a notebook's Python kernel after each execution for its names, types, columns, "
-        "signatures and module search path, for the prompt and to drop suggestions with names that do"
-        " not exist. Values are not read, and no user code runs. Ask an R kernel's completer for the columns"
-        " behind `df$`.",
+        help="Query a notebook's Python kernel after each execution for its names, attributes, columns, "
+        "signatures and module search path. The prompt contains the columns; suggestions with names that do "
+        "not exist are dropped. Values are not read, and no user code runs. Ask an R kernel's completer for "
+        "the columns behind `df$`.",
     ).tag(config=True)
     suggest_fixes = Bool(
         True,

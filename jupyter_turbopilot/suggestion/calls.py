@@ -8,18 +8,15 @@ from __future__ import annotations
 import ast
 import keyword
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
-from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 from jupyter_turbopilot.suggestion.scopes import Scopes
-from jupyter_turbopilot.util.syntax_tree import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
 MOST = 64  # positional parameters in a signature
@@ -31,8 +28,6 @@ _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 class Call:
     """A call of a name."""
 
-    start: int  # offset of the name in the source, in characters
-    positional: int  # number of positional arguments, without starred ones
     keywords: tuple[str, ...]  # names of keyword arguments, in order
     starred: bool  # whether *args or **kwargs is passed
     source: str  # source text of the call
@@ -70,31 +65,6 @@ def missing_names(source: str, known: AbstractSet[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.id for name in _missing(Scopes(source), known)))
 
 
-def renamed(source: str, names: Mapping[str, str]) -> str:
-    """Rename functions that the source uses without binding them, wherever it uses them.
-
-    A local name with the same spelling is kept, and so is a name before a dot: that is no function but, say,
-    a module. `names` maps each name to one that the source does not contain.
-    """
-    scopes = Scopes(source)
-    dotted = {id(node.value) for node in ast.walk(scopes.tree) if isinstance(node, ast.Attribute)}
-    meant = (name for name in scopes.free if name.id in names and id(name) not in dotted)
-    pieces, at = [], 0
-    for name in meant:
-        start, end = scopes.span(name)
-        pieces += [source[at:start], names[name.id]]
-        at = end
-    return "".join([*pieces, source[at:]])
-
-
-def takes(definition: str, calls: Sequence[Call]) -> bool:
-    """Return whether a function accepts every call; one whose definition does not parse accepts none."""
-    parameters = parameters_of(definition)
-    return parameters is not None and all(
-        fits(parameters, call.positional, call.keywords, starred=call.starred) for call in calls
-    )
-
-
 def _missing(scopes: Scopes, known: AbstractSet[str]) -> Iterator[ast.Name]:
     if not scopes.open:
         yield from (name for name in scopes.free if name.id not in EVERYWHERE and name.id not in known)
@@ -110,16 +80,14 @@ def _callers(tree: ast.AST) -> Iterator[tuple[int, ast.Call | _Definition]]:
 
 
 def _call(scopes: Scopes, place: ast.Name, caller: ast.Call | _Definition) -> Call:
-    start, _ = scopes.span(place)
     if not isinstance(caller, ast.Call):
         decorated = "cls" if isinstance(caller, ast.ClassDef) else "function"
-        return Call(start, 1, (), starred=False, source=f"@{scopes.text(place)}", names=(decorated,))
-    plain = [argument for argument in caller.args if not isinstance(argument, ast.Starred)]
+        return Call((), starred=False, source=f"@{scopes.text(place)}", names=(decorated,))
     before_star = takewhile(lambda argument: not isinstance(argument, ast.Starred), caller.args)
     keywords = tuple(given.arg for given in caller.keywords if given.arg)
-    starred = len(plain) < len(caller.args) or len(keywords) < len(caller.keywords)
     names = tuple(map(name_of, before_star))
-    return Call(start, len(plain), keywords, starred, scopes.text(caller), names)
+    starred = len(names) < len(caller.args) or len(keywords) < len(caller.keywords)
+    return Call(keywords, starred, scopes.text(caller), names)
 
 
 def name_of(node: ast.expr) -> str:
@@ -174,32 +142,3 @@ def _unused(name: str, taken: set[str]) -> str:
         new, number = f"{name}_{number}", number + 1
     taken.add(new)
     return new
-
-
-def parameters_of(definition: str) -> ast.arguments | None:
-    """Return the parameters of a function; None if its definition does not parse."""
-    with suppress(SyntaxError):
-        match parse(dedent(definition)).body:
-            case [ast.FunctionDef(args=parameters) | ast.AsyncFunctionDef(args=parameters), *_]:
-                return parameters
-    return None
-
-
-def fits(parameters: ast.arguments, positional: int, keywords: Sequence[str], *, starred: bool) -> bool:
-    """Return whether parameters accept a call; starred arguments count as the missing ones."""
-    in_order = [parameter.arg for parameter in (*parameters.posonlyargs, *parameters.args)]
-    if positional > len(in_order) and not parameters.vararg:
-        return False
-    by_name = {parameter.arg for parameter in (*parameters.args, *parameters.kwonlyargs)}
-    given = set(in_order[:positional])
-    for word in keywords:
-        if (word in by_name and word in given) or not (word in by_name or parameters.kwarg):
-            return False
-        given.update({word} & by_name)
-    required = set(in_order[: len(in_order) - len(parameters.defaults)])
-    required.update(
-        parameter.arg
-        for parameter, default in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True)
-        if default is None
-    )
-    return starred or required <= given

@@ -1,60 +1,45 @@
-"""Candidates for the name that is being typed: the columns, attributes or keyword arguments. Pure."""
+"""Candidates for the name that is being typed: the columns or attributes. Pure."""
 
 from __future__ import annotations
 
-import ast
 import keyword
 import re
 import unicodedata
-from dataclasses import dataclass
 from itertools import islice
 from os.path import commonprefix
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
-from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, KEEPING, names_columns
+from jupyter_turbopilot.context.languages import as_python, cell_language, is_command
+from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, changed_columns, names_columns
 from jupyter_turbopilot.suggestion.members import member_at
-from jupyter_turbopilot.suggestion.resolve import BINDS, EVERYWHERE, Scope, bindings
-from jupyter_turbopilot.suggestion.syntax import Lexeme, lex, scan
-from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
-from jupyter_turbopilot.util.syntax_tree import parse, walk
+from jupyter_turbopilot.suggestion.resolve import BINDS, Scope, bindings
+from jupyter_turbopilot.suggestion.statements import STATEMENT_LENGTH, Statement, statement_at
+from jupyter_turbopilot.suggestion.syntax import lex, scan
+from jupyter_turbopilot.util.bounds import LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.suggestion.members import Member
+    from jupyter_turbopilot.suggestion.statements import Bracket
 
-STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
 MOST_LABELS = 32  # strings of a text that are checked: each check lexes the statement before it
 _TYPED = 2  # characters of a label after which an existing column is more likely than a new one
 MOST_NAMES = 300  # names after a bare dot: finding the allowed tokens takes a millisecond for each 200
 _NONE: frozenset[str] = frozenset()
-_STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
 _BINDS = re.compile(rf"\b(?:{'|'.join(sorted(BINDS))})\b|:=|;")
 _TARGET = re.compile(r"^\s*+[^\W\d]\w*+ *+=(?!=)")
 _OPERAND = re.compile(r"(?:^|[(&|~]|\b(?:and|or|not)\b)\s*+(?P<typed>[^\W\d]\w*+)$")
 # Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
 _ESCAPED = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
-_COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
-_SIGNS = frozenset("'\".,")  # a line without any of these contains no position
-# After these operators and keywords, an expression is an operand, not the target of an assignment.
-_READS = _COMPARISONS | {
-    *"=+-*/%&|@",
-    *("and", "assert", "if", "in", "is", "not", "or", "return", "while", "yield"),
-}
+_SIGNS = frozenset("'\".")  # a line without any of these contains no position
 _QUOTES = frozenset("'\"")
 _AFTER_LABEL = frozenset(["", *",:)]}"])  # the ends of an element of a list or of an argument
 _MEMBER_NAME = re.compile(r"[\w.]++|`[^`\\]++`")  # a quoted name in R ends at the next backtick
 # Signs that may follow a member in R. Without them, the model would continue the word.
 _AFTER_MEMBER = "\n $(),:;[]}+-*/^<>=!&|~%"
-_PAIRS = {"(": ")", "[": "]", "{": "}"}
-_WORD = re.compile(r"[^\W\d]\w*+")
-_CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
-_NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
 _QUERY_WORDS = frozenset({"index", "not", "True", "False"})  # words of a query that are no columns
-# Attributes of a table that call a function with the table, or with parts of it, such as rows.
-_WITH_CALLABLE = frozenset({"apply", "assign", "loc", "pipe"})
 # Methods whose arguments may also name index levels.
 _WITH_LEVELS = frozenset({"groupby", "merge", "pivot_table", "sort_values"})
 
@@ -90,128 +75,6 @@ class _Position(NamedTuple):
     table: str = ""  # the variable whose columns the names are, if it is certain
 
 
-@dataclass
-class _Bracket:
-    """An open bracket, and the state of its current element."""
-
-    sign: str
-    at: int  # its index
-    before: int  # index of the sign before the current element
-    number: int = 0  # of the element
-    keyword: str = ""  # the name of the argument; ":" in the value of a dictionary's entry
-    named: frozenset[str] = _NONE  # the keyword arguments so far
-
-
-class _LexedStatement:
-    """The lexemes of the statement before the cursor."""
-
-    def __init__(self, text: str) -> None:
-        self.lexemes: list[Lexeme] = []
-        self.open: list[_Bracket] = []
-        self.opener: dict[int, int] = {}  # index of the opening bracket by that of the closing one
-        self.line = 0  # index of the first lexeme of the logical line
-        self.line_start = 0
-        self.is_comment = False
-        for lexeme in lex(text):
-            self.is_comment = lexeme.kind == "comment"
-            if lexeme.kind == "line" and not self.open:
-                self.line, self.line_start = len(self.lexemes) + 1, lexeme.end
-            if not (self.is_comment or (lexeme.kind == "line" and self.open)):
-                self._add(lexeme)
-        self.at_end = bool(self.lexemes) and self.lexemes[-1].end == len(text)
-
-    def _add(self, lexeme: Lexeme) -> None:
-        at, sign = len(self.lexemes), lexeme.text if lexeme.kind == "sign" else ""
-        self.lexemes.append(lexeme)
-        if sign in _PAIRS:
-            self.open.append(_Bracket(sign, at, at))
-            return
-        if not self.open:
-            return
-        inner = self.open[-1]
-        if sign == _PAIRS[inner.sign]:
-            self.opener[at] = self.open.pop().at
-        elif sign == ",":
-            inner.before, inner.number, inner.keyword = at, inner.number + 1, ""
-        elif sign == ":" and inner.sign == "{":
-            inner.before, inner.keyword = at, ":"
-        elif sign == "=" and inner.sign == "(" and inner.before == at - 2 and self.kind(at - 1) == "name":
-            inner.before, inner.keyword = at, self.text(at - 1)
-            inner.named |= {inner.keyword}
-
-    def text(self, at: int) -> str:
-        """Return a lexeme's text; an empty one before the beginning."""
-        return self.lexemes[at].text if at >= 0 else ""
-
-    def kind(self, at: int) -> str:
-        """Return a lexeme's kind."""
-        return self.lexemes[at].kind if at >= 0 else ""
-
-    def is_operand(self, at: int) -> bool:
-        """Return whether an expression ends with a lexeme: a bracket after it is a call or a subscript."""
-        if self.kind(at) == "name":
-            return not keyword.iskeyword(self.text(at))
-        return self.kind(at) == "string" or self.text(at) in {")", "]", "}"}
-
-    def table(self, end: int) -> tuple[str, int]:
-        """Return the variable with the same columns as the expression before `end`, and where that begins."""
-        at = end - 1
-        while at >= self.line:
-            if self.kind(at) == "name" and self.text(at - 1) != ".":
-                return (self.text(at), at) if not keyword.iskeyword(self.text(at)) else ("", at)
-            if self.kind(at) == "name" and self.text(at) in {"loc", "plot"}:
-                at -= 2
-                continue
-            start = self.opener.get(at, -1)
-            if self.text(at) == ")" and self.text(start - 1) in KEEPING and self.text(start - 2) == ".":
-                at = start - 3
-            elif self.text(at) == "]" and self._selects_rows(start, at):
-                at = start - 1
-            else:
-                break
-        return "", at
-
-    def parameter(self, name: str) -> tuple[str, frozenset[str]]:
-        """Return the variable with the same columns as a lambda's parameter, and those that `assign` adds."""
-        for call in reversed(self.open):
-            first, method = call.before + 1, self.text(call.at - 1)
-            if self.text(first) != "lambda" or self.text(first + 1) != name:
-                continue
-            adds = method == "assign"
-            is_passed = method in _WITH_CALLABLE and (adds or not call.number)
-            # The body may bind the name again, and a dictionary after `**` may add any column.
-            is_bound = name in bindings(" ".join(lexeme.text for lexeme in self.lexemes[first + 3 :]))
-            is_open = "**" in map(self.text, range(call.at, first))
-            if not is_passed or is_bound or is_open or self.text(call.at - 2) + self.text(first + 2) != ".:":
-                break
-            return self.table(call.at - 2)[0], call.named - {call.keyword} if adds else _NONE
-        return "", _NONE
-
-    def arguments(self, call: _Bracket) -> set[str]:
-        """Return the complete arguments of a call that are single names."""
-        at, found = len(self.lexemes) - 1, set[str]()
-        while (at := self.opener.get(at - 1, at - 1)) > call.at:
-            if self.text(at + 1) == "," and self.text(at - 1) in {"(", ",", "="}:
-                found.add(self.text(at))
-        return found
-
-    def may_assign(self, start: int) -> bool:
-        """Return whether the line may be about to assign to the expression that begins at a lexeme."""
-        if len(self.open) > 1:
-            return False
-        for at in range(start - 1, self.line - 1, -1):
-            if self.text(at) in _READS:
-                return False
-            if self.text(at) in {":", ";"}:
-                break
-        return True
-
-    def _selects_rows(self, start: int, end: int) -> bool:
-        """Return whether a subscript is a condition, so that its result has all columns."""
-        inside = {*map(self.text, range(start, end))}
-        return not _COMPARISONS.isdisjoint(inside) and not (self.text(start - 1) == "loc" and "," in inside)
-
-
 def names_at(request: Completion, scope: Scope) -> Candidates:
     """Return the possible continuations of the name that is being typed, if they are known."""
     if scope == Scope():
@@ -223,7 +86,7 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
     is_python = cell.type == "code" and cell_language(cell.source, request.language) == "python"
     if not is_python or len(current) > LINE or is_command(current) or _SIGNS.isdisjoint(current):
         return NO_CANDIDATES
-    statement, line = _statement_at(prefix)
+    statement, line = statement_at(prefix)
     if statement.is_comment or not statement.at_end:
         return NO_CANDIDATES
     bound = bindings(prefix[:line]) | _bound_in_line(prefix[line:])
@@ -256,13 +119,13 @@ def lacks_column(prefix: str, text: str, scope: Scope) -> bool:
     line = before.rpartition("\n")[2]
     above = text.rpartition("\n")[0]
     scope = scope.without(frozenset(table for table, _ in changed_columns(line.lstrip() + above) if above))
-    strings = (each for each in lex(line + text) if each.kind == "string" and each.start >= len(line))
+    strings = (each for each in lex(line + text) if each.kind == "string" and each.end > len(line))
     for lexeme in islice(strings, MOST_LABELS):
         quote, label = lexeme.text[0], lexeme.text.strip(lexeme.text[0])
         is_operand = (line + text)[lexeme.end :].lstrip()[:1] not in _AFTER_LABEL
         if quote not in _QUOTES or "\\" in label or is_operand:
             continue
-        statement, _ = _statement_at((before + text)[: len(before) - len(line) + lexeme.start + 1])
+        statement, _ = statement_at((before + text)[: len(before) - len(line) + lexeme.start + 1])
         position = _position(statement, scope) if statement.at_end else None
         if not (position and position.table and position.must_exist and position.end == quote):
             continue
@@ -275,47 +138,24 @@ def lacks_column(prefix: str, text: str, scope: Scope) -> bool:
     return False
 
 
-def _statement_at(prefix: str) -> tuple[_LexedStatement, int]:
-    """Return the statement at the cursor, and where its logical line begins."""
-    text = prefix[-STATEMENT_LENGTH:]
-    *_, start = 0, *(match.start() for match in _STATEMENT.finditer(text))
-    is_cut = not start and len(text) < len(prefix)
-    statement = _statement_of("" if is_cut else text[start:])
-    return statement, len(prefix) - len(text) + start + statement.line_start
-
-
-@cached_function(2**16)
-def _statement_of(text: str) -> _LexedStatement:
-    """Return the lexed statement: a request needs it for the scope and for the candidates."""
-    return _LexedStatement(text)
-
-
-def text_before_line(prefix: str) -> str:
-    """Return the text before the cursor's logical line, completed so that it can be parsed."""
-    _, line = _statement_at(prefix)
-    start = prefix.rfind("\n", 0, line) + 1
-    indentation = len(prefix[start:]) - len(prefix[start:].lstrip(" \t"))
-    return prefix[: start + indentation] + "pass"
-
-
 def _candidates(position: _Position, suffix: str) -> Candidates:
     names, typed, end, must_exist = position[:4]
-    if end in {"'", '"'}:
+    if end:
         names = frozenset(label for label in names if not _ESCAPED.search(label))
         if not (typed or must_exist or suffix.strip(f"{end}]")):
             return NO_CANDIDATES  # a new column may be about to be assigned
         must_exist = must_exist or len(typed) >= _TYPED
     else:
         names = frozenset(filter(is_attribute, names))
-        if not names or (not end and (typed in names or (not typed and len(names) > MOST_NAMES))):
+        if not names or typed in names or (not typed and len(names) > MOST_NAMES):
             return NO_CANDIDATES  # the name may be complete, or there are too many
     texts = sorted(name[len(typed) :] + end for name in names if name.startswith(typed))
-    if not typed and not end:
+    if not (typed or end):
         texts.append("_")  # the kernel context contains no private names
     return Candidates(texts, must_exist)
 
 
-def _position(statement: _LexedStatement, scope: Scope) -> _Position | None:
+def _position(statement: Statement, scope: Scope) -> _Position | None:
     last = len(statement.lexemes) - 1
     lexeme = statement.lexemes[last]
     if lexeme.kind == "string":
@@ -324,12 +164,10 @@ def _position(statement: _LexedStatement, scope: Scope) -> _Position | None:
         return _attribute(statement, scope, last - 1, lexeme.text)
     if lexeme.text == ".":
         return _attribute(statement, scope, last, "")
-    if lexeme.kind == "name" and statement.text(last - 1) == ",":
-        return _keyword_argument(statement, scope, lexeme.text)
     return None
 
 
-def _attribute(statement: _LexedStatement, scope: Scope, dot: int, typed: str) -> _Position | None:
+def _attribute(statement: Statement, scope: Scope, dot: int, typed: str) -> _Position | None:
     base = statement.text(dot - 1)
     if statement.kind(dot - 1) != "name" or statement.text(dot - 2) == "." or base not in scope.attributes:
         return None
@@ -340,20 +178,7 @@ def _attribute(statement: _LexedStatement, scope: Scope, dot: int, typed: str) -
     return _Position(scope.attributes[base], typed, must_exist=not new)
 
 
-def _keyword_argument(statement: _LexedStatement, scope: Scope, typed: str) -> _Position | None:
-    """Return the parameters, if an earlier argument has a keyword: no positional one may follow it."""
-    if not statement.open:
-        return None
-    call = statement.open[-1]
-    function = statement.text(call.at - 1)
-    if not (call.named and call.sign == "(" and call.before == len(statement.lexemes) - 2):
-        return None
-    if function not in scope.keywords or statement.text(call.at - 2) in {".", "def", "class"}:
-        return None
-    return _Position(scope.keywords[function] - call.named, typed, "=")
-
-
-def _in_string(statement: _LexedStatement, scope: Scope) -> _Position | None:
+def _in_string(statement: Statement, scope: Scope) -> _Position | None:
     last = len(statement.lexemes) - 1
     literal = statement.lexemes[last]
     if literal.text[0] in "fF" and literal.unclosed:
@@ -374,11 +199,11 @@ def _in_field(literal: str, scope: Scope) -> _Position | None:
     head, _, field = literal.rpartition("{")
     if not head or head.endswith("{") or "}" in field:
         return None
-    statement = _LexedStatement(f"({field}")
+    statement = Statement(f"({field}")
     return _position(statement, scope) if statement.at_end else None
 
 
-def _in_display(statement: _LexedStatement, scope: Scope, display: _Bracket) -> _Position | None:
+def _in_display(statement: Statement, scope: Scope, display: Bracket) -> _Position | None:
     """Return the columns in a list, a tuple, or the keys of a dictionary, without those already listed."""
     if display.keyword:
         return None
@@ -400,7 +225,7 @@ def _of_tables(columns: Iterable[frozenset[str]]) -> _Position | None:
     return _Position(names, "") if names else None
 
 
-def _selected(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
+def _selected(statement: Statement, scope: Scope, bracket: Bracket, display: str) -> _Position | None:
     """Return the columns that can be written in a subscript."""
     if display in {"{", "("} or bracket.number != (statement.text(bracket.at - 1) in {"loc", "at"}):
         return None
@@ -413,7 +238,7 @@ def _selected(statement: _LexedStatement, scope: Scope, bracket: _Bracket, displ
     return _Position(scope.columns[table] | added, "") if table in scope.columns else None
 
 
-def _labels(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
+def _labels(statement: Statement, scope: Scope, bracket: Bracket, display: str) -> _Position | None:
     """Return the columns that can be written in a bracket: alone, or in the display with a sign."""
     if bracket.sign == "[":
         return _selected(statement, scope, bracket, display)
@@ -444,7 +269,7 @@ def _with_levels(scope: Scope, table: str) -> frozenset[str]:
     return scope.columns[table] | scope.levels.get(table, _NONE)
 
 
-def _in_query(statement: _LexedStatement, scope: Scope, call: _Bracket, text: str) -> _Position | None:
+def _in_query(statement: Statement, scope: Scope, call: Bracket, text: str) -> _Position | None:
     """Return the columns at the beginning of a condition in a query."""
     before = call.at - 1
     if (
@@ -459,43 +284,6 @@ def _in_query(statement: _LexedStatement, scope: Scope, call: _Bracket, text: st
     if base not in scope.columns or not operand or is_quoted:
         return None
     return _Position(_with_levels(scope, base) | _QUERY_WORDS, operand["typed"])
-
-
-@cached_function(2**23)
-def changed_columns(source: str) -> frozenset[tuple[str, str]]:
-    """Return the tables that a source changes, with the label that it assigns, or "" for other changes."""
-    try:
-        tree = parse(as_python(without_cell_magic(source)))
-    except SyntaxError:
-        count_operations(len(source) // 4)
-        return frozenset((word, "") for word in _WORD.findall(source))
-    return frozenset(change for change in changes(tree) if change[0])
-
-
-def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield the tables that a cell changes, with the label that it assigns, or ""; an empty name: unknown."""
-    for node in walk(tree):
-        if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
-            match node:
-                case ast.Subscript(value=ast.Name(table), slice=ast.Constant(str(label)), ctx=ast.Store()):
-                    yield table, label
-                case _:
-                    yield _variable(node), ""
-        elif isinstance(node, ast.Call):
-            if isinstance(node.func, ast.Attribute):
-                in_place = any(each.arg == "inplace" for each in node.keywords)
-                if in_place or node.func.attr in _CHANGING:
-                    yield _variable(node.func), ""
-            elif isinstance(node.func, ast.Name) and node.func.id not in _NOT_CHANGING:
-                for each in (*node.args, *(argument.value for argument in node.keywords)):
-                    yield _variable(each), ""
-
-
-def _variable(node: ast.expr) -> str:
-    """Return the variable with which a chain of attributes and subscripts begins, or an empty string."""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
 
 
 def is_attribute(name: str) -> bool:

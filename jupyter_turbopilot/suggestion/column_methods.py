@@ -1,6 +1,18 @@
-"""The arguments of tables' methods that name columns, in pandas and libraries that take its tables. Pure."""
+"""Code that names or changes columns of tables, with pandas and libraries that take its tables. Pure."""
 
 from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.context.languages import as_python, without_cell_magic
+from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
+from jupyter_turbopilot.util.bounds import cached_function, count_operations
+from jupyter_turbopilot.util.syntax_tree import parse, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The arguments of a table's methods that name its columns: by position or name, as one label or as a list.
 _COLUMNS = {
@@ -42,9 +54,49 @@ KEEPING = frozenset(
     {"copy", "drop_duplicates", "dropna", "fillna", "groupby", "head", "nlargest", "nsmallest", "query",
      "sample", "sort_index", "sort_values", "tail"}
 )  # fmt: skip
+_CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
+_NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
+_WORD = re.compile(r"[^\W\d]\w*+")
 
 
 def names_columns(method: str, argument: str, *, is_dict: bool = False) -> bool:
     """Return whether an argument, by number or name, names columns; with `is_dict`, by its keys."""
     table = _KEYS if is_dict else _COLUMNS
     return argument in table.get(method, "").split()
+
+
+@cached_function(2**23)
+def changed_columns(source: str) -> frozenset[tuple[str, str]]:
+    """Return the tables that a source changes, with the label that it assigns, or "" for other changes."""
+    try:
+        tree = parse(as_python(without_cell_magic(source)))
+    except SyntaxError:
+        count_operations(len(source) // 4)
+        return frozenset((word, "") for word in _WORD.findall(source))
+    return frozenset(change for change in changes(tree) if change[0])
+
+
+def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the tables that a cell changes, with the label that it assigns, or ""; an empty name: unknown."""
+    for node in walk(tree):
+        if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            match node:
+                case ast.Subscript(value=ast.Name(table), slice=ast.Constant(str(label)), ctx=ast.Store()):
+                    yield table, label
+                case _:
+                    yield _variable(node), ""
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute):
+                in_place = any(each.arg == "inplace" for each in node.keywords)
+                if in_place or node.func.attr in _CHANGING:
+                    yield _variable(node.func), ""
+            elif isinstance(node.func, ast.Name) and node.func.id not in _NOT_CHANGING:
+                for each in (*node.args, *(argument.value for argument in node.keywords)):
+                    yield _variable(each), ""
+
+
+def _variable(node: ast.expr) -> str:
+    """Return the variable with which a chain of attributes and subscripts begins, or an empty string."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""

@@ -18,12 +18,13 @@ from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
 from jupyter_turbopilot.suggestion.syntax import CLOSERS, end_of_line, scan
+from jupyter_turbopilot.suggestion.trim import is_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.suggestion.candidates import Candidates
-    from jupyter_turbopilot.suggestion.trees import Trees
+    from jupyter_turbopilot.suggestion.gate_fit import Trees
 
 READING = 4  # keystrokes that take as long as reading a suggestion (docs/developers/measure.md)
 WORTH_A_KEY = 4  # minimum characters of a certain text
@@ -62,8 +63,9 @@ def may_end(text: str, following: str) -> bool:
         return True
     if text[-1] in _QUOTES and following[0] == text[-1]:
         return False
-    cuts = (text[-1].isalnum() or text[-1] == "_") and (following[0].isalnum() or following[0] == "_")
-    return not (cuts or (following[0] == "." and _ends_with_number(text)))
+    if following[0] == "." and (head := text.rstrip(_NUMBER)) != text:
+        return head[-1:].isalnum()  # not within a number
+    return not (is_word(text[-1]) and is_word(following[0]))
 
 
 def expected_gain(probability: float, text: str) -> float:
@@ -77,10 +79,17 @@ def leaves_open(line: str) -> bool:
     return bool(opened.brackets or opened.quote)
 
 
-def needs_more(line: str) -> bool:
-    """Return whether a line of Python ends with a sign or a word that needs an operand."""
+def is_complete(line: str, scanned: str, *, whole: bool) -> bool:
+    """Return whether a line of Python leaves nothing open and lacks no operand; `whole`: the line ends here.
+
+    `scanned`: the same line, or a shorter one that leaves the same open.
+    """
+    opened = scan(scanned)
+    if opened.brackets or opened.quote:
+        return False
     word = _LAST_WORD.search(line[-_LONGEST_WORD:])
-    return line[-1:] in _NEEDY_SIGNS or (word is not None and word[1] in _NEEDY_WORDS)
+    needs_more = line[-1:] in _NEEDY_SIGNS or (word is not None and word[1] in _NEEDY_WORDS)
+    return whole or opened.comment or not needs_more
 
 
 def opening_of(line: str) -> str:
@@ -88,11 +97,6 @@ def opening_of(line: str) -> str:
     opened = scan(line)
     brackets = "".join(_OPENED[bracket] for bracket in reversed(opened.brackets))
     return f"{brackets}{opened.quote}{'#' if opened.comment else ''}"
-
-
-def _ends_with_number(text: str) -> bool:
-    head = text.rstrip(_NUMBER)
-    return len(head) < len(text) and not head[-1:].isalnum()
 
 
 class Gate:
@@ -131,8 +135,7 @@ class Gate:
         self.fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
-        self.tokens: list[tuple[int, float]] = []  # the start of each token in the text, and its probability
-        self._openings: dict[int, float] = {}  # by the start of the token
+        self.tokens: list[tuple[int, float, float]] = []  # the start in the text, and what `add` is given
         self._sure: list[float] = []  # logprobs of the current line
         self._start = 0  # start of that line in the text
         self._line = 0
@@ -147,8 +150,7 @@ class Gate:
         if self._sure and not (ends and not head) and may_end(self.text, piece):
             self._note(whole=False)
         self._sure.append(math.log(max(SMALLEST, probability)))
-        self.tokens.append((len(self.text), probability))
-        self._openings[len(self.text)] = opening
+        self.tokens.append((len(self.text), probability, opening))
         if not ends:
             self.text += piece
             return
@@ -178,11 +180,10 @@ class Gate:
     @property
     def hidden_reason(self) -> str:
         """The reason to show nothing: the scores are too low, or the text is too short or does not fit."""
-        passing = [boundary for boundary in self.boundaries if boundary.score >= self.threshold]
+        passing = [(end, score) for end, score, _, _ in self.boundaries if score >= self.threshold]
         if not passing:
             return "unsure"
-        long = any(expected_gain(score, self.text[:end]) >= 0 for end, score, _, _ in passing)
-        if not long:
+        if all(expected_gain(score, self.text[:end]) < 0 for end, score in passing):
             return "short"
         return "unknown_name" if self._lacks_name() else "invalid"
 
@@ -216,16 +217,16 @@ class Gate:
             closers = "".join(CLOSERS.get(sign, sign) for sign in reversed(text)) if rest else ""
             chance = self._probability(end, stop)
             if stop == end + 1:
-                chance = max(chance, self._openings.get(end, 0.0))
+                chance = max([chance, *(opening for at, _, opening in self.tokens if at == end)])
             if chance >= _MIN_OPENING and self.fits(self.text[:stop] + closers):
                 return text
         return ""
 
     def _probability(self, start: int, end: int) -> float:
         """Return the product of the probabilities of the tokens in a part of the text."""
-        ends = (*(at for at, _ in self.tokens[1:]), math.inf)
+        ends = (*(at for at, *_ in self.tokens[1:]), math.inf)
         tokens = zip(self.tokens, ends, strict=True)
-        return math.prod(chance for (at, chance), next_at in tokens if at < end and next_at > start)
+        return math.prod(chance for (at, chance, _), next_at in tokens if at < end and next_at > start)
 
     def _with_closers(self, line: str, text: str, end: int) -> int:
         """Return the end after the brackets and quotes that probably close the line directly after `end`."""
@@ -279,9 +280,7 @@ class Gate:
             # Text after the cursor may close brackets, as `fits` checks. After a label, they may stay open.
             if everything or not self._is_python or self.cursor.rest or text[:end] in self._labels:
                 return boundary, end
-            opened = scan(begun + text[start:end])
-            is_cut = not (boundary.whole or opened.comment) and needs_more(self.cursor.body + text[:end])
-            if not (opened.brackets or opened.quote or is_cut):
+            if is_complete(self.cursor.body + text[:end], begun + text[start:end], whole=boundary.whole):
                 return boundary, end
         return None
 
@@ -292,8 +291,7 @@ class Gate:
         text = self.text[self._start :]
         if not text.strip():
             return
-        values = features(text, self._sure, self.cursor, whole=whole, further=self._line > 0)
-        value = self.rate(values)
+        value = self.rate(features(text, self._sure, self.cursor, whole=whole, further=self._line > 0))
         self.boundaries.append(Boundary(len(self.text.rstrip()), value, self._line, whole))
         self._open += whole and value >= self.threshold and self._open == self._line
 

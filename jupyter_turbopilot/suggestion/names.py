@@ -6,12 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import cell_language, is_command, without_cell_magic
-from jupyter_turbopilot.suggestion.candidates import (
-    changed_columns,
-    is_in_long_string,
-    lacks_column,
-    text_before_line,
-)
+from jupyter_turbopilot.suggestion.candidates import is_in_long_string, lacks_column
+from jupyter_turbopilot.suggestion.column_methods import changed_columns
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.joining import first_word, joining
 from jupyter_turbopilot.suggestion.resolve import (
@@ -22,6 +18,7 @@ from jupyter_turbopilot.suggestion.resolve import (
     exists,
     unresolved,
 )
+from jupyter_turbopilot.suggestion.statements import text_before_line
 from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trim import is_word
 from jupyter_turbopilot.util.bounds import LINE, LONGEST_CELL, MOST_CODE
@@ -67,8 +64,7 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
     )
     sure = {name: fact for name, fact in sure.items() if (name, "") not in changes}
     columns = {
-        name: frozenset(label for label, _ in fact.columns)
-        | {label for table, label in changes if table == name}
+        name: frozenset(fact.columns) | {label for table, label in changes if table == name}
         for name, fact in sure.items()
         if fact.columns
     }
@@ -146,31 +142,26 @@ class Names:
             return self._judged[text]
         self._waits = False
         fits = self.joins(text) and self._parses(text)
-        if fits and not (self._exist(self._with_word(text)) and not self._lacks_column(text)):
+        if fits and not self._exist(text):
             self.lacks_name, fits = True, False
         if not self._waits:
             self._judged[text] = fits
         return fits
 
-    def _with_word(self, text: str) -> str:
-        """Add the rest of the word at the cursor to a text that ends with its beginning."""
-        return text + self._rest_of_word if is_word(text[-1:] or " ") else text
-
     def _exist(self, text: str) -> bool:
-        if self._bound is None or not unresolved(self._line, text, self._scope, self._bound):
+        """Return whether all names and columns of a text exist or can be imported."""
+        if self._bound is None:
             return True
-        names = frozenset(map(bound_name, self.imports(text)))
-        if not names or self._scope.names is None:
+        # A text that ends with the beginning of the word at the cursor is checked with the rest of it.
+        text += self._rest_of_word if is_word(text[-1:] or " ") else ""
+        certain = self._scope.without(self._bound | bindings(self._line + text))
+        if certain.columns and lacks_column(self._prefix, text, certain):
             return False
-        scope = replace(self._scope, names=self._scope.names | names)
-        return not unresolved(self._line, text, scope, self._bound)
-
-    def _lacks_column(self, text: str) -> bool:
-        if self._bound is None or not self._scope.columns:
-            return False
-        return lacks_column(
-            self._prefix, text, self._scope.without(self._bound | bindings(self._line + text))
-        )
+        missing = unresolved(self._line, text, self._scope, self._bound)
+        if missing and self._scope.names is not None and (lines := self.imports(text)):
+            scope = replace(self._scope, names=self._scope.names.union(map(bound_name, lines)))
+            missing = unresolved(self._line, text, scope, self._bound)
+        return not missing
 
     def imports(self, text: str) -> tuple[str, ...]:
         """Return the import lines for names of the text and its line that are unambiguous."""

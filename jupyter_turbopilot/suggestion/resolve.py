@@ -1,4 +1,4 @@
-"""Resolution of the names, attributes, columns and keywords that a suggestion uses. Pure."""
+"""Resolution of the names, attributes and keywords that a suggestion uses. Pure."""
 
 from __future__ import annotations
 
@@ -150,8 +150,6 @@ def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = froze
             calls.append("")
         elif lexeme.text in ")]}" and calls:
             calls.pop()
-        elif lexeme.kind == "string" and new and _no_column(lexemes, at, scope, own):
-            missing.append(lexeme.text)
     return missing
 
 
@@ -182,18 +180,3 @@ def exists(name: str, scope: Scope, own: frozenset[str] = frozenset()) -> bool:
 def as_identifier(name: str) -> str:
     """Return a name as Python's parser normalizes it."""
     return normalized("NFKC", name)
-
-
-def _no_column(lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str]) -> bool:
-    """Return whether the lexeme at an index is a column label that the table lacks."""
-    label = lexemes[at].text.rstrip("\\")  # the escaped character is not there yet
-    further, base, bracket = [*[_LINE] * 3, *lexemes[max(0, at - 3) : at]][-3:]
-    after = lexemes[at + 1] if at + 1 < len(lexemes) else _LINE
-    columns = scope.columns.get(base.text)
-    if columns is None or bracket.text != "[" or base.text in own or further.text == ".":
-        return False
-    if label[0] not in "'\"" or (further.kind == "line" and after.text == "]"):
-        return False  # or the text may be about to assign a new column
-    word = label.strip("'\"")
-    finished = len(label) > 1 and label[-1] == label[0]
-    return word not in columns if finished else not any(column.startswith(word) for column in columns)

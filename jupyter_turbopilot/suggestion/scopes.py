@@ -188,11 +188,6 @@ class LexicalScope:
         return f"_{class_name}{name}" if private else name
 
 
-def bound_in(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement of a module binds or deletes."""
-    return _module_scope(ast.Module([statement], [])).bound
-
-
 def _module_scope(tree: ast.Module) -> LexicalScope:
     """Return the scope of a module; raise SyntaxError for invalid uses of names."""
     module = LexicalScope("module")

@@ -12,10 +12,10 @@ from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.report import read_report
 from jupyter_turbopilot.jupyter.kernels import probe
+from jupyter_turbopilot.jupyter.runtime import access_of_process, check_file
 from jupyter_turbopilot.protocol.errors import DisabledError
 from jupyter_turbopilot.protocol.fix import apply
 from jupyter_turbopilot.protocol.request import Cell, Completion, ErrorOutput, FixCell
-from jupyter_turbopilot.terminal.access import access_of_process, check_file
 from jupyter_turbopilot.terminal.history import CELLS, kernel_context_of
 from jupyter_turbopilot.util.bounds import (
     MOST_OPERATIONS,

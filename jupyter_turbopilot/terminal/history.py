@@ -66,12 +66,15 @@ def session_cells(shell: Any) -> list[Cell]:
     return cells
 
 
+def names_of(shell: Any) -> list[str]:
+    """Return the names in a shell."""
+    return [name for name in [*shell.user_ns] if type(name) is str and len(name) <= LONGEST_NAME]
+
+
 def kernel_context_of(shell: Any) -> KernelContext:
     """Return the names in a shell and its module search path: enough to find missing names."""
-    names = [name for name in [*shell.user_ns] if type(name) is str and len(name) <= LONGEST_NAME]
-    return KernelContext(
-        dict.fromkeys(names, ObjectInfo()), all=True, modules=msgspec.convert(probe.modules(), Modules)
-    )
+    names = dict.fromkeys(names_of(shell), ObjectInfo())
+    return KernelContext(names, all=True, modules=msgspec.convert(probe.modules(), Modules))
 
 
 def request_at(

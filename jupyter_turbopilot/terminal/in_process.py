@@ -11,8 +11,8 @@ from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.jupyter.runtime import access_of_process, check_file
 from jupyter_turbopilot.protocol.phase import Phase
-from jupyter_turbopilot.terminal.access import access_of_process, check_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -91,8 +91,13 @@ class InProcess:
         self.check()
         self.wait()
         replies = Replies()
-        job = self.pilot.completer.submit(
-            request, replies.listen, kernel_context, notebook_index=self.pilot.notebook_index
+        pilot = self.pilot
+        job = pilot.completer.submit(
+            request,
+            replies.listen,
+            kernel_context,
+            notebook_index=pilot.notebook_index,
+            level=pilot.worker.level(),
         )
         try:
             for reply in replies:

@@ -18,7 +18,7 @@ from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotErr
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.cell_input import MARK, as_call, at_mark, without_blank_end
 from jupyter_turbopilot.terminal.numeric_options import real, whole
-from jupyter_turbopilot.terminal.output import Output, printable, say
+from jupyter_turbopilot.terminal.output import Output, index_status, model_status, printable, say
 from jupyter_turbopilot.terminal.plugin import other_plugins, own_plugins
 from jupyter_turbopilot.util.bounds import (
     MOST_FUNCTION_TOKENS,
@@ -216,8 +216,6 @@ class TurbopilotMagics(Magics):
                 terminal.turn_off(self.shell)
 
     def _status(self) -> str:
-        from jupyter_turbopilot.terminal.status import index_status, model_status
-
         try:
             if self.in_terminal or self.local:
                 from jupyter_turbopilot.jupyter.describe import describe_health

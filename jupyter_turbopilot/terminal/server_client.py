@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
@@ -50,8 +50,8 @@ class _Error(msgspec.Struct):
         return TurbopilotError(self.message, code=self.code, after=self.retry_after)
 
 
-class _Refusal(msgspec.Struct):
-    error: _Error
+class _Failure(msgspec.Struct):
+    error: _Error | None = None
 
 
 class ServerClient:
@@ -70,13 +70,13 @@ class ServerClient:
     def health(self) -> dict[str, Any]:
         """Return the server's health."""
         health = self._ask("GET", "health")
-        _converted(health, ServerHealth)
-        return health
+        _decoded(health, ServerHealth)
+        return _decoded(health, dict[str, Any])
 
     def complete(self, request: Completion) -> list[str]:
         """Return the texts of complete suggestions."""
         answer = self._ask("POST", "complete", msgspec.json.encode(request))
-        return [item.text for item in _converted(answer, CompleteAnswer).items]
+        return [item.text for item in _decoded(answer, CompleteAnswer).items]
 
     def frames(self, path: str, request: msgspec.Struct, kind: type[T]) -> Iterator[T]:
         """Yield the frames of a route's answer as they arrive."""
@@ -86,18 +86,17 @@ class ServerClient:
                 answer.read()
                 raise _refusal(answer)
             for line in _lines(answer.iter_bytes()):
-                frame = _read(line)
-                if frame.get("error"):
-                    raise _converted(frame, _Refusal).error.exception()
-                yield _converted(frame, kind)
+                if error := _decoded(line, _Failure).error:
+                    raise error.exception()
+                yield _decoded(line, kind)
 
-    def _ask(self, method: str, path: str, content: bytes | None = None) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, content: bytes | None = None) -> bytes:
         """Return a complete answer."""
         with _explained():
             answer = self._client.request(method, path, content=content)
         if answer.is_error:
             raise _refusal(answer)
-        return _read(answer.content)
+        return answer.content
 
     def close(self) -> None:
         """Close the connection."""
@@ -126,33 +125,21 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _read(data: bytes) -> dict[str, Any]:
-    """Parse a JSON object; a proxy or a login page returns something else."""
+def _decoded(data: bytes, kind: type[T]) -> T:
+    """Decode an answer; a proxy, a login page, or another version of Turbopilot sends something else."""
     try:
-        return msgspec.json.decode(data, type=dict[str, Any])
+        return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        raise _foreign() from None
-
-
-def _converted(body: dict[str, Any], kind: type[T]) -> T:
-    """Return an object of this type; another program, or another version of this one, sends other fields."""
-    try:
-        return msgspec.convert(body, kind)
-    except msgspec.ValidationError:
-        raise _foreign() from None
-
-
-def _foreign() -> NotReadyError:
-    return NotReadyError(
-        "The response did not come from Turbopilot. Restart the kernel from JupyterLab, "
-        "or load a copy of the model in this kernel: %%complete --local",
-        code="unreachable",
-    )
+        raise NotReadyError(
+            "The response did not come from Turbopilot. Restart the kernel from JupyterLab, "
+            "or load a copy of the model in this kernel: %%complete --local",
+            code="unreachable",
+        ) from None
 
 
 def _refusal(answer: httpx.Response) -> TurbopilotError:
     """Return the error of a response. Jupyter's own errors, and those of a proxy, have another form."""
-    try:
-        return msgspec.json.decode(answer.content, type=_Refusal).error.exception()
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        return TurbopilotError(f"The server answered {answer.status_code}.")
+    with suppress(NotReadyError):
+        if error := _decoded(answer.content, _Failure).error:
+            return error.exception()
+    return TurbopilotError(f"The server answered {answer.status_code}.")

@@ -346,7 +346,11 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             self._local.check()
             pilot, kernel_context = self._local.pilot, kernel_context_of(self._shell)
             self._job = pilot.completer.submit(
-                request, replies.listen, kernel_context, notebook_index=pilot.notebook_index
+                request,
+                replies.listen,
+                kernel_context,
+                notebook_index=pilot.notebook_index,
+                level=pilot.worker.level(),
             )
             async for last in replies:  # noqa: B007 - the one that counts
                 pass

@@ -13,7 +13,7 @@ import sys
 import threading
 import unicodedata
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
 from itertools import chain, groupby
@@ -36,6 +36,8 @@ MOST_MARKS = 30  # combining marks after each other, as in Unicode's Stream-Safe
 # Possible combining marks; U+FF9E and U+FF9F are letters that decompose to marks.
 _MARKS = re.compile(r"(?:[^\w\x00-\x7f]|[\uff9e\uff9f])++")
 
+K = TypeVar("K")
+V = TypeVar("V")
 R = TypeVar("R")
 _TENANT = ContextVar("tenant", default="")
 _ENTRY_BYTES = 256  # of a cached result, besides its key and value
@@ -193,6 +195,21 @@ def cached_function(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]
         return call
 
     return decorate
+
+
+class LimitedDict(OrderedDict[K, V]):
+    """A dictionary that keeps the items that were set last, at most `most`."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def __setitem__(self, key: K, value: V) -> None:
+        self.pop(key, None)  # not moved to the end below: another thread may have dropped the item by then
+        super().__setitem__(key, value)
+        if len(self) > self._most:
+            with suppress(KeyError):  # another thread may have cleared it
+                self.popitem(last=False)
 
 
 def size_of(value: Any) -> int:

@@ -134,7 +134,7 @@ OWN: dict[str, tuple[Entry, ...]] = {
             "doctor", f"{_COMMANDS}doctor:declare", "check the installation and its speed, and suggest fixes"
         ),
     ),
-    "model_sources": (Entry("checkpoint", f"{_PLUGINS}convert.source:fetch"),),
+    "model_sources": (Entry("checkpoint", f"{_PLUGINS}convert:fetch"),),
     "checks": (Entry("usage", f"{_PLUGINS}usage.checks:UsageLogCheck"),),
     "settings": (  # an engine's section has the name of the engine
         Entry("transformers", f"{_PLUGINS}transformers.settings:TurbopilotTransformers"),

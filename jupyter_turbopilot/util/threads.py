@@ -1,14 +1,16 @@
-"""Starts the threads of a process, and makes calls at a given time."""
+"""Starts the threads of a process, makes calls at a given time, and ends a child process with its parent."""
 
 from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PARENT_INTERVAL = 0.5  # seconds between two checks of the parent
 R = TypeVar("R")
 
 
@@ -111,3 +114,35 @@ class _Timer:
 
 
 _timer = _Timer()
+
+
+def exit_with_parent(parent: int) -> None:
+    """End this process when its parent ends. On Windows, its standard input is replaced.
+
+    There, a thread waiting on standard input blocks native libraries that another thread loads: so the thread
+    reads from a copy.
+    """
+    pipe = 0
+    if os.name != "posix":
+        pipe = os.dup(0)
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
+            os.dup2(nothing.fileno(), 0)
+    start_thread("parent", partial(_end, parent, pipe))
+
+
+def _end(parent: int, pipe: int) -> None:
+    wait_for_parent(parent, pipe)
+    os._exit(1)
+
+
+def wait_for_parent(parent: int, pipe: int = 0) -> None:
+    """Wait until the parent process has ended: on Windows, the system then closes the pipe.
+
+    Processes that the parent forked may keep the pipe open, so POSIX systems check the parent's id. It is
+    passed as an argument, as the parent may end before the first check.
+    """
+    if os.name != "posix":
+        os.read(pipe, 1)
+        return
+    while os.getppid() == parent:
+        time.sleep(_PARENT_INTERVAL)

@@ -3,7 +3,7 @@
 import type { Extension } from '@codemirror/state';
 import { EditorView, type ViewUpdate } from '@codemirror/view';
 import { SuggestionCache } from '../src/cache';
-import type { ICompletionClient } from '../src/client';
+import type { IClient } from '../src/client';
 import { type IPosition, Suggestion } from '../src/suggestion';
 import { ServerError } from '../src/requesterror';
 import { chooseWindow } from '../src/window';
@@ -33,7 +33,7 @@ export interface IListener {
 
 export class Asker {
   constructor(
-    private readonly _client: Pick<ICompletionClient, 'complete'>,
+    private readonly _client: Pick<IClient, 'complete'>,
     private readonly _choice: () => IChoice,
     private readonly _listener: IListener
   ) {}

@@ -2,6 +2,7 @@ import type { InlineCompleter } from '@jupyterlab/completer';
 import { Signal } from '@lumino/signaling';
 import { expect, it } from 'vitest';
 import { Acceptor } from './accept';
+import { firstWord } from './suggestion';
 import type { Completers } from './completers';
 import type { IInsertion } from './imports';
 import type { ISuggestedItem } from './inflight';
@@ -75,10 +76,10 @@ it('types the bracket and the quote at the end as keys, which the editor may clo
 it('inserts the imports that an accepted part and the typed text before it use', () => {
   const item = { insertText: 'y = os.sep', imports: [NP, 'import os'] };
   const later = shows('x = np.pi\n', item);
-  later.acceptor.acceptWord();
+  later.acceptor.acceptPart(firstWord);
   expect(later.accepted).toEqual([['y', null]]);
   const within = shows('x = np.pi\n', { ...item, from: 0 });
-  within.acceptor.acceptWord();
+  within.acceptor.acceptPart(firstWord);
   expect(within.accepted).toEqual([['y', { at: 0, text: `${NP}\n` }]]);
 });
 

@@ -5,7 +5,6 @@ import type { Completers } from './completers';
 import { inOneUndoStep, insertAtCursor, positionOf, typeKeys } from './editor';
 import { type IInsertion, importsFor } from './imports';
 import type { ISuggestedItem } from './inflight';
-import { firstLine, firstWord } from './suggestion';
 
 const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
 
@@ -44,15 +43,8 @@ export class Acceptor {
     return target.closest(ACTIVE) !== null && this._completers.active !== undefined;
   }
 
-  acceptWord(): void {
-    this._acceptPart(firstWord);
-  }
-
-  acceptLine(): void {
-    this._acceptPart(firstLine);
-  }
-
-  private _acceptPart(part: (text: string) => string): void {
+  /** Accept the part of the shown suggestion that a function returns. */
+  acceptPart(part: (text: string) => string): void {
     const completer = this._completers.active;
     const editor = completer?.editor;
     const text = completer?.current?.insertText;

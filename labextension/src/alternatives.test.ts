@@ -7,7 +7,7 @@ vi.mock('@jupyterlab/console', () => ({ ConsolePanel: vi.fn() }));
 vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel: vi.fn() }));
 
 import { Alternatives } from './alternatives';
-import type { ICompletionClient } from './client';
+import type { IClient } from './client';
 import type { IContext } from './document';
 import type { Provider } from './provider';
 import { DEFAULTS } from './settings';
@@ -25,7 +25,7 @@ function bench({ main = 'first', typed = '', invoked = true, alternatives = 2, d
       asked++;
       return new Promise<IAnswer>(resolve => (answer = resolve));
     }
-  } as unknown as ICompletionClient;
+  } as unknown as IClient;
   const provider = {
     invoked,
     settings: { ...DEFAULTS, alternatives },

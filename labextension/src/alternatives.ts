@@ -5,7 +5,7 @@ import type {
   IInlineCompletionList,
   IInlineCompletionProvider
 } from '@jupyterlab/completer';
-import type { ICompletionClient } from './client';
+import type { IClient } from './client';
 import { type IContext, positionIn } from './document';
 import { isAt } from './editor';
 import { NOTHING, type Provider } from './provider';
@@ -18,7 +18,7 @@ export class Alternatives implements IInlineCompletionProvider {
 
   constructor(
     private readonly _main: Provider,
-    private readonly _client: ICompletionClient
+    private readonly _client: IClient
   ) {
     this.schema = this._main.schema;
   }

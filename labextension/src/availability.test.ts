@@ -129,7 +129,6 @@ describe('Availability', () => {
   });
 
   afterEach(() => {
-    availability.dispose();
     vi.useRealTimers();
   });
 

@@ -3,6 +3,7 @@
  * the check doubles with each failure.
  */
 
+import { signalToPromise } from '@jupyterlab/coreutils';
 import { Signal } from '@lumino/signaling';
 import type { IEngineHealth } from './client';
 import { ResponseError, type IRequestError, requestErrorOf } from './requesterror';
@@ -87,17 +88,15 @@ export function after(state: IState, event: Event): IState {
       if (!canAnswer(health)) {
         return closed(state, health, { kind: 'reported', message: health.reason ?? '', retryAfter: 0 });
       }
-      if (!canAnswer(state.health)) {
-        return { open: true, health, model, error: null, failures: 0, wait: MAX_POLL_INTERVAL };
-      }
-      // The server reported to be healthy although a request failed: send the next request, and clear the error at the
+      // If the server reported to be healthy although a request failed, send the next request, and clear the error at the
       // next check.
+      const hasRecovered = !canAnswer(state.health);
       return {
-        ...state,
         open: true,
         health,
         model,
-        error: state.open ? null : state.error,
+        error: hasRecovered || state.open ? null : state.error,
+        failures: hasRecovered ? 0 : state.failures,
         wait: MAX_POLL_INTERVAL
       };
     }
@@ -183,22 +182,9 @@ export class Availability {
   /** Wait until the server has finished loading a model or a check has failed; return the state. */
   async loaded(): Promise<IState> {
     while (this.state.health?.phase === 'loading') {
-      await new Promise<void>(resolve => {
-        const once = (): void => {
-          this.changed.disconnect(once);
-          resolve();
-        };
-        this.changed.connect(once);
-      });
+      await signalToPromise(this.changed);
     }
     return this.state;
-  }
-
-  dispose(): void {
-    this._disposed = true;
-    clearTimeout(this._timer);
-    this._checking?.abort.abort();
-    Signal.clearData(this);
   }
 
   /** Abort a running check: its result would be out of date. */
@@ -228,9 +214,6 @@ export class Availability {
     const before = this.state;
     const now = (this.state = after(before, event));
     clearTimeout(this._timer);
-    if (this._disposed) {
-      return;
-    }
     this._timer = setTimeout(() => {
       // A hidden page checks when it becomes visible, and a page at rest when the user returns.
       const mayRest = now.open && canAnswer(now.health);
@@ -243,7 +226,6 @@ export class Availability {
 
   private _checking: ICheck | null = null;
   private _timer: ReturnType<typeof setTimeout> | undefined;
-  private _disposed = false;
 }
 
 interface ICheck {

@@ -69,7 +69,7 @@ function bench() {
     provider,
     alternatives: { cancel: note('cancel alternatives') },
     offers: { removeDisallowed: note('remove disallowed offers'), changed: new Signal<object, unknown>({}) },
-    acceptor: { acceptWord: note('word'), acceptLine: note('line') },
+    acceptor: { acceptPart: (part: (text: string) => string) => log.push(part('a b\nc')) },
     preferences,
     availability,
     status,
@@ -171,7 +171,7 @@ describe('addCommands', () => {
     expect(taking.map(id => parts.is(id, 'isEnabled'))).toEqual([true, true, true, true]);
     taking.forEach(id => parts.run(id));
     const dismissed = ['dismiss', 'not wanted: values', 'cancel alternatives'];
-    expect(parts.log).toEqual(['accept', 'word', 'line', ...dismissed]);
+    expect(parts.log).toEqual(['accept', 'a', 'a b', ...dismissed]);
   });
 
   it('stops everything at once until it is resumed', () => {

@@ -19,6 +19,7 @@ import type { Preferences } from './settings';
 import type { Provider } from './provider';
 import { DISABLED } from './requesterror';
 import { describeStatus, type Status } from './status';
+import { firstLine, firstWord } from './suggestion';
 import { describeUsageLog } from './usagelog';
 import type { Explained } from './decline';
 import { describeDecline, describeIndex } from './messages';
@@ -61,6 +62,16 @@ const SWITCH_OF: ReadonlyMap<Explained, string> = new Map([
   ['invalid metadata', CommandIDs.disableInNotebook]
 ]);
 
+/** Return a label that differs in the palette, where nothing stands around it. */
+function labels(inPalette: string, elsewhere: string) {
+  return ({ palette }: { palette?: unknown }): string => (palette ? inPalette : elsewhere);
+}
+
+/** Show and enable a command only under a condition. */
+function onlyIf(condition: () => boolean) {
+  return { isVisible: condition, isEnabled: condition };
+}
+
 /** The components that the commands use. */
 export interface IParts {
   trans: TranslationBundle;
@@ -90,11 +101,10 @@ export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts
   addInformation(commands, parts);
   parts.preferences.changed.connect(() => commands.notifyCommandChanged());
   parts.availability.changed.connect(() => {
-    commands.notifyCommandChanged(CommandIDs.notebookIndex);
-    commands.notifyCommandChanged(CommandIDs.deleteIndex);
-    commands.notifyCommandChanged(CommandIDs.usageLog);
-    commands.notifyCommandChanged(CommandIDs.chooseModel);
-    commands.notifyCommandChanged(CommandIDs.copyInstallCommand);
+    const { notebookIndex, deleteIndex, usageLog, chooseModel, copyInstallCommand } = CommandIDs;
+    for (const id of [notebookIndex, deleteIndex, usageLog, chooseModel, copyInstallCommand]) {
+      commands.notifyCommandChanged(id);
+    }
   });
   parts.status.changed.connect(() => commands.notifyCommandChanged(CommandIDs.status));
 }
@@ -108,12 +118,8 @@ export function fillMenu(menu: Menu, off: Menu): void {
     menu.addItem({ command });
   }
   menu.addItem({ type: 'submenu', submenu: off });
-  for (const command of [
-    CommandIDs.notebookIndex,
-    CommandIDs.chooseModel,
-    CommandIDs.statistics,
-    CommandIDs.openSettings
-  ]) {
+  const { notebookIndex, chooseModel, statistics, openSettings } = CommandIDs;
+  for (const command of [notebookIndex, chooseModel, statistics, openSettings]) {
     menu.addItem({ command });
   }
 }
@@ -150,14 +156,13 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     wasEnabled = enabled;
   });
   commands.addCommand(CommandIDs.toggle, {
-    label: ({ palette }) =>
-      palette ? trans.__('Turn Off Everywhere (Saved)') : trans.__('Everywhere (Saved)'),
+    label: labels(trans.__('Turn Off Everywhere (Saved)'), trans.__('Everywhere (Saved)')),
     isToggleable: true,
     isToggled: () => !preferences.current.enabled,
     execute: () => preferences.change({ enabled: !preferences.current.enabled })
   });
   commands.addCommand(CommandIDs.pause, {
-    label: ({ palette }) => (palette ? trans.__('Turn Off in This Document') : trans.__('This Document')),
+    label: labels(trans.__('Turn Off in This Document Until Reload'), trans.__('This Document Until Reload')),
     isEnabled: () => page.path !== null,
     isToggleable: true,
     isToggled: () => provider.paused.has(page.path ?? ''),
@@ -173,8 +178,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     }
   });
   commands.addCommand(CommandIDs.disableInNotebook, {
-    label: ({ palette }) =>
-      palette ? trans.__('Turn Off in This Notebook (Saved)') : trans.__('This Notebook (Saved)'),
+    label: labels(trans.__('Turn Off in This Notebook (Saved)'), trans.__('This Notebook (Saved)')),
     caption: trans.__('Saved with the notebook, for everyone who opens it'),
     isEnabled: () => page.notebook !== null,
     isToggleable: true,
@@ -187,8 +191,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     }
   });
   commands.addCommand(CommandIDs.stop, {
-    label: ({ palette }) =>
-      palette ? trans.__('Turn Off Everywhere Until Reload') : trans.__('Everywhere Until Reload'),
+    label: labels(trans.__('Turn Off Everywhere Until Reload'), trans.__('Everywhere Until Reload')),
     isToggleable: true,
     isToggled: () => provider.stopped,
     execute: () => {
@@ -214,11 +217,9 @@ function addTurningOn(commands: CommandRegistry, { trans }: IParts): void {
     const ofUser = active.filter(id => id !== CommandIDs.disableInNotebook);
     return ofUser.length > 0 ? ofUser : active;
   };
-  const isOff = () => activeSwitches().length > 0;
   commands.addCommand(CommandIDs.turnOn, {
-    label: ({ palette }) => (palette ? trans.__('Turn On Suggestions') : trans.__('Turn On')),
-    isVisible: isOff,
-    isEnabled: isOff,
+    label: labels(trans.__('Turn On Suggestions'), trans.__('Turn On')),
+    ...onlyIf(() => activeSwitches().length > 0),
     execute: async () => {
       // All at once: while a setting is saved, the user may open another document.
       const running = activeSwitches().map(async id => {
@@ -249,7 +250,7 @@ function addNotebookIndex(
     execute: () => preferences.change({ notebookIndex: !notebookIndex.isUsed })
   });
   commands.addCommand(CommandIDs.deleteIndex, {
-    label: args => (args.palette ? trans.__('Delete Notebook Index…') : trans.__('Delete Index…')),
+    label: labels(trans.__('Delete Notebook Index…'), trans.__('Delete Index…')),
     isEnabled: hasIndex,
     isVisible,
     execute: () => notebookIndex.confirmDeletion()
@@ -269,12 +270,10 @@ function addSuggesting(commands: CommandRegistry, parts: IParts): void {
       notice.brief(message, id ? [{ label: trans.__('Turn On'), callback: undo }] : []);
     }
   });
-  const delegate = (label: string, command: string) => ({
-    label,
-    describedBy: {},
-    isEnabled: () => commands.isEnabled(command),
-    execute: () => commands.execute(command)
-  });
+  const delegate = (id: string, label: string, command: string): void => {
+    const isEnabled = () => commands.isEnabled(command);
+    commands.addCommand(id, { label, describedBy: {}, isEnabled, execute: () => commands.execute(command) });
+  };
   commands.addCommand(CommandIDs.invoke, {
     label: trans.__('Suggest Now'),
     execute: () => {
@@ -293,41 +292,24 @@ function addSuggesting(commands: CommandRegistry, parts: IParts): void {
       page.invoke();
     }
   });
-  commands.addCommand(CommandIDs.next, delegate(trans.__('Next Suggestion'), 'inline-completer:next'));
-  commands.addCommand(
-    CommandIDs.previous,
-    delegate(trans.__('Previous Suggestion'), 'inline-completer:previous')
-  );
+  delegate(CommandIDs.next, trans.__('Next Suggestion'), 'inline-completer:next');
+  delegate(CommandIDs.previous, trans.__('Previous Suggestion'), 'inline-completer:previous');
 }
 
 /** Accept the shown suggestion or a part of it, or dismiss it. */
 function addAccepting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, completers, provider, alternatives, acceptor } = parts;
-  const isEnabled = (): boolean => completers.active !== undefined;
-  commands.addCommand(CommandIDs.accept, {
-    label: trans.__('Accept Suggestion'),
-    isEnabled,
-    execute: () => page.accept()
-  });
-  commands.addCommand(CommandIDs.acceptWord, {
-    label: trans.__('Accept Next Word'),
-    isEnabled,
-    execute: () => acceptor.acceptWord()
-  });
-  commands.addCommand(CommandIDs.acceptLine, {
-    label: trans.__('Accept Next Line'),
-    isEnabled,
-    execute: () => acceptor.acceptLine()
-  });
-  commands.addCommand(CommandIDs.dismiss, {
-    label: trans.__('Dismiss Suggestion'),
-    isEnabled,
-    execute: () => {
-      const shown = completers.active?.current?.insertText ?? '';
-      page.dismiss();
-      provider.dismiss(shown);
-      alternatives.cancel();
-    }
+  const add = (id: string, label: string, execute: () => void): void => {
+    commands.addCommand(id, { label, isEnabled: () => completers.active !== undefined, execute });
+  };
+  add(CommandIDs.accept, trans.__('Accept Suggestion'), () => page.accept());
+  add(CommandIDs.acceptWord, trans.__('Accept Next Word'), () => acceptor.acceptPart(firstWord));
+  add(CommandIDs.acceptLine, trans.__('Accept Next Line'), () => acceptor.acceptPart(firstLine));
+  add(CommandIDs.dismiss, trans.__('Dismiss Suggestion'), () => {
+    const shown = completers.active?.current?.insertText ?? '';
+    page.dismiss();
+    provider.dismiss(shown);
+    alternatives.cancel();
   });
 }
 
@@ -355,9 +337,9 @@ function addFixes(commands: CommandRegistry, { trans, page, offers }: IParts): v
     execute: () => offers.dismissibleIn(current())?.dismiss()
   });
   offers.changed.connect(() => {
-    commands.notifyCommandChanged(CommandIDs.applyFix);
-    commands.notifyCommandChanged(CommandIDs.applyAll);
-    commands.notifyCommandChanged(CommandIDs.dismissFix);
+    for (const id of [CommandIDs.applyFix, CommandIDs.applyAll, CommandIDs.dismissFix]) {
+      commands.notifyCommandChanged(id);
+    }
   });
 }
 
@@ -365,40 +347,33 @@ function addFixes(commands: CommandRegistry, { trans, page, offers }: IParts): v
 function addInformation(commands: CommandRegistry, parts: IParts): void {
   const { trans, availability, status, notice, openModels, showStatistics, showUsageLog } = parts;
   commands.addCommand(CommandIDs.chooseModel, {
-    // The palette shows no category beside it.
-    label: args => (args.palette ? trans.__('Turbopilot Models…') : trans.__('Models…')),
-    isEnabled: () => availability.state.health?.code !== DISABLED,
-    isVisible: () => availability.state.health?.code !== DISABLED,
+    label: labels(trans.__('Turbopilot Models…'), trans.__('Models…')),
+    ...onlyIf(() => availability.state.health?.code !== DISABLED),
     execute: openModels
   });
-  const week = () => availability.state.health?.week ?? null;
   commands.addCommand(CommandIDs.statistics, {
-    label: args => (args.palette ? trans.__('Turbopilot Statistics…') : trans.__('Statistics…')),
-    isVisible: () => week() !== null,
-    isEnabled: () => week() !== null,
+    label: labels(trans.__('Turbopilot Statistics…'), trans.__('Statistics…')),
+    ...onlyIf(() => Boolean(availability.state.health?.week)),
     execute: showStatistics
   });
   // No setting hides this entry: users must see that they are logged.
   const usageLog = () => availability.state.health?.usage_log ?? null;
   commands.addCommand(CommandIDs.usageLog, {
     label: args => (args.palette ? trans.__('Turbopilot Usage Log…') : describeUsageLog(trans, usageLog())),
-    isVisible: () => usageLog() !== null,
-    isEnabled: () => usageLog() !== null,
+    ...onlyIf(() => usageLog() !== null),
     execute: showUsageLog
   });
   commands.addCommand(CommandIDs.openSettings, {
     label: trans.__('Turbopilot Settings'),
     // Notebook 7 has a settings editor only in its file browser.
-    isVisible: () => commands.hasCommand('settingeditor:open'),
-    isEnabled: () => commands.hasCommand('settingeditor:open'),
+    ...onlyIf(() => commands.hasCommand('settingeditor:open')),
     execute: () => commands.execute('settingeditor:open', { query: 'Turbopilot' })
   });
   const installs = () => availability.state.health?.command ?? '';
   commands.addCommand(CommandIDs.copyInstallCommand, {
-    label: trans.__('Copy Install Command'),
+    label: trans.__('Copy Engine Install Command'),
     caption: installs,
-    isVisible: () => installs() !== '',
-    isEnabled: () => installs() !== '',
+    ...onlyIf(() => installs() !== ''),
     execute: () => {
       Clipboard.copyToSystem(installs());
       notice.brief(trans.__('Command copied'));

@@ -3,7 +3,7 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { Trigger } from './decision';
 import type { IDocument } from './document';
-import { hasSeveralCursors, isComposing, isInCommandMode, isReadOnly } from './editor';
+import { isComposing, isInCommandMode } from './editor';
 import { isPrivatePath } from './language';
 import type { ISwitches } from './offswitches';
 import type { ISettings } from './settings';
@@ -20,14 +20,12 @@ const SILENT = [
   'reported'
 ] as const;
 
+/** The switches that turn suggestions off in a document. */
+export type OffSwitch = 'off' | 'stopped' | 'denied' | 'disabled in notebook' | 'invalid metadata' | 'paused';
+
 /** Reasons with a message for a user who invoked the request. */
 export type Explained =
-  | 'off'
-  | 'stopped'
-  | 'denied'
-  | 'disabled in notebook'
-  | 'invalid metadata'
-  | 'paused'
+  | OffSwitch
   | 'language'
   | 'private'
   | 'read-only'
@@ -53,25 +51,40 @@ export function isUnlabelled(decline: Decline): decline is (typeof UNLABELLED)[n
   return (UNLABELLED as readonly string[]).includes(decline);
 }
 
-type Reasons = [Decline, boolean][];
+type Reasons<T = Decline> = [T, boolean][];
+
+/** Return the switch that turns suggestions off in a document, or `null`. */
+export function offSwitch(
+  { path, notebookSwitch }: Pick<IDocument, 'path' | 'notebookSwitch'>,
+  settings: ISettings,
+  { stopped, paused, denied }: ISwitches
+): OffSwitch | null {
+  const reasons: Reasons<OffSwitch> = [
+    ['off', !settings.enabled],
+    ['stopped', stopped],
+    ['denied', denied.has(path)],
+    ['disabled in notebook', notebookSwitch === 'disabled'],
+    ['invalid metadata', notebookSwitch === 'invalid'],
+    ['paused', paused.has(path)]
+  ];
+  return first(reasons);
+}
 
 /** Return the reason to request nothing for a document, or `null`. */
 export function switchedOff(
   document: Pick<IDocument, 'path' | 'notebookSwitch' | 'here'>,
   settings: ISettings,
-  { stopped, paused, denied }: ISwitches
+  switches: ISwitches
 ): Decline | null {
-  const reasons: Reasons = [
-    ['off', !settings.enabled],
-    ['stopped', stopped],
-    ['denied', denied.has(document.path)],
-    ['disabled in notebook', document.notebookSwitch === 'disabled'],
-    ['invalid metadata', document.notebookSwitch === 'invalid'],
-    ['paused', paused.has(document.path)],
-    ['language', settings.disabledLanguages.includes(document.here.toLowerCase())],
-    ['private', isPrivatePath(document.path)]
-  ];
-  return first(reasons);
+  const { path, here } = document;
+  const languages = settings.disabledLanguages.map(language => language.toLowerCase());
+  return (
+    offSwitch(document, settings, switches) ??
+    first<Decline>([
+      ['language', languages.includes(here.toLowerCase())],
+      ['private', isPrivatePath(path)]
+    ])
+  );
 }
 
 /** Return the reason to request no suggestion in an editor, or `null`. */
@@ -84,8 +97,8 @@ export function declineOf(
 ): Decline | null {
   const isAutomatic = trigger === 'automatic';
   const reasons: Reasons = [
-    ['read-only', isReadOnly(editor)],
-    ['cursors', hasSeveralCursors(editor)],
+    ['read-only', editor.getOption('readOnly') === true],
+    ['cursors', editor.getSelections().length > 1],
     ['on demand', isAutomatic && settings.mode === 'on demand'],
     ['command mode', isAutomatic && isInCommandMode(editor)],
     ['unfocused', isAutomatic && !editor.hasFocus()],
@@ -94,6 +107,6 @@ export function declineOf(
   return switchedOff(document, settings, switches) ?? first(reasons);
 }
 
-function first(reasons: Reasons): Decline | null {
+function first<T>(reasons: Reasons<T>): T | null {
   return reasons.find(([, applies]) => applies)?.[0] ?? null;
 }

@@ -67,6 +67,11 @@ export function positionIn(request: CompletionHandler.IRequest): IPosition {
   return { text: request.text, offset: Text.charIndexToJsIndex(request.offset, request.text) };
 }
 
+/** Read the document of a completion request. */
+export function documentIn(request: CompletionHandler.IRequest, context: IContext): IDocument {
+  return readDocument(context, request.text, request.mimeType ?? PLAIN);
+}
+
 /** Return whether an editor is an empty code cell of a notebook, with text in a cell above. */
 export function isNewCell(widget: Widget | null, editor: CodeEditor.IEditor): boolean {
   if (!(widget instanceof NotebookPanel)) {
@@ -115,32 +120,22 @@ export function readDocument(context: IContext, text: string, mimeType: string):
       }
     };
   }
-  if (widget instanceof ConsolePanel) {
-    const history: string[] = [];
-    for (const item of widget.console.cells) {
-      if (item.model.type === 'code') {
-        history.push(item.model.sharedModel.getSource());
-      }
-    }
-    return {
-      path: widget.sessionContext.path,
-      notebookSwitch: 'enabled',
-      language: own,
-      here: cellLanguage(text, own),
-      count: history.length + 1,
-      active: history.length,
-      cellAt: index =>
-        index === history.length ? cell('', 'code', text, false) : cell('', 'code', history[index], true)
-    };
-  }
-  const path = (widget as IDocumentWidget).context?.path ?? '';
+  const isConsole = widget instanceof ConsolePanel;
+  const history = isConsole
+    ? Array.from(widget.console.cells)
+        .filter(({ model }) => model.type === 'code')
+        .map(({ model }) => model.sharedModel.getSource())
+    : [];
   return {
-    path,
+    path: isConsole ? widget.sessionContext.path : ((widget as IDocumentWidget).context?.path ?? ''),
     notebookSwitch: 'enabled',
     language: own,
-    here: own,
-    count: 1,
-    active: 0,
-    cellAt: () => cell('', 'code', text, null)
+    here: isConsole ? cellLanguage(text, own) : own,
+    count: history.length + 1,
+    active: history.length,
+    cellAt: index =>
+      index === history.length
+        ? cell('', 'code', text, isConsole ? false : null)
+        : cell('', 'code', history[index], true)
   };
 }

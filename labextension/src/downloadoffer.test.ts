@@ -28,7 +28,7 @@ vi.mock('@jupyterlab/apputils', () => {
 });
 
 import type { IState } from './availability';
-import type { IModelClient } from './client';
+import type { IClient } from './client';
 import type { Downloads, IOptions, Outcome } from './downloads';
 import { DownloadOffer } from './downloadoffer';
 import { ResponseError } from './requesterror';
@@ -51,7 +51,7 @@ function bench(models: IModel[], ...outcomes: Outcome[]) {
   const client = {
     models: () => (state.reachable ? Promise.resolve(models) : Promise.reject(new Error('gone'))),
     stopPull: () => Promise.reject(new ResponseError('unreachable'))
-  } as unknown as IModelClient;
+  } as unknown as IClient;
   const downloads = {
     start: (_: unknown, { mirrors, progress }: IOptions) => {
       started.push(mirrors);

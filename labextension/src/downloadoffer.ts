@@ -3,7 +3,7 @@
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
-import type { IModelClient } from './client';
+import type { IClient } from './client';
 import { describeStep, downloadLabel, type Downloads, type Outcome } from './downloads';
 import { describeSize } from './filesize';
 import { describeError } from './messages';
@@ -17,7 +17,7 @@ const PROGRESS = '--jp-Turbopilot-progress';
 
 export class DownloadOffer {
   constructor(
-    private readonly _client: IModelClient,
+    private readonly _client: IClient,
     private readonly _downloads: Downloads,
     private readonly _availability: Pick<Availability, 'check' | 'loaded'>,
     private readonly _trans: TranslationBundle

@@ -1,7 +1,7 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { describe, expect, it } from 'vitest';
 import type { Availability } from './availability';
-import type { IModelClient } from './client';
+import type { IClient } from './client';
 import { describeStep, downloadLabel, Downloads } from './downloads';
 import { ServerError } from './requesterror';
 import type { IStep } from './wire';
@@ -25,7 +25,7 @@ function bench(...answers: (Error | IStep)[]) {
       }
       return Promise.resolve();
     }
-  } as unknown as IModelClient;
+  } as unknown as IClient;
   const availability = { check: () => Promise.resolve(checks++) } as unknown as Availability;
   return { downloads: new Downloads(client, availability, trans), asked, checks: () => checks };
 }

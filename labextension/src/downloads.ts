@@ -2,7 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
-import type { IModelClient } from './client';
+import type { IClient } from './client';
 import { describeSize } from './filesize';
 import { ServerError } from './requesterror';
 import type { IModel, IStep } from './wire';
@@ -27,7 +27,7 @@ export type Outcome =
 
 export class Downloads {
   constructor(
-    private readonly _client: IModelClient,
+    private readonly _client: IClient,
     private readonly _availability: Availability,
     private readonly _trans: TranslationBundle
   ) {}

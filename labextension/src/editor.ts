@@ -22,10 +22,6 @@ interface IView {
 /** A function of the editor that may process typed text, for example to close a bracket. */
 type IInputHandler = (view: IView, from: number, to: number, text: string, insert: () => unknown) => boolean;
 
-interface IUndoManager {
-  stopCapturing(): void;
-}
-
 function viewOf(editor: CodeEditor.IEditor): IView | undefined {
   return (editor as { editor?: IView }).editor;
 }
@@ -45,14 +41,6 @@ export function isAt(editor: CodeEditor.IEditor, position: IPosition): boolean {
   }
   const now = positionOf(editor);
   return now.text === position.text && now.offset === position.offset;
-}
-
-export function isReadOnly(editor: CodeEditor.IEditor): boolean {
-  return editor.getOption('readOnly') === true;
-}
-
-export function hasSeveralCursors(editor: CodeEditor.IEditor): boolean {
-  return editor.getSelections().length > 1;
 }
 
 export function hasSelectedText(editor: CodeEditor.IEditor): boolean {
@@ -263,7 +251,7 @@ export function inOneUndoStep(
   editor: { model: { sharedModel: object } } | null | undefined,
   change: () => void
 ): void {
-  const shared = editor?.model.sharedModel as { undoManager?: IUndoManager | null } | undefined;
+  const shared = editor?.model.sharedModel as { undoManager?: { stopCapturing(): void } | null } | undefined;
   shared?.undoManager?.stopCapturing();
   change();
   shared?.undoManager?.stopCapturing();

@@ -1,17 +1,17 @@
 import { ServerConnection } from '@jupyterlab/services';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IClient } from './client';
-import { chooseEngine, ChosenClient, Engines, pageProperties } from './engines';
+import { chooseEngine, Engines, pageProperties } from './engines';
 import type { IFeedback, IHealth } from './wire';
 
 function bench(server: boolean) {
-  const client = new ChosenClient();
   const makers = {
     server: vi.fn(() => Promise.resolve(named('server'))),
     browser: vi.fn(() => Promise.resolve(named('browser')))
   };
   const page = { marked: false, serverOnly: false, hasServer: vi.fn(() => Promise.resolve(server)) };
-  return { client, makers, page, engines: new Engines(client, page, makers) };
+  const engines = new Engines(page, makers);
+  return { client: engines.client, makers, page, engines };
 }
 
 const named = (model: string) =>
@@ -196,26 +196,25 @@ describe('pageProperties', () => {
 
 const FEEDBACK: IFeedback = { id: 'id', event: 'shown', chars: 3, length: 3, before: 0, seconds: 1 };
 
-describe('ChosenClient', () => {
-  it('delays requests until a client is set, then uses the current one', async () => {
-    const chosen = new ChosenClient();
-    const early = chosen.health();
-    chosen.use(named('a'));
-    expect((await early).model).toBe('a');
-    chosen.use(named('b'));
-    expect((await chosen.health()).model).toBe('b');
+describe('the client of the engines', () => {
+  it('delays requests until an engine is used', async () => {
+    const { client, engines } = bench(true);
+    const early = client.health();
+    await engines.use('server');
+    expect((await early).model).toBe('server');
   });
 
   it('forwards all calls with their arguments', async () => {
-    const chosen = new ChosenClient();
+    const { client, makers, engines } = bench(true);
     const complete = vi.fn(() => Promise.resolve());
     const feedback = vi.fn();
-    chosen.use({ ...named('a'), complete, feedback });
+    makers.server.mockResolvedValue({ ...named('a'), complete, feedback });
+    await engines.use('server');
     const { signal } = new AbortController();
     const frame = (): void => undefined;
-    await chosen.complete({} as never, signal, frame);
+    await client.complete({} as never, signal, frame);
     expect(complete).toHaveBeenCalledWith({}, signal, frame);
-    chosen.feedback(FEEDBACK);
+    client.feedback(FEEDBACK);
     await Promise.resolve();
     expect(feedback).toHaveBeenCalledWith(FEEDBACK);
   });

@@ -2,24 +2,10 @@
 
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
-import type { IClient, IEngineHealth, IFixClient } from './client';
+import { PromiseDelegate } from '@lumino/coreutils';
+import type { IClient } from './client';
 import type { Wanted } from './settings';
 import { ResponseError, ServerError } from './requesterror';
-import type {
-  IAnswer,
-  IFeedback,
-  IFixes,
-  IFixRequest,
-  IFrame,
-  IHealth,
-  IModel,
-  IRenameEdits,
-  IRenameRequest,
-  IRepeatEdits,
-  IRepeatRequest,
-  IRequest,
-  IStep
-} from './wire';
 
 /** Milliseconds before the first retry; the delay doubles up to `MAX_RETRY`. */
 const FIRST_RETRY = 5000;
@@ -92,100 +78,22 @@ async function hasServer(settings: ServerConnection.ISettings): Promise<boolean>
   }
 }
 
-export class ChosenClient implements IClient, IFixClient {
-  /** Requests wait until `use` has set a client. */
-  constructor() {
-    this._client = new Promise(resolve => (this._resolve = resolve));
-  }
-
-  /** Use a client from now on. */
-  use(client: IClient): void {
-    this.inPage = client.inPage;
-    this._resolve(client);
-    this._client = Promise.resolve(client);
-  }
-
-  inPage = false;
-
-  async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
-    return (await this._client).complete(request, signal, frame);
-  }
-
-  async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
-    return (await this._client).alternatives(request, signal);
-  }
-
-  async fix(request: IFixRequest, signal: AbortSignal): Promise<IFixes | null> {
-    return (await (await this._client).fix?.(request, signal)) ?? null;
-  }
-
-  async rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenameEdits | null> {
-    return (await (await this._client).rename?.(request, signal)) ?? null;
-  }
-
-  async repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeatEdits | null> {
-    return (await (await this._client).repeat?.(request, signal)) ?? null;
-  }
-
-  async health(signal?: AbortSignal): Promise<IEngineHealth> {
-    return (await this._client).health(signal);
-  }
-
-  feedback(feedback: IFeedback): void {
-    void this._client.then(client => client.feedback(feedback));
-  }
-
-  async resetStatistics(): Promise<void> {
-    return (await this._client).resetStatistics();
-  }
-
-  async deleteIndex(): Promise<IHealth> {
-    return (await this._client).deleteIndex();
-  }
-
-  async buildIndex(): Promise<IHealth> {
-    return (await this._client).buildIndex();
-  }
-
-  async models(): Promise<IModel[]> {
-    return (await this._client).models();
-  }
-
-  async select(model: string, adaptersEnabled?: boolean | null): Promise<IHealth> {
-    return (await this._client).select(model, adaptersEnabled);
-  }
-
-  async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select?: boolean): Promise<void> {
-    return (await this._client).pull(model, mirrors, step, select);
-  }
-
-  async stopPull(model: string): Promise<void> {
-    return (await this._client).stopPull(model);
-  }
-
-  async remove(model: string): Promise<number> {
-    return (await this._client).remove(model);
-  }
-
-  private _client: Promise<IClient>;
-  private _resolve: (client: IClient) => void = () => undefined;
-}
-
-/** An engine that is not available. */
-interface IUnavailableEngine {
-  wanted: Wanted;
-  reason: unknown;
-  at: number;
-  wait: number;
-}
-
 export class Engines {
   /** `makers` create the client of an engine on demand. */
   constructor(
-    private readonly _client: ChosenClient,
     private readonly _page: IPageProperties,
     private readonly _makers: Readonly<Record<Engine, () => Promise<IClient>>>
   ) {}
+
+  /** Forwards each call to the client of the engine that is in use; until there is one, the calls wait. */
+  readonly client = new Proxy({} as IClient, {
+    get:
+      (_, method: Exclude<keyof IClient, 'leave'>) =>
+      async (...given: unknown[]): Promise<unknown> => {
+        const client = await this._used.promise;
+        return (client[method] as (...given: unknown[]) => unknown).apply(client, given);
+      }
+  });
 
   /** Use an engine; return whether the engine has changed or was not available before. */
   async use(wanted: Wanted): Promise<boolean> {
@@ -206,7 +114,9 @@ export class Engines {
       }
       const left = this._engine && this._made[this._engine];
       this._engine = engine;
-      this._client.use(client);
+      this._used.resolve(client);
+      this._used = new PromiseDelegate();
+      this._used.resolve(client);
       (await left)?.leave?.();
       return true;
     } catch (reason) {
@@ -243,8 +153,10 @@ export class Engines {
     }));
   }
 
+  private _used = new PromiseDelegate<IClient>();
   private _wanted: Wanted | null = null;
-  private _failed: IUnavailableEngine | null = null;
+  /** the last engine that was not available */
+  private _failed: { wanted: Wanted; reason: unknown; at: number; wait: number } | null = null;
   private _engine: Engine | null = null;
   private readonly _made: Partial<Record<Engine, Promise<IClient>>> = {};
 }

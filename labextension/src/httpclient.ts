@@ -2,39 +2,23 @@
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
-import type { IClient, IFixClient } from './client';
+import type { IClient } from './client';
 import { ResponseError, UNKNOWN_CODE, readRetryAfter, ServerError } from './requesterror';
-import type {
-  IAnswer,
-  IError,
-  IFeedback,
-  IFixes,
-  IFixRequest,
-  IFrame,
-  IHealth,
-  IModel,
-  IPull,
-  IRemoved,
-  IRenameEdits,
-  IRenameRequest,
-  IRepeatEdits,
-  IRepeatRequest,
-  IRequest,
-  ISelect,
-  IStep
-} from './wire';
+import type * as wire from './wire';
 
 /** Timeouts in milliseconds for the first and each further chunk of a response. */
 const FIRST_BYTE = 30000;
 const NEXT_BYTE = 10000;
 
-export class HttpClient implements IClient, IFixClient {
-  readonly inPage = false;
-
+export class HttpClient implements IClient {
   constructor(readonly settings: ServerConnection.ISettings) {}
 
-  async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
-    await this._stream<IFrame>('complete', request, signal, line => {
+  async complete(
+    request: wire.IRequest,
+    signal: AbortSignal,
+    frame: (frame: wire.IFrame) => void
+  ): Promise<void> {
+    await this._stream<wire.IFrame>('complete', request, signal, line => {
       if (typeof line.text !== 'string') {
         throw new ResponseError('unexpected');
       }
@@ -42,67 +26,61 @@ export class HttpClient implements IClient, IFixClient {
     });
   }
 
-  async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
-    return whole(
-      await this._ask('complete', 'POST', request, signal),
-      (answer: IAnswer) =>
-        Array.isArray(answer.items) && answer.items.every(({ text }) => typeof text === 'string')
-    );
+  alternatives(request: wire.IRequest, signal: AbortSignal): Promise<wire.IAnswer> {
+    const isExpected = ({ items }: wire.IAnswer): boolean =>
+      Array.isArray(items) && items.every(({ text }) => typeof text === 'string');
+    return this._json('complete', 'POST', isExpected, request, signal);
   }
 
-  async fix(request: IFixRequest, signal: AbortSignal): Promise<IFixes> {
-    return whole(await this._ask('fix', 'POST', request, signal), (answer: IFixes) =>
-      Array.isArray(answer.fixes)
-    );
+  fix(request: wire.IFixRequest, signal: AbortSignal): Promise<wire.IFixes> {
+    return this._json('fix', 'POST', ({ fixes }: wire.IFixes) => Array.isArray(fixes), request, signal);
   }
 
-  async rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenameEdits> {
-    return whole(await this._ask('rename', 'POST', request, signal), (answer: IRenameEdits) =>
-      Array.isArray(answer.edits)
-    );
+  rename(request: wire.IRenameRequest, signal: AbortSignal): Promise<wire.IRenameEdits> {
+    return this._json<wire.IRenameEdits>('rename', 'POST', hasEdits, request, signal);
   }
 
-  async repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeatEdits> {
-    return whole(await this._ask('repeat', 'POST', request, signal), (answer: IRepeatEdits) =>
-      Array.isArray(answer.edits)
-    );
+  repeat(request: wire.IRepeatRequest, signal: AbortSignal): Promise<wire.IRepeatEdits> {
+    return this._json<wire.IRepeatEdits>('repeat', 'POST', hasEdits, request, signal);
   }
 
-  async health(signal?: AbortSignal): Promise<IHealth> {
-    return whole(await this._ask('health', 'GET', undefined, signal), isHealth);
+  health(signal?: AbortSignal): Promise<wire.IHealth> {
+    return this._json('health', 'GET', isHealth, undefined, signal);
   }
 
-  async models(): Promise<IModel[]> {
+  async models(): Promise<wire.IModel[]> {
+    const isExpected = (answer: { models: wire.IModel[] }): boolean => Array.isArray(answer.models);
     const signal = AbortSignal.timeout(FIRST_BYTE);
-    const listed = await whole(
-      await this._ask('models', 'GET', undefined, signal),
-      (answer: { models: IModel[] }) => Array.isArray(answer.models)
-    );
-    return listed.models;
+    return (await this._json('models', 'GET', isExpected, undefined, signal)).models;
   }
 
-  async select(model: string, adaptersEnabled: boolean | null = null): Promise<IHealth> {
-    return whole(
-      await this._ask('models', 'POST', { model, adapters_enabled: adaptersEnabled } satisfies ISelect),
-      isHealth
-    );
+  select(model: string, adaptersEnabled: boolean | null = null): Promise<wire.IHealth> {
+    const body = { model, adapters_enabled: adaptersEnabled } satisfies wire.ISelect;
+    return this._json('models', 'POST', isHealth, body);
   }
 
-  async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
-    await this._stream<IStep>('models/pull', { model, mirrors, select } satisfies IPull, undefined, line => {
-      if (typeof line.phase !== 'string' || line.phase === 'failed') {
-        throw new ResponseError('unexpected');
+  async pull(
+    model: string,
+    mirrors: boolean,
+    step: (step: wire.IStep) => void,
+    select = true
+  ): Promise<void> {
+    await this._stream<wire.IStep>(
+      'models/pull',
+      { model, mirrors, select } satisfies wire.IPull,
+      undefined,
+      line => {
+        if (typeof line.phase !== 'string' || line.phase === 'failed') {
+          throw new ResponseError('unexpected');
+        }
+        step(line);
       }
-      step(line);
-    });
+    );
   }
 
   async remove(model: string): Promise<number> {
-    const removed = await whole(
-      await this._ask('models', 'DELETE', { model }),
-      (answer: IRemoved) => typeof answer.freed === 'number'
-    );
-    return removed.freed;
+    const isExpected = ({ freed }: wire.IRemoved): boolean => typeof freed === 'number';
+    return (await this._json('models', 'DELETE', isExpected, { model })).freed;
   }
 
   async stopPull(model: string): Promise<void> {
@@ -110,7 +88,7 @@ export class HttpClient implements IClient, IFixClient {
   }
 
   /** Send feedback in order for each suggestion; `keepalive` sends it even while the page closes. */
-  feedback(feedback: IFeedback): void {
+  feedback(feedback: wire.IFeedback): void {
     const { id } = feedback;
     const sent = (this._feedback.get(id) ?? Promise.resolve())
       .then(() => this._ask('feedback', 'POST', feedback, undefined, true))
@@ -127,16 +105,16 @@ export class HttpClient implements IClient, IFixClient {
     await this._ask('statistics', 'DELETE');
   }
 
-  async deleteIndex(): Promise<IHealth> {
-    return whole(await this._ask('index', 'DELETE'), isHealth);
+  deleteIndex(): Promise<wire.IHealth> {
+    return this._json('index', 'DELETE', isHealth);
   }
 
-  async buildIndex(): Promise<IHealth> {
-    return whole(await this._ask('index', 'POST'), isHealth);
+  buildIndex(): Promise<wire.IHealth> {
+    return this._json('index', 'POST', isHealth);
   }
 
   /** Read a stream up to the line with `done`; a stream without it was cut off. */
-  private async _stream<T extends { done?: boolean; error?: IError }>(
+  private async _stream<T extends { done?: boolean; error?: wire.IError }>(
     path: string,
     body: unknown,
     signal: AbortSignal | undefined,
@@ -175,6 +153,24 @@ export class HttpClient implements IClient, IFixClient {
     }
   }
 
+  /** Request a JSON response and validate it: a proxy or a login page may respond instead. */
+  private async _json<T>(
+    path: string,
+    method: string,
+    isExpected: (answer: T) => boolean,
+    body?: unknown,
+    signal?: AbortSignal
+  ): Promise<T> {
+    const response = await this._ask(path, method, body, signal);
+    const answer = (await response.json().catch((reason: unknown) => {
+      throw reason instanceof SyntaxError ? new ResponseError('unexpected') : reason;
+    })) as T | null;
+    if (typeof answer !== 'object' || answer === null || !isExpected(answer)) {
+      throw new ResponseError('unexpected');
+    }
+    return answer;
+  }
+
   private async _ask(
     path: string,
     method: string,
@@ -195,7 +191,7 @@ export class HttpClient implements IClient, IFixClient {
       this.settings
     );
     if (!response.ok) {
-      const answer = (await response.json().catch(() => null)) as { error?: IError } | null;
+      const answer = (await response.json().catch(() => null)) as { error?: wire.IError } | null;
       throw new ServerError(
         response.status,
         answer?.error?.code ?? UNKNOWN_CODE,
@@ -210,18 +206,11 @@ export class HttpClient implements IClient, IFixClient {
   private readonly _feedback = new Map<string, Promise<void>>();
 }
 
-/** Parse a JSON response and validate it: a proxy or a login page may respond instead. */
-async function whole<T>(response: Response, ours: (answer: T) => boolean): Promise<T> {
-  const answer = (await response.json().catch((reason: unknown) => {
-    throw reason instanceof SyntaxError ? new ResponseError('unexpected') : reason;
-  })) as T | null;
-  if (typeof answer !== 'object' || answer === null || !ours(answer)) {
-    throw new ResponseError('unexpected');
-  }
-  return answer;
+function hasEdits({ edits }: { edits: unknown }): boolean {
+  return Array.isArray(edits);
 }
 
-function isHealth(answer: IHealth): boolean {
+function isHealth(answer: wire.IHealth): boolean {
   return typeof answer.ready === 'boolean' && typeof answer.phase === 'string';
 }
 
@@ -242,11 +231,7 @@ export async function* parseLines<T extends object>(
     if (held.length > MAX_LINE_LENGTH) {
       throw new ResponseError('unexpected');
     }
-    for (const line of lines) {
-      if (line.trim()) {
-        yield parse<T>(line);
-      }
-    }
+    yield* lines.filter(line => line.trim()).map(line => parse<T>(line));
     if (done) {
       return;
     }
@@ -254,14 +239,13 @@ export async function* parseLines<T extends object>(
 }
 
 function parse<T extends object>(line: string): T {
-  let value: unknown;
   try {
-    value = JSON.parse(line);
+    const value: unknown = JSON.parse(line);
+    if (typeof value === 'object' && value !== null) {
+      return value as T;
+    }
   } catch {
-    throw new ResponseError('unexpected');
+    // As for any other text.
   }
-  if (typeof value !== 'object' || value === null) {
-    throw new ResponseError('unexpected');
-  }
-  return value as T;
+  throw new ResponseError('unexpected');
 }

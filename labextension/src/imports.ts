@@ -29,16 +29,12 @@ export function insertInto(source: string, { at, text }: IInsertion): string {
   return source.slice(0, at) + text + source.slice(at);
 }
 
-/** Return the name that an import line binds; the server sends one name per line. */
-function boundName(line: string): string {
-  return (line.split(/\s+/).at(-1) ?? '').split('.')[0];
-}
-
-/** The lines whose names a text uses. */
+/** The import lines that bind a name that a text uses; the server sends one name per line. */
 export function neededFor(lines: readonly string[], text: string): string[] {
-  return lines.filter(line =>
-    new RegExp(String.raw`(?<![\p{L}\p{N}_.])${boundName(line)}(?![\p{L}\p{N}_])`, 'u').test(text)
-  );
+  return lines.filter(line => {
+    const [name] = (line.split(/\s+/).at(-1) ?? '').split('.');
+    return new RegExp(String.raw`(?<![\p{L}\p{N}_.])${name}(?![\p{L}\p{N}_])`, 'u').test(text);
+  });
 }
 
 /** Return the insertion of import lines: after cell magics, a docstring and `__future__` imports. */

@@ -12,7 +12,7 @@ import { MenuSvg } from '@jupyterlab/ui-components';
 import { Acceptor } from './accept';
 import { Alternatives } from './alternatives';
 import { Availability, followUse } from './availability';
-import { ChosenClient, Engines, pageProperties } from './engines';
+import { Engines, pageProperties } from './engines';
 import { addCommands, clearSuggestions, CommandIDs, fillMenu, fillPalette } from './commands';
 import { Completers } from './completers';
 import { Downloads } from './downloads';
@@ -23,18 +23,17 @@ import { RenameOffers } from './fixes/renames';
 import { RepeatOffers } from './fixes/repeats';
 import { Notice, notifyOfHealth } from './notice';
 import { HttpClient } from './httpclient';
-import { claimKeys, shortcutOf, watchModifiedTab, watchVimEscape } from './keys';
+import { claimKeys, shortcutOf, watchKeys } from './keys';
 import { describeDecline } from './messages';
 import { LiveRegion } from './liveregion';
 import { NotebookIndex } from './notebookindex';
 import { describeCurrent, describeImports, noteSuggestions } from './suggestionnote';
 import { DownloadOffer } from './downloadoffer';
-import { notifyOfProviders } from './otherproviders';
 import { SwitchFollower } from './offswitches';
 import { Page } from './page';
 import { ModelPanel, panelOpener } from './panel';
 import { Preferences } from './settings';
-import { ShownNotifications } from './shownnotifications';
+import { notifyOfProviders, ShownNotifications } from './shownnotifications';
 import { Provider } from './provider';
 import { statisticsDialog } from './statistics';
 import { Status } from './status';
@@ -63,9 +62,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const { commands, serviceManager, shell } = app;
 
     // Engines and providers.
-    const client = new ChosenClient();
     const properties = pageProperties(serviceManager.serverSettings);
-    const engines = new Engines(client, properties, {
+    const engines = new Engines(properties, {
       server: () => Promise.resolve(new HttpClient(serviceManager.serverSettings)),
       // Loaded on demand: a page with a server does not need it.
       browser: async () =>
@@ -78,6 +76,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
           opened: () => void availability.check()
         })
     });
+    const { client } = engines;
     const availability = new Availability(
       async signal => {
         await engines.retry();
@@ -110,7 +109,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         ? () => void commands.execute('settingeditor:open', { query: 'Inline Completer' })
         : null
     );
-    window.addEventListener('pagehide', () => provider.settle());
+    window.addEventListener('pagehide', () => provider.outcomes.settle());
     completers.attached.connect((_, editor) => {
       provider.watch(editor);
       provider.warmUp(editor);
@@ -127,8 +126,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       alternatives.cancel();
       completers.active?.model?.reset();
     };
-    watchModifiedTab(remove);
-    watchVimEscape(() => {
+    watchKeys(remove, () => {
       provider.cancel();
       remove();
     });
@@ -245,7 +243,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     } else {
       void useEngine();
     }
-    NotebookActions.executionScheduled.connect((_, { cell }) => provider.executed(cell.model.sharedModel));
+    NotebookActions.executionScheduled.connect((_, { cell }) =>
+      provider.outcomes.executed(cell.model.sharedModel)
+    );
     NotebookActions.executed.connect(() => provider.forget());
     const switches = new SwitchFollower((model, state) => {
       provider.documentChanged(); // the texts of other notebooks are in the prompt
@@ -262,16 +262,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
       commands.notifyCommandChanged(CommandIDs.disableInNotebook);
       status.update();
     });
-    const followSwitch = async (): Promise<void> => {
-      const { widget } = page;
-      if (widget instanceof NotebookPanel) {
-        await widget.context.ready;
-        switches.follow(widget.content.model);
+    const followSwitches = (): void => {
+      for (const widget of shell.widgets('main')) {
+        if (widget instanceof NotebookPanel) {
+          void widget.context.ready.then(() => switches.follow(widget.content.model));
+        }
       }
     };
     shell.currentChanged?.connect(() => {
       provider.documentChanged();
-      void followSwitch();
+      followSwitches();
       commands.notifyCommandChanged(CommandIDs.disableInNotebook);
       status.update();
     });
@@ -286,7 +286,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     window.addEventListener('offline', check);
     serviceManager.connectionFailure?.connect(check);
     void app.restored.then(() => {
-      void followSwitch();
+      followSwitches();
       // The status item is not visible before.
       notifyOfUsageLog(
         availability,

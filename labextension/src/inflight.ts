@@ -6,7 +6,7 @@ import { UUID } from '@lumino/coreutils';
 import { Signal } from '@lumino/signaling';
 import type { Availability } from './availability';
 import { SuggestionCache } from './cache';
-import type { ICompletionClient } from './client';
+import type { IClient } from './client';
 import type { ICurrent, Trigger } from './decision';
 import type { HiddenReason } from './decline';
 import { positionOf } from './editor';
@@ -97,24 +97,26 @@ export class SuggestionRequest {
   isTimedOut = false;
 }
 
+/** The components that requests use, and the functions that are called with their outcome. */
+interface IParts {
+  client: Pick<IClient, 'complete'>;
+  availability: Availability;
+  outcomes: Outcomes;
+  /** A current request has a suggestion. */
+  finished: (request: SuggestionRequest, body: IRequest) => void;
+  /** A current request has failed. */
+  failed: (request: SuggestionRequest) => void;
+  /** The administrator does not allow a request. */
+  denied: (body: IRequest, message: string) => void;
+}
+
 /**
  * The current request, and the connections of those that it has replaced: the server may continue their generation for
  * it, but their frames are dropped. States: no current request, one that is waited for, one that is done.
  */
 export class InFlight {
-  /**
-   * `finished` is called for a current request that has a suggestion, `failed` for one that has failed, and `denied` for
-   * each that the administrator does not allow.
-   */
-  constructor(
-    private readonly _client: ICompletionClient,
-    private readonly _availability: Availability,
-    private readonly _outcomes: Outcomes,
-    private readonly _finished: (request: SuggestionRequest, body: IRequest) => void,
-    private readonly _failed: (request: SuggestionRequest) => void,
-    private readonly _denied: (body: IRequest, message: string) => void
-  ) {
-    _availability.changed.connect((_, { before, now }) => {
+  constructor(private readonly _parts: IParts) {
+    _parts.availability.changed.connect((_, { before, now }) => {
       const isAnother = before.model !== '' && before.model !== now.model;
       if (isAnother || (before.health && !now.health)) {
         this._report({ lastMs: null, isTimedOut: false }); // the last latency belongs to another model or engine
@@ -123,7 +125,7 @@ export class InFlight {
         this._close();
         if (this.current && !this.current.suggestion.done) {
           this.current.suggestion.finish(); // the shown text stays
-          this._failed(this.current); // at once: the server may be back before the connection has ended
+          this._parts.failed(this.current); // at once: the server may be back before the connection has ended
         }
       }
     });
@@ -194,7 +196,7 @@ export class InFlight {
     const before = this.current;
     this.current = next;
     if (before) {
-      this._outcomes.left(before, mayReturn);
+      this._parts.outcomes.left(before, mayReturn);
       before.suggestion.finish();
     }
   }
@@ -215,7 +217,7 @@ export class InFlight {
     this._close(MOST_OPEN);
     this._report({ generating: true, isTimedOut: false });
     try {
-      await this._client.complete(
+      await this._parts.client.complete(
         body,
         abort.signal,
         ({
@@ -245,22 +247,22 @@ export class InFlight {
           }
         }
       );
-      this._availability.answered();
+      this._parts.availability.answered();
       if (this.current === request && request.suggestion.text) {
         const { suggestion, id, isCacheable, trigger } = request;
         if (isCacheable && trigger === 'automatic') {
           this.cache.remember(body, { suggestion, id });
         }
-        this._finished(request, body);
+        this._parts.finished(request, body);
       }
     } catch (reason) {
       if (isDenial(reason)) {
-        this._denied(body, reason.message);
+        this._parts.denied(body, reason.message);
       } else if (!abort.signal.aborted) {
         if (this.current === request) {
-          this._failed(request);
+          this._parts.failed(request);
         }
-        this._availability.failed(reason);
+        this._parts.availability.failed(reason);
       }
     } finally {
       request.suggestion.finish();

@@ -3,30 +3,24 @@
 import { CommandRegistry } from '@lumino/commands';
 
 /**
- * Call `remove` before JupyterLab handles Tab with a modifier: it accepts ghost text on Tab whatever else is pressed.
- * Without ghost text, Shift Tab indents less or opens the tooltip.
+ * Call `removed` before JupyterLab handles Tab with a modifier: it accepts ghost text on Tab whatever else is pressed.
+ * Without ghost text, Shift Tab indents less or opens the tooltip. Call `ended` when a key ends the insert mode of
+ * jupyterlab-vim, which passes the key to nothing else.
  */
-export function watchModifiedTab(remove: () => void): void {
+export function watchKeys(removed: () => void, ended: () => void): void {
   // JupyterLab listens to the document in the same phase, which comes after the window.
   window.addEventListener(
     'keydown',
-    event => {
-      if (event.key === 'Tab' && (event.shiftKey || event.ctrlKey || event.altKey || event.metaKey)) {
-        remove();
-      }
-    },
-    true
-  );
-}
-
-/** Call `remove` when a key ends the insert mode of jupyterlab-vim, which passes the key to nothing else. */
-export function watchVimEscape(remove: () => void): void {
-  window.addEventListener(
-    'keydown',
-    ({ key, ctrlKey, target }) => {
+    ({ key, shiftKey, ctrlKey, altKey, metaKey, target }) => {
       const isEscape = key === 'Escape' || (ctrlKey && key === '[');
-      if (isEscape && target instanceof Element && target.closest('[data-jp-vim-mode-name="insert"]')) {
-        remove();
+      if (key === 'Tab' && (shiftKey || ctrlKey || altKey || metaKey)) {
+        removed();
+      } else if (
+        isEscape &&
+        target instanceof Element &&
+        target.closest('[data-jp-vim-mode-name="insert"]')
+      ) {
+        ended();
       }
     },
     true

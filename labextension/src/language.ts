@@ -4,42 +4,28 @@
  * The languages of cell magics. The server has the same table (context/languages.py); tests/data/paths_and_magics.json
  * tests both.
  */
-export const MAGIC_LANGUAGES: ReadonlyMap<string, string> = new Map([
-  ['bash', 'bash'],
-  ['sh', 'bash'],
-  ['script', 'bash'],
-  ['cmd', 'bat'],
-  ['html', 'html'],
-  ['HTML', 'html'],
-  ['svg', 'html'],
-  ['SVG', 'html'],
-  ['javascript', 'javascript'],
-  ['js', 'javascript'],
-  ['latex', 'latex'],
-  ['markdown', 'markdown'],
-  ['sql', 'sql'],
-  ['bigquery', 'sql'],
-  ['R', 'r'],
-  ['ruby', 'ruby'],
-  ['perl', 'perl'],
-  ['cython', 'cython'],
-  ['writefile', 'text'],
-  ['file', 'text']
-]);
+const MAGICS = {
+  bash: ['bash', 'sh', 'script'],
+  bat: ['cmd'],
+  html: ['html', 'HTML', 'svg', 'SVG'],
+  javascript: ['javascript', 'js'],
+  latex: ['latex'],
+  markdown: ['markdown'],
+  sql: ['sql', 'bigquery'],
+  r: ['R'],
+  ruby: ['ruby'],
+  perl: ['perl'],
+  cython: ['cython'],
+  text: ['writefile', 'file']
+};
+export const MAGIC_LANGUAGES: ReadonlyMap<string, string> = new Map(
+  Object.entries(MAGICS).flatMap(([language, magics]) => magics.map(magic => [magic, language] as const))
+);
 
 /** The cell magics that do not change the language. */
-export const SAME_LANGUAGE: ReadonlySet<string> = new Set([
-  'time',
-  'timeit',
-  'capture',
-  'prun',
-  'memit',
-  'mprun',
-  'python',
-  'python3',
-  'px',
-  'debug'
-]);
+export const SAME_LANGUAGE: ReadonlySet<string> = new Set(
+  'time timeit capture prun memit mprun python python3 px debug'.split(' ')
+);
 
 /** A `%%magic` after what Python's `\\s` matches. */
 // eslint-disable-next-line no-control-regex

@@ -1,5 +1,7 @@
 /** An ARIA live region: screen readers announce its text. */
 
+import { element } from './elements';
+
 /** Milliseconds before a text may be replaced, so that screen readers notice it. */
 const NOTICED = 1000;
 
@@ -18,9 +20,7 @@ export class LiveRegion {
       this._node.replaceChildren();
     }
     this._said = now;
-    const line = document.createElement('div');
-    line.textContent = text;
-    this._node.append(line);
+    this._node.append(element('div', '', text));
   }
 
   private _said = -NOTICED;

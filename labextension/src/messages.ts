@@ -17,7 +17,7 @@ export function describeRequestError(trans: TranslationBundle, { kind, message }
     incomplete: trans.__('Connection lost. Try again.'),
     denied: trans.__('The server denied access. Reload the page and log in again.'),
     missing: trans.__(
-      'The server extension is not running. Run: jupyter server extension enable jupyter_turbopilot'
+      'The server extension is not running. Run jupyter server extension enable jupyter_turbopilot, then restart JupyterLab.'
     ),
     'no server': trans.__(
       'No Jupyter server responds. To use a model in the browser instead, set “Engine” to “browser” in the settings.'
@@ -84,20 +84,12 @@ export function describeDecline(
 
 /** Describe why the last automatic request has no suggestion. */
 export function describeHidden(trans: TranslationBundle, reason: HiddenReason | null): string {
-  switch (reason) {
-    case null:
-      return '';
-    case 'unsure':
-      return trans.__('No suggestion: the model is not confident enough.');
-    case 'short':
-      return trans.__('No suggestion: it would be too short to be worth reading.');
-    case 'invalid':
-      return trans.__('No suggestion: the generated code does not fit here.');
-    case 'unknown_name':
-      return trans.__('No suggestion: the generated code uses a name or a column that does not exist.');
-    case 'nothing':
-      return trans.__('No suggestion: the model generated no text here.');
-    default:
-      return describeDecline(trans, reason, null);
-  }
+  const messages: Partial<Record<HiddenReason, string>> = {
+    unsure: trans.__('No suggestion: the model is not confident enough.'),
+    short: trans.__('No suggestion: it would be too short to be worth reading.'),
+    invalid: trans.__('No suggestion: the generated code does not fit here.'),
+    unknown_name: trans.__('No suggestion: the generated code uses a name or a column that does not exist.'),
+    nothing: trans.__('No suggestion: the model generated no text here.')
+  };
+  return reason === null ? '' : (messages[reason] ?? describeDecline(trans, reason as Explained, null));
 }

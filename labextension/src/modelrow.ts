@@ -1,8 +1,8 @@
-/** The table row of a model in the panel: its properties, its state and its buttons. */
+/** The rows of models in the panel: their order, and the properties, the state and the buttons of each. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { speed } from './modellist';
 import { describeStep, downloadLabel } from './downloads';
+import { button, element } from './elements';
 import { describeSize } from './filesize';
 import type { IModel } from './wire';
 
@@ -18,17 +18,42 @@ export interface IActions {
   inPage: boolean;
 }
 
-export function button(label: string, type: 'button' | 'submit'): HTMLButtonElement {
-  const element = document.createElement('button');
-  element.type = type;
-  element.className = 'jp-mod-styled jp-mod-minimal';
-  element.textContent = label;
-  return element;
-}
-
 /** Tokens per second below which a model is slow, and from which it is fast. */
 const SLOW = 12;
 const FAST = 30;
+
+/** Why a row is hidden at first: the model is too large or slow for this machine, or its benefit was not measured. */
+export type Hidden = 'unsuitable' | 'unmeasured';
+
+/** Return why a model's row is hidden at first, or null. */
+export function hiddenAs(model: IModel): Hidden | null {
+  const { stored, selected, pulling, damaged, verdict, saved } = model;
+  if (stored || selected || pulling || damaged || verdict === 'recommended') {
+    return null;
+  }
+  if (verdict !== undefined && verdict !== 'runs') {
+    return 'unsuitable';
+  }
+  return saved === null ? 'unmeasured' : null;
+}
+
+/**
+ * Sort models: selected, default (the first one listed), recommended, stored, downloading, others, hidden; larger models
+ * first within a group.
+ */
+export function ordered(models: readonly IModel[]): IModel[] {
+  const rank = (model: IModel): number =>
+    [
+      model.selected,
+      model === models[0],
+      model.verdict === 'recommended',
+      model.stored,
+      model.pulling,
+      hiddenAs(model) === null,
+      true
+    ].indexOf(true);
+  return [...models].sort((a, b) => rank(a) - rank(b) || (b.size ?? 0) - (a.size ?? 0));
+}
 
 /** A column: its title, the text of a model and its tooltip. */
 type Column = [title: string, textOf: (model: IModel) => string, tooltipOf?: (model: IModel) => string];
@@ -52,6 +77,11 @@ function columns(trans: TranslationBundle, inPage: boolean): Column[] {
   ];
 }
 
+/** Format an estimated speed in tokens per second. */
+export function speed(tokens: number): string {
+  return tokens < 1 ? '<1' : `~${Math.round(tokens)}`;
+}
+
 /** Describe the estimated speed of a model. */
 function describeSpeed(trans: TranslationBundle, tokens: number | null | undefined): string {
   if (!tokens) {
@@ -73,7 +103,7 @@ export function titles(trans: TranslationBundle, inPage: boolean): string[] {
 
 /** Build the row of a model. */
 export function modelRow(trans: TranslationBundle, model: IModel, actions: IActions): HTMLTableRowElement {
-  const row = document.createElement('tr');
+  const row = element('tr');
   row.dataset.model = model.name;
   row.tabIndex = -1;
   row.setAttribute('aria-current', String(model.selected));
@@ -90,11 +120,13 @@ export function modelRow(trans: TranslationBundle, model: IModel, actions: IActi
 }
 
 function nameCell(trans: TranslationBundle, model: IModel): HTMLTableCellElement {
-  const cell = document.createElement('th');
+  const cell = element('th');
   cell.scope = 'row';
   cell.append(
     model.name,
-    small(
+    element(
+      'small',
+      '',
       [
         model.verdict === 'recommended' ? trans.__('Recommended') : '',
         model.use,
@@ -122,45 +154,34 @@ function describeTuning(trans: TranslationBundle, model: IModel): string {
     return '';
   }
   const listed = names.join(', ');
-  return model.adapters_enabled
-    ? trans.__('Adapter enabled: %1', listed)
-    : trans.__('Adapter disabled: %1', listed);
-}
-
-/** The label of the button that enables or disables a model's adapters. */
-function adapterLabel(trans: TranslationBundle, { adapters_enabled, adapters }: IModel): string {
-  if (adapters?.every(({ bundled }) => bundled)) {
-    return adapters_enabled ? trans.__('Use Original Model') : trans.__('Use Notebook Adapter');
-  }
-  return adapters_enabled ? trans.__('Disable Adapters') : trans.__('Enable Adapters');
+  return model.adapters_enabled ? trans.__('Tuned: %1', listed) : trans.__('Tuning off: %1', listed);
 }
 
 function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): HTMLTableCellElement {
-  const cell = document.createElement('td');
+  const cell = element('td');
   const addButton = (label: string, key: string, action: () => void, parent: HTMLElement = cell): void => {
-    const element = button(label, 'button');
-    element.dataset.key = `${key}:${model.name}`;
-    element.setAttribute('aria-label', `${label}: ${model.name}`);
-    element.addEventListener('click', action);
-    parent.append(element);
+    const made = button(label, 'button');
+    made.dataset.key = `${key}:${model.name}`;
+    made.setAttribute('aria-label', `${label}: ${model.name}`);
+    made.addEventListener('click', action);
+    parent.append(made);
   };
   if (model.pulling) {
     cell.append(progressBar(trans, model));
-    cell.append(small(model.progress ? describeStep(trans, model.name, model.progress) : ''));
+    cell.append(element('small', '', model.progress ? describeStep(trans, model.name, model.progress) : ''));
     addButton(trans.__('Stop'), 'stop', () => actions.stop(model));
   } else if (model.selected && model.stored) {
     cell.append(`${trans.__('In use')} `);
     if (model.adapters?.length) {
-      const menu = document.createElement('details');
-      const summary = document.createElement('summary');
-      summary.textContent = trans.__('More');
+      const menu = element('details');
+      const summary = element('summary', '', trans.__('More'));
       summary.setAttribute('aria-label', trans.__('More: %1', model.name));
       // The same key as its button: the menu gets the focus when the row is rebuilt.
       summary.dataset.key = `tune:${model.name}`;
       menu.append(summary);
       cell.append(menu);
       addButton(
-        adapterLabel(trans, model),
+        model.adapters_enabled ? trans.__('Use Without Tuning') : trans.__('Use With Tuning'),
         'tune',
         () => {
           summary.focus(); // a closed menu hides its button
@@ -186,9 +207,7 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
     }
     addButton(downloadLabel(trans, model), 'pull', () => actions.download(model, Boolean(model.mirror_only)));
     if (model.failed) {
-      const message = small(trans.__('The download failed. %1', model.failed));
-      message.className = 'jp-mod-error';
-      cell.append(message);
+      cell.append(element('small', 'jp-mod-error', trans.__('The download failed. %1', model.failed)));
     }
     if (model.failed && model.mirror && !model.mirror_only) {
       addButton(trans.__('Use Mirror'), 'mirror', () => actions.download(model, true));
@@ -198,7 +217,11 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
     }
     if (model.verdict === 'too large' || model.verdict === 'slow') {
       cell.append(
-        small(model.verdict === 'slow' ? trans.__('Slow on this machine') : trans.__('Not enough memory'))
+        element(
+          'small',
+          '',
+          model.verdict === 'slow' ? trans.__('Slow on this machine') : trans.__('Not enough memory')
+        )
       );
     }
   }
@@ -206,17 +229,11 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
 }
 
 function progressBar(trans: TranslationBundle, { name, progress }: IModel): HTMLProgressElement {
-  const element = document.createElement('progress');
-  element.setAttribute('aria-label', trans.__('Downloading %1', name));
+  const bar = element('progress');
+  bar.setAttribute('aria-label', trans.__('Downloading %1', name));
   if (progress?.total) {
-    element.max = progress.total;
-    element.value = progress.received ?? 0;
+    bar.max = progress.total;
+    bar.value = progress.received ?? 0;
   }
-  return element;
-}
-
-function small(text: string): HTMLElement {
-  const element = document.createElement('small');
-  element.textContent = text;
-  return element;
+  return bar;
 }

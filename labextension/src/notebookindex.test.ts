@@ -1,6 +1,6 @@
 import { StateDB } from '@jupyterlab/statedb';
 import { nullTranslator } from '@jupyterlab/translation';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Availability } from './availability';
 import { NotebookIndex } from './notebookindex';
 import { Preferences } from './settings';
@@ -95,10 +95,6 @@ describe('NotebookIndex', () => {
     state = new StateDB(); // all pages have the same
   });
 
-  afterEach(() => {
-    pages.forEach(one => one.dispose());
-  });
-
   it('shows no notification before a suggestion is accepted', async () => {
     await open(INDEX);
     expect(shown).toEqual([]);
@@ -126,11 +122,15 @@ describe('NotebookIndex', () => {
     for (const expected of [INDEX.root, INDEX.path, 'c.Turbopilot.notebook_index = False']) {
       expect(dialogs[0].body).toContain(expected);
     }
-    expect(dialogs[0].buttons.map(({ label }) => label)).toEqual(['Delete Index…', 'Turn Off Index', 'OK']);
+    expect(dialogs[0].buttons.map(({ label }) => label)).toEqual([
+      'Delete Index…',
+      'Stop Using the Index',
+      'OK'
+    ]);
     await vi.waitFor(() => expect(page.returnFocus).toHaveBeenCalledOnce());
   });
 
-  it('disables the setting with “Turn Off Index” in the notification or in the dialog', async () => {
+  it('disables the setting with “Stop Using the Index” in the notification or in the dialog', async () => {
     let index = await acceptIn(INDEX);
     shown[0][1].actions[1].callback();
     expect(index.isUsed).toBe(false);
@@ -138,7 +138,7 @@ describe('NotebookIndex', () => {
     preferences = new Preferences();
     state = new StateDB();
     index = await acceptIn(INDEX);
-    pressed.push('Turn Off Index');
+    pressed.push('Stop Using the Index');
     shown[1][1].actions[2].callback();
     await vi.waitFor(() => expect(index.isUsed).toBe(false));
     expect(client.deleteIndex).not.toHaveBeenCalled();

@@ -3,7 +3,7 @@
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
-import type { ICompletionClient } from './client';
+import type { IClient } from './client';
 import { type Notice, SHOWN } from './notice';
 import type { Preferences } from './settings';
 import type { ShownNotifications } from './shownnotifications';
@@ -12,7 +12,7 @@ import { describeError } from './messages';
 
 export class NotebookIndex {
   constructor(
-    private readonly _client: Pick<ICompletionClient, 'deleteIndex' | 'buildIndex'>,
+    private readonly _client: Pick<IClient, 'deleteIndex' | 'buildIndex'>,
     private readonly _availability: Availability,
     private readonly _preferences: Preferences,
     private readonly _shown: ShownNotifications,
@@ -60,7 +60,7 @@ export class NotebookIndex {
         actions: [
           { label: trans.__('OK'), callback: () => undefined },
           {
-            label: trans.__('Turn Off Index'),
+            label: trans.__('Stop Using the Index'),
             callback: () => {
               this._stop();
               void this._explain(state); // the server still keeps the index
@@ -99,11 +99,13 @@ export class NotebookIndex {
     const trans = this._trans;
     const { isUsed } = this;
     const use = isUsed
-      ? trans.__('“Suggest from my notebooks” in the settings enables it.')
+      ? trans.__(
+          'To stop using it, turn off “Suggest from my notebooks” in the settings; the index remains until you delete it.'
+        )
       : trans.__(
           '“Suggest from my notebooks” is disabled in the settings. The index remains until you delete it.'
         );
-    const stop = trans.__('Turn Off Index');
+    const stop = trans.__('Stop Using the Index');
     const remove = trans.__('Delete Index…');
     const { button } = await showDialog({
       title: trans.__('Notebook Index'),
@@ -129,7 +131,7 @@ export class NotebookIndex {
   }
 
   /** Send a request about the index; return whether it succeeded. */
-  private async _request(send: () => ReturnType<ICompletionClient['deleteIndex']>): Promise<boolean> {
+  private async _request(send: () => ReturnType<IClient['deleteIndex']>): Promise<boolean> {
     try {
       this._availability.reported(await send());
       return true;

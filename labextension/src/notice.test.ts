@@ -144,7 +144,6 @@ describe('notifyOfHealth', () => {
     notifyOfHealth(availability, notice, offer, nullTranslator.load('jupyter_turbopilot'), () =>
       output.push('here')
     );
-    return () => availability.dispose();
   });
 
   it.each(['model_missing', 'model_damaged'])('offers the download for %s', code => {
@@ -239,7 +238,7 @@ describe('notifyOfHealth', () => {
     const missing = { ...MISSING, code: 'engine_missing', command: 'pip install it' };
     availability.reported(missing);
     availability.reported(missing);
-    expect(output).toEqual(['Turbopilot: Fetch it.', 'Copy Command']);
+    expect(output).toEqual(['Turbopilot: Fetch it.', 'Copy Engine Install Command']);
     expect(copied).toEqual(['pip install it']);
   });
 

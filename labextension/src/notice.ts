@@ -143,7 +143,10 @@ export function notifyOfHealth(
       const actions: Notification.IAction[] = [];
       const command = health?.command;
       if (command) {
-        actions.push({ label: trans.__('Copy Command'), callback: () => Clipboard.copyToSystem(command) });
+        actions.push({
+          label: trans.__('Copy Engine Install Command'),
+          callback: () => Clipboard.copyToSystem(command)
+        });
       }
       if (completeHere && (error.kind === 'missing' || error.kind === 'no server')) {
         actions.push({ label: trans.__('Use Browser Model'), callback: () => void completeHere() });

@@ -1,6 +1,6 @@
 import { Signal } from '@lumino/signaling';
 import { describe, expect, it } from 'vitest';
-import { type IMetadataModel, readSwitch, SwitchFollower, switchOf, toggleSwitch } from './offswitches';
+import { type IMetadataModel, SwitchFollower, switchOf, toggleSwitch } from './offswitches';
 
 /** A notebook with only its metadata. */
 class Notebook {
@@ -32,7 +32,7 @@ class Notebook {
 
 const model = (notebook: Notebook) => notebook as unknown as IMetadataModel;
 
-describe('readSwitch', () => {
+describe('switchOf', () => {
   it.each([
     ['enabled', undefined],
     ['enabled', {}],
@@ -45,7 +45,7 @@ describe('readSwitch', () => {
     ['invalid', null],
     ['invalid', ['enabled']]
   ])('returns %s for %j', (state, section) => {
-    expect(readSwitch(section)).toBe(state);
+    expect(switchOf({ getMetadata: () => section })).toBe(state);
   });
 
   it('is enabled for documents that are not notebooks', () => {

@@ -34,8 +34,9 @@ export interface ISwitches {
   readonly denied: ReadonlyMap<string, IDenial>;
 }
 
-/** Read the switch from the section of the metadata. Pure. */
-export function readSwitch(section: unknown): NotebookSwitch {
+/** Return the switch of a notebook; a document that is not a notebook has none. */
+export function switchOf(model: Pick<IMetadataModel, 'getMetadata'> | null): NotebookSwitch {
+  const section: unknown = model?.getMetadata(SECTION);
   if (section === undefined) {
     return 'enabled';
   }
@@ -44,11 +45,6 @@ export function readSwitch(section: unknown): NotebookSwitch {
   }
   const { enabled = true } = section as { enabled?: unknown };
   return typeof enabled !== 'boolean' ? 'invalid' : enabled ? 'enabled' : 'disabled';
-}
-
-/** Return the switch of a notebook; a document that is not a notebook has none. */
-export function switchOf(model: IMetadataModel | null): NotebookSwitch {
-  return readSwitch(model?.getMetadata(SECTION));
 }
 
 /** Disable suggestions in a notebook, or enable them again. The notebook has to be saved to keep it. */

@@ -1,7 +1,7 @@
 /** Sends feedback on shown suggestions: numbers, no text. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
-import type { ICompletionClient } from './client';
+import type { IClient } from './client';
 import { positionOf } from './editor';
 import type { SuggestionRequest } from './inflight';
 import { type IStep, Retention } from './retention';
@@ -34,7 +34,7 @@ interface IAccepted {
 
 export class Outcomes {
   constructor(
-    private readonly _client: Pick<ICompletionClient, 'feedback'>,
+    private readonly _client: Pick<IClient, 'feedback'>,
     private readonly _now: () => number = () => performance.now()
   ) {}
 

@@ -1,5 +1,4 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { Signal } from '@lumino/signaling';
 import { expect, it, vi } from 'vitest';
 
 const { DocumentWidget, NotebookPanel } = vi.hoisted(() => {
@@ -14,12 +13,11 @@ vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel }));
 
 import { Page } from './page';
 
-it('Page notifies of changed metadata of a notebook in the background that it has read', () => {
+it('Page reads other notebooks unless suggestions are off in them', () => {
   const metadata = new Map<string, unknown>();
   const model = {
     cells: [{ type: 'code', sharedModel: { getSource: () => 'y = 1' } }],
-    getMetadata: (key: string) => metadata.get(key),
-    metadataChanged: new Signal<object, unknown>({})
+    getMetadata: (key: string) => metadata.get(key)
   };
   const panel = Object.assign(new NotebookPanel(), {
     context: { isReady: true, path: 'other.ipynb' },
@@ -28,17 +26,12 @@ it('Page notifies of changed metadata of a notebook in the background that it ha
   const shell = { widgets: () => [panel] } as unknown as JupyterFrontEnd.IShell;
   const page = new Page(shell, {} as never, {} as never);
   const read = () => page.otherDocuments('a.ipynb', 'python').map(({ path }) => path);
-  const changed = vi.fn();
-  page.metadataChanged.connect(changed);
   expect([read(), read()]).toEqual([['other.ipynb'], ['other.ipynb']]);
   for (const [enabled, paths] of [
     [false, []],
     [true, ['other.ipynb']]
   ]) {
-    changed.mockClear();
     metadata.set('turbopilot', { enabled });
-    model.metadataChanged.emit(null);
-    expect(changed).toHaveBeenCalledOnce();
     expect(read()).toEqual(paths);
   }
 });

@@ -7,7 +7,6 @@ import { DocumentWidget, type IDocumentWidget } from '@jupyterlab/docregistry';
 import { FileEditor } from '@jupyterlab/fileeditor';
 import { type INotebookModel, type Notebook, NotebookPanel } from '@jupyterlab/notebook';
 import { MessageLoop } from '@lumino/messaging';
-import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import type { Completers } from './completers';
 import { isPrivatePath, languageOf } from './language';
@@ -17,28 +16,12 @@ import type { IOtherDocument } from './wire';
 
 const MOST_DOCUMENTS = 4;
 
-/** The part of the page that a provider uses. */
-export type IPage = Pick<
-  Page,
-  | 'widget'
-  | 'editor'
-  | 'invoke'
-  | 'dismiss'
-  | 'closeMenu'
-  | 'isSuppressed'
-  | 'otherDocuments'
-  | 'metadataChanged'
->;
-
 export class Page {
   constructor(
     private readonly _shell: JupyterFrontEnd.IShell,
     private readonly _manager: ICompletionProviderManager,
     private readonly _completers: Completers
   ) {}
-
-  /** Emitted when a notebook that `otherDocuments` has read changes its metadata, which may disable suggestions in it. */
-  readonly metadataChanged = new Signal<this, void>(this);
 
   get widget(): Widget | null {
     return this._shell.currentWidget;
@@ -108,9 +91,6 @@ export class Page {
   otherDocuments(path: string, language: string): IOtherDocument[] {
     const others: IOtherDocument[] = [];
     for (const widget of this._shell.widgets('main')) {
-      if (widget instanceof NotebookPanel) {
-        widget.content.model?.metadataChanged.connect(this._emitMetadataChanged);
-      }
       const other = read(widget);
       if (
         other?.source.trim() &&
@@ -135,9 +115,6 @@ export class Page {
   private get _id(): string {
     return this.widget?.id ?? '';
   }
-
-  /** One function, because a signal connects it only once. */
-  private readonly _emitMetadataChanged = () => this.metadataChanged.emit();
 }
 
 /** Read a document: the code of a notebook, the text of a file. */

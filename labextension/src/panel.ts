@@ -7,10 +7,10 @@ import { LabIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { type Availability, servesAnother } from './availability';
-import { ordered, suits } from './modellist';
-import type { IModelClient } from './client';
+import type { IClient } from './client';
 import type { Downloadable, Downloads } from './downloads';
-import { button, type IActions, modelRow, titles } from './modelrow';
+import { button, element } from './elements';
+import { type Hidden, hiddenAs, type IActions, modelRow, ordered, titles } from './modelrow';
 import { describeSize } from './filesize';
 import { ServerError } from './requesterror';
 import type { IModel } from './wire';
@@ -48,7 +48,7 @@ export function panelOpener(shell: JupyterFrontEnd.IShell, make: () => ModelPane
 
 export class ModelPanel extends Widget {
   constructor(
-    private readonly _client: IModelClient,
+    private readonly _client: IClient,
     private readonly _availability: Availability,
     private readonly _downloads: Downloads,
     private readonly _trans: TranslationBundle
@@ -71,24 +71,20 @@ export class ModelPanel extends Widget {
   async refresh(): Promise<void> {
     window.clearTimeout(this._timer);
     const asked = ++this._asked;
-    try {
-      const models = await this._client.models();
-      if (asked !== this._asked || this.isDisposed) {
-        return;
-      }
+    const models = await this._client.models().catch((reason: unknown) => describeError(this._trans, reason));
+    if (asked !== this._asked || this.isDisposed) {
+      return;
+    }
+    if (typeof models === 'string') {
+      this._tell(models, true);
+    } else {
       this._models = models;
       this._show();
       if (this._lost) {
         this._tell('');
       }
-      this._lost = false;
-    } catch (reason) {
-      if (asked !== this._asked || this.isDisposed) {
-        return;
-      }
-      this._lost = true;
-      this._tell(describeError(this._trans, reason), true);
     }
+    this._lost = typeof models === 'string';
     const busy = this._loading || this._models.some(model => model.pulling);
     this._timer = window.setTimeout(() => this._poll(), busy && !this._lost ? POLL : SLOW_POLL);
   }
@@ -127,41 +123,56 @@ export class ModelPanel extends Widget {
 
   private _build(): void {
     const trans = this._trans;
-    const heading = document.createElement('h2');
-    heading.textContent = trans.__('Models');
-    const form = this._form;
-    this._other.type = 'text';
-    this._other.className = 'jp-mod-styled';
-    this._other.placeholder = trans.__('file.gguf, owner/repository/file.gguf or https://…');
-    this._other.setAttribute('aria-label', trans.__('Another model'));
-    form.append(this._other, button(trans.__('Use'), 'submit'));
+    const { _form: form, _other: other } = this;
+    other.type = 'text';
+    other.placeholder = trans.__('file.gguf, owner/repository/file.gguf or https://…');
+    const label = element('label', '', trans.__('Another model'));
+    label.append(other);
+    form.append(label, button(trans.__('Use'), 'submit'));
     form.addEventListener('submit', event => {
       event.preventDefault();
-      const spec = this._other.value.trim();
+      const spec = other.value.trim();
       if (spec) {
         void this._use(spec);
       }
     });
-    this._other.addEventListener('input', () => this._tell(''));
-    const label = this._label;
-    this._all.type = 'checkbox';
-    this._all.addEventListener('change', () => this._show());
-    label.append(this._all, ` ${trans.__('Show models too large or slow')}`);
-    this._message.className = 'jp-Turbopilot-message';
+    other.addEventListener('input', () => this._tell(''));
+    this._further.append(
+      this._checkbox('unmeasured', trans.__('Also show models that were not measured')),
+      this._checkbox('unsuitable', trans.__('Also show models that are too large or slow for this machine'))
+    );
     this._message.setAttribute('role', 'status');
-    const table = document.createElement('table');
+    const table = element('table');
     table.setAttribute('aria-label', trans.__('Models'));
     table.createTHead().append(this._head);
     table.append(this._body);
     this.node.tabIndex = -1;
     this.node.addEventListener('focusout', () => (this._awaitsFocus = false));
-    this.node.append(heading, this._intro, form, label, this._message, table);
+    const heading = element('h2', '', trans.__('Models'));
+    this.node.append(heading, this._intro, form, this._message, table, this._further);
     this._introduce();
+  }
+
+  /** A line with a checkbox that shows rows that are hidden at first. */
+  private _checkbox(hidden: Hidden, text: string): HTMLElement {
+    const box = element('input');
+    box.type = 'checkbox';
+    box.addEventListener('change', () => {
+      this._shownAll[hidden] = box.checked;
+      this._show();
+    });
+    const label = element('label');
+    label.append(box, ` ${text}`);
+    return label;
+  }
+
+  private get _inPage(): boolean {
+    return Boolean(this._availability.state.health?.inPage);
   }
 
   /** Describe where the models run, and show the controls that are available there. */
   private _introduce(): void {
-    const { inPage } = this._client;
+    const inPage = this._inPage;
     const address = this._availability.state.health?.address ?? '';
     this._intro.textContent = inPage
       ? this._trans.__(
@@ -172,12 +183,11 @@ export class ModelPanel extends Widget {
         : this._trans.__(
             'The model runs in your Jupyter server. Values marked ~ are estimates for this machine.'
           );
-    this._form.hidden = this._label.hidden = inPage || address !== '';
+    this._form.hidden = this._further.hidden = inPage || address !== '';
     this._head.replaceChildren(
       ...titles(this._trans, inPage).map(title => {
-        const cell = document.createElement('th');
+        const cell = element('th', '', title);
         cell.scope = 'col';
-        cell.textContent = title;
         return cell;
       })
     );
@@ -191,11 +201,14 @@ export class ModelPanel extends Widget {
       download: (model, mirrors) => void this._download(model, mirrors),
       stop: model => void this._stop(model),
       remove: model => void this._remove(model),
-      inPage: this._client.inPage
+      inPage: this._inPage
     };
     this._introduce();
     const shown = this._inOrder()
-      .filter(model => this._all.checked || suits(model))
+      .filter(model => {
+        const hidden = this._further.hidden ? null : hiddenAs(model);
+        return hidden === null || this._shownAll[hidden];
+      })
       .map(model => ({ ...model, failed: model.failed ?? this._downloads.failureOf(model.name) ?? null }));
     const state = JSON.stringify([shown, actions.inPage]);
     if (state === this._shown) {
@@ -309,14 +322,15 @@ export class ModelPanel extends Widget {
     this._message.classList.toggle('jp-mod-error', wrong);
   }
 
-  private readonly _intro = document.createElement('p');
-  private readonly _form = document.createElement('form');
-  private readonly _label = document.createElement('label');
-  private readonly _other = document.createElement('input');
-  private readonly _all = document.createElement('input');
-  private readonly _message = document.createElement('p');
-  private readonly _head = document.createElement('tr');
-  private readonly _body = document.createElement('tbody');
+  private readonly _intro = element('p');
+  private readonly _form = element('form');
+  private readonly _other = element('input', 'jp-mod-styled');
+  private readonly _message = element('p', 'jp-Turbopilot-message');
+  private readonly _head = element('tr');
+  private readonly _body = element('tbody');
+  private readonly _further = element('div', 'jp-Turbopilot-further');
+  /** the rows that the user has chosen to see */
+  private readonly _shownAll: Record<Hidden, boolean> = { unsuitable: false, unmeasured: false };
   private _asked = 0;
   private _lost = false;
   private _models: IModel[] = [];

@@ -1,7 +1,6 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IInlineCompletionList } from '@jupyterlab/completer';
 import { NotebookPanel } from '@jupyterlab/notebook';
-import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
@@ -10,12 +9,13 @@ vi.mock('@jupyterlab/console', () => ({ ConsolePanel: vi.fn() }));
 vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel: vi.fn() }));
 
 import { Availability } from './availability';
-import type { ICompletionClient } from './client';
+import type { IClient } from './client';
 import type { IFeedback, IFrame, IHealth, IOtherDocument, IRequest, ITimings } from './wire';
 import type { IContext } from './document';
 import { TIMEOUT_SHOWN } from './inflight';
 import { LocalClient } from './local/client';
 import { FakeWorker } from './local/testing/worker';
+import type { Page } from './page';
 import { Provider } from './provider';
 import { DEFAULTS, type ISettings } from './settings';
 import { ResponseError, ServerError } from './requesterror';
@@ -44,7 +44,7 @@ interface IAsked {
 class Bench {
   constructor(
     public text: string,
-    other?: ICompletionClient
+    other?: IClient
   ) {
     const client =
       other ??
@@ -59,9 +59,9 @@ class Bench {
           return Promise.reject(new Error('busy'));
         },
         feedback: ({ id, event }: IFeedback) => void this.messages.push(`${event} ${id}`)
-      } as unknown as ICompletionClient);
+      } as unknown as IClient);
     this.availability = new Availability(() => this.health());
-    this.provider = new Provider(client, this.availability, this.page);
+    this.provider = new Provider(client, this.availability, this.page as unknown as Page);
     this.provider.settings = DEFAULTS;
     const signal = {
       connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot),
@@ -137,7 +137,6 @@ class Bench {
     return (await this.shown).items[0]?.insertText;
   }
 
-  readonly metadataChanged = new Signal<never, void>({} as never);
   readonly page = {
     widget: { isDisposed: false, context: { path: 'a.py' } } as unknown as Widget,
     editor: null,
@@ -145,8 +144,7 @@ class Bench {
     dismiss: () => undefined,
     closeMenu: () => (this.menu = false),
     isSuppressed: () => this.menu,
-    otherDocuments: () => this.others,
-    metadataChanged: this.metadataChanged
+    otherDocuments: () => this.others
   };
   health: () => Promise<IHealth> = () => Promise.resolve(READY);
   shown: Promise<IInlineCompletionList> = Promise.resolve({ items: [] });
@@ -922,7 +920,7 @@ describe('the other documents of a prompt', () => {
     bench.others = [{ path: 'other.ipynb', language: 'python', source: 'y' }];
     await bench.ask();
     bench.others = [];
-    bench.metadataChanged.emit();
+    bench.provider.documentChanged();
     bench.type('1');
     await bench.ask();
     expect(bench.asked.map(({ body }) => body.documents.length)).toEqual([1, 0]);
@@ -1054,7 +1052,7 @@ describe('stop', () => {
     expect(bench.messages).toEqual(['shown a', 'accepted a', 'shown b']);
     bench.provider.stop();
     bench.type('k');
-    bench.provider.settle();
+    bench.provider.outcomes.settle();
     expect(bench.messages).toHaveLength(3);
   });
 });

@@ -10,11 +10,11 @@ import {
 } from '@jupyterlab/completer';
 import { type ISignal, Signal } from '@lumino/signaling';
 import { type Availability, type IChange, MAX_RETRY_DELAY, servesAnother } from './availability';
-import type { ICompletionClient } from './client';
+import type { IClient } from './client';
 import { followOthers } from './collaboration';
-import { decide, type Event, type IState, type Trigger } from './decision';
+import { type Action, decide, type Event, type IState, type Trigger } from './decision';
 import { type Decline, declineOf, type Explained, isExplained, isUnlabelled } from './decline';
-import { type IContext, isNewCell, positionIn, readDocument } from './document';
+import { documentIn, type IContext, type IDocument, isNewCell, positionIn, readDocument } from './document';
 import { afterComposing, follow, isAt, isOnBlankLine, positionOf, whenUnchanged } from './editor';
 import type { IInsertion } from './imports';
 import {
@@ -26,7 +26,7 @@ import {
 } from './inflight';
 import type { IDenial } from './offswitches';
 import { Outcomes } from './outcomes';
-import type { IPage } from './page';
+import type { Page } from './page';
 import { kernelOf, RequestBuilder } from './request';
 import { isDenial } from './requesterror';
 import { DEFAULTS, type ISettings } from './settings';
@@ -39,6 +39,19 @@ export const NOTHING: IInlineCompletionList = { items: [] };
 const RETRIES = 5;
 /** Milliseconds of focus before a prefill or a suggestion, because the user may only be moving past the cell. */
 const SETTLE = 120;
+
+/** A call of `fetch` in progress. */
+interface IFetch {
+  readonly call: ICall;
+  readonly context: IContext;
+  readonly read: () => IDocument;
+  /** whether another user's edit has caused the call */
+  readonly isForeignEdit: boolean;
+  /** whether a request is sent although the server has denied one for the document */
+  ignoresDenial: boolean;
+  /** the request whose text is awaited */
+  awaited: SuggestionRequest | null;
+}
 
 export class Provider implements IInlineCompletionProvider {
   readonly name = 'Turbopilot';
@@ -55,28 +68,29 @@ export class Provider implements IInlineCompletionProvider {
   };
 
   constructor(
-    private readonly _client: ICompletionClient,
+    private readonly _client: IClient,
     private readonly _availability: Availability,
-    private readonly _page: IPage
+    private readonly _page: Page
   ) {
-    this._outcomes = new Outcomes(_client);
+    this.outcomes = new Outcomes(_client);
     this._requests = new RequestBuilder((path, language) => _page.otherDocuments(path, language));
-    this._inFlight = new InFlight(
-      _client,
-      _availability,
-      this._outcomes,
-      ({ suggestion, editor }, body) => {
+    this._inFlight = new InFlight({
+      client: _client,
+      availability: _availability,
+      outcomes: this.outcomes,
+      finished: ({ suggestion, editor }, body) => {
         const closers = editor.getOption('autoClosingBrackets') === true ? suggestion.closers : '';
         this._prefetch(this._requests.afterAccepting(body, suggestion, closers));
       },
-      ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger }),
-      (body, message) => this._deny(body, message)
-    );
-    _page.metadataChanged.connect(() => this._requests.documentChanged());
+      failed: ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger }),
+      denied: (body, message) => this._deny(body, message)
+    });
     _availability.changed.connect((_, change) => this._healthChanged(change));
   }
 
   settings: ISettings = DEFAULTS;
+
+  readonly outcomes: Outcomes;
 
   /** Paths of documents in which suggestions are paused. */
   readonly paused = new Set<string>();
@@ -102,80 +116,43 @@ export class Provider implements IInlineCompletionProvider {
   /** The reason why the user's command shows nothing. */
   readonly declined = new Signal<this, Explained>(this);
 
+  /**
+   * Answer a call of JupyterLab: carry out the action that follows each event.
+   *
+   *     called → decide ┬→ check ────────────────────────→ checked ───┐
+   *                ↑    ├→ request ──→ suggestion, or else ended ─────┤
+   *                │    ├→ continue ─→ suggestion, or else continued ─┤
+   *                │    └→ decline ──→ no suggestion                  │
+   *                └──────────────────────────────────────────────────┘
+   */
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
     const { editor } = context;
     if (!editor) {
       return NOTHING;
     }
     this.watch(editor);
-    const position = positionIn(request);
     const isInvoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
     const trigger = this._triggered ?? (isInvoked ? 'invoke' : 'automatic');
-    const call = { editor, position, trigger };
+    const call = { editor, position: positionIn(request), trigger };
     const isForeignEdit = this._noticeEdit(call);
-    if (trigger === 'invoke') {
+    this.invoked = trigger === 'invoke';
+    if (this.invoked) {
       this._page.closeMenu();
     }
-    this.invoked = trigger === 'invoke';
-    let awaited = this._inFlight.current;
-    let event: Event = 'called';
-    let isAskedAgain = false;
-    for (;;) {
-      const { current } = this._inFlight;
-      const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
-      const denial = this.denied.get(document.path);
-      const isOtherKernel = Boolean(denial?.kernel && denial.kernel !== kernelOf(context));
-      const hasExpired = denial !== undefined && performance.now() >= denial.at + MAX_RETRY_DELAY;
-      // The configuration or the kernel may have changed: send a request again.
-      isAskedAgain ||= event === 'called' && (trigger === 'invoke' || isOtherKernel || hasExpired);
-      const { stopped, paused } = this;
-      const switches = isAskedAgain ? { stopped, paused, denied: NO_DENIALS } : this;
-      const obstacle = declineOf(editor, document, this.settings, switches, trigger);
-      const state: IState = {
-        trigger,
-        current: current?.editor === editor ? current.stateAt(position) : null,
-        obstacle: isForeignEdit ? 'foreign edit' : obstacle,
-        isOpen: this._availability.open,
-        isTimedOut: awaited?.isTimedOut ?? false,
-        isOutdated: current !== awaited || !isAt(editor, position) || !editor.hasFocus()
-      };
-      const action = decide(state, event);
-      if (action.reason) {
-        this._report(call, action.reason);
-      }
-      if (action.cancel) {
-        this.cancel();
-      }
-      switch (action.kind) {
-        case 'decline':
-          return NOTHING;
-        case 'check':
-          awaited = this._inFlight.current;
-          await this._availability.check();
-          event = 'checked';
-          continue;
-        case 'request': {
-          this.denied.delete(document.path);
-          isAskedAgain = false;
-          const body = this._requests.build(document, context, position, this.settings, trigger);
-          const delay = trigger === 'automatic' ? this.settings.delay : 0;
-          awaited = this._inFlight.start(call, body, action.keep, delay);
-          this._pending = null;
-          event = 'ended';
-          break;
-        }
-        case 'continue':
-          this.invoked = action.trigger === 'invoke';
-          event = 'continued';
-      }
-      const item = awaited && (await this._itemOf(awaited, trigger));
-      if (item) {
-        return { items: [item] };
-      }
-      if (trigger === 'automatic' && this._page.isSuppressed(editor)) {
-        return NOTHING; // the text is shown when the call after the next keystroke finds the menu closed
-      }
+    const read = () => documentIn(request, context);
+    const fetch: IFetch = {
+      call,
+      context,
+      read,
+      isForeignEdit,
+      ignoresDenial: trigger === 'invoke' || this._mayBeAllowed(read(), context),
+      awaited: this._inFlight.current
+    };
+    let next: Event | IInlineCompletionList = 'called';
+    while (typeof next === 'string') {
+      next = await this._act(fetch, decide(this._stateOf(fetch), next));
     }
+    return next;
   }
 
   async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
@@ -203,14 +180,13 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Return whether there is a reason to show no alternatives. */
   declinesAlternatives(request: CompletionHandler.IRequest, context: IContext): boolean {
-    const document = readDocument(context, request.text, request.mimeType ?? 'text/plain');
+    const document = documentIn(request, context);
     return !context.editor || declineOf(context.editor, document, this.settings, this, 'invoke') !== null;
   }
 
   alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest {
-    const position = positionIn(request);
-    const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
-    const body = this._requests.build(document, context, position, this.settings, 'invoke');
+    const document = documentIn(request, context);
+    const body = this._requests.build(document, context, positionIn(request), this.settings, 'invoke');
     return this._requests.forAlternatives(body, this.settings.alternatives);
   }
 
@@ -248,7 +224,7 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Cancel all requests, prefetching included, and report on no more texts. */
   cancelAll(): void {
-    this._outcomes.drop(this._inFlight.current);
+    this.outcomes.drop(this._inFlight.current);
     this._pending = null;
     clearTimeout(this._warmUp);
     this._prefetching.forEach(abort => abort.abort());
@@ -279,7 +255,7 @@ export class Provider implements IInlineCompletionProvider {
     if (!current) {
       return () => undefined;
     }
-    const inserted = this._outcomes.accepted(current, text);
+    const inserted = this.outcomes.accepted(current, text);
     if (current.suggestion.done) {
       current.announced = false; // its rest is the next suggestion
     }
@@ -300,23 +276,13 @@ export class Provider implements IInlineCompletionProvider {
     this._inFlight.cache.clear();
   }
 
-  /** Report on the texts that were accepted in a cell: it is executed. */
-  executed(model: CodeEditor.IEditor['model']['sharedModel']): void {
-    this._outcomes.executed(model);
-  }
-
-  /** Report on all accepted texts: the page is being closed. */
-  settle(): void {
-    this._outcomes.settle();
-  }
-
   /** Follow an editor: a moved cursor cancels a request; a new line, and the focus in a new cell, trigger one. */
   watch(editor: CodeEditor.IEditor): void {
     if (this._watched.has(editor)) {
       return;
     }
     this._watched.add(editor);
-    this._outcomes.watch(editor);
+    this.outcomes.watch(editor);
     followOthers(editor, text => {
       this._foreign.set(editor, text);
       if (this._inFlight.current?.editor === editor) {
@@ -366,6 +332,73 @@ export class Provider implements IInlineCompletionProvider {
     return trigger === 'automatic' && this._foreign.get(editor) === position.text;
   }
 
+  /** Return whether the reason for a denial may have changed: the configuration or the kernel. */
+  private _mayBeAllowed({ path }: IDocument, context: IContext): boolean {
+    const denial = this.denied.get(path);
+    const isOtherKernel = Boolean(denial?.kernel && denial.kernel !== kernelOf(context));
+    return isOtherKernel || (denial !== undefined && performance.now() >= denial.at + MAX_RETRY_DELAY);
+  }
+
+  private _stateOf({ call, read, isForeignEdit, ignoresDenial, awaited }: IFetch): IState {
+    const { editor, position, trigger } = call;
+    const { current } = this._inFlight;
+    const { stopped, paused, denied } = this;
+    const switches = { stopped, paused, denied: ignoresDenial ? NO_DENIALS : denied };
+    return {
+      trigger,
+      current: current?.editor === editor ? current.stateAt(position) : null,
+      obstacle: isForeignEdit ? 'foreign edit' : declineOf(editor, read(), this.settings, switches, trigger),
+      isOpen: this._availability.open,
+      isTimedOut: awaited?.isTimedOut ?? false,
+      isOutdated: current !== awaited || !isAt(editor, position) || !editor.hasFocus()
+    };
+  }
+
+  /** Carry out an action; return the next event, or the list that ends the call. */
+  private async _act(fetch: IFetch, action: Action): Promise<Event | IInlineCompletionList> {
+    if (action.reason) {
+      this._report(fetch.call, action.reason);
+    }
+    if (action.cancel) {
+      this.cancel();
+    }
+    switch (action.kind) {
+      case 'decline':
+        return NOTHING;
+      case 'check':
+        fetch.awaited = this._inFlight.current;
+        await this._availability.check();
+        return 'checked';
+      case 'request':
+        this._request(fetch, action.keep);
+        return this._firstText(fetch, 'ended');
+      case 'continue':
+        this.invoked = action.trigger === 'invoke';
+        return this._firstText(fetch, 'continued');
+    }
+  }
+
+  private _request(fetch: IFetch, keep: boolean): void {
+    const { call, context, read } = fetch;
+    const { trigger } = call;
+    const document = read();
+    this.denied.delete(document.path);
+    this._pending = null;
+    const body = this._requests.build(document, context, call.position, this.settings, trigger);
+    fetch.awaited = this._inFlight.start(call, body, keep, trigger === 'automatic' ? this.settings.delay : 0);
+    fetch.ignoresDenial = false;
+  }
+
+  /** Wait for the first text of the awaited request; return `event` if there is none. */
+  private async _firstText({ call, awaited }: IFetch, event: Event): Promise<Event | IInlineCompletionList> {
+    const item = awaited && (await this._itemOf(awaited, call.trigger));
+    if (item) {
+      return { items: [item] };
+    }
+    // If a menu is open, the text is shown when the call after the next keystroke finds it closed.
+    return call.trigger === 'automatic' && this._page.isSuppressed(call.editor) ? NOTHING : event;
+  }
+
   private _report(call: ICall, reason: Decline): void {
     const { editor, trigger } = call;
     if (reason === 'foreign edit') {
@@ -404,7 +437,7 @@ export class Provider implements IInlineCompletionProvider {
           from: suggestion.from
         };
         if (!request.shown) {
-          this._outcomes.shown(request);
+          this.outcomes.shown(request);
         }
         void this._announce(request);
         return request.item;
@@ -471,7 +504,6 @@ export class Provider implements IInlineCompletionProvider {
     this._triggered = null;
   }
 
-  private readonly _outcomes: Outcomes;
   private readonly _requests: RequestBuilder;
   private readonly _inFlight: InFlight;
   /** the text of an editor after the last edit by another user */

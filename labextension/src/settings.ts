@@ -1,39 +1,20 @@
-/** The user’s settings, validated, and their store in JupyterLab. */
+/** The user’s settings, and their store in JupyterLab, which validates them. */
 
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { Signal } from '@lumino/signaling';
-const ENGINES = ['auto', 'server', 'browser'] as const;
-const STEPS = ['default', 'quiet', 'balanced', 'eager', 'always'] as const;
 
 /** The setting *Engine*. */
-export type Wanted = (typeof ENGINES)[number];
+export type Wanted = 'auto' | 'server' | 'browser';
 
-export interface ISettings {
-  engine: Wanted;
-  enabled: boolean;
-  mode: 'automatic' | 'on demand';
-  delay: number;
-  newCells: boolean;
-  lines: 'auto' | 'single' | 'multi';
-  eagerness: (typeof STEPS)[number];
-  alternatives: number;
-  disabledLanguages: string[];
-  otherDocuments: boolean;
-  notebookIndex: boolean;
-  suggestFixes: boolean;
-  suggestRenames: boolean;
-  suggestRepeats: boolean;
-  announce: boolean;
-}
-
-export const DEFAULTS: ISettings = {
-  engine: 'auto',
+/** The defaults of the schema. */
+export const DEFAULTS = {
+  engine: 'auto' as Wanted,
   enabled: true,
-  mode: 'automatic',
+  mode: 'automatic' as 'automatic' | 'on demand',
   delay: 0,
   newCells: true,
-  lines: 'auto',
-  eagerness: 'default',
+  lines: 'auto' as 'auto' | 'single' | 'multi',
+  eagerness: 'default' as 'default' | 'quiet' | 'balanced' | 'eager' | 'always',
   alternatives: 2,
   disabledLanguages: ['markdown', 'raw', 'text'],
   otherDocuments: true,
@@ -44,35 +25,7 @@ export const DEFAULTS: ISettings = {
   announce: false
 };
 
-function bounded(value: unknown, low: number, high: number, otherwise: number): number {
-  return typeof value === 'number' && Number.isFinite(value)
-    ? Math.min(high, Math.max(low, Math.round(value)))
-    : otherwise;
-}
-
-/** Read settings that may have been edited by hand. */
-export function readSettings(stored: Record<string, unknown>): ISettings {
-  const { disabledLanguages: languages } = stored;
-  return {
-    engine: ENGINES.find(engine => engine === stored.engine) ?? DEFAULTS.engine,
-    enabled: stored.enabled !== false,
-    mode: stored.mode === 'on demand' ? 'on demand' : 'automatic',
-    delay: bounded(stored.delay, 0, 5000, DEFAULTS.delay),
-    newCells: stored.newCells !== false,
-    lines: stored.lines === 'single' || stored.lines === 'multi' ? stored.lines : 'auto',
-    eagerness: STEPS.find(step => step === stored.eagerness) ?? DEFAULTS.eagerness,
-    alternatives: bounded(stored.alternatives, 0, 4, DEFAULTS.alternatives),
-    disabledLanguages: Array.isArray(languages)
-      ? languages.map(language => String(language).toLowerCase())
-      : DEFAULTS.disabledLanguages,
-    otherDocuments: stored.otherDocuments !== false,
-    notebookIndex: stored.notebookIndex !== false,
-    suggestFixes: stored.suggestFixes !== false,
-    suggestRenames: stored.suggestRenames !== false,
-    suggestRepeats: stored.suggestRepeats !== false,
-    announce: stored.announce === true
-  };
-}
+export type ISettings = typeof DEFAULTS;
 
 export class Preferences {
   current = DEFAULTS;
@@ -82,7 +35,7 @@ export class Preferences {
   /** Load the settings of a plugin, and follow changes. */
   async load(registry: ISettingRegistry, plugin: string): Promise<void> {
     const stored = (this._stored = await registry.load(plugin));
-    const read = (): void => this._set(readSettings(stored.composite));
+    const read = (): void => this._set({ ...DEFAULTS, ...(stored.composite as Partial<ISettings>) });
     stored.changed.connect(read);
     read();
   }

@@ -3,14 +3,14 @@
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
-import type { ICompletionClient } from './client';
+import type { IClient } from './client';
 import type { Notice } from './notice';
 
 import { describeError } from './messages';
 
 /** Return a function that shows the statistics and, if the user chooses so, resets them. */
 export function statisticsDialog(
-  client: Pick<ICompletionClient, 'resetStatistics'>,
+  client: Pick<IClient, 'resetStatistics'>,
   availability: Availability,
   notice: Notice,
   trans: TranslationBundle

@@ -19,15 +19,7 @@ import type { IHealth, IStep } from './wire';
 
 const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
 const LOADING = { ready: false, phase: 'loading', model: 'a' } as IHealth;
-const AT_REST = {
-  enabled: true,
-  stopped: false,
-  denied: false,
-  disabled: false,
-  paused: false,
-  generating: false,
-  isTimedOut: false
-};
+const AT_REST = { generating: false, isTimedOut: false };
 const ready = after(START, { kind: 'health', health: READY });
 const loading = after(ready, { kind: 'health', health: LOADING });
 const failed = after(ready, {
@@ -71,30 +63,30 @@ function bench() {
 
 describe('conditionOf', () => {
   it.each([
-    ['ready', ready, {}],
-    ['generating', ready, { generating: true }],
-    ['paused', ready, { paused: true, generating: true }],
-    ['failed', failed, { paused: true }],
-    ['busy', refused, {}],
-    ['failed', limited, {}],
-    ['busy', crowded, {}],
-    ['busy', ready, { isTimedOut: true }],
-    ['ready', inPage, { isTimedOut: true }],
-    ['generating', crowded, { generating: true }],
-    ['paused', crowded, { paused: true }],
-    ['off', refused, { enabled: false }],
-    ['absent', lacking('model_missing'), {}],
-    ['absent', lacking('withheld'), {}],
-    ['failed', lacking('model_damaged'), {}],
-    ['loading', loading, { paused: true }],
-    ['denied', lacking('disabled'), { enabled: false }],
-    ['denied', failed, { denied: true, disabled: true }],
-    ['disabled', loading, { disabled: true, paused: true }],
-    ['stopped', ready, { stopped: true, denied: true }],
-    ['off', failed, { enabled: false }],
-    ['off', loading, { enabled: false }]
-  ])('returns %s', (condition, state, change) => {
-    expect(conditionOf(state, { ...AT_REST, ...change })).toBe(condition);
+    ['ready', ready, null, {}],
+    ['generating', ready, null, { generating: true }],
+    ['paused', ready, 'paused', { generating: true }],
+    ['failed', failed, 'paused', {}],
+    ['busy', refused, null, {}],
+    ['failed', limited, null, {}],
+    ['busy', crowded, null, {}],
+    ['busy', ready, null, { isTimedOut: true }],
+    ['ready', inPage, null, { isTimedOut: true }],
+    ['generating', crowded, null, { generating: true }],
+    ['paused', crowded, 'paused', {}],
+    ['off', refused, 'off', {}],
+    ['absent', lacking('model_missing'), null, {}],
+    ['absent', lacking('withheld'), null, {}],
+    ['failed', lacking('model_damaged'), null, {}],
+    ['loading', loading, 'paused', {}],
+    ['denied', lacking('disabled'), 'off', {}],
+    ['denied', failed, 'denied', {}],
+    ['disabled in notebook', loading, 'disabled in notebook', {}],
+    ['stopped', ready, 'stopped', {}],
+    ['off', failed, 'off', {}],
+    ['off', loading, 'off', {}]
+  ] as const)('returns %s', (condition, state, off, activity) => {
+    expect(conditionOf(state, off, { ...AT_REST, ...activity })).toBe(condition);
   });
 });
 
@@ -122,13 +114,11 @@ describe('Status', () => {
     expect(status.current.reason).toMatch(message);
     activity.emit({ generating: true, lastMs: 40, isTimedOut: false, hiddenReason: null });
     expect(status.current.reason).toBe('');
-    availability.dispose();
   });
 
   it('shows no reason of an earlier request while suggestions are off or on demand', () => {
     const { status, availability, activity, provider, page } = bench();
     availability.reported({ ...READY, slow: 'This machine is slow.' });
-    availability.dispose();
     page.path = 'a.ipynb';
     activity.emit({ generating: false, lastMs: 40, isTimedOut: true, hiddenReason: 'unsure' });
     const switches: [object, object][] = [
@@ -163,7 +153,6 @@ describe('Status', () => {
       status.update();
     }
     expect(notified).toEqual(['ready', 'generating', 'ready', 'generating', 'ready', 'generating', 'ready']);
-    availability.dispose();
   });
 });
 
@@ -172,7 +161,6 @@ describe('the tooltip', () => {
     const { status, availability, provider, page } = bench();
     const index = { building: false, files: 3, found: 3, paused: null, root: '', path: '', error: null };
     availability.reported({ ...READY, notebook_index: index });
-    availability.dispose();
     expect(tooltipOf(trans, status.current)).toBe('a\nNotebook index: 3 files');
     provider.settings.notebookIndex = false;
     page.notebook = { getMetadata: () => ({ enabled: 'no' }) };
@@ -186,7 +174,6 @@ describe('the tooltip of a slow machine', () => {
   it('names the model that fits it', () => {
     const { status, availability } = bench();
     availability.reported({ ...READY, slow: 'This machine is slow. b fits it better than a.' });
-    availability.dispose();
     expect(describeStatus(trans, status.current)).toBe('Turbopilot: ready');
     expect(tooltipOf(trans, status.current)).toContain('b fits it better');
   });
@@ -196,7 +183,6 @@ describe('the condition busy', () => {
   it('has a tooltip with the reason', () => {
     const { status, availability } = bench();
     availability.reported({ ...READY, busy: true });
-    availability.dispose();
     expect(describeStatus(trans, status.current)).toBe('Turbopilot: busy');
     expect(tooltipOf(trans, status.current)).toContain('Many users are active.');
   });
@@ -204,7 +190,6 @@ describe('the condition busy', () => {
   it('is shown after a request without a text at the time limit', () => {
     const { status, availability, activity } = bench();
     availability.reported(READY);
-    availability.dispose();
     activity.emit({ generating: false, lastMs: 10_000, isTimedOut: true });
     expect(describeStatus(trans, status.current)).toBe('Turbopilot: busy');
     expect(tooltipOf(trans, status.current)).toContain('No suggestion within the time limit');
@@ -215,7 +200,6 @@ describe('the status of a browser model', () => {
   function statusOf(health: Partial<IEngineHealth>): IStatus {
     const { status, availability } = bench();
     availability.reported(health as IEngineHealth);
-    availability.dispose();
     return status.current;
   }
 

@@ -7,24 +7,14 @@ import type { Availability, IState } from './availability';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
 import { describeSize } from './filesize';
+import { type OffSwitch, offSwitch } from './decline';
 import { switchOf } from './offswitches';
 import type { Page } from './page';
 import { DISABLED, WITHHELD } from './requesterror';
 import type { IStep } from './wire';
 import { describeDecline, describeIndex, describeHidden, describeRequestError } from './messages';
 
-export type Condition =
-  | 'denied'
-  | 'off'
-  | 'stopped'
-  | 'disabled'
-  | 'paused'
-  | 'loading'
-  | 'ready'
-  | 'generating'
-  | 'busy'
-  | 'absent'
-  | 'failed';
+export type Condition = OffSwitch | 'loading' | 'ready' | 'generating' | 'busy' | 'absent' | 'failed';
 
 export interface IStatus {
   condition: Condition;
@@ -50,23 +40,17 @@ function describeTime(milliseconds: number): string {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** The parts of the label. A narrow window hides the time, the address and the name, but never the state. */
-export interface ILabel {
-  name: string;
-  state: string;
-  address: string;
-  time: string;
-}
-
+/** Return the parts of the label. A narrow window hides the time, the address and the name, but never the state. */
 export function labelOf(
   trans: TranslationBundle,
   { condition, percent, address, usageLog, lastMs }: IStatus
-): ILabel {
+) {
   const states: Record<Condition, string> = {
     denied: trans.__('off (administrator)'),
     off: trans.__('off'),
     stopped: trans.__('off (until reload)'),
-    disabled: trans.__('off (this notebook)'),
+    'disabled in notebook': trans.__('off (this notebook)'),
+    'invalid metadata': trans.__('off (this notebook)'),
     paused: trans.__('off (this document)'),
     loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
@@ -116,30 +100,17 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
   return trans.__('%1, in this page: %2', facts, state);
 }
 
-/** The off switches of the current document, and the state of the last request. */
-export interface ISwitchStates {
-  enabled: boolean;
-  stopped: boolean;
-  denied: boolean;
-  disabled: boolean;
-  paused: boolean;
-  generating: boolean;
-  isTimedOut: boolean;
-}
-
-/** Return the condition to show. Pure. */
+/** Return the condition to show. `off`: the switch that turns suggestions off in the current document. Pure. */
 export function conditionOf(
   { health, error }: IState,
-  { enabled, stopped, denied, disabled, paused, generating, isTimedOut }: ISwitchStates
+  off: OffSwitch | null,
+  { generating, isTimedOut }: Pick<IActivity, 'generating' | 'isTimedOut'>
 ): Condition {
   if (health?.code === DISABLED) {
     return 'denied';
   }
-  if (!enabled) {
-    return 'off';
-  }
-  if (stopped || denied || disabled) {
-    return stopped ? 'stopped' : denied ? 'denied' : 'disabled';
+  if (off && off !== 'paused') {
+    return off;
   }
   if (health?.phase === 'loading') {
     return 'loading';
@@ -151,7 +122,7 @@ export function conditionOf(
     return health?.code === WITHHELD || health?.code === 'model_missing' ? 'absent' : 'failed';
   }
   const busy = health?.busy === true || (isTimedOut && !health?.inPage);
-  return paused ? 'paused' : generating ? 'generating' : busy ? 'busy' : 'ready';
+  return off ?? (generating ? 'generating' : busy ? 'busy' : 'ready');
 }
 
 /** Combines the states of the server, the provider and the document. */
@@ -171,22 +142,12 @@ export class Status {
 
   get current(): IStatus {
     const { state } = this._availability;
-    const { settings, stopped, denied, paused } = this._provider;
-    const path = this._page.path ?? '';
-    const denial = denied.get(path);
+    const { settings, denied } = this._provider;
+    const document = { path: this._page.path ?? '', notebookSwitch: switchOf(this._page.notebook) };
+    const off = offSwitch(document, settings, this._provider);
+    const condition = conditionOf(state, off, this._activity);
+    const denial = denied.get(document.path);
     const index = state.health?.notebook_index;
-    const notebookSwitch = switchOf(this._page.notebook);
-    const condition = conditionOf(state, {
-      enabled: settings.enabled,
-      stopped,
-      denied: denial !== undefined,
-      disabled: notebookSwitch !== 'enabled',
-      paused: paused.has(path),
-      generating: this._activity.generating,
-      isTimedOut: this._activity.isTimedOut
-    });
-    // The label names the switch; the results of earlier requests no longer apply.
-    const isOff = ['off', 'stopped', 'disabled', 'paused'].includes(condition);
     const hidden = settings.mode === 'on demand' ? null : this._activity.hiddenReason;
     return {
       condition,
@@ -199,9 +160,9 @@ export class Status {
         ? describeRequestError(this._trans, state.error)
         : denial
           ? denial.message
-          : notebookSwitch === 'invalid'
-            ? describeDecline(this._trans, 'invalid metadata', null)
-            : isOff
+          : off === 'invalid metadata'
+            ? describeDecline(this._trans, off, null)
+            : off // the label names the switch; the results of earlier requests no longer apply
               ? ''
               : state.health?.busy
                 ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')

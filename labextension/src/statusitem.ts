@@ -2,6 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { type Menu, Widget } from '@lumino/widgets';
+import { element } from './elements';
 import type { LiveRegion } from './liveregion';
 import { type Condition, describeStatus, type IStatus, tooltipOf, labelOf } from './status';
 
@@ -12,20 +13,14 @@ export class StatusItem extends Widget {
   ) {
     super();
     this._button.type = 'button';
-    this._button.className = 'jp-Turbopilot-status';
     this._button.setAttribute('aria-haspopup', 'menu');
-    const dot = document.createElement('span');
-    dot.className = 'jp-Turbopilot-dot';
+    const dot = element('span', 'jp-Turbopilot-dot');
     dot.setAttribute('aria-hidden', 'true');
-    this._name.className = 'jp-Turbopilot-name';
-    this._state.className = 'jp-Turbopilot-state';
-    this._details.className = 'jp-Turbopilot-details';
-    this._address.className = 'jp-Turbopilot-address';
-    this._time.className = 'jp-Turbopilot-time';
-    this._label.className = 'jp-Turbopilot-label';
-    this._details.append(this._address, this._time);
-    this._label.append(this._name, this._state, this._details);
-    this._button.append(dot, this._label);
+    const details = element('span', 'jp-Turbopilot-details');
+    details.append(this._address, this._time);
+    const label = element('span', 'jp-Turbopilot-label');
+    label.append(this._name, this._state, details);
+    this._button.append(dot, label);
     this._open(menu);
     this.node.append(this._button);
   }
@@ -58,13 +53,11 @@ export class StatusItem extends Widget {
     });
   }
 
-  private readonly _button = document.createElement('button');
-  private readonly _label = document.createElement('span');
-  private readonly _name = document.createElement('span');
-  private readonly _state = document.createElement('span');
-  private readonly _details = document.createElement('span');
-  private readonly _address = document.createElement('span');
-  private readonly _time = document.createElement('span');
+  private readonly _button = element('button', 'jp-Turbopilot-status');
+  private readonly _name = element('span', 'jp-Turbopilot-name');
+  private readonly _state = element('span', 'jp-Turbopilot-state');
+  private readonly _address = element('span', 'jp-Turbopilot-address');
+  private readonly _time = element('span', 'jp-Turbopilot-time');
 }
 
 /** Announces changes of the status, also in pages without a status bar; not the first one, and no requests. */

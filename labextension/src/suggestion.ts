@@ -1,6 +1,7 @@
 /** The text of a suggestion, and how much of it is left as the user types. Pure. */
 
 import { type IInsertion, insertInto, lineStart } from './imports';
+import { balancedLength, CLOSERS } from './local/brackets';
 
 export interface IPosition {
   text: string;
@@ -8,9 +9,7 @@ export interface IPosition {
   offset: number;
 }
 
-const CLOSERS = /^[)\]}"'`]+$/;
-const QUOTES = '"\'`';
-const PAIRS: Record<string, string> = { '(': ')', '[': ']', '{': '}', '"': '"', "'": "'", '`': '`' };
+const CLOSED = /^[)\]}"'`]+$/;
 
 /**
  * The text suggested for a cursor position. States: growing, done. `grow` extends it until
@@ -43,7 +42,7 @@ export class Suggestion {
   get closers(): string {
     const opened = [...this.text.slice(this.text.length - this.opens)];
     return opened
-      .map(sign => PAIRS[sign])
+      .map(sign => CLOSERS.get(sign))
       .reverse()
       .join('');
   }
@@ -99,14 +98,14 @@ export class Suggestion {
     }
     // An editor may have closed a bracket or a quote that was typed.
     const closed = remainder.slice(0, remainder.length - this._after.length);
-    if (closed && !CLOSERS.test(closed)) {
+    if (closed && !CLOSED.test(closed)) {
       return null;
     }
     if (!this.text.startsWith(typed)) {
       return !this.done && typed.startsWith(this.text) ? '' : null;
     }
     const rest = this.text.slice(typed.length);
-    return closed ? rest.slice(0, lengthBefore(rest, closed)) : rest;
+    return closed ? rest.slice(0, balancedLength(rest, closed, true)) : rest;
   }
 
   /** Return how many characters at the end of its rest are typed as keys. */
@@ -163,32 +162,6 @@ export class Suggestion {
   private _after: string;
   private readonly _added = new Set<string>();
   private _waiting: (() => void)[] = [];
-}
-
-/**
- * Return how much of a text fits before the brackets and quotes that the editor has closed, so that none is closed
- * twice. The text may contain a closing one only if it opens the same one first.
- */
-function lengthBefore(text: string, closed: string): number {
-  const base = [...closed].reverse();
-  const waits = [...base];
-  let length = 0;
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at];
-    const last = waits.at(-1) ?? '';
-    const quoted = last !== '' && QUOTES.includes(last);
-    if (quoted && char === '\\') {
-      at++;
-    } else if (char === last) {
-      waits.pop();
-    } else if (!quoted && Object.hasOwn(PAIRS, char)) {
-      waits.push(PAIRS[char]);
-    }
-    if (base.every((closer, index) => waits[index] === closer)) {
-      length = Math.min(at + 1, text.length);
-    }
-  }
-  return length;
 }
 
 function commonHead(one: string, other: string): number {

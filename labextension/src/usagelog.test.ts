@@ -1,5 +1,5 @@
 import { nullTranslator } from '@jupyterlab/translation';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { Availability } from './availability';
 import { describeUsageLog, explainUsageLog, notifyOfUsageLog } from './usagelog';
 import type { IHealth, IUsageLog } from './wire';
@@ -60,8 +60,6 @@ describe('notifyOfUsageLog', () => {
     log = USAGE_LOG;
     shown = false;
   });
-
-  afterEach(() => pages.forEach(one => one.dispose()));
 
   it('shows one lasting notification in each page', async () => {
     for (const { availability, showMore } of [page(), page()]) {

@@ -1,13 +1,6 @@
 /** Select the cells of a request: the active cell and the nearest others, up to a size limit. Pure. */
 
-import type { ICell } from './wire';
-
-export interface IWindow {
-  cells: ICell[];
-  active: number;
-  /** Code points into the active cell. */
-  offset: number;
-}
+import type { ICell, IRequest } from './wire';
 
 export const CELL_LIMIT = 16 * 1024;
 export const TOTAL_LIMIT = 256 * 1024;
@@ -33,13 +26,15 @@ function clip(text: string, from: number, to: number): string {
   return text.slice(start, end);
 }
 
-/** Select the cells. `jsOffset`: the cursor in the active cell, in UTF-16 units. */
+/**
+ * Select the cells. `jsOffset`: the cursor in the active cell, in UTF-16 units; the returned offset is in code points.
+ */
 export function chooseWindow(
   count: number,
   cellAt: (index: number) => ICell,
   active: number,
   jsOffset: number
-): IWindow {
+): Pick<IRequest, 'cells' | 'active' | 'offset'> {
   const own = cellAt(active);
   const from = Math.max(0, jsOffset - ACTIVE_LIMIT / 2);
   const to = Math.min(own.source.length, jsOffset + ACTIVE_LIMIT / 2);

@@ -28,11 +28,11 @@ export interface IOtherDocument {
 export interface IRequest {
   /** path of the notebook or file on the server */
   path: string;
-  language: string;
   /** kernel of the notebook; its variables are used if the caller may execute code in it */
   kernel_id?: string | null;
   /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
   enabled?: boolean | null;
+  language: string;
   cells: ICell[];
   /** index of the cell with the cursor */
   active: number;
@@ -170,14 +170,14 @@ export interface IErrorOutput {
 
 /** A request for fixes for the error of a cell. */
 export interface IFixRequest {
-  /** path of the notebook on the server */
+  /** path of the notebook or file on the server */
   path: string;
-  /** only Python is supported */
-  language: string;
-  /** kernel of the notebook, as in a completion request */
+  /** kernel of the notebook; its variables are used if the caller may execute code in it */
   kernel_id?: string | null;
   /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
   enabled?: boolean | null;
+  /** only Python is supported */
+  language: string;
   /** all cells */
   cells: IFixCell[];
   /** identifies the notebook's view */
@@ -232,14 +232,14 @@ export interface IFixes {
 
 /** A request for the other uses of a name that the user has changed at its binding. */
 export interface IRenameRequest {
-  /** path of the notebook on the server */
+  /** path of the notebook or file on the server */
   path: string;
-  /** only Python is supported */
-  language: string;
-  /** kernel of the notebook, as in a completion request */
+  /** kernel of the notebook; its variables are used if the caller may execute code in it */
   kernel_id?: string | null;
   /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
   enabled?: boolean | null;
+  /** only Python is supported */
+  language: string;
   /** all cells */
   cells: IFixCell[];
   /** identifies the notebook's view */
@@ -254,7 +254,7 @@ export interface IRenameRequest {
 export interface IRenameEdits {
   /** identifies this response in `POST feedback` */
   id: string;
-  /** the offer to the user, such as `Rename 7 uses in 3 cells?` */
+  /** the offer, such as `Rename 7 uses of 'a' to 'b' in 3 cells?` */
   title: string;
   edits: IEdit[];
   /** indices of the cells to run afterwards, because the kernel still has the old name */
@@ -273,14 +273,14 @@ export interface IEditedCell {
 
 /** A request for the other occurrences of the code that the user's last edits changed. */
 export interface IRepeatRequest {
-  /** path of the notebook on the server */
+  /** path of the notebook or file on the server */
   path: string;
-  /** only Python is supported */
-  language: string;
-  /** kernel of the notebook, as in a completion request */
+  /** kernel of the notebook; its variables are used if the caller may execute code in it */
   kernel_id?: string | null;
   /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
   enabled?: boolean | null;
+  /** only Python is supported */
+  language: string;
   /** all cells */
   cells: IFixCell[];
   /** identifies the notebook's view */

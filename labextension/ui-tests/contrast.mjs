@@ -1,4 +1,20 @@
-/** The contrast of text with its background, as defined by WCAG. */
+/** The contrast of text with its background, as defined by WCAG, in each theme. */
+
+import { screenshot } from './lab.mjs';
+
+/** Switch to each theme in turn, the light one last; take a screenshot, and call `check` with the theme's name. */
+export async function inEveryTheme(page, picture, check) {
+  for (const theme of ['JupyterLab Dark', 'JupyterLab Dark High Contrast', 'JupyterLab Light']) {
+    await page.evaluate(
+      theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }),
+      theme
+    );
+    await page.waitForSelector(`body[data-jp-theme-name="${theme}"]`, { state: 'attached' });
+    await page.waitForTimeout(700);
+    await screenshot(page, `${picture}-${theme.replaceAll(' ', '-').toLowerCase()}`);
+    await check(theme);
+  }
+}
 
 /** The contrast of the text of an element or a pseudo-element with its background, from 1 to 21. */
 export function contrastOf(locator, pseudo = null) {

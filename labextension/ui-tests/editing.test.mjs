@@ -197,20 +197,6 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     await holds(cell, 'values = [3, 1, 2]\nsmallest = min(values)');
   });
 
-  test('an explicit request shows alternatives', async () => {
-    await notebook(['import numpy as np\nx = np.']);
-    await page.keyboard.press('Alt+\\');
-    const first = await ghost(page);
-    const count = pattern =>
-      page
-        .locator('.jp-InlineCompleter', { hasText: pattern })
-        .waitFor({ state: 'attached', timeout: 30000 });
-    await count(/1\/[2-9]/);
-    await page.keyboard.press('Alt+]');
-    await count(/2\/[2-9]/);
-    assert.notEqual(await ghost(page), first);
-  });
-
   test('Tab belongs to the completion popup while it is open', async () => {
     const cell = await notebook(['import collections\ncollections.Orde']);
     const whole = 'import collections\ncollections.OrderedDict';
@@ -307,28 +293,6 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     await closeOthers();
   });
 
-  test('a column of a live DataFrame is suggested, a missing one is not', async () => {
-    await notebook([
-      // Only the kernel knows the column's name.
-      "import pandas as pd\nsales = pd.DataFrame({'region': ['north'], 'xela'[::-1] + 'qz': [1.5]})",
-      'total = sales['
-    ]);
-    await runFirstCell(page);
-    // The first request makes the server query the kernel once it is idle. Each try has another text,
-    // because answers are cached.
-    let shown = '';
-    const end = Date.now() + 120_000;
-    for (let tries = 0; !/^exqz/.test(shown) && Date.now() < end; tries++) {
-      await editCell(page, 1);
-      await page.keyboard.press('Control+a');
-      await page.keyboard.insertText(`total${tries} = sales[`);
-      await page.keyboard.type('"al', { delay: 150 });
-      shown = await ghost(page, { timeout: 10_000 }).catch(() => '');
-    }
-    assert.match(shown, /^exqz/);
-    await screenshot(page, 'column');
-  });
-
   test('the magic uses the server that started its kernel', async () => {
     await notebook([
       '%load_ext jupyter_turbopilot',
@@ -341,27 +305,6 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     await written.filter({ hasText: /def is_odd\(n\):\s*return n % 2/ }).waitFor({ timeout: 60000 });
     assert.doesNotMatch(await written.innerText(), /%%complete/);
     await screenshot(page, 'magic');
-  });
-
-  test('a function and its helpers appear below the cell and are inserted into the next one, not run', async () => {
-    await notebook([
-      '%%complete --helpers\ndef sum_of_primes(n):\n    """Return the sum of all primes below n.\n\n' +
-        '    >>> sum_of_primes(10)\n    17\n    """'
-    ]);
-    await page.keyboard.press('Shift+Enter');
-    const cells = page.locator('.jp-Notebook .jp-Cell');
-    const tree = cells.first().locator('.jp-OutputArea-output');
-    await tree.getByText('sum_of_primes(n)').first().waitFor({ timeout: 60000 });
-    await screenshot(page, 'hierarchy-grows');
-    const written = cells.nth(1);
-    // Ghost text in the empty cell may name the function, too.
-    await written
-      .locator('.cm-content', { hasText: /def sum_of_primes[\s\S]*return/ })
-      .waitFor({ timeout: 120000 });
-    await screenshot(page, 'hierarchy');
-    assert.match(await written.locator('.cm-content').innerText(), /def sum_of_primes\(n\):[\s\S]*return/);
-    assert.match(await written.locator('.jp-InputArea-prompt').innerText(), /\[ \]:/);
-    await page.close();
   });
 
   test('only one ghost text is shown with another provider', async () => {

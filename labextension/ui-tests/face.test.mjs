@@ -358,7 +358,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await editCell(page, 2);
     await page.locator('.jp-Turbopilot-status').click();
     await page.locator('.lm-Menu-itemLabel', { hasText: 'Turn Off' }).click();
-    await page.locator('.lm-Menu-itemLabel', { hasText: 'This Document' }).click();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'This Document Until Reload' }).click();
     assert.equal(await editing(), 1);
     await run('turbopilot:pause');
     await page.locator('.jp-Turbopilot-status').focus();
@@ -591,7 +591,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     };
     await showAgain();
     await row.locator('summary').click({ timeout: 10000 });
-    const tune = row.getByRole('button', { name: 'Use Original Model' });
+    const tune = row.getByRole('button', { name: 'Use Without Tuning' });
     await tune.waitFor({ timeout: 10000 });
     const colour = element => window.getComputedStyle(element).backgroundColor;
     assert.notEqual(await tune.evaluate(colour), await row.evaluate(colour));

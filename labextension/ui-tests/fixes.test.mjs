@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { contrastOf } from './contrast.mjs';
+import { contrastOf, inEveryTheme } from './contrast.mjs';
 import {
   editCell,
   holds,
@@ -159,18 +159,6 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     assert.ok(await page.evaluate(() => document.activeElement.closest('.jp-Notebook') !== null));
   });
 
-  test('Escape dismisses a fix only in its cell', async () => {
-    await failed();
-    await editCell(page, 0);
-    await page.keyboard.press('Escape');
-    await page.waitForTimeout(300);
-    assert.equal(await offer().count(), 1);
-    await editCell(page, 1);
-    await page.keyboard.press('Escape');
-    await gone();
-    assert.equal(sent('feedback').at(-1).event, 'dismissed');
-  });
-
   test('an offer is removed by an edit of its text, a new run and cleared outputs', async () => {
     const cell = await failed();
     await page.evaluate(() => window.jupyterapp.commands.execute('notebook:clear-cell-output'));
@@ -195,13 +183,6 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await gone();
   });
 
-  test('an error without a fix has no offer', async () => {
-    await setCells(page, ['1 / 0']);
-    await run(0);
-    await page.waitForTimeout(1500);
-    assert.equal(await offer().count(), 0);
-  });
-
   test('a notebook that never fails sends no requests', async () => {
     await setCells(page, ['amount = 1', 'total = amount + 1']);
     await run(0);
@@ -224,7 +205,7 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await page.keyboard.press('Control+ArrowRight');
     await page.keyboard.type('_eur', { delay: 40 });
     await offer().waitFor({ timeout: 10_000 });
-    assert.match(await offer().innerText(), /Rename 3 uses in 2 cells/);
+    assert.match(await offer().innerText(), /Rename 3 uses of '.+' to '.+_eur' in 2 cells/);
     assert.equal(sent('rename').length, 1);
     await page.keyboard.press('x');
     await gone();
@@ -292,7 +273,7 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     assert.deepEqual(sent('rename'), [], 'the label is being replaced');
     await page.keyboard.type('vat', { delay: 40 });
     await offer().waitFor({ timeout: 10_000 });
-    assert.match(await offer().innerText(), /Rename 1 use in 1 cell\?/);
+    assert.match(await offer().innerText(), /Rename 1 use of 'tax' to 'vat' in 1 cell\?/);
     await page.keyboard.press('Alt+.');
     await holds(cellAt(2), 'orders["vat"] * 3');
     await holds(cellAt(1), 'orders["vat"] = orders["net"] / 5');
@@ -344,19 +325,12 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
 
   test('offers are legible in every theme', async () => {
     await failed();
-    for (const theme of ['JupyterLab Dark', 'JupyterLab Dark High Contrast', 'JupyterLab Light']) {
-      await page.evaluate(
-        theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }),
-        theme
-      );
-      await page.waitForSelector(`body[data-jp-theme-name="${theme}"]`, { state: 'attached' });
-      await page.waitForTimeout(700);
-      await screenshot(page, `fix-${theme.replaceAll(' ', '-').toLowerCase()}`);
+    await inEveryTheme(page, 'fix', async theme => {
       for (const part of ['.jp-Turbopilot-offer-title', 'del', 'ins']) {
         const contrast = await contrastOf(offer().locator(part).first());
         assert.ok(contrast >= 4.5, `${theme}, ${part}: ${contrast.toFixed(2)}`);
       }
-    }
+    });
   });
 
   test('the off switches and the setting prevent requests', async () => {

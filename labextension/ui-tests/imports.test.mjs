@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { contrastOf } from './contrast.mjs';
+import { contrastOf, inEveryTheme } from './contrast.mjs';
 import {
   editCell,
   ghost,
@@ -90,22 +90,15 @@ describe('imports of a suggestion', { timeout: 300_000 }, () => {
 
   test('are legible in every theme, as is their note', async () => {
     await typed([`${TABLE}\naxes =`], ' ');
-    for (const theme of ['JupyterLab Dark', 'JupyterLab Dark High Contrast', 'JupyterLab Light']) {
-      await page.evaluate(
-        theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }),
-        theme
-      );
-      await page.waitForSelector(`body[data-jp-theme-name="${theme}"]`, { state: 'attached' });
+    await inEveryTheme(page, 'import-note', async theme => {
       assert.equal(await ghost(page), 'sns.heatmap(table)');
-      await page.waitForTimeout(700);
-      await screenshot(page, `import-note-${theme.replaceAll(' ', '-').toLowerCase()}`);
       const text = await contrastOf(page.locator('.jp-GhostText').first());
       const note = await contrastOf(page.locator('.cm-line:has(.jp-GhostText)'), '::after');
       const message = `${theme}: ghost text ${text.toFixed(2)}, note ${note.toFixed(2)}`;
       assert.ok(text >= 4.5 && note >= 4.5, message); // what WCAG AA asks of text
       // It remains distinguishable from the code.
       assert.ok(text <= 7, message);
-    }
+    });
   });
 
   test('are scrolled into view with ghost text and note, unless the user scrolls', async () => {

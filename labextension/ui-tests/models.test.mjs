@@ -121,34 +121,35 @@ describe('the Models panel', { timeout: 300_000 }, () => {
     await screenshot(page, 'models-dark');
     assert.match(await row('qwen2.5-coder-0.5b').innerText(), /491 MB[\s\S]*In use/);
     assert.equal(await row('codegen-16b-mono').count(), 0);
-    await page.getByLabel('Show models too large or slow').check();
+    await page.getByLabel('Also show models that are too large or slow for this machine').check();
     await row('codegen-16b-mono').waitFor();
     assert.match(await row('incoder-1b').innerText(), /Requires transformers/);
     await screenshot(page, 'models-all');
-    await page.getByLabel('Show models too large or slow').uncheck();
+    await page.getByLabel('Also show models that are too large or slow for this machine').uncheck();
   });
 
   test('disables and enables the adapter of the default model', async () => {
     const tuned = row('qwen2.5-coder-0.5b');
-    assert.match(await tuned.innerText(), /Adapter enabled: notebooks/);
+    assert.match(await tuned.innerText(), /Tuned: notebooks/);
     await tuned.locator('summary').focus();
     await page.keyboard.press('Enter');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
-    await tuned.getByText('Adapter disabled: notebooks').waitFor({ timeout: 60000 });
+    await tuned.getByText('Tuning off: notebooks').waitFor({ timeout: 60000 });
     await page.waitForFunction(() => /qwen2.5-coder-0.5b is ready/.test(document.body.innerText), null, {
       timeout: 60000
     });
     await screenshot(page, 'models-published');
     assert.equal(await tuned.locator('summary').evaluate(node => node === document.activeElement), true);
     await tuned.locator('summary').click();
-    await tuned.getByRole('button', { name: 'Use Notebook Adapter' }).click();
-    await tuned.getByText('Adapter enabled: notebooks').waitFor({ timeout: 60000 });
+    await tuned.getByRole('button', { name: 'Use With Tuning' }).click();
+    await tuned.getByText('Tuned: notebooks').waitFor({ timeout: 60000 });
   });
 
   test('shows and stops a download, and uses a downloaded model', async () => {
     // The estimated speed is lower on a busy machine.
-    await page.getByLabel('Show models too large or slow').check();
+    await page.getByLabel('Also show models that are too large or slow for this machine').check();
+    await page.getByLabel('Also show models that were not measured').check();
     slow = true;
     const menu = row('qwen2.5-coder-0.5b').locator('details');
     await menu.locator('summary').click();

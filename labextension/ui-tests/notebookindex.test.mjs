@@ -87,7 +87,7 @@ describe('notebook index', { timeout: 300_000 }, () => {
       assert.ok(more.includes(expected), `${expected} is not in ${more}`);
     }
     await screenshot(page, 'memory-more');
-    await dialog.getByRole('button', { name: 'Turn Off Index' }).waitFor();
+    await dialog.getByRole('button', { name: 'Stop Using the Index' }).waitFor();
     await page.keyboard.press('Enter');
     await notice().waitFor({ state: 'detached' });
     await page.waitForFunction(() => document.activeElement.closest('.jp-Notebook'));

@@ -1,9 +1,9 @@
-"""Build llama.cpp's server and benchmark, from the bindings' source, for comparison.
+"""Build llama.cpp's server, from the bindings' source, for comparison.
 
 python research/benchmarks/baseline.py
 
 The source distribution of llama-cpp-python includes llama.cpp, so both sides run the same engine code. The
-programs are cached by version and CPU.
+program is cached by version and CPU.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from engine import NATIVE, PACKAGE, cpu_features, pip, wanted_version  # noqa: E402
 
-PROGRAMS = ("llama-server", "llama-bench")
+PROGRAM = "llama-server"
 FLAGS = (
     *NATIVE,
     f"-DCMAKE_PROJECT_llama.cpp_INCLUDE={ROOT / 'scripts' / 'compiler.cmake'}",
@@ -41,24 +41,24 @@ FLAGS = (
 
 
 def folder() -> Path:
-    """Return the cache folder of the programs."""
+    """Return the cache folder of the program."""
     words = "|".join((wanted_version(), *(f for f in FLAGS if "_INCLUDE" not in f), cpu_features()))
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "jupyter-turbopilot" / "baseline" / hashlib.sha256(words.encode()).hexdigest()[:16]
 
 
-def programs() -> dict[str, Path]:
-    """Return the programs; build them if necessary."""
+def program() -> Path:
+    """Return the program; build it if necessary."""
     kept = folder()
-    if not all((kept / name).exists() for name in PROGRAMS):
+    if not (kept / PROGRAM).exists():
         build(kept)
-    return {name: kept / name for name in PROGRAMS}
+    return kept / PROGRAM
 
 
 def build(kept: Path) -> None:
-    """Build the programs from the source distribution."""
+    """Build the program from the source distribution."""
     version = wanted_version()
-    print(f"Building {' and '.join(PROGRAMS)} {version}: this takes several minutes, once.", flush=True)
+    print(f"Building {PROGRAM} {version}: this takes several minutes, once.", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         pip("download", "-q", "--no-deps", "--no-binary", PACKAGE, "-d", scratch, f"{PACKAGE}=={version}")
         with tarfile.open(next(Path(scratch).glob("*.tar.gz"))) as archive:
@@ -66,18 +66,15 @@ def build(kept: Path) -> None:
         source = next(Path(scratch).glob("*/vendor/llama.cpp"))
         made = Path(scratch) / "build"
         subprocess.run(["cmake", "-S", source, "-B", made, *FLAGS], check=True, stdout=subprocess.DEVNULL)  # noqa: S607
-        targets = [word for name in PROGRAMS for word in ("--target", name)]
         parallel = str(os.cpu_count() or 2)
         subprocess.run(
-            ["cmake", "--build", made, "-j", parallel, *targets],  # noqa: S607
+            ["cmake", "--build", made, "-j", parallel, "--target", PROGRAM],  # noqa: S607
             check=True,
             stdout=subprocess.DEVNULL,
         )
         kept.mkdir(parents=True, exist_ok=True)
-        for name in PROGRAMS:
-            shutil.copy2(made / "bin" / name, kept / name)
+        shutil.copy2(made / "bin" / PROGRAM, kept / PROGRAM)
 
 
 if __name__ == "__main__":
-    for program in programs().values():
-        print(program)
+    print(program())

@@ -53,8 +53,7 @@ def steps(notebooks: Path, into: Path, *, small: bool) -> list[Step]:
     plots = into if small else HERE / "plots"
     clients = ("--clients", "4", "--seconds", "3", "--rounds", "1")
     return [
-        Step("startup", script("startup")),
-        Step("constant", script("constant")),
+        Step("costs", script("costs")),
         Step("editors", script("load", "editors", *of_set, less=("--rounds", "1"))),
         Step("clients", script("load", "clients", less=clients)),
         Step("notebook_index", script("notebook_index", *of_set)),

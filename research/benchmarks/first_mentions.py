@@ -34,7 +34,7 @@ def first_mentions(notebook: TypedNotebook, active: int, context: KernelContext)
     """Yield the columns that a cell mentions and the notebook does not contain above."""
     source = notebook.sources[active]
     above = "\n".join(notebook.sources[:active])
-    labels = {label for table in context.frames.values() for label, _ in table.columns or ()}
+    labels = {label for table in context.frames.values() for label in table.columns or ()}
     for label in sorted(labels):
         match = re.search(rf"(?:(?<=[^\\]['\"])|(?<=\w\.)){re.escape(label)}(?!\w)", source)
         if len(label) < SHORTEST or label in above or not match or source.find(label) < match.start():

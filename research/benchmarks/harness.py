@@ -232,15 +232,14 @@ def turbopilot_server(config: str = "") -> ServerProcess:
     return ServerProcess("turbopilot", [TURBOPILOT, "serve", "--no-api-key"], config)
 
 
-def turbopilot_service(*options: str) -> ServerProcess:
+def turbopilot_service() -> ServerProcess:
     """Return a server for several users, with the default model."""
-    program = Path(__file__).with_name("service.py")
-    return ServerProcess("turbopilot", [sys.executable, str(program), *options])
+    return ServerProcess("turbopilot", [sys.executable, str(Path(__file__).with_name("service.py"))])
 
 
 def llama_server(context_size: int = 8192, slots: int = 1, *options: str) -> ServerProcess:
     """Return llama.cpp's own server with the same file."""
-    from baseline import programs
+    from baseline import program
 
-    command = [str(programs()["llama-server"]), "-m", str(default_weights()), "-t", THREADS, "--no-webui"]
+    command = [str(program()), "-m", str(default_weights()), "-t", THREADS, "--no-webui"]
     return ServerProcess("llama-server", [*command, "-c", str(context_size), "-np", str(slots), *options])

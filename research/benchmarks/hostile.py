@@ -1,6 +1,6 @@
 """Attack a Jupyter server with unusual notebooks, bodies and clients while a user types.
 
-    python research/benchmarks/hostile.py [--minutes 5] [--seed 1] [--set notebooks.json.gz] [--second MODEL]
+    python research/benchmarks/hostile.py [--minutes 5] [--seed 1] [--set notebooks.json.gz]
     python research/benchmarks/hostile.py --only native_cell:1:17
 
 Prints a report in Markdown. Exits with 1 if the server ended, stalled, grew, delayed the user or logged what
@@ -36,9 +36,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from harness import TOKEN, JupyterServer
 from jupyter_client.blocking.client import BlockingKernelClient
-from mixed_traces import mixed
 
 from turbopilot_research.evaluate.notebooks import read
+from turbopilot_research.evaluate.traces import of_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -801,7 +801,7 @@ def notebooks(source: str) -> list[tuple[list[str], int, str]]:
     """Return the cells, the index of the active one, and the text to type into it."""
     if not source:
         return [([f"# {number}\n{TYPED}", ""], 1, TYPED) for number in range(3)]
-    steps = [trace.keystrokes[0] for trace in mixed(read(Path(source)), 200) if trace.kind == "append"]
+    steps = [trace.keystrokes[0] for trace in of_kind(read(Path(source)), "append", 200)]
     return [(list(s.cells), s.active, s.cells[s.active][: s.offset] + s.future) for s in steps]
 
 
@@ -880,25 +880,14 @@ class Attack:
 
 
 async def besiege(attack: Attack, options: argparse.Namespace) -> None:
-    """Run several lanes, or send a single case; switch models if there are two."""
+    """Run several lanes, or send a single case."""
     if options.only:
         for _ in range(3):
             await attack.case(options.only)
         return
     end = time.monotonic() + options.minutes * 60
     lanes = [attack.lane(options.seed, number, options.lanes, end) for number in range(options.lanes)]
-    if options.second:
-        lanes.append(switch(attack.port, options.second, end))
     await asyncio.gather(*lanes)
-
-
-async def switch(port: int, second: str, end: float) -> None:
-    """Switch to the other model and back every minute."""
-    first = json.loads(ask(port, "GET", "turbopilot/health")[1])["model"]
-    while time.monotonic() < end:
-        for model in (second, first):
-            await asyncio.sleep(60)
-            await asyncio.to_thread(ask, port, "POST", "turbopilot/models", {"model": model})
 
 
 # Results ----------------------------------------------------------------------------------------------------
@@ -1076,17 +1065,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lanes", type=int, default=4, help="number of concurrent attackers")
     parser.add_argument("--set", default="", help="notebooks that the user types; default: a few lines")
-    parser.add_argument("--model", help="the model to use instead of the default one")
-    parser.add_argument("--second", help="a model to switch to and back")
     parser.add_argument("--only", help="one case, by its name")
     parser.add_argument("--log", type=Path, help="keep the server's log here")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stop the server, too
-    settings = ["--Turbopilot.keep_sequences=False"]
-    settings += [f"--Turbopilot.model={options.model}"] if options.model else []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with AttackedServer(folder, *settings, ready=lambda health: health.get("ready")) as server:
+        with AttackedServer(
+            folder, "--Turbopilot.keep_sequences=False", ready=lambda health: health.get("ready")
+        ) as server:
             found = siege(server, folder, options)
     print(f"\n{options.only or f'Seed {options.seed}, {options.minutes:g} minutes'}\n\n{found}")
     if found.broken:

@@ -26,7 +26,7 @@ from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources, binding, bound_name
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
-from turbopilot_research.evaluate.index_gain import SIBLINGS, IndexShelf
+from turbopilot_research.evaluate.index_shelf import SIBLINGS, IndexShelf
 from turbopilot_research.evaluate.notebooks import read
 
 if TYPE_CHECKING:

@@ -1,9 +1,8 @@
 """Many users of one server.
 
-    python research/benchmarks/load.py editors --set notebooks.json.gz [--rounds 3] [--personal]
+    python research/benchmarks/load.py editors --set notebooks.json.gz [--rounds 3]
     python research/benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6]
     python research/benchmarks/load.py students [--users 2 4 6 8 10] [--threads 2] [--seconds 60] [--personal]
-    python research/benchmarks/load.py refusals [--seconds 60]
 
 The first two compare this server to llama.cpp's with the same number of slots. `editors`: eight editors each
 stream one completion at the same time, after a notebook that neither server has evaluated. `clients`: each
@@ -13,7 +12,7 @@ several users; `--personal`: those of a personal server.
 
 `students`: more and more users type notebooks at once, a request per keystroke. They are served if 95 % of
 the requests at pauses, which follow each line, are answered within two seconds. For one core: `taskset -c 0 …
---threads 1`. `refusals`: twenty connections of one user retry at once, while another user works.
+--threads 1`.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import cycle
-from multiprocessing import Process, Queue
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,10 +37,8 @@ from harness import (
     ServerProcess,
     llama_server,
     percentile,
-    turbopilot_server,
     turbopilot_service,
 )
-from mixed_traces import mixed
 
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.jupyter.standalone import RUNNING_PER_USER, WAITING_PER_USER
@@ -114,10 +110,9 @@ def slowest_share(rates: Sequence[float]) -> float:
 
 def editors(options: argparse.Namespace) -> None:
     """Compare eight editors on each server."""
-    traces = mixed(read(options.set), 4000)
-    steps = [trace.keystrokes[-1] for trace in traces if len(trace.keystrokes[-1].prefix) < LONGEST]
-    server = turbopilot_server() if options.personal else turbopilot_service()
-    with llama_server(8192, EDITORS) as theirs, server as ours:
+    steps = [trace.keystrokes[-1] for trace in traces.of_kind(read(options.set), "append", 4000)]
+    steps = [step for step in steps if len(step.prefix) < LONGEST]
+    with llama_server(8192, EDITORS) as theirs, turbopilot_service() as ours:
         found: dict[str, list[tuple[float, ...]]] = {ours.name: [], theirs.name: []}
         for number in range(options.rounds):
             asked = [steps[(number * EDITORS + n) % len(steps)] for n in range(EDITORS)]
@@ -326,67 +321,6 @@ def students(options: argparse.Namespace) -> None:
     print(f"served: {served} typing, a class of {int(served / TYPING_SHARE)}")
 
 
-# Refusals ---------------------------------------------------------------------------------------------------
-
-FLOOD, OTHER = "127.0.0.2", "127.0.0.3"  # without a key, the server tells users apart by address
-CONNECTIONS = 20
-
-
-async def retry_at_once(port: int, seconds: float, counts: dict[str, int]) -> None:
-    """Send requests over many connections, and ignore Retry-After."""
-    transport = httpx.AsyncHTTPTransport(local_address=FLOOD)
-    end = time.monotonic() + seconds
-
-    async def send_repeatedly(number: int) -> None:
-        while time.monotonic() < end:
-            body = {"prompt": f"# {number}\nvalues = ", "n_predict": 8}
-            try:
-                reply = await link.post("/completion", json=body)
-                counts["refused" if reply.status_code == TOO_MANY else "answered"] += 1
-            except httpx.HTTPError:
-                counts["failed"] += 1
-
-    async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", timeout=60, transport=transport
-    ) as link:
-        await asyncio.gather(*(send_repeatedly(number) for number in range(CONNECTIONS)))
-
-
-def flood(port: int, seconds: float, results: Queue[dict[str, int]]) -> None:
-    """Run the flood in a separate process, so that only the server delays the other user."""
-    counts = {"answered": 0, "refused": 0, "failed": 0}
-    asyncio.run(retry_at_once(port, seconds, counts))
-    results.put(counts)
-
-
-def describe_waits(port: int, seconds: float) -> str:
-    """Return the median and the maximum of another user's waits."""
-    waits, end, text = [], time.monotonic() + seconds, "def total(values):\n    return "
-    transport = httpx.HTTPTransport(local_address=OTHER)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, transport=transport) as link:
-        while time.monotonic() < end:
-            begun = time.monotonic()
-            link.post("/completion", json={"prompt": text, "n_predict": 8}).raise_for_status()
-            waits.append(time.monotonic() - begun)
-            text += f"values[{len(waits)}] + "
-            time.sleep(0.5)
-    return f"median {statistics.median(waits):.2f} s, maximum {max(waits):.2f} s of {len(waits)}"
-
-
-def refusals(options: argparse.Namespace) -> None:
-    """Measure a user alone, then beside one whose connections retry at once."""
-    with turbopilot_service("--limits") as server:
-        describe_waits(server.port, min(5.0, options.seconds))
-        print("alone:", describe_waits(server.port, options.seconds), flush=True)
-        results: Queue[dict[str, int]] = Queue()
-        process = Process(target=flood, args=(server.port, options.seconds, results))
-        process.start()
-        time.sleep(1.0)
-        print("beside the flood:", describe_waits(server.port, options.seconds - 1.0))
-        print("the flood:", results.get())
-        process.join()
-
-
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
@@ -394,7 +328,6 @@ def main() -> None:
     command = commands.add_parser("editors", help=editors.__doc__)
     command.add_argument("--set", type=Path, required=True)
     command.add_argument("--rounds", type=int, default=3)
-    command.add_argument("--personal", action="store_true")
     command.set_defaults(run=editors)
     command = commands.add_parser("clients", help=clients.__doc__)
     command.add_argument("--clients", type=int, default=50)
@@ -410,9 +343,6 @@ def main() -> None:
     command.add_argument("--set", type=Path, help="notebooks; default: functions of the standard library")
     command.add_argument("--personal", action="store_true")
     command.set_defaults(run=students)
-    command = commands.add_parser("refusals", help=refusals.__doc__)
-    command.add_argument("--seconds", type=float, default=60)
-    command.set_defaults(run=refusals)
     options = parser.parse_args()
     options.run(options)
 

@@ -3,14 +3,12 @@
     python research/benchmarks/outside.py nesevals --set nesevals/inst [--results FILE]
     python research/benchmarks/outside.py infilling --set SingleLineInfilling.jsonl.gz [--sample 100]
     python research/benchmarks/outside.py safim --set block_completion.jsonl.gz [--sample 100]
-    python research/benchmarks/outside.py overlap --set … --corpus corpus.jsonl.xz
 
 `nesevals` (github.com/posit-dev/nesevals, MIT): the next edits that only insert text at the cursor. A
 completion is exact if the edited region equals the target, as in its `R/grading.R`; the other edits are not
 attempted. The session's variables of Python tasks are passed as kernel context. Prints the same share for the
 models in its score files. `infilling` (HumanEval-Infilling, MIT) and `safim` (gonglinyuan/safim, commit
-231b148, MIT; its Python tasks) run the completed programs, each in a process with limits. `overlap` counts
-the tasks of a set that share ten consecutive lines with a training corpus.
+231b148, MIT; its Python tasks) run the completed programs, each in a process with limits.
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import lzma
 import random
 import re
 from collections import Counter
@@ -29,10 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import LocalPilot
+from programs import run_program
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, read_kernel_context
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from turbopilot_research.evaluate.running.program import run_program
 from turbopilot_research.evaluate.scoring import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -41,8 +38,7 @@ if TYPE_CHECKING:
 CURSOR, START, END = "<|user_cursor_is_here|>", "<|editable_region_start|>\n", "<|editable_region_end|>"
 HOLE = "{{completion}}"
 LANGUAGES = {".py": "python", ".R": "r", ".r": "r"}
-SECONDS = 10.0  # time limit of a program
-SEED, WINDOW = 7, 10  # of the sample; lines that overlap
+SEED = 7  # of the sample
 UNUSABLE = "its own solution fails here"  # for instance because it needs a faster Python; not counted
 
 # Runs a program with each input; it may read and write through descriptors.
@@ -108,7 +104,7 @@ class Task:
         """Return whether the completed program passes its tests."""
         source = f"{self.before}{text}{self.after}"
         program = JUDGE.format(source, self.tests) if self.tests else f"{source}\n{self.program}"
-        return run_program(program, seconds=SECONDS).passed
+        return run_program(program)
 
 
 def kernel_context(variables: Iterable[Any]) -> KernelContext:
@@ -117,16 +113,15 @@ def kernel_context(variables: Iterable[Any]) -> KernelContext:
     for variable in variables:
         if not isinstance(variable, dict):
             continue
-        kind, shape = re.match(r"([\w.]*)\s*[(\[]?([\d, ]*)", variable.get("type") or "").groups()  # type: ignore[union-attr]
+        kind = re.match(r"[\w.]*", variable.get("type") or "")[0]  # type: ignore[index]
         value = variable.get("value") or ""
-        listed = re.findall(r"^\* ([^:\n]+): ?(.*)$", value, re.MULTILINE)
+        listed = re.findall(r"^\* ([^:\n]+):", value, re.MULTILINE)
         heading = value.partition("\n")[0]
         names[variable["name"]] = {
             "type": kind.rpartition(".")[2],
-            "shape": [int(number) for number in shape.split(",") if number.strip()],
-            "columns": [*listed] if heading == "Columns:" else None,
+            "columns": listed if heading == "Columns:" else None,
             "all": heading == "Columns:" and "more" not in value,
-            "attributes": [name for name, _ in listed] if heading == "Attributes:" else None,
+            "attributes": listed if heading == "Attributes:" else None,
         }
     return read_kernel_context({"names": names})
 
@@ -161,7 +156,7 @@ def cause(task: Task, text: str) -> str:
         return "a line is missing" if wanted[len(given) :].startswith("\n") else "cut too early"
     if given.startswith(wanted):
         return "too long"
-    labels = [label for frame in task.context.frames.values() for label, _ in frame.columns or ()]
+    labels = [label for frame in task.context.frames.values() for label in frame.columns or ()]
     known = {*re.findall(r"\w+", task.before + task.after), *task.context.names, *labels}
     words = re.findall(r"[^\W\d]\w*", wanted)
     if re.search(r"\w\Z", task.before):
@@ -271,44 +266,17 @@ def programs(options: argparse.Namespace, local: LocalPilot, results: Results) -
     results.print("exact", "passed")
 
 
-def windows(text: str) -> set[int]:
-    """Return the hashes of ten consecutive lines that are not blank."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return {hash(tuple(lines[at : at + WINDOW])) for at in range(len(lines) - WINDOW + 1)}
-
-
-def overlap(options: argparse.Namespace) -> None:
-    """Count the tasks that share ten lines with a training corpus."""
-    if options.set.is_dir():
-        tasks = [task for _, task in nes_tasks(options.set) if task]
-    else:
-        reader = infilling_tasks if "Infilling" in options.set.name else safim_tasks
-        tasks = [*reader(options.set)]
-    wanted = {task.name: windows(task.before + task.wanted + task.after) for task in tasks}
-    every, found = set().union(*wanted.values()), set()
-    with lzma.open(options.corpus, "rt", encoding="utf-8") as corpus:
-        for row in map(json.loads, corpus):
-            found |= windows(row.get("t") or "\n".join(source for _, source in row["c"])) & every
-    shared = [name for name, own in wanted.items() if own & found]
-    long = sum(bool(own) for own in wanted.values())
-    print(f"{len(shared)} of {long} tasks of at least {WINDOW} lines overlap: {shared[:20]}")
-
-
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["nesevals", "infilling", "safim", "overlap"])
+    parser.add_argument("what", choices=["nesevals", "infilling", "safim"])
     parser.add_argument("--set", type=Path, required=True)
     parser.add_argument("--sample", type=int, default=0, help="number of tasks, at random; 0: all")
     parser.add_argument(
         "--results", type=Path, default=Path("outside.jsonl"), help="the file of outcomes; a run continues it"
     )
-    parser.add_argument("--corpus", type=Path)
     parser.add_argument("--model")
     options = parser.parse_args()
-    if options.what == "overlap":
-        overlap(options)
-        return
     settings = {"model": options.model} if options.model else {}
     with closing(LocalPilot(deadline=300.0, **settings)) as local:
         results = Results(options.results, local.pilot.settings.model)

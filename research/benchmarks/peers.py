@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from baseline import programs
+from baseline import program
 
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import models_dir
@@ -187,7 +187,7 @@ def record(jupyter: Path, peer: str, mode: Mode, trace: Trace, file: Path) -> No
             "into": file,
             "models": models_dir(),
             "model": models_dir() / catalog()[MODEL].file,
-            "server": programs()["llama-server"],
+            "server": program(),
         }
         command: list[str | Path] = ["node", BROWSER / "pace.mjs"]
         command += [word for name, value in options.items() for word in (f"--{name}", value)]
@@ -323,7 +323,6 @@ def main() -> None:
             effective = {
                 "clock": KEY_INTERVAL * mode.slower,
                 "trace": [name],
-                "accept": "nothing",
             }
             made = Made(source, MODEL if peer in MODEL_PEERS else "", options.set.name, effective)
             scored[peer] = score(typed, recordings)

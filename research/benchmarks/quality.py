@@ -248,8 +248,9 @@ def ends(options: argparse.Namespace) -> None:
                 written = (before + text).rpartition("\n")[2]
                 is_open = future.startswith(text) and closing_length(written, future[len(text) :]) > 0
                 counts[name, "open"] += is_open and not after
-                follows = future[len(text) : len(text) + 1] or " "
-                counts[name, "short"] += future.startswith(text) and follows in "([{"
+                shown = reply.items[0].shown
+                follows = future[len(shown) : len(shown) + 1] or " "
+                counts[name, "short"] += future.startswith(shown) and follows in "([{"
                 was_valid = valid_beginning(source) and bool(after)
                 counts[name, "invalid"] += was_valid and not valid_beginning(before + text + after)
     print("| suggestions | shown | right | leave one to close | end before a bracket | do not parse |")

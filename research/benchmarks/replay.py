@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import ServerProcess, llama_server, percentile, turbopilot_server
-from mixed_traces import mixed
 
 from turbopilot_research.evaluate.notebooks import read
 from turbopilot_research.evaluate.scoring import Score, Tally
+from turbopilot_research.evaluate.traces import SHARES, of_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -172,7 +172,7 @@ def report(traces: list[Trace], answers: dict[str, Answers], rounds: int) -> Non
     for name, runs in answers.items():
         print(table_row(name, [a for run in runs for a in run]))
         for kind in (kind for kind in KINDS if kind in kinds):
-            print(table_row(f"{name}, {kind}", of_kind(runs, kinds, kind)))
+            print(table_row(f"{name}, {kind}", answers_to(runs, kinds, kind)))
     theirs, ours = ([a for run in runs for a in run] for runs in answers.values())
     print(f"\nmean time, Turbopilot / llama-server {ratio([a.ms for a in ours], [a.ms for a in theirs])}")
     size = len(ours) // rounds
@@ -199,7 +199,7 @@ def overhead(answers: dict[str, Answers]) -> None:
         print(f"{name}: outside of the engine {middle:.1f} ms, p95 {late:.1f}")
 
 
-def of_kind(runs: Answers, kinds: Sequence[str], kind: str) -> list[Answer]:
+def answers_to(runs: Answers, kinds: Sequence[str], kind: str) -> list[Answer]:
     """Return the completions of one kind of typing."""
     return [answer for own, run in zip(kinds, runs, strict=True) if own == kind for answer in run]
 
@@ -216,7 +216,7 @@ def plot(path: Path, traces: list[Trace], answers: dict[str, Answers], rounds: i
     figure, axes = plt.subplots(1, len(KINDS), figsize=(10, 3.2), sharey=True)
     for axis, (kind, words) in zip(axes, KINDS.items(), strict=True):
         for name, runs in answers.items():
-            found = sorted(answer.ms for answer in of_kind(runs, kinds, kind))
+            found = sorted(answer.ms for answer in answers_to(runs, kinds, kind))
             axis.step(found, [(n + 1) / len(found) for n in range(len(found))], where="post", label=name)
         axis.set_xscale("log")
         axis.set_xlabel("ms")
@@ -238,7 +238,12 @@ def main() -> None:
     parser.add_argument("--route", choices=["infill", "complete"], default="infill")
     parser.add_argument("--plot", type=Path, help="an SVG file to draw the times into")
     options = parser.parse_args()
-    traces = mixed(read(options.set), options.requests)
+    notebooks = read(options.set)
+    traces = [
+        trace
+        for kind, share in SHARES.items()
+        for trace in of_kind(notebooks, kind, int(share * options.requests))
+    ]
     counts = {kind: sum(len(t.keystrokes) for t in traces if t.kind == kind) for kind in KINDS}
     print(f"{len(traces)} traces, requests {counts}", flush=True)
     answers: dict[str, Answers] = {"llama-server": [], "turbopilot": []}

@@ -1,8 +1,6 @@
-"""A server like that of `jupyter turbopilot serve` for several users, but without a hub and without a key.
+"""A server like that of `jupyter turbopilot serve` for several users, without hub, key and limits of users.
 
-    python research/benchmarks/service.py --port 18080 [--limits]
-
-`--limits`: limit the texts and the waiting requests of each address, like those of each user of a hub.
+python research/benchmarks/service.py --port 18080
 """
 
 from __future__ import annotations
@@ -13,13 +11,7 @@ import asyncio
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.jupyter.identity import KeyIdentity
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-from jupyter_turbopilot.jupyter.standalone import (
-    REQUESTS_PER_MINUTE,
-    RUNNING_PER_USER,
-    WAITING_PER_USER,
-    ListenAddress,
-    serve,
-)
+from jupyter_turbopilot.jupyter.standalone import ListenAddress, serve
 
 HOST = "127.0.0.1"
 
@@ -28,18 +20,12 @@ def main() -> None:
     """Serve until the process is ended."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--limits", action="store_true")
-    options = parser.parse_args()
     settings = read_settings(None)
     settings.separate_caches = True
-    settings.requests_per_minute = REQUESTS_PER_MINUTE if options.limits else 0
+    settings.requests_per_minute = 0
     pilot = Pilot(settings)
-    limits = pilot.worker.limits
-    if options.limits:
-        limits.running, limits.waiting = RUNNING_PER_USER, WAITING_PER_USER
-    else:
-        limits.queue = 64  # all clients have the same address
-    asyncio.run(serve(pilot, KeyIdentity("", HOST), ListenAddress(HOST, options.port)))
+    pilot.worker.limits.queue = 64  # all clients have the same address
+    asyncio.run(serve(pilot, KeyIdentity("", HOST), ListenAddress(HOST, parser.parse_args().port)))
 
 
 if __name__ == "__main__":

@@ -188,7 +188,7 @@ def _type(
     if all((trace.name, cell, stroke.place, way) in done for stroke in strokes for way in WAYS):
         return
     context = live.kernel_context(trace)
-    labels = {label for table in context.frames.values() for label, _ in table.columns or ()}
+    labels = {label for table in context.frames.values() for label in table.columns or ()}
     labels.update(*(table.levels for table in context.frames.values()))
     for way, kernel_context in zip(WAYS, (context, NONE), strict=True):
         local.pilot.completer.results.clear()

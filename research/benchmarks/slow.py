@@ -1,10 +1,9 @@
 """Type in new notebooks on a machine that a cgroup slows down: the time to the first suggestion of a session.
 
-    python research/benchmarks/slow.py --set notebooks.json.gz [--before FOLDER] [--share N …] [--sessions N]
+    python research/benchmarks/slow.py --set notebooks.json.gz [--share N …] [--sessions N]
 
-Needs permission to create a cgroup. `--share` lists the CPU quotas, in percent of one core. `--before` is
-another checkout, which runs the same sessions under the same quota, at the same time if both quotas fit, or
-directly before. Each run is a new process, inside the cgroup from its start.
+Needs permission to create a cgroup. `--share` lists the CPU quotas, in percent of one core. Each run is a new
+process, inside the cgroup from its start.
 
 A session opens a notebook that the server has not evaluated, looks at it for a second, and types a key every
 200 ms, up to a position where the default model shows a suggestion if it has time. The clock starts at the
@@ -24,7 +23,6 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 from harness import LocalPilot, percentile
 
 from jupyter_turbopilot.completer.reply_iterators import Replies
-from jupyter_turbopilot.engine.load.machine import cores
 from turbopilot_research.evaluate import traces
 from turbopilot_research.evaluate.notebooks import read
 
@@ -164,13 +161,13 @@ def work(source: Path, positions: list[Where], count: int) -> dict[str, Any]:
         local.close()
 
 
-def run(tree: Path, options: argparse.Namespace, positions: list[Where], share: int = 0) -> dict[str, Any]:
-    """Run `work` in a process of its own, with the package of a checkout."""
+def run(options: argparse.Namespace, positions: list[Where], share: int = 0) -> dict[str, Any]:
+    """Run `work` in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         command = [sys.executable, __file__, "--set", str(options.set), "--sessions", str(options.sessions)]
         command += ["--positions", json.dumps(positions), "--result", str(result)]
-        start = partial(subprocess.run, command, env=os.environ | {"PYTHONPATH": str(tree)}, check=True)
+        start = partial(subprocess.run, command, check=True)
         if share:
             with slowed_down(share) as enter:
                 start(preexec_fn=enter)
@@ -180,7 +177,7 @@ def run(tree: Path, options: argparse.Namespace, positions: list[Where], share: 
         return found
 
 
-def report(name: str, share: int, measured: dict[str, Any]) -> None:
+def report(share: int, measured: dict[str, Any]) -> None:
     """Print one row."""
     sessions = measured["sessions"]
     first = [math.inf if one["first"] is None else one["first"] for one in sessions]
@@ -188,7 +185,7 @@ def report(name: str, share: int, measured: dict[str, Any]) -> None:
     never = sum(one["first"] is None for one in sessions)
     median, p95 = percentile(first, 0.5), percentile(first, 0.95)
     print(
-        f"| {share} % | {name} | {median:.1f} s | {p95:.1f} s | {never} | "
+        f"| {share} % | {median:.1f} s | {p95:.1f} s | {never} | "
         f"{late} of {awaited} ({late / max(1, awaited):.1%}; of all {asked}: {late / max(1, asked):.1%}) | "
         f"{measured['cpu']:.0f} of {measured['took']:.0f} s |",
         flush=True,
@@ -199,7 +196,6 @@ def main() -> None:
     """Run the sessions under each quota, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--set", type=Path, required=True, help="notebooks of `gather.py`")
-    parser.add_argument("--before", type=Path, help="another checkout to compare with")
     parser.add_argument("--share", type=int, nargs="+", default=[40, 60, 100, 200])
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--positions", type=json.loads, default=[], help=argparse.SUPPRESS)
@@ -208,19 +204,12 @@ def main() -> None:
     if options.result:
         options.result.write_text(json.dumps(work(options.set, options.positions, options.sessions)))
         return
-    here = Path(__file__).resolve().parents[2]
-    positions = run(here, options, [])["positions"]
+    positions = run(options, [])["positions"]
     print(f"{len(positions)} sessions\n")
-    print("| quota | version | first suggestion, median | p95 | never | at the time limit | CPU |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    trees = {"before": options.before, "after": here} if options.before else {"after": here}
+    print("| quota | first suggestion, median | p95 | never | at the time limit | CPU |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for share in options.share:
-        with ThreadPoolExecutor(len(trees) if len(trees) * share <= 100 * cores() else 1) as pool:
-            measured = pool.map(
-                lambda tree, share=share: run(tree, options, positions, share), trees.values()
-            )
-            for name, one in zip(trees, measured, strict=True):
-                report(name, share, one)
+        report(share, run(options, positions, share))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from jupyter_turbopilot.suggestion.gate import expected_gain
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
-from turbopilot_research.evaluate.index_gain import SIBLINGS, IndexShelf, Other
+from turbopilot_research.evaluate.index_shelf import SIBLINGS, IndexShelf, Other
 from turbopilot_research.evaluate.notebooks import read
 from turbopilot_research.evaluate.scoring import Score, Tally, judge
 from turbopilot_research.evaluate.traces import LONGEST_CELL, request_at
@@ -97,8 +97,9 @@ def positions(number: int, notebook: TypedNotebook, memory: NotebookIndex) -> It
             cursor = cursor_features(request.prefix, request.suffix, gather(request).pieces)
             fits = Names(request, Scope()).fit
             found = [
-                Candidate(text, values, judge(text, future).right == 1, lookup.is_closed(text, cursor))
-                for text, _, values in lookup.candidates(ways, cursor, around)
+                Candidate(text, values, judge(text, future).right == 1, is_closed)
+                for text, whole, values in lookup.candidates(ways, cursor, around)
+                for is_closed in [lookup.is_closed(text, cursor, whole=whole)]
                 if fits(text)
             ]
         yield Position(number, kind, active, place, request.prefix, future, found)

@@ -9,6 +9,7 @@ from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.protocol.engine_request import RawRequest
@@ -28,6 +29,7 @@ class Desk:
         self.engine = engine
         self.worker = Worker()
         self.resting = False
+        self.level = Level.NONE
         self.notebook_index: NotebookIndex | None = None
         self.completer = Completer(
             self.worker, Turbopilot(**settings), CompletionCache(1 << 24), lambda: self.resting
@@ -41,7 +43,12 @@ class Desk:
     ) -> tuple[Job, Replies]:
         replies = Replies()
         return self.completer.submit(
-            request, replies.listen, kernel_context, caller=caller, notebook_index=self.notebook_index
+            request,
+            replies.listen,
+            kernel_context,
+            caller=caller,
+            notebook_index=self.notebook_index,
+            level=self.level,
         ), replies
 
     def ask(self, request: Completion | RawRequest) -> list[Reply]:

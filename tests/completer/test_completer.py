@@ -37,11 +37,11 @@ def test_completer_skips_prefetching_while_resting(desk: Callable[..., Desk]) ->
 
 
 @pytest.fixture
-def busy(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> Callable[[Level], Desk]:
+def busy(desk: Callable[..., Desk]) -> Callable[[Level], Desk]:
     d = desk("a\nb\nc")
 
-    def at(level: Level | None) -> Desk:
-        monkeypatch.setattr(d.worker, "level", lambda _caller=None: level)
+    def at(level: Level) -> Desk:
+        d.level = level
         return d
 
     return at
@@ -51,6 +51,15 @@ def test_busy_server_does_not_prefetch(busy: Callable[[Level], Desk]) -> None:
     for trigger in ("warmup", "prefetch"):
         (reply,) = busy(Level.NO_PREFETCH).ask(request("x = ", trigger=trigger))
         assert (reply.items, reply.finish_reason) == ((), "yielded")
+
+
+def test_busy_server_answers_from_the_cache_without_the_look_up_thread(
+    busy: Callable[[Level], Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = request("x = ", trigger="automatic", eagerness="always")
+    assert busy(Level.NONE).texts(asked) == ["a"]
+    monkeypatch.setattr(completer.lookups, "submit", lambda _: False)
+    assert busy(Level.REFUSE_BUSIEST).texts(asked) == ["a"]
 
 
 def test_busy_server_shortens_only_automatic_suggestions(busy: Callable[[Level], Desk]) -> None:
@@ -165,6 +174,32 @@ def test_cache_entries_depend_on_the_kernel_context(desk: Callable[..., Desk]) -
     assert len(d.engine.asks) == 2
 
 
+def kernel_with(*columns: str) -> KernelContext:
+    table = {"type": "DataFrame", "module": "pandas", "columns": list(columns), "all": True}
+    return read_kernel_context({"names": {"df": table}, "all": True})
+
+
+def test_text_that_continues_is_cached_with_its_own_kernel_context(desk: Callable[..., Desk]) -> None:
+    d = desk("alpha beta gamma delta", pause=0.1)
+    _, replies = d.begin(request("x = ", client="t", stream=True), kernel_context=kernel_with("old"))
+    replies.within(PATIENCE)
+    newer = kernel_with("new")
+    received(d.begin(request("x = al", client="t", stream=True), kernel_context=newer)[1])
+    assert d.completer.counters["continued"] == 1
+    received(d.begin(request("x = al", client="other"), kernel_context=newer)[1])
+    assert len(d.engine.asks) == 2
+
+
+def test_text_with_names_is_not_continued_in_another_kernel_context(desk: Callable[..., Desk]) -> None:
+    d = desk('sum of all old"]', pause=0.1)
+    asked = {"client": "t", "stream": True, "trigger": "invoke"}
+    older = kernel_with("sum of all old", "sum of all older")
+    _, replies = d.begin(request('x = df["', **asked), kernel_context=older)
+    replies.within(PATIENCE)
+    received(d.begin(request('x = df["s', **asked), kernel_context=kernel_with("sum of all new"))[1])
+    assert d.completer.counters["continued"] == 0
+
+
 # Failures of single requests -----------------------------------------------------------------------------
 
 
@@ -205,7 +240,7 @@ def test_completer_stops_a_request_whose_prompt_is_being_tokenized(desk: Callabl
 
 # The event loop ------------------------------------------------------------------------------------------
 
-TABLE = KernelContext({"df": ObjectInfo(columns=[("price", "f"), ("unit", "i")], all=True)}, all=True)
+TABLE = KernelContext({"df": ObjectInfo(columns=["price", "unit"], all=True)}, all=True)
 
 
 def hostile(**more: object) -> Completion:

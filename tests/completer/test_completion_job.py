@@ -176,9 +176,7 @@ def test_generation_without_prefix_constraints_keeps_the_typed_word(desk: Callab
     assert held.engine.samplings[0].beginning.candidates == (b"l",)
 
 
-FACTS = read_kernel_context(
-    {"names": {"frame": {"columns": [["price", "float64"], ["date", "object"]], "all": True}}}
-)
+FACTS = read_kernel_context({"names": {"frame": {"columns": ["price", "date"], "all": True}}})
 
 
 def named(d: Desk, **more: object) -> list[str]:

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
-from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
+from jupyter_turbopilot.completer.completion_job import CompletionJob
+from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.completer.shared import Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.engine.job import SUPERSEDED
+from jupyter_turbopilot.engine.job import SUPERSEDED, Job
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -51,7 +53,7 @@ def send(shared: Shared) -> Callable[..., CompletionJob]:
         plan = plan_suggestion(asked, NONE, "model", Turbopilot())
         job = CompletionJob(plan, caller, [], shared)
         job.awaits_look_up = awaits_look_up
-        shared.editors.enter(job)
+        shared.editors.enter(job, plan)
         return job
 
     return sent
@@ -64,6 +66,22 @@ def test_editors_supersede_a_request_that_arrives_late(send: Callable[..., Compl
     assert send(sequence=9).older is newer
 
 
+def test_editors_take_over_from_the_predecessor_of_a_waiting_request(
+    send: Callable[..., CompletionJob],
+) -> None:
+    first, looking_up = send(), send(awaits_look_up=True)
+    newer = send()
+    assert (newer.older, looking_up.cancel.reason) == (first, SUPERSEDED)
+    assert not first.cancel.is_set()
+    assert not looking_up.awaits_look_up
+
+
+def test_editors_supersede_both_requests_in_another_document(send: Callable[..., CompletionJob]) -> None:
+    first, looking_up = send(), send(awaits_look_up=True)
+    assert send("b.ipynb").older is None
+    assert first.cancel.reason == looking_up.cancel.reason == SUPERSEDED
+
+
 def test_submit_ends_a_request_once_if_another_thread_supersedes_it(
     desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,9 +90,9 @@ def test_submit_ends_a_request_once_if_another_thread_supersedes_it(
     replies: list[Reply] = []
     enter = d.completer.shared.editors.enter
 
-    def entered(job: CompletionJob) -> CompletionJob | None:
-        ended = enter(job)
-        if job.plan.cache_key.before == "x = ":
+    def entered(job: Job, plan: Plan) -> Job | None:
+        ended = enter(job, plan)
+        if plan.cache_key.before == "x = ":
             # Another thread sends the editor's next request before this one continues.
             d.ask(request("x = a", client="tab", trigger="automatic"))
         return ended

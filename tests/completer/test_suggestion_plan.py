@@ -37,7 +37,7 @@ def test_warm_up_generates_no_tokens(desk: Callable[..., Desk]) -> None:
         ({"path": ".env"}, False),
     ],
 )
-def test_suggestion_of_other_documents_or_private_files_is_not_kept_on_the_disk(
+def test_suggestion_of_other_documents_or_private_files_is_not_saved(
     desk: Callable[..., Desk], more: dict[str, object], kept: bool
 ) -> None:
     d = desk("1")
@@ -100,9 +100,7 @@ def test_remote_server_gets_only_allowed_context(
     history = Document(path="", source="typed = 1")
     cells = [Cell(source="load_zebra()"), Cell(source="x = ")]
     asked = Completion(cells=cells, active=1, offset=4, documents=[other, history])
-    kernel_context = KernelContext(
-        {"frame": ObjectInfo(type="DataFrame", columns=[("price", "float64")])}, digest="1"
-    )
+    kernel_context = KernelContext({"frame": ObjectInfo(type="DataFrame", columns=["price"])})
     replies = Replies()
     d.completer.submit(asked, replies.listen, kernel_context)
     received(replies)

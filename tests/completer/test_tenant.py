@@ -10,7 +10,7 @@ names = st.text(max_size=20) | st.sampled_from(["a", "ada", "ada\n", "all", "use
 
 
 @given(st.none() | names, st.binary(max_size=40))
-def test_owner_is_a_digest_and_never_empty(name: str | None, secret: bytes) -> None:
+def test_tenant_is_a_digest_and_never_empty(name: str | None, secret: bytes) -> None:
     tenant = tenant_of(name, secret)
     assert len(tenant) == DIGITS
     assert set(tenant) <= set("0123456789abcdef")
@@ -18,17 +18,17 @@ def test_owner_is_a_digest_and_never_empty(name: str | None, secret: bytes) -> N
 
 
 @given(st.none() | names, names)
-def test_owner_differs_between_users(one: str | None, other: str) -> None:
+def test_tenant_differs_between_users(one: str | None, other: str) -> None:
     assert (tenant_of(one, SECRET) == tenant_of(other, SECRET)) == (one == other)
 
 
 @given(st.none() | names)
-def test_owner_depends_on_the_servers_secret(name: str | None) -> None:
+def test_tenant_depends_on_the_secret_of_the_server(name: str | None) -> None:
     assert tenant_of(name, b"one") != tenant_of(name, b"other")
 
 
 @given(names, names, names, names)
-def test_apart_never_returns_another_owner(tenant: str, other: str, salt: str, another: str) -> None:
+def test_salted_never_returns_another_tenant(tenant: str, other: str, salt: str, another: str) -> None:
     assert salted(tenant, "") == tenant
     assert (salted(tenant, salt) == salted(tenant, another)) == (salt == another)
     assume(tenant != other and salt)

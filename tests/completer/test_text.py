@@ -39,7 +39,7 @@ def test_text_is_continued_if_the_typed_text_agrees(typed: str, continues: bool)
     text = written_text("al", "pha")
     text.cache_key = plan("x = ").cache_key
     newer = plan("x = " + typed)
-    assert text.is_continued_by(newer, text.remainder(newer.cache_key), ()) is continues
+    assert text.is_continued_by(newer, newer.cache_key, text.remainder(newer.cache_key), ()) is continues
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_text_is_not_continued_by_another_kind_of_request(other: dict[str, objec
     text = written_text("al", "pha")
     text.cache_key = plan("x = ").cache_key
     newer = plan("x = al", **other)  # type: ignore[arg-type]
-    assert not text.is_continued_by(newer, text.remainder(newer.cache_key), ())
+    assert not text.is_continued_by(newer, newer.cache_key, text.remainder(newer.cache_key), ())
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_text_is_continued_if_it_can_become_one_of_the_names(
     candidates = (b"alphabet",) if constrained else ()
     text.engine_request = EngineRequest([1, 2], Sampling(beginning=PrefixConstraint(candidates)))
     newer = plan("x = ")
-    assert text.is_continued_by(newer, text.remainder(newer.cache_key), names) is continues
+    assert text.is_continued_by(newer, newer.cache_key, text.remainder(newer.cache_key), names) is continues
 
 
 texts = st.text(max_size=12)

@@ -104,9 +104,9 @@ def test_gather_removes_secrets_of_other_documents() -> None:
 
 
 def test_gather_puts_facts_directly_before_a_python_cell() -> None:
-    kernel_context = KernelContext(names={"df": ObjectInfo(type="DataFrame", columns=[("price", "int64")])})
+    kernel_context = KernelContext(names={"df": ObjectInfo(type="DataFrame", columns=["price"])})
     cells = [Cell(source="a = 1"), Cell(source="x")]
-    described = "# df: DataFrame with price int64\n\n"
+    described = "# df: DataFrame with price\n\n"
     assert gather(Completion(cells=cells, active=1, offset=1), kernel_context).pieces == (
         "a = 1\n\n",
         described,

@@ -17,7 +17,7 @@ import yaml
 
 from jupyter_turbopilot.cli import RESEARCH, parser
 
-from ..plugins.usage.test_command import write as write_usage_log
+from ..plugins.usage.test_checks import write as write_usage_log
 from .pages import PAGES, ROOT, SHELL, blocks, inline
 
 LANGUAGES = SHELL - {""} | {

@@ -11,13 +11,12 @@ import pytest
 from jupyter_turbopilot.engine.base import Capabilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import load_in_child
-from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
+from jupyter_turbopilot.engine.llama.engine import HostedLlama, LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.plugins.remote import loading as remote
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
-from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, load
+from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..llama_server import LlamaServer
@@ -72,7 +71,7 @@ def modest(folder: Path) -> Callable[[], Any]:
 
 def transformers(folder: Path) -> Callable[[], Engine]:
     path = checkpoints.write(folder, "qwen2", max_position_embeddings=CONTEXT)
-    return lambda: load(path, TransformersOptions(threads=1), name="tiny")
+    return lambda: checkpoints.load(path, TransformersOptions(threads=1), name="tiny")
 
 
 SERVERS: list[Server | LlamaServer] = []  # the remote servers of the current subject

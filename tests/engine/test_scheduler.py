@@ -274,7 +274,7 @@ def test_scheduler_puts_a_successor_in_its_predecessors_place(
     older = ones[which % len(ones)]
     newer = One(older.caller, left=100)
     before, begun, waiting = list(scheduler), older in scheduler.begun, scheduler.waiting
-    assert scheduler.replace(older, newer)
+    scheduler.replace(older, newer)
     assert list(scheduler) == [newer if one is older else one for one in before]
     assert (newer in scheduler.begun, older in scheduler.begun) == (begun, False)
     assert scheduler.waiting == waiting
@@ -286,7 +286,7 @@ def test_scheduler_serves_the_successor_of_a_prefetch_by_its_own_priority() -> N
     serve(scheduler)
     scheduler.add(other)
     typing = One("a")
-    assert scheduler.replace(ahead, typing)
+    scheduler.replace(ahead, typing)
     assert (typing in scheduler.begun, len(scheduler), scheduler.waiting) == (True, 2, 1)
     assert scheduler.next_jobs(scheduler.priorities()[0]) == [typing]
 

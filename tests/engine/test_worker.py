@@ -10,7 +10,7 @@ import pytest
 from jupyter_turbopilot.engine import scheduler
 from jupyter_turbopilot.engine.base import SLOTS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
+from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import QueueLimits
@@ -419,13 +419,111 @@ def test_submit_lets_a_job_take_over_the_run_of_an_older_one(worker: Worker) -> 
     wait_until(lambda: engine.released == 1)
 
 
-def begun(worker: Worker) -> tuple[Job, Outcome, ScriptedEngine]:
+def begun(worker: Worker, **more: object) -> tuple[Job, Outcome, ScriptedEngine]:
     """Start a job; return it and its engine."""
-    job, outcome = submit(worker, until_cancelled)
+    job, outcome = submit(worker, until_cancelled, **more)
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
     wait_until(lambda: len(engine.prompts) == 1)
     return job, outcome, engine
+
+
+def hold_step(engine: ScriptedEngine) -> threading.Event:
+    """Let the engine wait within a step until the event is set."""
+    going, go_on, step = threading.Event(), threading.Event(), engine.step
+
+    def held(*given: Any) -> None:
+        going.set()
+        assert go_on.wait(30)
+        step(*given)
+
+    engine.step = held  # type: ignore[method-assign]
+    assert going.wait(30)
+    return go_on
+
+
+def test_submit_begins_anew_if_the_older_job_has_ended(worker: Worker) -> None:
+    older, told = submit(worker, nothing_but_one)
+    assert told.wait() is None
+    newer_told = Outcome()
+    worker.submit(FunctionJob(nothing_but_one, newer_told, older=older))
+    assert newer_told.wait() is None
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    assert len(engine.prompts) == 2
+
+
+def test_submit_begins_anew_if_the_older_job_was_cancelled_but_runs(worker: Worker) -> None:
+    older, told, engine = begun(worker)
+    go_on, newer_told = hold_step(engine), Outcome()
+    older.cancel.set(DISCONNECTED)
+    worker.submit(FunctionJob(nothing_but_one, newer_told, older=older))
+    go_on.set()
+    assert (told.wait(), newer_told.wait()) == (None, None)
+    assert (older.replaced, len(engine.prompts)) == (False, 2)
+
+
+def test_submit_begins_anew_if_the_deadline_of_the_older_job_passed(worker: Worker) -> None:
+    older, told, engine = begun(worker, deadline=60.0)
+    go_on, newer_told = hold_step(engine), Outcome()
+    older.deadline = time.monotonic()
+    worker.submit(FunctionJob(nothing_but_one, newer_told, older=older))
+    go_on.set()
+    assert (told.wait(), newer_told.wait()) == (None, None)
+    assert (older.cancel.reason, older.replaced, len(engine.prompts)) == (DEADLINE, False, 2)
+
+
+def test_submit_begins_anew_if_another_model_was_loaded(worker: Worker) -> None:
+    older, told, _ = begun(worker)
+    next_engine = ScriptedEngine("next")
+    worker.load("next", lambda _: next_engine)
+    assert told.wait() is None
+    wait_until(lambda: worker.engine is next_engine and worker.state.phase is Phase.READY)
+    newer_told = Outcome()
+    worker.submit(FunctionJob(nothing_but_one, newer_told, older=older))
+    assert newer_told.wait() is None
+    assert (older.cancel.reason, len(next_engine.prompts)) == (SUPERSEDED, 1)
+
+
+def test_submit_supersedes_the_older_job_of_a_cancelled_one(worker: Worker) -> None:
+    older, told, _ = begun(worker)
+    newer_told = Outcome()
+    newer = FunctionJob(until_cancelled, newer_told, older=older)
+    newer.cancel.set(DISCONNECTED)
+    worker.submit(newer)
+    assert (told.wait(), newer_told.wait()) == (None, None)
+    assert older.cancel.reason == SUPERSEDED
+
+
+def test_replaced_jobs_that_have_not_begun_are_never_begun(worker: Worker) -> None:
+    running = crowd(worker)
+    begun_names: list[str] = []
+
+    def named(name: str, older: Job | None = None) -> tuple[Job, Outcome]:
+        def run(*arguments: Any) -> Any:
+            begun_names.append(name)
+            return until_cancelled(*arguments)
+
+        outcome = Outcome()
+        job = FunctionJob(run, outcome, older=older)
+        worker.submit(job)
+        return job, outcome
+
+    first, _ = named("first")
+    second, _ = named("second", first)
+    for _ in range(2):  # a whole round
+        hold_step(worker.engine).set()
+    third, third_told = named("third", second)
+    third.cancel.set(DISCONNECTED)
+    assert third_told.wait() is None
+    for job, outcome in running:
+        job.cancel.set(DISCONNECTED)
+        outcome.wait()
+    last, last_told = named("last")
+    wait_until(lambda: "last" in begun_names)
+    last.cancel.set(DISCONNECTED)
+    last_told.wait()
+    assert begun_names == ["last"]
 
 
 def test_submit_reports_an_engine_failure_to_the_newer_job(worker: Worker) -> None:

@@ -84,12 +84,8 @@ def test_endless_body_is_cut_off(server: ServeApp, key: str) -> None:
 @pytest.mark.parametrize(("path", "method"), TAKING)
 @pytest.mark.parametrize(
     "body",
-    [
-        b"", b" ", b"null", b"true", b"[1]", b'"x"', b"1", b"{", b'{"a": NaN}', b"\xff\xfe{\0}\0",
-        b'\xef\xbb\xbf{"x": 1', b'{"prompt": "\xff"}', b'{"prompt": "\\ud800"}', b'{"a":' * 100_000, b"[" * MAX_BODY,
-        b'{"prompt": "a\0b"}', b"a=1&b=2", b'{"prompt": "x"} {"prompt": "y"}',
-    ],
-)  # fmt: skip
+    [b"", b"[1]", b'{"prompt": "\xff"}', b"[" * MAX_BODY, b'{"prompt": "x"} {"prompt": "y"}'],
+)
 def test_invalid_request_is_rejected_with_a_message(
     server: ServeApp, path: str, method: str, body: bytes
 ) -> None:

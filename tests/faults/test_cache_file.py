@@ -22,6 +22,7 @@ from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, Comp
 
 from ..completer.cache.answers import MEGABYTE, answers, cache_key, open_file, texts, whole_size
 from ..serving import Server
+from ..waiting import until
 
 WRITER = """
 import sys
@@ -159,10 +160,7 @@ def test_killed_server_answers_from_the_file_after_a_restart(start: Any, tmp_pat
         ask(first, probe)
     before = [ask(first, source) for source in sources]
     assert all(answer["timings"]["predicted_tokens"] for answer in before)
-    end = time.monotonic() + 60
-    while len(texts(tmp_path / "answers.db")) < len(probes + sources):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    until(lambda: len(texts(tmp_path / "answers.db")) >= len(probes + sources))
 
     def typing() -> None:
         with suppress(httpx.HTTPError):
@@ -172,9 +170,7 @@ def test_killed_server_answers_from_the_file_after_a_restart(start: Any, tmp_pat
     typist = threading.Thread(target=typing)
     typist.start()
     written = (tmp_path / "answers.db").stat().st_mtime_ns
-    while (tmp_path / "answers.db").stat().st_mtime_ns == written:  # until the file changes
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: (tmp_path / "answers.db").stat().st_mtime_ns != written)
     first.process.kill()
     typist.join()
     second = start()

@@ -270,15 +270,14 @@ PARENTS = {
     "load test": """
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
+from jupyter_turbopilot.engine.llama.engine import HostedLlama
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 load_test._key = lambda *_: ""
 hosted = HostedLlama("m.gguf", LoadPlan(512, 1, 0), "m")
 load_test.ensure_loads(hosted, Path("verdicts"), timeout=60, cancel=Cancel())
 """,
     "quantization": """
-from jupyter_turbopilot.plugins.convert.quantize import quantize
-from jupyter_turbopilot.models.quantization import Order
+from jupyter_turbopilot.plugins.convert.quantize import Order, quantize
 quantize(Order(Path("m.gguf"), Path("target"), "Q8_0", number=7, again=False), 1)
 """,
 }

@@ -15,9 +15,8 @@ import pytest
 
 from jupyter_turbopilot.models import download, transfer
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.download import pull
+from jupyter_turbopilot.models.download import obtain, pull
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model
-from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.protocol.errors import DownloadError
 

@@ -21,7 +21,7 @@ from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.jupyter.describe import describe_health
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-from jupyter_turbopilot.jupyter.routes import jobs
+from jupyter_turbopilot.jupyter.routes import limits
 from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -31,6 +31,7 @@ from ..plugins.remote.fake_server import FarServer, completion
 from ..serve_app import KEY, Front
 from ..serving import Server
 from ..tiny_model import write_tiny_model
+from ..waiting import until
 
 GOOD = {"prompt": "x = ", "max_tokens": 4}
 LONG = {"prompt": "x = ", "max_tokens": 200, "ignore_eos": True}
@@ -133,10 +134,7 @@ def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
     pilot = Pilot(Turbopilot(engine="remote", config=config))
     pilot.completer.shared.results = CompletionCache(0)
     pilot.start()
-    end = time.monotonic() + 20
-    while describe_health(pilot)["phase"] == "loading":
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: describe_health(pilot)["phase"] != "loading")
     return pilot
 
 
@@ -151,7 +149,7 @@ def type_key(pilot: Pilot, key: int) -> Reply:
 def test_rate_limited_user_sends_nothing_until_retry_after(
     start: Start, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "BURST", 2)
+    monkeypatch.setattr(limits, "BURST", 2)
     front = start(requests_per_minute=10)
     pilot = person(front, tmp_path, vocabulary=str(model), timeout=2.0)
     try:
@@ -187,10 +185,7 @@ def test_stalled_reader_blocks_no_other_and_is_cancelled_on_close(start: Start) 
             assert other.post(ROUTE, json=GOOD).status_code == 200
     for connection in deaf:
         connection.close()
-    end = time.monotonic() + 20
-    while len(front.pilot.worker._scheduler):
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: not len(front.pilot.worker._scheduler))
 
 
 # A router in between ---------------------------------------------------------------------------------------------

@@ -1,12 +1,10 @@
-"""A real server with the real model: stopped under load, overloaded and idle."""
+"""A real server with the real model: idle, and stopped under load."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +17,8 @@ import httpx
 import psutil
 import pytest
 
+from ..waiting import free_port, until
+
 pytestmark = pytest.mark.model
 
 TOKEN = "token-for-tests"
@@ -29,9 +29,7 @@ class Server:
     """A Jupyter server in a separate process."""
 
     def __init__(self, folder: Path, models: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         work = folder / "work"
         work.mkdir()
         self.process = subprocess.Popen(
@@ -56,16 +54,10 @@ class Server:
         found: dict[str, Any] = self.client.get("health").json()
         return found
 
-    def wait(self) -> None:
-        end = time.monotonic() + 180
-        while time.monotonic() < end:
-            try:
-                if self.health()["ready"]:
-                    return
-            except (httpx.HTTPError, ValueError):
-                pass
-            time.sleep(0.1)
-        raise AssertionError("The server did not become ready.")
+    def is_ready(self) -> bool:
+        with contextlib.suppress(httpx.HTTPError, ValueError):
+            return bool(self.health()["ready"])
+        return False
 
     def complete(self, source: str, **more: Any) -> httpx.Response:
         body = {"cells": [{"source": source}], "offset": len(source)} | more
@@ -80,24 +72,11 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, default_models: Path) -> Iterator[Server]:
+    """A server for all tests; the last one stops it."""
     server = Server(tmp_path_factory.mktemp("server"), default_models)
-    server.wait()
+    until(server.is_ready, 180)
     yield server
     server.kill()
-
-
-@pytest.fixture
-def own_server(tmp_path: Path, default_models: Path) -> Iterator[Server]:
-    """A server that the test may stop."""
-    server = Server(tmp_path, default_models)
-    server.wait()
-    yield server
-    server.kill()
-
-
-def leave(server: Server) -> None:
-    server.process.send_signal(signal.SIGTERM)
-    server.process.wait(20)
 
 
 def in_background(server: Server, count: int, source: str) -> None:
@@ -107,63 +86,7 @@ def in_background(server: Server, count: int, source: str) -> None:
 
     for number in range(count):
         threading.Thread(target=ask, args=(number,), daemon=True).start()
-    until_it_thinks(server)
-
-
-def until_it_thinks(server: Server) -> None:
-    end = time.monotonic() + 30
-    while server.health()["phase"] != "generating":
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def test_busy_server_stops_on_sigterm(own_server: Server) -> None:
-    in_background(own_server, 20, LONG)
-    leave(own_server)
-
-
-def test_overload_gets_answers_or_429_with_bounded_memory_and_threads(server: Server) -> None:
-    process = psutil.Process(server.process.pid)
-    server.complete("x = 1\ny =", max_tokens=2)
-    before = (process.memory_info().rss, process.num_threads())
-    codes: list[int] = []
-    lock = threading.Lock()
-
-    def ask(number: int) -> None:
-        response = server.complete("x = 1\ny =", client=f"c{number}", max_tokens=2)
-        with lock:
-            codes.append(response.status_code)
-            if response.status_code == 429:
-                assert response.headers["Retry-After"] == "1"
-
-    for round_ in range(4):
-        threads = [threading.Thread(target=ask, args=(round_ * 50 + n,)) for n in range(50)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(120)
-    assert len(codes) == 200
-    assert set(codes) <= {200, 429}
-    assert codes.count(200) >= 100
-    assert server.complete("z = ", max_tokens=2).status_code == 200
-    assert process.memory_info().rss < before[0] + 60_000_000
-    assert process.num_threads() <= before[1] + 4
-
-
-def test_disconnect_during_prompt_evaluation_frees_the_model(server: Server) -> None:
-    body = json.dumps({"cells": [{"source": LONG}], "offset": len(LONG)}).encode()
-    with socket.create_connection(("127.0.0.1", server.port)) as connection:
-        connection.sendall(
-            f"POST /turbopilot/complete HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: token {TOKEN}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-            + body
-        )
-        until_it_thinks(server)
-    while server.health()["phase"] == "generating":
-        time.sleep(0.02)
-    left = 'turbopilot_requests_total{code="",outcome="disconnected",route="complete"} 1.0'
-    assert left in server.client.get("metrics").text
-    assert server.complete("x = ", max_tokens=2).status_code == 200
+    until(lambda: server.health()["phase"] == "generating")
 
 
 def test_idle_server_uses_no_cpu(server: Server) -> None:
@@ -178,3 +101,9 @@ def test_idle_server_uses_no_cpu(server: Server) -> None:
 
     # Work after an answer takes longer on a busy machine.
     assert any(used_in_two_seconds() < 0.1 for _ in range(10))
+
+
+def test_busy_server_stops_on_sigterm(server: Server) -> None:
+    in_background(server, 20, LONG)
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(20)

@@ -24,7 +24,7 @@ from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import path_of
 from jupyter_turbopilot.index.reader import MaintainedIndex
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
-from jupyter_turbopilot.util.sqlite_file.schema import FileState, Schema
+from jupyter_turbopilot.util.sqlite_file import FileState, Schema
 
 from ..index.folders import built, known, look_again, rests, settled, until
 from ..index.managers import Manager
@@ -173,25 +173,6 @@ def test_index_contains_no_files_of_another_root_folder(root: Path) -> None:
 # The index -------------------------------------------------------------------------------------------------
 
 
-def test_read_only_home_has_no_index_and_reports_it(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "file/home"))
-    write(root, "a.ipynb", "frobnicate_it(1)")
-    with closing(MaintainedIndex(LocalFiles(root))) as notebook_index:
-        notebook_index.builder.start()
-        until(lambda: bool(notebook_index.builder.progress.error))
-        assert "Not a directory" in notebook_index.builder.progress.error
-        assert len(caplog.records) == 1
-        assert rests(notebook_index, "frob") == []
-        assert (
-            notebook_index.imports("np")
-            == notebook_index.following("python", [["frobnicate_it"]], leaving=[])
-            == []
-        )
-
-
 def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(IndexStore):
         def __init__(self, path: Path) -> None:
@@ -326,7 +307,7 @@ def test_temporarily_missing_file_is_not_indexed_as_empty(loop: asyncio.Abstract
     manager.fails = 400  # another type than requested
     assert source.read("a.ipynb") == ""
     with pytest.raises(OSError, match="does not answer"):
-        source.exists("a.ipynb")
+        source.look("a.ipynb")
 
 
 def test_deleted_code_is_hidden_while_the_manager_is_slow(loop: asyncio.AbstractEventLoop) -> None:
@@ -369,7 +350,7 @@ def test_circular_links_end_after_a_depth_limit(
 
     monkeypatch.setattr(contents, "MOST_FOLDERS", 100)
     manager, unseen = Circle(), []
-    assert len([*Contents(manager, loop).walk("", unseen)]) == 100
+    assert len([*Contents(manager, loop).walk(unseen)]) == 100
     assert len(manager.asked) == 100
     assert unseen
 
@@ -421,4 +402,4 @@ def test_stop_does_not_wait_for_a_hanging_manager(
     notebook_index.close()
     monkeypatch.setattr(contents, "_ANSWER", 0.05)
     with pytest.raises(OSError, match="does not answer"):
-        notebook_index.source.exists("a.ipynb")
+        notebook_index.source.look("a.ipynb")

@@ -33,7 +33,7 @@ FACTS = KernelContext(
         "df": ObjectInfo(
             type="DataFrame",
             module="pandas",
-            columns=[("price", "float64"), ("unit", "int64")],
+            columns=["price", "unit"],
             all=True,
             attributes=frozenset({"head", "mean"}),
         ),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from ..waiting import free_port, until
 
 KEY = "k" * 20
 # A disk that hangs, and a parser that does not end: neither can be had otherwise.
@@ -57,9 +57,7 @@ class Server:
     """A server in a child process, without a model."""
 
     def __init__(self, folder: Path, program: str, prefix: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.mark = folder / "mark"
         self.mark.touch()
         (folder / "work").mkdir()
@@ -100,13 +98,6 @@ class Server:
     def parsing(self) -> int:
         """Return the number of calls that have begun to parse."""
         return len(self.mark.read_text())
-
-
-def until(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.fixture(params=["serve", "jupyter"])

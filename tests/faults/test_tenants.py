@@ -21,7 +21,7 @@ from jupyter_turbopilot.fixes import renames, repeats
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.jupyter.routes import fixes
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
-from jupyter_turbopilot.protocol.headers import LOAD_HEADER
+from jupyter_turbopilot.protocol.reply import LOAD_HEADER
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util.bounds import cached_function
 
@@ -46,7 +46,7 @@ def text(length: int = 120) -> str:
 @pytest.fixture(scope="module")
 def services(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     started: dict[tuple[Any, ...], Service] = {}
-    own = tmp_path_factory.mktemp("owners") / "tiny.gguf"
+    own = tmp_path_factory.mktemp("tenants") / "tiny.gguf"
     shutil.copy(tiny_model, own)
 
     def serve(*, named: bool = True, **settings: Any) -> Service:
@@ -94,14 +94,14 @@ def test_share_prompts_shares_between_all_users(services: Serve) -> None:
 def test_caller_cannot_claim_another_tenant(services: Serve) -> None:
     service, prompt = services(), text()
     service.reused(prompt, "ada", headers={"X-Session-Id": "adas"})
-    owner = tenant_of("ada", service.pilot.completer.secret)
-    for salt in (owner, "ada", ""):
-        assert service.reused(prompt + "?", "eve", cache_salt=salt, owner=owner, user="ada") == 0
-    reported = {"X-Session-Id": "adas", "X-Owner": owner, "X-Cache-Salt": owner}
+    tenant = tenant_of("ada", service.pilot.completer.secret)
+    for salt in (tenant, "ada", ""):
+        assert service.reused(prompt + "?", "eve", cache_salt=salt, tenant=tenant, user="ada") == 0
+    reported = {"X-Session-Id": "adas", "X-Tenant": tenant, "X-Cache-Salt": tenant}
     assert service.reused(text(40) + prompt, "eve", headers=reported) == 0
     prompt = text()
     service.reused(prompt, "ada", headers={"X-Session-Id": "adas"})
-    assert service.reused(prompt, "eve", headers=reported, cache_salt=owner) == 0
+    assert service.reused(prompt, "eve", headers=reported, cache_salt=tenant) == 0
 
 
 def test_salt_only_splits_the_callers_own_cache(services: Serve) -> None:
@@ -261,10 +261,10 @@ def test_salt_names_a_caller_only_with_a_trusted_key(tiny_model: Path, tmp_path:
     submit = pilot.completer.submit
 
     def noted(
-        request: Any, listener: Any, kernel_context: Any, caller: str, owner: str, *, notebook_index: Any
+        request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, **options: Any
     ) -> Any:
         callers.append(caller)
-        return submit(request, listener, kernel_context, caller, owner, notebook_index=notebook_index)
+        return submit(request, listener, kernel_context, caller, tenant, **options)
 
     pilot.completer.submit = noted  # type: ignore[method-assign]
     try:
@@ -280,9 +280,9 @@ def test_log_contains_no_user_and_no_text(services: Serve, caplog: pytest.LogCap
     caplog.set_level("DEBUG")
     service, prompt = services(), text()
     service.reused(prompt, "ada-lovelace", headers={"X-Session-Id": "a-session"}, cache_salt="a-salt")
-    owner = tenant_of("ada-lovelace", service.pilot.completer.secret)
+    tenant = tenant_of("ada-lovelace", service.pilot.completer.secret)
     message = "\n".join(record.getMessage() for record in caplog.records if "httpcore" not in record.name)
-    for secret in (owner, "a-salt", "a-session", prompt[:20], "ada-lovelace", WHO):
+    for secret in (tenant, "a-salt", "a-session", prompt[:20], "ada-lovelace", WHO):
         assert secret not in message
 
 

@@ -84,7 +84,7 @@ def test_find_renames_the_uses_of_a_column(use: str) -> None:
 def test_find_reports_the_uses_and_the_assigning_cell() -> None:
     rename = offer("df = load()", 'df["spec"] = 1\ndf["spec"] + df["spec"]', 'df["spec"]', active=1)
     assert rename is not None
-    assert (rename.title, rename.run) == ("Rename 3 uses in 2 cells?", [1])
+    assert (rename.title, rename.run) == ("Rename 3 uses of 'spec' to 'specifik' in 2 cells?", [1])
 
 
 def test_find_renames_to_a_label_with_other_characters() -> None:

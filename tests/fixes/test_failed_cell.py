@@ -32,8 +32,8 @@ def test_lines_end_as_in_python(end: str) -> None:
     source = f"first = '\u2028\x0c\x1c'{end}äö(totl){end}last = 2"
     found = failure(source, TracebackFrame(FILE, 2, 2, 5, 9), "Cell In[7], line 2")
     assert position(found) == "totl"
-    assert found.tree
-    assert found.span(found.tree.body[2]) == (len(source) - 8, len(source))
+    assert found.parsed
+    assert found.span(found.parsed.scopes.tree.body[2]) == (len(source) - 8, len(source))
 
 
 @pytest.mark.parametrize("kind", ["exec", "eval"])

@@ -65,6 +65,15 @@ def test_find_corrects_a_path(path: str, expected: str, prefix: str) -> None:
     assert corrected(source, path=path, reported=False) == [source.replace(path, expected)]
 
 
+def test_find_does_not_resolve_links() -> None:
+    folders = [Folder(path=".", names=["reports.csv"]), Folder(path="link/..", names=["tables/"])]
+    assert corrected("open('link/../report.csv')", path="link/../report.csv", folders=folders) is None
+    folders = [Folder(path="link/..", names=["reports.csv"])]
+    assert corrected("open('reports.csv')", path="reports.csv", folders=folders) == [
+        "open('link/../reports.csv')"
+    ]
+
+
 def test_find_corrects_a_literal_in_another_cell() -> None:
     cells = ["%ls\nPATH = 'data/station.csv'", "open(PATH)"]
     assert corrected(*cells, path="data/station.csv") == ["%ls\nPATH = 'data/stations.csv'", "open(PATH)"]

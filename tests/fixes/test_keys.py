@@ -7,6 +7,7 @@ from msgspec import structs
 
 from jupyter_turbopilot.fixes.keys import find, find_in_query
 from jupyter_turbopilot.fixes.report import ObjectDescription
+from jupyter_turbopilot.util.bounds import Operations, counted_operations
 from tests.fixes.failing import FRAME, applied, failure
 
 EXPECTED = "Expected one of ['city', 'year'] but received: citty"
@@ -161,6 +162,17 @@ def test_name_in_a_query_is_corrected(source: str, missing: str, fixed: str | No
 def test_equally_near_keys_are_not_corrected() -> None:
     objects = {"df": ObjectDescription(type="DataFrame", labels=["country", "county"])}
     assert [*find(failure('df["countty"]', "KeyError: 'countty'", objects=objects))] == []
+
+
+def test_find_splits_many_columns_once_for_several_strings() -> None:
+    counts = []
+    for missing in (["revenu_1"], ["revenu_1", "revenu_2", "revenu_3", "revenu_4"]):
+        objects = {"df": ObjectDescription(labels=[f"revenue_{number}" for number in range(6000)])}
+        operations = Operations()
+        with counted_operations(operations):
+            assert [*find(failure(f"df[{missing}]", f'KeyError: "{missing} not in index"', objects=objects))]
+        counts.append(operations.count)
+    assert counts[1] < 2 * counts[0]
 
 
 @given(st.text(min_size=6, max_size=60), st.sampled_from("'\""), st.text("\n'\"\\{}", max_size=3))

@@ -26,6 +26,7 @@ from jupyter_turbopilot.fixes.nearest import nearest, nearest_short
         ("built_y", ["built_yr", "bulk_yr"], "built_yr"),
         ("resume", ["résumé"], "résumé"),
         ("försäljning", ["forsaljning"], "forsaljning"),
+        ("uséer 5", ["user 5"], "user 5"),
     ],
 )
 def test_nearest_name_is_found(word: str, candidates: list[str], found: str) -> None:
@@ -64,6 +65,8 @@ def test_nearest_name_is_found(word: str, candidates: list[str], found: str) -> 
         ("Län", ["Lan"]),
         ("gront", ["grönt", "grônt"]),
         ("resume", ["résumé", "resumé"]),
+        ("publicó", ["público"]),
+        ("café_noir", ["cafe_nóir"]),
         ("", ["frame"]),
         ("frame", []),
         ("frame", ["frame"]),

@@ -42,7 +42,7 @@ def applied(*sources: str, old: str, new: str = NEW, active: int = 0, nth: int =
 def test_find_renames_a_variable_in_all_cells() -> None:
     rename = offer("df = load()\ndf.head()", "# df\nprint(df['df'], x.df)", "%%time\ndf.plot(df=1)", old="df")
     assert rename is not None
-    assert rename.title == "Rename 3 uses in 3 cells?"
+    assert rename.title == "Rename 3 uses of 'df' to 'renamed' in 3 cells?"
     assert rename.run == [0]
     assert [(edit.cell, edit.start) for edit in rename.edits] == [(0, 17), (1, 11), (2, 7)]
 

@@ -429,7 +429,7 @@ def test_find_requires_all_parts_of_a_slice() -> None:
     assert repeated("v[5:].mean(); v[3:7:1].mean()", *made, sources=sources) == "v[5:].mean(); g(v[3:7:1])"
 
 
-def test_an_added_positional_argument_is_added_to_calls_with_as_many_others() -> None:
+def test_added_positional_argument_is_added_to_calls_with_as_many() -> None:
     made = (0, "1, 2", "1, 2, 200"), (1, "a, b", "a, b, 200")
     sources = "np.linspace(1, 2)", "y = np.linspace(a, b)"
     others = (

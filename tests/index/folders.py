@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,17 +10,11 @@ from jupyter_turbopilot.index.build import Builder
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex
 from jupyter_turbopilot.index.store import IndexStore
-from jupyter_turbopilot.util.sqlite_file.connection import is_busy
+from jupyter_turbopilot.util.sqlite_file import is_busy
 
-SECONDS = 60.0
+from ..waiting import until
 
-
-def until(true: Callable[[], object]) -> None:
-    """Wait until a condition holds."""
-    end = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+__all__ = ["built", "known", "look_again", "rests", "settled", "until"]
 
 
 def known(place: Path) -> set[str]:
@@ -39,7 +31,7 @@ def known(place: Path) -> set[str]:
 
 def settled(builder: Builder) -> bool:
     """Return whether the thread is idle."""
-    waiting = builder._changed or builder._unseen or builder._first or builder._todo
+    waiting = builder._changed or builder._first or builder._todo
     return builder._seen > 0 and not waiting
 
 

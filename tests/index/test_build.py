@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from tornado.web import HTTPError
 
 from jupyter_turbopilot.engine.cpu_usage import Pause
-from jupyter_turbopilot.index import build
+from jupyter_turbopilot.index import base, build
+from jupyter_turbopilot.index.base import FileInfo
 from jupyter_turbopilot.index.build import Builder, BuildProgress, EndedError
 from jupyter_turbopilot.index.contents import Contents, contents_of
 from jupyter_turbopilot.index.entries import Page
@@ -27,8 +28,7 @@ from jupyter_turbopilot.index.excluded import MOST_BYTES
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import deletion_mark, path_of
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
-from jupyter_turbopilot.util.sqlite_file.connection import delete
-from jupyter_turbopilot.util.sqlite_file.schema import Schema
+from jupyter_turbopilot.util.sqlite_file import Schema, delete
 
 from . import folders
 from .folders import look_again, settled, until
@@ -198,8 +198,9 @@ def test_builder_reports_once_that_no_index_can_be_kept(
 
 @pytest.mark.parametrize("how", ["emptied", "deleted"])
 def test_builder_does_not_recreate_an_index_deleted_by_the_user(
-    builder: Builder, root: Path, how: str
+    builder: Builder, root: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(build, "SWEEP", 0.1)
     write(root, "a.ipynb", "first_name(1)")
     builder.start()
     until(lambda: builder.progress.files == 1 and settled(builder))
@@ -210,7 +211,7 @@ def test_builder_does_not_recreate_an_index_deleted_by_the_user(
         for file in SCHEMA.owned_files(builder.path):
             file.unlink()
     write(root, "b.ipynb", "second_name(2)")
-    builder.changed("b.ipynb")
+    builder.used()  # which scans the folder
     until(lambda: how in builder.progress.error)
     # The same message as in a terminal, which has no server.
     again = "the next Jupyter server or IPython that starts begins a new one"
@@ -290,6 +291,27 @@ def test_builder_finds_files_of_other_programs(
     write(root, "new/a.ipynb", "first_name(1)")
     builder.used()
     until(lambda: known(builder) == {"new/a.ipynb"})
+
+
+def test_builder_finds_a_folder_that_is_renamed_during_a_scan(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_CHANGES_INTERVAL", -1.0)
+    for path in ("0.ipynb", "1.ipynb", "2.ipynb", "d/b.ipynb"):
+        write(root, path, "x_name = 1")
+    walk = builder._source.walk
+
+    def renaming(unseen: list[str]) -> Iterator[FileInfo]:
+        for looked in walk(unseen):
+            yield looked
+            if (root / "d").exists():  # its files are not listed yet
+                (root / "d").rename(root / "e")
+                builder.changed("d", "e")
+
+    builder._source.walk = renaming  # type: ignore[method-assign]
+    with closing(builder._open()) as store:
+        builder._work(store)
+        assert set(store.stamps()) == {"0.ipynb", "1.ipynb", "2.ipynb", "e/b.ipynb"}
 
 
 def test_changed_reads_a_file_with_an_unchanged_stamp(builder: Builder, root: Path) -> None:
@@ -496,7 +518,7 @@ def test_builder_reaches_the_same_index_for_any_order_of_events(
         store.tidy()
         other.tidy()
         assert words(store) == words(other)
-        assert set(store.stamps()) == {one.path for one in files.source.walk()}
+        assert set(store.stamps()) == {one.path for one in files.source.walk([])}
         assert not any("hunter2" in source for _, _, source in content(store)["entries"])
 
 
@@ -518,6 +540,45 @@ def test_builder_indexes_only_allowed_paths(root: Path) -> None:
         until(lambda: known(builder) == {"own.ipynb", "more.ipynb"} and settled(builder))
 
 
+def test_builder_removes_denied_files_of_a_folder_that_it_cannot_list(root: Path) -> None:
+    class Unlisted(LocalFiles):
+        def walk(self, unseen: list[str]) -> Iterator[FileInfo]:
+            unseen.append("")
+            yield from ()
+
+    write(root, "exams/a.ipynb", "x_solution = 1")
+    write(root, "own.ipynb", "x_own = 1")
+    source = Unlisted(root)
+    with closing(Builder(path_of(source.identity), LocalFiles(root))) as before:
+        before.build_now()
+    allows = lambda path: not path.startswith("exams/")  # noqa: E731
+    with closing(Builder(before.path, source, allows=allows)) as builder:
+        builder.start()
+        until(lambda: known(builder) == {"own.ipynb"})
+
+
+def test_builder_compares_the_queue_once_with_all_deleted_paths(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = list[str]()
+
+    def is_under(path: str, folders: Collection[str]) -> bool:
+        compared.append(path)
+        return base.is_under(path, folders)
+
+    monkeypatch.setattr(build, "is_under", is_under)
+    files = [write(root, f"{at}.ipynb", "x_name = 1") for at in range(50)]
+    source = LocalFiles(root)
+    with closing(Builder(path_of(source.identity), source, pause=lambda: Pause.KERNEL)) as builder:
+        builder.start()
+        until(lambda: builder.progress.found == len(files))
+        for file in files:
+            file.unlink()
+        builder.changed(*(file.name for file in files))
+        until(lambda: not builder.progress.building)
+        assert len(compared) == len(files)
+
+
 def test_builder_removes_a_disabled_notebook_while_paused(root: Path) -> None:
     path = write(root, "lesson.ipynb", "x_lesson = 1")
     source, busy = LocalFiles(root), threading.Event()
@@ -533,19 +594,15 @@ def test_builder_removes_a_disabled_notebook_while_paused(root: Path) -> None:
         until(lambda: known(builder) == set())
 
 
-class Unlimited(LocalFiles):
-    """Files that a contents manager reads, whatever their size."""
-
-    reads_from_disk = False
-
-
-@pytest.mark.parametrize(("kind", "size"), [(Unlimited, 1), (LocalFiles, MOST_BYTES)])
+@pytest.mark.parametrize(("by_manager", "size"), [(True, 1), (False, MOST_BYTES)])
 def test_builder_forgets_a_saved_notebook_that_it_must_not_read_now(
-    root: Path, kind: type[LocalFiles], size: int, monkeypatch: pytest.MonkeyPatch
+    root: Path, size: int, monkeypatch: pytest.MonkeyPatch, *, by_manager: bool
 ) -> None:
     monkeypatch.setattr(build, "_PAUSED_POLL", 0.05)
     path = write(root, "a.ipynb", "x = 1")
-    source, busy = kind(root), threading.Event()
+    source, busy = LocalFiles(root), threading.Event()
+    if by_manager:  # it reads files whatever their size
+        source = LocalFiles(root, read=source.read)
     pause = lambda: Pause.KERNEL if busy.is_set() else None  # noqa: E731
     with closing(Builder(path_of(source.identity), source, pause=pause)) as builder:
         builder.start()

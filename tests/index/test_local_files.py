@@ -16,8 +16,8 @@ from .folders import until
 from .notebooks import write
 
 
-def paths(source: LocalFiles, folder: str = "") -> list[str]:
-    return sorted(one.path for one in source.walk(folder))
+def paths(source: LocalFiles) -> list[str]:
+    return sorted(one.path for one in source.walk([]))
 
 
 def test_walk_returns_only_the_users_own_files(tmp_path: Path) -> None:
@@ -30,18 +30,17 @@ def test_walk_returns_only_the_users_own_files(tmp_path: Path) -> None:
     (tmp_path / "data.csv").touch()
     source = LocalFiles(tmp_path)
     assert paths(source) == ["a.ipynb", "deep/er/b.ipynb"]
-    assert paths(source, "deep") == ["deep/er/b.ipynb"]
-    assert paths(source, "missing") == paths(source, "a.ipynb") == []
-    assert source.look("a.ipynb") == next(one for one in source.walk() if one.path == "a.ipynb")
+    assert source.look("a.ipynb") == next(one for one in source.walk([]) if one.path == "a.ipynb")
     for path in (
         "secrets.ipynb",
         "envs/mine/lib/f.ipynb",
-        "deep",
         "missing.py",
         "../a.ipynb",
         ".hidden/c.ipynb",
     ):
         assert source.look(path) is None
+    with pytest.raises(IsADirectoryError):
+        source.look("deep")
 
 
 def test_walk_does_not_follow_links(tmp_path: Path) -> None:
@@ -53,7 +52,6 @@ def test_walk_does_not_follow_links(tmp_path: Path) -> None:
     (root / "link.ipynb").symlink_to(outside / "theirs.ipynb")
     source = LocalFiles(root)
     assert paths(source) == ["a/b.ipynb"]
-    assert paths(source, "out") == []
     for path in ("out/theirs.ipynb", "link.ipynb", "a/circle/a/b.ipynb"):
         assert source.look(path) is None
     with pytest.raises(OSError, match="symbolic"):
@@ -66,17 +64,15 @@ def test_walk_reads_part_of_a_huge_folder(tmp_path: Path, monkeypatch: pytest.Mo
         (tmp_path / f"{at}.png").touch()
     write(tmp_path, "deep/a.ipynb", "x = 1")
     unseen: list[str] = []
-    assert len([*LocalFiles(tmp_path).walk("", unseen)]) == 51
+    assert len([*LocalFiles(tmp_path).walk(unseen)]) == 51
     assert unseen == []
     monkeypatch.setattr(local_files, "MOST_FOUND", 10)
-    assert len([*LocalFiles(tmp_path).walk("", unseen)]) <= 10
+    assert len([*LocalFiles(tmp_path).walk(unseen)]) <= 10
     assert unseen[0] == ""
     monkeypatch.setattr(local_files, "MOST_FOUND", 1000)
     monkeypatch.setattr(local_files, "MOST_IN_A_FOLDER", 20)
     unseen.clear()
-    assert "deep/a.ipynb" in [one.path for one in LocalFiles(tmp_path).walk("deep", unseen)]
-    assert unseen == []
-    assert len([*LocalFiles(tmp_path).walk("", unseen)]) <= 21
+    assert len([*LocalFiles(tmp_path).walk(unseen)]) <= 21
     assert unseen == [""]
 
 
@@ -105,15 +101,14 @@ def test_look_stamp_changes_with_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     os.utime(file, (1, 1))
     assert (after := source.look("a.ipynb"))
     assert after.stamp != before.stamp
-    assert source.exists("a.ipynb")
     assert source.there(["a.ipynb", "b.ipynb", "bad\0name"], otherwise=True) == {"a.ipynb"}
     file.unlink()
-    assert not source.exists("a.ipynb")
-    assert not source.exists("bad\0name")
+    assert source.look("a.ipynb") is None
+    assert source.look("bad\0name.py") is None
 
 
 @pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, errno.EACCES])
-def test_exists_raises_if_the_disk_fails(tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_look_raises_if_the_disk_fails(tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a.ipynb", "x = 1")
     write(tmp_path, "deep/b.ipynb", "x = 1")
     source = LocalFiles(tmp_path)
@@ -130,23 +125,22 @@ def test_exists_raises_if_the_disk_fails(tmp_path: Path, code: int, monkeypatch:
     for name in ("scandir", "lstat"):
         monkeypatch.setattr(local_files.os, name, refusing(getattr(os, name)))
     unseen: list[str] = []
-    assert [one.path for one in source.walk("", unseen)] == ["a.ipynb"]
+    assert [one.path for one in source.walk(unseen)] == ["a.ipynb"]
     assert unseen == ["deep"]
-    for act in (source.exists, source.look):
-        with pytest.raises(OSError, match=os.strerror(code)):
-            act("deep/b.ipynb")
+    with pytest.raises(OSError, match=os.strerror(code)):
+        source.look("deep/b.ipynb")
     assert source.there(["deep/b.ipynb"], otherwise=True) == set()
 
 
 def test_walk_reports_a_missing_root_as_unseen(tmp_path: Path) -> None:
     write(tmp_path, "work/deep/a.ipynb", "x = 1")
     source, unseen = LocalFiles(tmp_path / "work"), []
-    walk = source.walk("", unseen)
+    walk = source.walk(unseen)
     (tmp_path / "work").rename(tmp_path / "away")  # during the walk
     assert [*walk] == []
     assert unseen == [""]
     with pytest.raises(FileNotFoundError):
-        source.exists("deep/a.ipynb")
+        source.look("deep/a.ipynb")
 
 
 def test_there_does_not_wait_for_a_stuck_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,8 +166,6 @@ def test_look_checks_each_folder_of_a_path(tmp_path: Path) -> None:
     (tmp_path / "own/pyvenv.cfg").touch()
     source = LocalFiles(tmp_path, lambda name: name != "not_shown")
     assert paths(source) == ["shown/a.ipynb"]
-    for folder in ("not_shown", "not_shown/deep", "own", "own/inner"):
-        assert paths(source, folder) == []
     for path in ("not_shown/deep/b.ipynb", "own/inner/c.ipynb"):
         assert source.look(path) is None
 
@@ -195,7 +187,6 @@ def test_walk_skips_foreign_files_where_others_may_write(with_foreign_files: Pat
     source = LocalFiles(with_foreign_files)
     with_foreign_files.chmod(mode)
     assert paths(source) == ["of_ours/b.ipynb", "own.ipynb"]
-    assert paths(source, "of_theirs") == paths(source, "of_theirs/deep") == []
     for path in ("theirs.ipynb", "of_theirs/deep/a.ipynb", "missing.ipynb"):
         assert source.look(path) is None
     assert source.look("own.ipynb")

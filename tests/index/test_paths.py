@@ -17,7 +17,7 @@ from jupyter_turbopilot.index.paths import (
     path_of,
 )
 from jupyter_turbopilot.index.store import SCHEMA
-from jupyter_turbopilot.util.sqlite_file.schema import Schema
+from jupyter_turbopilot.util.sqlite_file import Schema
 
 
 def index(name: str, age: float) -> Path:

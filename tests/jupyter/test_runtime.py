@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.jupyter import runtime
+from jupyter_turbopilot.protocol.errors import DisabledError
+from jupyter_turbopilot.settings.config import Turbopilot
 
 
 @pytest.fixture(autouse=True)
@@ -150,3 +152,22 @@ def test_path_in_server_is_relative_to_the_servers_root(
     assert runtime.path_in_server(tmp_path / "other") == ""
     monkeypatch.setattr(runtime, "find", lambda: None)
     assert runtime.path_in_server(root) == ""
+
+
+def test_check_file_denies_the_folders_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("exams", "notes"):
+        (tmp_path / name).mkdir()
+    server = runtime.Runtime("u", "s", 1, root=str(tmp_path))
+    monkeypatch.setattr(runtime, "find", lambda: server)
+    access = runtime.access_of_process(Turbopilot(denied_paths=["exams/**"]))
+    monkeypatch.chdir(tmp_path / "notes")
+    runtime.check_file(access)
+    for check in (tmp_path / "exams" / "a.py", None):
+        monkeypatch.chdir(tmp_path / "exams")
+        with pytest.raises(DisabledError):
+            runtime.check_file(access, check)
+
+
+def test_check_file_obeys_the_administrators_switch() -> None:
+    with pytest.raises(DisabledError):
+        runtime.check_file(runtime.access_of_process(Turbopilot(enabled=False)))

@@ -19,6 +19,7 @@ import httpx
 import psutil
 
 from ..serving import Server
+from ..waiting import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ENVIRONMENTS = Path(os.environ.get("TURBOPILOT_SCALE", ROOT / ".make" / "scale"))
@@ -32,12 +33,6 @@ PORTS = (
     "--runtime-env-agent-port",
 )
 QUEUE = "turbopilot_queue "
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(holds: Callable[[], Any], what: str, seconds: float = STARTING) -> Any:

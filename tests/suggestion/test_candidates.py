@@ -22,7 +22,6 @@ SCOPE = Scope(
         "df": frozenset({"price", "cost", "unit cost"}),
         "other": frozenset({"price", "weight"}),
     },
-    keywords={"load": frozenset({"path", "sep", "header"})},
 )
 ALL = ["cost'", "price'", "unit cost'"]
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
@@ -160,10 +159,7 @@ def test_names_at_excludes_listed_columns() -> None:
         "df.groupby(' ",
         "df.query('price > c",
         "df.query('",
-        "load(sep, he",
-        "load(3, he",
-        "x.load(sep=1, he",
-        "def load(sep=1, he",
+        "load(sep=1, he",
     ],
 )
 def test_names_at_leaves_other_text_free(text: str) -> None:
@@ -182,8 +178,6 @@ def test_names_at_leaves_other_text_free(text: str) -> None:
         ("df.nu", "nique"),
         ("df.", ""),
         ("df['", ""),
-        ("load(sep=1, he", "ader="),
-        ("load(sep=1, header=2, ", ""),
         ("pd.merge(df, other, on='", ""),
     ],
 )
@@ -215,7 +209,7 @@ FACTS = convert(
     {
         "all": True,
         "names": {
-            "df": {"type": "DataFrame", "all": True, "attributes": ["head"], "columns": [["name", "str"]]},
+            "df": {"type": "DataFrame", "all": True, "attributes": ["head"], "columns": ["name"]},
             "args": {"type": "Namespace", "attributes": ["rate"]},
             "empty": {"type": "object", "attributes": []},
         },
@@ -353,9 +347,9 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_names_at_returns_only_continuations_of_the_typed_name(text: str) -> None:
     known = {name for names in (*SCOPE.columns.values(), *SCOPE.attributes.values()) for name in names}
-    known |= SCOPE.keywords["load"] | {"_", "index", "not"}
+    known |= {"_", "index", "not"}
     for name in at(text):
-        bare = name.rstrip("'\"=")
+        bare = name.rstrip("'\"")
         assert any(whole.endswith(bare) and text.endswith(whole.removesuffix(bare)) for whole in known)
 
 
@@ -372,6 +366,21 @@ def test_lacks_column_is_true_if_the_label_is_unknown(form: str, label: str, quo
     is_named = "pivot" not in form  # its arguments are keywords
     assert lacks_column(before, text, scope) is (is_named and label not in {"a", "bb"})
     assert not lacks_column(before, text.replace("df", "other"), scope)
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "lacks"),
+    [
+        ('x = df["', "zz", True),
+        ('x = df["', "pr", False),
+        ('x = df["pr', 'ize"]', True),
+        ('x = df["pr', 'ice"]', False),
+        ("y = ", 'df["new"]', True),
+        ("", 'df["new"] = 3', False),  # a new column
+    ],
+)
+def test_lacks_column_checks_the_string_at_the_cursor(before: str, text: str, lacks: bool) -> None:
+    assert lacks_column(before, text, SCOPE) is lacks
 
 
 @pytest.mark.parametrize(

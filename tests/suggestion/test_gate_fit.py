@@ -1,9 +1,37 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.features import CursorFeatures, features
-from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, EAGERNESS, FITS, fit_for, is_fitted_to
+from jupyter_turbopilot.suggestion.features import CursorFeatures, features, sigmoid
+from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, EAGERNESS, FITS, Trees, fit_for, is_fitted_to
+
+BY_HAND = Trees(["sum", "whole"], [(0, -1.0, -2.0, (1, 0.5, 0.5, 1.5)), (1, 0.5, -0.25, 0.25), 0.125])
+
+
+@pytest.mark.parametrize(
+    ("total", "whole", "log_odds"),
+    [(-2.0, 1.0, -1.625), (-1.0, 0.0, -2.125), (-0.5, 0.0, 0.375), (-0.5, 1.0, 1.875)],
+)
+def test_score_is_the_sum_of_the_leaves(total: float, whole: float, log_odds: float) -> None:
+    assert BY_HAND.score({"sum": total, "whole": whole}) == pytest.approx(sigmoid(log_odds))
+
+
+@given(
+    st.text(min_size=1),
+    st.lists(st.floats(-9, 0), min_size=2, max_size=9),
+    st.floats(0, 5),
+    st.booleans(),
+    st.booleans(),
+)
+def test_a_less_probable_prefix_never_scores_higher(
+    text: str, sure: list[float], less: float, whole: bool, further: bool
+) -> None:
+    trees, cursor = fit_for(DEFAULT).trees, CursorFeatures("x = ")
+    likely = features(text, sure, cursor, whole=whole, further=further)
+    unlikely = likely | {"sum": likely["sum"] - less, "worst": likely["worst"] - less}
+    assert 0 < trees.score(unlikely) <= trees.score(likely) < 1
 
 
 def test_fit_for_defaults_to_the_default_model() -> None:

@@ -10,9 +10,7 @@ from jupyter_turbopilot.suggestion.resolve import bindings
 
 FACTS = KernelContext(
     names={
-        "df": ObjectInfo(
-            type="DataFrame", columns=[("price", "float64")], all=True, attributes=frozenset({"head"})
-        ),
+        "df": ObjectInfo(type="DataFrame", columns=["price"], all=True, attributes=frozenset({"head"})),
         "load": ObjectInfo(type="function", parameters=["path"]),
         "more": ObjectInfo(type="function", parameters=["path"], open=True),
     },

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import itertools
+import sys
 import unicodedata
+from types import FrameType
 from typing import Literal
 
 import pytest
@@ -8,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.util.bounds import (
+    LimitedDict,
     OperationLimitError,
     Operations,
     cached_function,
@@ -132,3 +136,31 @@ def test_changed_region_is_the_smallest(before: str, after: str) -> None:
     assert before[:start] + after[start:end_after] + before[end:] == after
     assert start in {end, end_after} or before[end - 1] != after[end_after - 1]
     assert start in {end, end_after} or before[start] != after[start]
+
+
+def test_limited_dict_drops_the_item_that_was_set_first() -> None:
+    limited = LimitedDict[str, int](2)
+    limited["a"] = limited["b"] = 1
+    limited["a"] = 2
+    limited["c"] = 3
+    assert [*limited.items()] == [("a", 2), ("c", 3)]
+
+
+@pytest.mark.parametrize("line", range(5))
+def test_limited_dict_may_be_cleared_while_an_item_is_set(line: int) -> None:
+    limited = LimitedDict[str, int](2)
+    limited["b"] = limited["c"] = 1
+    seen = itertools.count()
+
+    def clear(frame: FrameType, event: str, _: object) -> object:
+        if event == "line" and frame.f_code is LimitedDict.__setitem__.__code__ and next(seen) == line:
+            limited.clear()  # as another thread might, before any line
+        return clear
+
+    before = sys.gettrace()
+    sys.settrace(clear)
+    try:
+        limited["a"] = 1
+    finally:
+        sys.settrace(before)
+    assert len(limited) <= 1

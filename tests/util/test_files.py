@@ -4,7 +4,10 @@ import errno
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +17,7 @@ from jupyter_turbopilot.protocol.errors import ConversionError
 from jupyter_turbopilot.util.files import (
     ROOM_TO_SPARE,
     describe_size,
+    digest,
     free_room,
     is_readable,
     is_unfinished,
@@ -202,3 +206,27 @@ def test_describe_size_is_accurate(size: int) -> None:
     assert 0.1 <= float(number) < 1000 or unit == "GB"
     assert message > 0
     assert abs(message - size) <= max(100_000, size / 20)
+
+
+PLAIN = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner).map(tuple))  # fmt: skip
+
+
+@given(PLAIN, PLAIN)
+def test_digest_is_equal_only_for_equal_values(one: Any, other: Any) -> None:
+    assert (digest(one) == digest(other)) == (repr(one) == repr(other))
+    assert digest((one, other)) != digest(one, other)
+
+
+def test_digest_is_the_same_in_every_process() -> None:
+    message = "from jupyter_turbopilot.util.files import digest; print(digest(('ü' * 5000, 1, None)).hex())"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", message],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    }
+    assert found == {digest(("ü" * 5000, 1, None)).hex()}

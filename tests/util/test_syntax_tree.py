@@ -18,7 +18,8 @@ from jupyter_turbopilot.util.syntax_tree import LONGEST, MOST, TooLongError, lit
 WARNED_OF = "x = f('\\w', 1 is 1)\nassert (x, '')\n"
 THREADS = f"""
 import sys, threading, warnings
-from jupyter_turbopilot.plugins.functions.parsing import defined, parsed
+from jupyter_turbopilot.plugins.functions.parsing import parsed
+from jupyter_turbopilot.suggestion.scopes import Scopes
 
 source = {WARNED_OF!r} * 20
 start, failed = threading.Barrier(3), []
@@ -26,7 +27,7 @@ start, failed = threading.Barrier(3), []
 def work():
     start.wait()
     for _ in range(200):
-        if parsed(source) is None or defined(source) != {{"x"}}:
+        if parsed(source) is None or Scopes(source).bound != {{"x"}}:
             failed.append(source)
 
 parsed(source)

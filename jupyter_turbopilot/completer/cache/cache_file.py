@@ -12,10 +12,8 @@ import msgspec
 
 from jupyter_turbopilot.completer.cache.completion_cache import REACH, CacheEntry
 from jupyter_turbopilot.protocol.engine_request import Token
-from jupyter_turbopilot.util.digest import KEY_BYTES
-from jupyter_turbopilot.util.files import MEGABYTE, absolute_path
-from jupyter_turbopilot.util.sqlite_file.connection import LONGEST, OpenFile
-from jupyter_turbopilot.util.sqlite_file.schema import Schema
+from jupyter_turbopilot.util.files import KEY_BYTES, MEGABYTE, absolute_path
+from jupyter_turbopilot.util.sqlite_file import LONGEST, OpenFile, Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.cache.cache_file import FILE_BYTES, SCHEMA, Database, locate, unusable
 from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
-from jupyter_turbopilot.util.sqlite_file.connection import is_busy, reason_of
+from jupyter_turbopilot.util.sqlite_file import is_busy, reason_of
 from jupyter_turbopilot.util.write_behind import WriteBehind
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.private import without_spread_secrets
-from jupyter_turbopilot.util.digest import KEY_BYTES, PIECE, digest
-from jupyter_turbopilot.util.files import MEGABYTE
+from jupyter_turbopilot.util.files import KEY_BYTES, MEGABYTE, PIECE, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -37,7 +36,8 @@ class CacheKey:
     limit: Hashable = None  # limits that may have truncated the answer
     after: str = ""
     persistent: bool = False  # whether an answer may be saved to the file
-    tenant: str = ""  # tenant: an answer is never used for another one
+    tenant: str = ""  # an answer is never used for another one
+    kernel: str = ""  # digest of the kernel context, which may change while a text is generated
 
     @property
     def tail(self) -> str:
@@ -47,7 +47,7 @@ class CacheKey:
     @cached_property
     def digest(self) -> bytes:
         """A digest of everything that is equal along an answer."""
-        return digest(self.tenant, self.group, self.after)
+        return digest(self.tenant, self.group, self.kernel, self.after)
 
     def is_storable(self, text: str) -> bool:
         """Return whether an answer may be saved: not inside a secret or shortly after one.
@@ -111,6 +111,7 @@ class CompletionCache:
         self._answers: OrderedDict[int, CacheEntry] = OrderedDict()
         self._index: dict[bytes, int] = {}
         self._next = 0
+        self.generation = 0  # changes with the answers
         self._lock = threading.Lock()  # asked on the server's thread, filled on the worker's
         self.size = 0
 
@@ -120,7 +121,9 @@ class CompletionCache:
         `identity`: model and settings; `persistent`: whether it is complete, so that other processes may
         share answers.
         """
-        self._identity, self._persistent = digest(identity), persistent
+        with self._lock:
+            self._identity, self._persistent = digest(identity), persistent
+            self.generation += 1
 
     def remember(
         self, cache_key: CacheKey, tokens: Sequence[Token], *, ended: bool, partial: bool = False
@@ -148,6 +151,7 @@ class CompletionCache:
             self._answers.clear()
             self._index.clear()
             self.size = 0
+            self.generation += 1
 
     def restore(self, answer: CacheEntry) -> bool:
         """Add an answer as the oldest one; False if there is no room for it."""
@@ -174,6 +178,7 @@ class CompletionCache:
 
     def _add(self, answer: CacheEntry, *, older: bool = False) -> None:
         number, self._next = self._next, self._next + 1
+        self.generation += 1
         self._answers[number] = answer
         if older:
             self._answers.move_to_end(number, last=False)

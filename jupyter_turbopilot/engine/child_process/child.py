@@ -37,8 +37,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
 )
 from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.util.failures import on_failure
-from jupyter_turbopilot.util.parent_process import exit_with_parent
-from jupyter_turbopilot.util.threads import start_thread
+from jupyter_turbopilot.util.threads import exit_with_parent, start_thread
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run

@@ -20,7 +20,7 @@ from jupyter_turbopilot.util.files import read_object, replace_content
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
+    from jupyter_turbopilot.engine.llama.engine import HostedLlama
 
 MAX_VERDICTS = 64
 PROMPT = 48  # tokens: engines evaluate batches with other instructions than a single token

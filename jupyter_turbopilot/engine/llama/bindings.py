@@ -1,16 +1,17 @@
-"""Imports llama_cpp and describes the installed version. No other module imports it."""
+"""Imports llama_cpp, which no other module does, and describes how it is or has to be installed."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import re
 import sys
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.engine.llama.install import build_command, install_command, reinstall_command
 from jupyter_turbopilot.engine.load.machine import lacks
 from jupyter_turbopilot.models.ggml import TYPES
 from jupyter_turbopilot.protocol.errors import EngineError, EngineMissingError
@@ -38,7 +39,36 @@ _no_device = ctypes.c_void_p()
 NO_DEVICES = ctypes.addressof(_no_device)  # an empty list for a model's parameters
 _GPU_TYPES = {1, 2}  # GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU
 _METAL_SHARED = re.compile(r"MTL\d+")  # buffers of a Metal device; MTL0_Private in dedicated memory
+REQUIREMENT = '"llama-cpp-python>=0.3.36"'
+SOURCE = "--no-binary llama-cpp-python"
+# PyPI has only the source. These are the indexes of prebuilt wheels; for x86-64, the wheels need AVX2.
+_WHEELS = "https://abetlen.github.io/llama-cpp-python/whl"
+_PREBUILT = {
+    ("Darwin", "arm64"): "metal",
+    ("Linux", "aarch64"): "cpu",
+    ("Linux", "x86_64"): "cpu",
+    ("Windows", "AMD64"): "cpu",
+}
 _callbacks: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
+
+
+def install_command() -> str:
+    """Return the command that installs the engine: prebuilt where there is a wheel, otherwise from source."""
+    index = _PREBUILT.get((platform.system(), platform.machine()))
+    if index is None or lacks("avx2"):
+        return f"python -m pip install {REQUIREMENT}"
+    wheels = f"--only-binary llama-cpp-python --extra-index-url {_WHEELS}/{index}"
+    return f"python -m pip install {REQUIREMENT} {wheels}"
+
+
+def reinstall_command() -> str:
+    """Return the command that installs the engine again, from the same source."""
+    return f"{install_command()} --force-reinstall --no-deps"
+
+
+def build_command() -> str:
+    """Return the command that builds the engine for this processor, in place of the installed one."""
+    return f"python -m pip install --force-reinstall --no-deps --no-cache-dir {SOURCE} {REQUIREMENT}"
 
 
 def bindings() -> types.ModuleType:
@@ -49,7 +79,7 @@ def bindings() -> types.ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "llama_cpp":
             raise EngineMissingError(f"Engine broken: {error}.", install_command()) from None
-        raise EngineMissingError("Engine missing.", install_command()) from None
+        raise EngineMissingError("The engine llama.cpp is not installed.", install_command()) from None
     except DAMAGED as error:
         broken = EngineMissingError(f"Engine broken ({type(error).__name__}).", reinstall_command())
         broken.hint = str(error)
@@ -164,6 +194,7 @@ class Gpu(NamedTuple):
     shares_memory: bool = False  # with the processor, and llama.cpp was built with Metal
 
 
+@cache  # GPUs are found when the library is loaded
 def gpus() -> list[Gpu]:
     """Return the GPUs that the native library was built for and finds."""
     folder = Path(str(bindings().__file__)).with_name("lib")

@@ -7,33 +7,41 @@ import ctypes.util
 import sys
 from contextlib import nullcontext, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import Struct
 
 from jupyter_turbopilot.engine.base import CHUNK, SLOTS
 from jupyter_turbopilot.engine.llama import snapshot
-from jupyter_turbopilot.engine.llama.bindings import NO_DEVICES, bindings, version
+from jupyter_turbopilot.engine.llama.bindings import (
+    NO_DEVICES,
+    bindings,
+    build_command,
+    log_to_stderr,
+    version,
+)
 from jupyter_turbopilot.engine.llama.kv_cache import LlamaCache
-from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
+from jupyter_turbopilot.engine.load.plan import LoadPlan  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.engine.stepping.engine import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Sequences
-from jupyter_turbopilot.models.gguf import stamp
+from jupyter_turbopilot.models.gguf import read_header, stamp
+from jupyter_turbopilot.models.tuning.adapters import check
 from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 
 if TYPE_CHECKING:
     import types
     from collections.abc import Sequence
-    from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.load.plan import LoadPlan
     from jupyter_turbopilot.engine.stepping.run import BatchToken
     from jupyter_turbopilot.engine.stepping.sampling import Logits
+    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
     from jupyter_turbopilot.protocol.engine_request import Sampling
 
 STATE_BYTES = 64 * 1024 * 1024  # saved for the next start, all notebooks together
@@ -59,6 +67,48 @@ class _AbortFlag:
 
     def lower(self) -> None:
         self.buffer[0] = b"\0"
+
+
+class LoadedAdapters:
+    """The adapters of a loaded model, which frees them. `tunings` numbers their languages."""
+
+    def __init__(
+        self, lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[AdapterSpec], path: Path
+    ) -> None:
+        self._lib, self._context = lib, context
+        self._in_use = -1
+        architecture = read_header(path).architecture if adapters else ""
+        self._loaded = [(_load(lib, model, adapter, architecture), adapter) for adapter in adapters]
+        languages = sorted({adapter.language for adapter in adapters} - {""})
+        self.tunings = {language: number for number, language in enumerate(languages, 1)}
+        self.use(0)
+
+    def use(self, tuning: int) -> None:
+        """Apply the adapters for one language and those for all languages."""
+        if tuning == self._in_use or not self._loaded:
+            return
+        chosen = [
+            (handle, adapter.scale)
+            for handle, adapter in self._loaded
+            if not adapter.language or self.tunings[adapter.language] == tuning
+        ]
+        pointers = (self._lib.llama_adapter_lora_p_ctypes * len(chosen))(*(handle for handle, _ in chosen))
+        scales = (ctypes.c_float * len(chosen))(*(scale for _, scale in chosen))
+        if self._lib.llama_set_adapters_lora(self._context, pointers, len(chosen), scales):
+            raise EngineError("llama.cpp could not apply the adapters. Check c.Turbopilot.adapters.")
+        self._in_use = tuning
+
+
+def _load(lib: types.ModuleType, model: Any, adapter: AdapterSpec, architecture: str) -> Any:
+    check(Path(adapter.path), architecture)
+    handle = lib.llama_adapter_lora_init(model, adapter.path.encode())
+    if not handle:
+        name = Path(adapter.path).name
+        raise EngineError(
+            f"llama.cpp could not load the adapter {name}: it is for another model. "
+            "Remove it from c.Turbopilot.adapters."
+        )
+    return handle
 
 
 class LlamaEngine(Stepping):
@@ -228,3 +278,23 @@ class LlamaEngine(Stepping):
         if self._model:
             lib.llama_model_free(self._model)
             self._model = None
+
+
+class HostedLlama(Struct, frozen=True):
+    """A GGUF file that a child process loads."""
+
+    path: str
+    plan: LoadPlan
+    name: str
+    fim: str = "auto"
+    snapshot: str = ""  # the file of its saved sequences; empty: none
+
+    def load(self) -> LlamaEngine:
+        state = Path(self.snapshot) if self.snapshot else None
+        log_to_stderr()  # contains the reason for a failure
+        engine = LlamaEngine(Path(self.path), self.plan, name=self.name, fim=self.fim, state=state)
+        log_to_stderr(on=False)
+        return engine
+
+    def build_command(self) -> str:
+        return build_command()

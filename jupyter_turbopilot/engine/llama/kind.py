@@ -17,10 +17,10 @@ from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.kind import EngineKind, limits_of
 from jupyter_turbopilot.engine.load.plan import ALL_LAYERS, Hardware, LoadPlan, make_plan
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.download import obtain
 from jupyter_turbopilot.models.findings import Finding, adapter_files, copy_with_adapters, missing, model_file
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.recommend import OVERHEAD_BYTES
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
@@ -148,7 +148,7 @@ class LlamaKind(EngineKind):
     def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model in a child process, or in this one after a load test."""
         from jupyter_turbopilot.engine.child_process.process import load_limit
-        from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
+        from jupyter_turbopilot.engine.llama.engine import HostedLlama
 
         path, plan = self.plan(model, cancel.is_set, adapters_enabled=adapters_enabled)
         own = personal_dir()

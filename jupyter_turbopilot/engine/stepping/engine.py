@@ -15,8 +15,8 @@ from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.stepping.run import BatchToken, Continuation, Guess, Sampler, Share, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Partition, Sequences
 from jupyter_turbopilot.protocol.errors import EngineError
+from jupyter_turbopilot.util.bounds import LimitedDict
 from jupyter_turbopilot.util.failures import on_failure
-from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # A part of at least this length is moved, not evaluated again: moving costs as much as so many tokens.
 WORTH_MOVING = 24
-# Tokens after an edit that are evaluated again (research/benchmarks/moving.py).
+# Tokens after an edit that are evaluated again (research/benchmarks/results/speed.md).
 REEVALUATED = 16
 MOST_PLACES = 4  # at which a repeated run is considered
 MOST_RUNS = 64  # equal runs that are considered; periodic text has thousands

@@ -33,7 +33,7 @@ WORTH_PARKING = 32
 # Cells of idle sequences that may stay in the cache.
 IDLE_CELLS = 256
 # Moved tokens are evaluated again after so many tokens before them have changed; until then answers hardly
-# change (research/benchmarks/moving.py).
+# change (research/benchmarks/results/speed.md).
 MOVED_LIMIT = 96
 NOT_EVALUATED = -1  # no token of a prompt
 

@@ -13,7 +13,6 @@ contains whether the first values of a column are strings.
 """
 
 import ast
-import datetime as dt
 import math
 import os
 import re
@@ -28,7 +27,7 @@ from time import thread_time
 from typing import Any, Dict, List, Optional, Tuple
 
 SECONDS = 0.008  # CPU time; after that, objects are listed but no longer inspected
-MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BLOCKS = 200, 5000, 1500, 200, 200
+MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS = 200, 5000, 1500, 200
 MOST_BYTES, MOST_FOLDERS, LONGEST_FOLDER, MOST_BUILTIN = 128 * 1024, 64, 1024, 256
 LONGEST = 120
 REPORT_SECONDS, MOST_REPORT_BYTES, MOST_WANTED, MOST_WRAPPERS = 0.05, 256 * 1024, 100, 8
@@ -50,28 +49,22 @@ _HEAP, _IMMUTABLE = 1 << 9, 1 << 8  # a class defined in Python has the first fl
 _IN_C = (types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodDescriptorType)
 _PLAIN = (int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None))
 _FUNCTION_OPEN, _OPTIMIZED = 8, 1  # CO_VARKEYWORDS, CO_OPTIMIZED
+_MISSING: Any = object()
 
-_NUMPY = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex", "U": "str", "S": "bytes",
-          "V": "void", "T": "str", "M": "datetime64", "m": "timedelta64"}  # fmt: skip
-_PANDAS = {"BooleanArray": "boolean", "Categorical": "category", "IntervalArray": "interval",
-           "PeriodArray": "period", "SparseArray": "Sparse", "ArrowExtensionArray": "pyarrow"}  # fmt: skip
-_POLARS = {"bool": "Boolean", "str": "String", "cat": "Categorical", "i": "Int", "u": "UInt", "f": "Float"}
 _KNOWN = {
     "pandas": ("DataFrame", "Series", "Index"),
-    "pandas.arrays": (*_PANDAS, "IntegerArray", "FloatingArray", "StringArray", "ArrowStringArray",
-                      "DatetimeArray", "TimedeltaArray"),
+    "pandas.arrays": ("StringArray", "ArrowStringArray"),
     "pandas.core.groupby": ("DataFrameGroupBy", "SeriesGroupBy"),
     "pandas.core.resample": ("DatetimeIndexResampler", "PeriodIndexResampler", "TimedeltaIndexResampler"),
     "pandas.core.window": ("Expanding", "Rolling"),
     "polars": ("DataFrame", "Series"),
-    "polars._plr": ("PyDataFrame", "PySeries"),
-    "polars.polars": ("PyDataFrame", "PySeries"),  # before polars 1.33
+    "polars._plr": ("PyDataFrame",),
+    "polars.polars": ("PyDataFrame",),  # before polars 1.33
     "numpy": ("ndarray",),
     "pyarrow.lib": ("ChunkedArray", "DataType"),
-    "torch": ("Tensor", "dtype"),
 }  # fmt: skip
 # Operators and built-in functions are applied to these objects; other classes could define them in Python.
-_IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType", "dtype")
+_IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType")
 
 
 def _is_one_of(value: Any, kinds: Any) -> bool:
@@ -125,10 +118,15 @@ def _is_native(member: Any, kind: Any, name: str) -> bool:
 
 
 class _Look:
-    """One inspection of a namespace, with a cache of class information."""
+    """One inspection of a namespace, with a cache of class information.
 
-    def __init__(self) -> None:
-        self.end = thread_time() + SECONDS
+    `full`: for a report, which needs more about fewer objects.
+    """
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.end = thread_time() + (REPORT_SECONDS if full else SECONDS)
+        self._full = full
+        self._label_bytes = MOST_LABEL_BYTES
         self._classes: Dict[int, Dict[str, Any]] = {}
         self._getters: Dict[Tuple[int, str], Any] = {}
         self._class_words: Dict[int, Tuple[Optional[List[str]], bool]] = {}
@@ -204,40 +202,31 @@ class _Look:
         """Return the names in a class, and whether its code may provide others."""
         known = self._class_words.get(id(kind))
         if known is None:
-            classes = [self._members(base) for base in _mro(kind) if base is not object]
-            more = type(kind) is not type or any(
-                "__getattr__" in own or "__getattribute__" in own for own in classes
-            )
-            known = self._class_words[id(kind)] = _words({name for own in classes for name in own}), more
+            classes = [(base, self._members(base)) for base in _mro(kind) if base is not object]
+            # The built-in classes have a `__getattribute__` that computes nothing.
+            own = [members for base, members in classes if not _is_one_of(base, (type, *_PLAIN))]
+            more = any("__getattr__" in members or "__getattribute__" in members for members in own)
+            words = _words({name for _, members in classes for name in members})
+            known = self._class_words[id(kind)] = words, more
         return known
 
-    # Arrays and tables --------------------------------------------------------------------------------------
+    # Tables -------------------------------------------------------------------------------------------------
 
-    def _dtype(self, values: Any) -> str:
-        """Return the dtype of a numpy or pandas array as text."""
-        package, name = self._kind(values)
-        if package == "numpy":
-            return self._number(self._read(values, "dtype"))
-        if name in ("IntegerArray", "FloatingArray"):
-            word = self._dtype(self._read(values, "_data"))
-            return word.replace("uint", "UInt").replace("int", "Int").replace("float", "Float")
-        if name in ("StringArray", "ArrowStringArray"):
-            return "str" if type(self._read(self._read(values, "_dtype"), "_na_value")) is float else "string"
-        if name in ("DatetimeArray", "TimedeltaArray"):
-            word, zone = self._dtype(self._read(values, "_ndarray")), self._read(values, "_dtype")
-            zone = self._read(zone, "_tz")
-            return word if zone is None else word[:-1] + (", UTC]" if zone is dt.timezone.utc else ", tz]")
-        return _PANDAS.get(name, "object")
+    def _labels(self, frame: Any) -> Tuple[List[Any], int]:
+        """Return the first column labels of a table, and their number; -1: unknown."""
+        most = MOST_LABELS if self._full else MOST_COLUMNS
+        if self._kind(frame)[0] == "polars":
+            inner = self._read(frame, "_df")
+            if self._kind(inner) != ("polars", "PyDataFrame"):
+                return [], -1
+            labels = self._call(inner, "columns")
+            return labels[:most], len(labels)
+        axes = self._read(self._read(frame, "_mgr"), "axes")
+        if type(axes) is not list or self._kind(axes[0]) != ("pandas", "Index"):
+            return [], -1
+        return self._labels_of(axes[0], most)
 
-    def _number(self, dtype: Any) -> str:
-        """Return a numpy dtype as text; numpy dtypes are only created in C."""
-        kind = self._read(dtype, "kind")
-        word = _NUMPY.get(kind, "object")
-        if kind in ("i", "u", "f", "c"):
-            return f"{word}{self._read(dtype, 'itemsize') * 8}"
-        return word + self._read(dtype, "str")[3:] if kind in ("M", "m") else word
-
-    def _labels(self, index: Any, most: int = MOST_COLUMNS) -> Tuple[List[Any], int]:
+    def _labels_of(self, index: Any, most: int) -> Tuple[List[Any], int]:
         """Return the first labels of a pandas Index, and its length."""
         data = self._read(index, "_data")
         inner = {"StringArray": "_ndarray", "ArrowStringArray": "_pa_array"}.get(self._kind(data)[1])
@@ -250,40 +239,15 @@ class _Look:
             return data.slice(0, most).to_pylist(), data.length()
         return [], -1
 
-    def _pandas(self, frame: Any) -> Tuple[List[Any], List[str], int]:
-        manager = self._read(frame, "_mgr")
-        axes, blocks = self._read(manager, "axes"), self._read(manager, "blocks")
-        if type(axes) is not list or type(blocks) is not tuple or self._kind(axes[0]) != ("pandas", "Index"):
-            return [], [], -1
-        labels, count = self._labels(axes[0])
-        words = ["object"] * len(labels)
-        for block in blocks[:MOST_BLOCKS]:
-            places = self._read(self._read(block, "_mgr_locs"), "as_array")
-            if self._kind(places)[0] == "numpy":
-                word = self._dtype(self._read(block, "values"))
-                for place in places[:MOST_COLUMNS].tolist():
-                    if type(place) is int and place < len(words):
-                        words[place] = word
-        return labels, words, count
-
-    def _polars(self, inner: Any) -> Tuple[List[Any], List[str], int]:
-        if self._kind(inner) != ("polars", "PyDataFrame"):
-            return [], [], -1
-        labels = self._call(inner, "columns")
-        count = len(labels)
-        if count > MOST_COLUMNS:
-            labels = labels[:MOST_COLUMNS]
-            inner = self._call(inner, "select", labels)
-        kinds = self._call(inner, "dtype_strings")
-        bare = [(kind.rstrip("0123456789"), kind) for kind in kinds]
-        return labels, [_POLARS[a] + b[len(a) :] if a in _POLARS else b.capitalize() for a, b in bare], count
-
     def _frame(self, frame: Any) -> Dict[str, Any]:
-        ours = self._kind(frame)[0] == "pandas"
-        labels, words, count = self._pandas(frame) if ours else self._polars(self._read(frame, "_df"))
-        pairs = [[_text(label), word] for label, word in zip(labels, words)]
-        pairs = [pair for pair in pairs if pair[0] is not None]
-        return {"columns": pairs, "all": len(pairs) == count, "levels": self._levels(frame) if ours else []}
+        """Return the column labels that are strings; for a report, None if there are too many."""
+        labels, count = self._labels(frame)
+        longest = LONGEST_LABEL if self._full else LONGEST
+        texts = [text for text in (_text(label, longest) for label in labels) if text is not None]
+        if not self._full:
+            return {"columns": texts, "all": len(texts) == count}
+        self._label_bytes -= 4 * len(texts) + len("".join(texts).encode())
+        return {"labels": texts if 0 <= count <= MOST_LABELS and self._label_bytes > 0 else None}
 
     def _levels(self, table: Any) -> List[str]:
         """Return the names of the levels of a pandas index."""
@@ -293,37 +257,18 @@ class _Look:
         names = self._read(axes[-1], "_names")
         return _texts(names if type(names) is list else [self._read(axes[-1], "_name")], MOST_LEVELS)
 
-    def _series(self, series: Any) -> Dict[str, Any]:
-        if self._kind(series)[0] == "polars":
-            inner = self._read(series, "_s")
-            if self._kind(inner) != ("polars", "PySeries"):
-                return {}
-            table = self._module("polars._plr").get("PyDataFrame")
-            made = self._members(table)["__new__"]
-            if type(made) is not types.BuiltinFunctionType or made.__self__ is not table:
-                return {}
-            _, words, _ = self._polars(made(table, [inner]))
-            return {"shape": [self._call(inner, "len")], "dtype": words[0]}
+    def _has_strings(self, series: Any) -> bool:
+        """Return whether a Series has a dtype of strings, or only strings as its first values."""
         blocks = self._read(self._read(series, "_mgr"), "blocks")
-        values = self._read(blocks[0], "values") if type(blocks) is tuple else None
-        inside = (values, self._read(values, "_ndarray"), self._read(values, "_data"))
-        shape = [len(part) for part in inside if part is not None and self._kind(part)[0] == "numpy"]
-        return {"shape": shape[:1], "dtype": self._dtype(values)}
-
-    def _array(self, array: Any) -> Dict[str, Any]:
-        if self._kind(array)[0] == "torch":
-            name, library = "_len_torch_function_stack", self._modules.get("torch._C")
-            modes = self._module("torch._C").get(name)
-            if type(modes) is not types.BuiltinFunctionType:
-                return {}
-            if modes.__self__ is not library or modes.__name__ != name or modes():
-                return {}  # a user's mode would run
-        shape, dtype = self._read(array, "shape"), self._read(array, "dtype")
-        numpys = self._kind(array)[0] == "numpy"
-        if not numpys and self._kind(dtype) != ("torch", "dtype"):
-            return {}
-        sizes = [size for size in tuple.__iter__(shape) if type(size) is int]
-        return {"shape": sizes[:8], "dtype": self._number(dtype) if numpys else _text(repr(dtype))}
+        values: Any = self._read(blocks[0], "values") if type(blocks) is tuple and blocks else None
+        if self._kind(values)[0] != "numpy":
+            return self._kind(values)[1] in ("StringArray", "ArrowStringArray")
+        if self._read(self._read(values, "dtype"), "kind") != "O":
+            return False
+        first = values[:MOST_VALUES].tolist()
+        missing = [each is None or (type(each) is float and math.isnan(each)) for each in first]
+        kinds = [type(each) for each, is_missing in zip(first, missing) if not is_missing]
+        return bool(kinds) and all(kind is str for kind in kinds)
 
     # Descriptions -------------------------------------------------------------------------------------------
 
@@ -333,57 +278,103 @@ class _Look:
         module = self._members(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind)
         return {"type": _text(_class_name(kind)), "module": _text(module)}
 
+    def known(self, value: Any) -> Dict[str, Any]:
+        """Describe an object without attributes and parameters to which its code may add others."""
+        described = self.describe(value)
+        if not described.pop("closed"):
+            described["attributes"] = described["parameters"] = None
+        return described
+
     def describe(self, value: Any) -> Dict[str, Any]:
-        """Return a description of an object."""
-        kind = type(value)
-        described = self._class_of(value)
-        _, name = self._kind(value)
-        if name == "DataFrame":
-            described.update(self._frame(value))
-            described["attributes"] = _both(self._words_of(kind)[0], self._own(value))
-        elif name in ("Series", "ndarray", "Tensor"):
-            described.update(self._series(value) if name == "Series" else self._array(value))
-            words, more = self._words_of(kind)
-            described["attributes"] = None if more else words
-        elif kind is types.ModuleType:
+        """Describe an object; its description is closed if it has all attributes and parameters."""
+        kind, described = type(value), self._class_of(value)
+        module, (package, name) = described["module"], self._kind(value)
+        words, more = self._words_of(kind)
+        closed = type(kind) is type and (name == "DataFrame" or not more)
+        if kind is types.ModuleType:
             own = _module_dict(value)
             plain = _plain(own)
-            described["name"] = _text(plain.get("__name__"))
-            if "__getattr__" not in plain and len(own) < MOST_LOOKED_AT:
-                described["attributes"] = _words(plain)
-        elif kind is types.FunctionType:
+            described["name"] = module = _text(plain.get("__name__"))
+            described["attributes"] = _words({*plain, *_texts(plain.get("__all__"), MOST_ATTRIBUTES)})
+            closed = "__getattr__" not in plain and len(own) < MOST_LOOKED_AT
+        elif _is_one_of(kind, (types.FunctionType, types.MethodType)):
             described.update(_parameters(value))
-        elif kind is type:
-            words, more = self._words_of(value)
-            described["attributes"] = None if more else words
-        elif _is_one_of(kind, _PLAIN):
-            described["attributes"] = self._words_of(kind)[0]
-        else:
-            words, more = self._words_of(kind)
-            described["attributes"] = None if more else _both(words, self._own(value))
-        return described
+            closed = described.pop("closed", False)
+        elif _is_class(value):
+            described["attributes"], own_more = self._words_of(value)
+            if more:
+                described["attributes"] = None
+            closed = kind is type and not own_more
+            described.update(self._constructor(value) if self._full else {})
+        elif package or not more:  # in known classes, the code adds only columns
+            described["attributes"] = _both(words, self._own(value))
+        if name == "DataFrame":
+            described.update(self._frame(value))
+        if package == "pandas" and name in ("DataFrame", "Series"):
+            described["levels"] = self._levels(value)
+        if self._full:
+            described["strings"] = (package, name) == ("pandas", "Series") and self._has_strings(value)
+            if kind is dict and len(value) <= MOST_KEYS:
+                keys = [_text(key) for key in value]
+                described["keys"] = None if any(key is None for key in keys) else keys
+            version = self._module((module or "").partition(".")[0]).get("__version__")
+            described["version"] = _text(version)
+        return {**described, "closed": closed}
+
+    def _member(self, kind: Any, name: str) -> Any:
+        """Return the content of a class or its base classes under a name."""
+        found = (self._members(base) for base in _mro(kind))
+        return next((members[name] for members in found if name in members), _MISSING)
+
+    def _constructor(self, kind: Any) -> Dict[str, Any]:
+        """Return the parameters of a class, unless its metaclass is called instead."""
+        if any("__call__" in self._members(base) for base in _mro(type(kind)) if base is not type):
+            return {}
+        for name in ("__init__", "__new__"):
+            member = self._member(kind, name)
+            member = member.__func__ if type(member) is staticmethod else member
+            if type(member) is types.FunctionType:
+                return _parameters(member)
+        return {}
+
+
+def _is_class(value: Any) -> bool:
+    return _is_one_of(type, _mro(type(value)))
 
 
 def _parameters(function: Any) -> Dict[str, Any]:
-    """Read a function's parameters from its code object: nothing is called or unwrapped."""
-    code, own = function.__code__, function.__dict__
-    if type(own) is not dict or "__wrapped__" in (plain := _plain(own)) or "__signature__" in plain:
+    """Read the parameters that a function, or the function that it wraps, accepts as keywords.
+
+    They are read from the code object: nothing is called. A wrapper may accept others than these.
+    """
+    if type(function) is types.MethodType:
+        function = function.__func__
+    first = function
+    for _ in range(MOST_WRAPPERS):
+        if type(function) is not types.FunctionType or type(function.__dict__) is not dict:
+            return {}
+        own = _plain(function.__dict__)
+        if "__wrapped__" not in own:
+            break
+        function = own["__wrapped__"]
+    if "__wrapped__" in own or "__signature__" in own:
         return {}
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    if len(names) > MOST_ATTRIBUTES or any(not name.isidentifier() for name in names):
-        return {}
+    code = function.__code__
+    names = code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
+    few = len(names) <= MOST_ATTRIBUTES
+    named = [name for name in names[:MOST_ATTRIBUTES] if _text(name) and name not in ("self", "cls")]
     return {
-        "parameters": [name[:LONGEST] for name in names],
+        "parameters": named,
         "positional": code.co_argcount,
         "open": bool(code.co_flags & _FUNCTION_OPEN),
+        "closed": function is first and few and all(name.isidentifier() for name in names),
     }
 
 
 def _size(described: Dict[str, Any]) -> int:
     """Estimate the size of a description in the message."""
-    lists = (described.get(name) for name in ("attributes", "parameters", "keys", "levels"))
+    lists = (described.get(name) for name in ("attributes", "parameters", "keys", "levels", "columns"))
     texts = [text for found in lists for text in found or ()]
-    texts += [text for pair in described.get("columns") or () for text in pair]
     return 200 + len("".join(texts)) + 4 * len(texts)
 
 
@@ -434,7 +425,7 @@ def facts(namespace: Any) -> Dict[str, Any]:
     for name, value in newest[:MOST_NAMES]:
         described[name] = {"type": _text(_class_name(type(value)))}
         if left > 0 and thread_time() < look.end:
-            described[name] = _safely(look.describe, value) or described[name]
+            described[name] = _safely(look.known, value) or described[name]
         left -= _size(described[name])
     complete = len(described) == len(newest) and len(last) < MOST_LOOKED_AT
     return {"names": described, "all": complete, "modules": modules()}
@@ -442,17 +433,11 @@ def facts(namespace: Any) -> Dict[str, Any]:
 
 # Errors -----------------------------------------------------------------------------------------------------
 
-_MISSING: Any = object()
 _UNKNOWN_KEYWORD = re.compile("unexpected keyword argument '|has no property '")  # messages of Matplotlib
 
 
 class _ErrorLook(_Look):
     """An inspection of the objects that an error may concern."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.end = thread_time() + REPORT_SECONDS
-        self._label_bytes = MOST_LABEL_BYTES
 
     def find(self, expression: str, scope: Dict[str, Any]) -> Any:
         """Return the object or module of an expression; `_MISSING` if code would have to compute it."""
@@ -491,109 +476,9 @@ class _ErrorLook(_Look):
             return own[name]
         return member if self._member(kind, "__get__") is _MISSING else _MISSING
 
-    def _member(self, kind: Any, name: str) -> Any:
-        """Return the content of a class or its base classes under a name."""
-        found = (self._members(base) for base in _mro(kind))
-        return next((members[name] for members in found if name in members), _MISSING)
-
-    def _has_dynamic_attributes(self, kind: Any) -> bool:
-        """Return whether code of a class may provide further attributes."""
-        own = [self._members(base) for base in _mro(kind) if not _is_one_of(base, (object, type, *_PLAIN))]
-        return any("__getattr__" in members or "__getattribute__" in members for members in own)
-
-    def describe(self, value: Any) -> Dict[str, Any]:
-        kind, described = type(value), self._class_of(value)
-        module, (package, name) = described["module"], self._kind(value)
-        if name in ("DataFrame", "Series", "ndarray", "Tensor"):
-            described["attributes"] = _both(self._words_of(kind)[0], self._own(value))
-            if name == "DataFrame":
-                described["labels"] = self._all_labels(value)
-            if package == "pandas":
-                described["levels"] = self._levels(value)
-                described["strings"] = name == "Series" and self._has_strings(value)
-        elif kind is types.ModuleType:
-            plain = _plain(_module_dict(value))
-            described["name"] = module = _text(plain.get("__name__"))
-            described["attributes"] = _words({*plain, *_texts(plain.get("__all__"), MOST_ATTRIBUTES)})
-        elif _is_class(value):
-            described["attributes"] = None if self._has_dynamic_attributes(kind) else self._words_of(value)[0]
-            described.update(self._constructor(value))
-        elif _is_one_of(kind, (types.FunctionType, types.MethodType)):
-            described.update(_keywords(value))
-        elif package == "pandas" or not self._has_dynamic_attributes(kind):  # in pandas, it adds only columns
-            described["attributes"] = _both(self._words_of(kind)[0], self._own(value))
-        if kind is dict and len(value) <= MOST_KEYS:
-            keys = [_text(key) for key in value]
-            described["keys"] = None if any(key is None for key in keys) else keys
-        version = self._module((module or "").partition(".")[0]).get("__version__")
-        return {**described, "version": _text(version)}
-
     def describe_artist(self, artist: Any) -> Dict[str, Any]:
         """Describe an object of Matplotlib, with the parameters of its class."""
         return {**self.describe(artist), **self._constructor(type(artist))}
-
-    def _constructor(self, kind: Any) -> Dict[str, Any]:
-        """Return the parameters of a class, unless its metaclass is called instead."""
-        if any("__call__" in self._members(base) for base in _mro(type(kind)) if base is not type):
-            return {}
-        for name in ("__init__", "__new__"):
-            member = self._member(kind, name)
-            member = member.__func__ if type(member) is staticmethod else member
-            if type(member) is types.FunctionType:
-                return _keywords(member)
-        return {}
-
-    def _has_strings(self, series: Any) -> bool:
-        """Return whether a Series has a dtype of strings, or only strings as its first values."""
-        blocks = self._read(self._read(series, "_mgr"), "blocks")
-        values: Any = self._read(blocks[0], "values") if type(blocks) is tuple and blocks else None
-        word = self._dtype(values)
-        if word != "object" or self._kind(values)[0] != "numpy":
-            return word in ("str", "string")
-        first = values[:MOST_VALUES].tolist()
-        missing = [each is None or (type(each) is float and math.isnan(each)) for each in first]
-        kinds = [type(each) for each, is_missing in zip(first, missing) if not is_missing]
-        return bool(kinds) and all(kind is str for kind in kinds)
-
-    def _all_labels(self, frame: Any) -> Optional[List[str]]:
-        """Return the column labels that are strings; None if there are too many, or they are unknown."""
-        if self._kind(frame)[0] == "pandas":
-            axes = self._read(self._read(frame, "_mgr"), "axes")
-            if type(axes) is not list or self._kind(axes[0]) != ("pandas", "Index"):
-                return None
-            labels, count = self._labels(axes[0], MOST_LABELS)
-        else:
-            inner = self._read(frame, "_df")
-            if self._kind(inner) != ("polars", "PyDataFrame"):
-                return None
-            labels = self._call(inner, "columns")
-            count = len(labels)
-        texts = [text for text in (_text(label, LONGEST_LABEL) for label in labels) if text is not None]
-        self._label_bytes -= 4 * len(texts) + len("".join(texts).encode())
-        return texts if 0 <= count <= MOST_LABELS and self._label_bytes > 0 else None
-
-
-def _is_class(value: Any) -> bool:
-    return _is_one_of(type, _mro(type(value)))
-
-
-def _keywords(function: Any) -> Dict[str, Any]:
-    """Return the parameters that a function, or the function that it wraps, accepts as keywords."""
-    if type(function) is types.MethodType:
-        function = function.__func__
-    for _ in range(MOST_WRAPPERS):
-        if type(function) is not types.FunctionType or type(function.__dict__) is not dict:
-            return {}
-        own = _plain(function.__dict__)
-        if "__wrapped__" not in own:
-            break
-        function = own["__wrapped__"]
-    if "__wrapped__" in own or "__signature__" in own:
-        return {}
-    code = function.__code__
-    names = code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
-    named = [name for name in names[:MOST_ATTRIBUTES] if _text(name) and name not in ("self", "cls")]
-    return {"parameters": named, "open": bool(code.co_flags & _FUNCTION_OPEN)}
 
 
 def _field(error: Any, kind: Any, name: str) -> Any:
@@ -744,7 +629,7 @@ def report(namespace: Any, wanted: Any) -> Dict[str, Any]:
     """Describe the last error, and the objects of expressions that it may concern."""
     if not _is_one_of(dict, _mro(type(namespace))):
         return {}
-    look, error, left = _ErrorLook(), _last_error(), MOST_REPORT_BYTES
+    look, error, left = _ErrorLook(full=True), _last_error(), MOST_REPORT_BYTES
     last = _last(namespace)
     scope = {name: value for name, value in reversed(last) if type(name) is str}
     reported: Dict[str, Any] = {}

@@ -19,7 +19,7 @@ from jupyter_turbopilot.protocol.errors import (
     DownloadError,
     TurbopilotError,
 )
-from jupyter_turbopilot.util.limited_dict import LimitedDict
+from jupyter_turbopilot.util.bounds import LimitedDict
 from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:

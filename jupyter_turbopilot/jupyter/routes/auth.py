@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import hmac
+import os
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from jupyter_core.utils import ensure_async
 from jupyter_server.auth.identity import IdentityProvider, User
-from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from jupyter_turbopilot.jupyter.identity import StandaloneIdentity, is_loopback, is_same_site
-from jupyter_turbopilot.jupyter.routes.endpoint import endpoints
+from jupyter_turbopilot.completer.tenant import tenant_of
+from jupyter_turbopilot.jupyter.identity import StandaloneIdentity, is_key
 from jupyter_turbopilot.jupyter.runtime import SECRET_HEADER
-from jupyter_turbopilot.protocol.errors import RefusedError, TurbopilotError
+from jupyter_turbopilot.protocol.reply import SESSION_HEADER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jupyter_server.base.handlers import APIHandler
+
+    from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+
+MAX_SESSION = 128  # characters
 
 
 class KernelIdentity(StandaloneIdentity):
@@ -28,107 +39,84 @@ class KernelIdentity(StandaloneIdentity):
         return False
 
 
-_kernel_identity = cache(KernelIdentity)
+kernel_identity = cache(KernelIdentity)
 
 
-class AuthenticatedHandler(APIHandler):
-    """A handler that authenticates its caller, with or without a Jupyter server.
+def is_kernel(headers: Mapping[str, str], secret: str) -> bool:
+    """Return whether a request contains the secret of this server's kernels."""
+    sent = headers.get(SECRET_HEADER, "")
+    return bool(secret and sent and hmac.compare_digest(sent.encode(), secret.encode()))
 
-    It sets `refused` to the error for a caller whom `Route` has to reject.
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a request, and with which rights. It is determined once, before the body is read.
+
+    `name`: for fair scheduling and limits; a client cannot vary it to get a larger share. `session`: the id
+    that another Turbopilot server sends. `tenant`: whose caches the request may use; empty on a server with a
+    single user. `names_users`: whether it may set `RawRequest.salt` for its users, because it has the key and
+    may be a server. `may_see_totals`: differences of totals reveal other users' requests.
     """
 
-    secret = ""
-    refused: TurbopilotError | None = None
+    name: str
+    address: str
+    agent: str
+    session: str
+    tenant: str
+    distinguishes_users: bool  # whether the identity provider does: Jupyter's default generates names
+    names_users: bool
+    may_manage: bool
+    may_see_totals: bool
 
     @property
-    def _is_own_kernel(self) -> bool:
-        sent = self.request.headers.get(SECRET_HEADER, "")
-        return bool(self.secret and sent and hmac.compare_digest(sent.encode(), self.secret.encode()))
+    def is_owner(self) -> bool:
+        """Whether the caller owns the server, whose statistics count the owner's suggestions."""
+        return self.may_manage and not self.tenant
 
-    @property
-    def identity_provider(self) -> Any:
-        """Authenticate a kernel by its secret, and other callers by the server's provider."""
-        return _kernel_identity() if self._is_own_kernel else super().identity_provider
+    def editor(self, client: str) -> str:
+        """Return an id of the editor: a new request replaces only earlier ones of the same editor."""
+        return f"{client} {self.address} {self.agent}" if client else ""
 
-    async def prepare(self) -> None:  # type: ignore[override]
-        """Authenticate the caller and set `refused`."""
-        try:
-            await super().prepare()
-            self.refused = self.refusal()
-        except TurbopilotError as error:  # the identity provider rejected the caller
-            self.current_user = None
-            self.refused = error
-        except web.HTTPError as error:
-            self.refused = self._rejection(error.status_code)
-        except ValueError:  # an invalid Origin
-            self.refused = self._rejection(403)
 
-    @property
-    def standalone_identity(self) -> StandaloneIdentity | None:
-        """The identity provider of `serve`; None under a Jupyter server."""
-        provider = self.settings.get("identity_provider")
-        return provider if isinstance(provider, StandaloneIdentity) else None
+def caller_of(handler: APIHandler, standalone: StandaloneIdentity | None, pilot: Pilot) -> Caller:
+    """Return the caller of a request that was authenticated. `standalone`: the identity provider of `serve`.
 
-    @property
-    def distinguishes_users(self) -> bool:
-        """Return whether the provider distinguishes users: Jupyter's default generates names."""
-        provider = self.identity_provider
-        real = not self.standalone and type(provider).get_user is not IdentityProvider.get_user
-        return bool(getattr(provider, "distinguishes_users", real))
+    All callers with a Jupyter server's token count as one user. On a JupyterHub, the owner of the server
+    has no tenant, so that they keep the caches of a single user. Collaborators get their own tenant: they
+    share the kernels and files, but not the caches.
+    """
+    provider, user, headers = handler.identity_provider, handler.current_user, handler.request.headers
+    is_real = type(provider).get_user is not IdentityProvider.get_user
+    # Jupyter's default generates a name for each request without a cookie.
+    is_named = is_real or handler.get_secure_cookie(
+        provider.get_cookie_name(handler), **provider.get_secure_cookie_kwargs
+    )
+    username = str(getattr(user, "username", "")) if is_named else ""
+    distinguishes_users = bool(getattr(provider, "distinguishes_users", not standalone and is_real))
+    has_server = not standalone and username == os.environ.get("JUPYTERHUB_USER")
+    may_manage = not standalone or standalone.may_manage(user)
+    reads_metrics = not standalone or standalone.may_read_metrics(user)
+    address, session = f"{handler.request.remote_ip}", headers.get(SESSION_HEADER, "")
+    # A key does not identify a user, so use the address.
+    is_user = username and (not standalone or standalone.distinguishes_users)
+    shared = None if pilot.settings.share_prompts else username
+    return Caller(
+        name=username if is_user else f"{username} {address}",
+        address=address,
+        agent=headers.get("User-Agent", ""),
+        session=session if is_key(session) and len(session) <= MAX_SESSION else "",
+        tenant="" if has_server or not distinguishes_users else tenant_of(shared, pilot.completer.secret),
+        distinguishes_users=distinguishes_users,
+        names_users=bool(standalone) and not distinguishes_users and may_manage,
+        may_manage=may_manage,
+        may_see_totals=reads_metrics or not distinguishes_users,
+    )
 
-    @property
-    def standalone(self) -> bool:
-        """Return whether the routes run without a Jupyter server."""
-        return self.standalone_identity is not None
 
-    def _rejection(self, status: int) -> TurbopilotError:
-        """Return the error for an unauthenticated caller: 401 if a key would help, else `status`."""
-        if (
-            self.standalone_identity
-            and not self.current_user
-            and (error := self.standalone_identity.missing_key_error())
-        ):
-            return error
-        return RefusedError(403 if status == 404 else status)  # noqa: PLR2004 - Jupyter's status for other origins
-
-    def refusal(self) -> TurbopilotError | None:
-        """Return the error for an authenticated caller without the required rights."""
-        if self.may_manage or self.request.method in {"GET", "HEAD", "OPTIONS"}:
-            return None
-        manages = any(endpoint.access == "manage" for endpoint in endpoints(type(self)).values())
-        return self.not_manager_error() if manages else None
-
-    def not_manager_error(self) -> TurbopilotError:
-        """Return the error for an authenticated caller who may not manage the server."""
-        return self.standalone_identity.not_manager_error() if self.standalone_identity else RefusedError(403)
-
-    @property
-    def may_manage(self) -> bool:
-        """Return whether this caller may manage the models."""
-        return self.standalone_identity is None or self.standalone_identity.may_manage(self.current_user)
-
-    @property
-    def may_see_totals(self) -> bool:
-        """Return whether this caller may see totals. Their differences reveal other users' requests."""
-        identity = self.standalone_identity
-        reads = identity.may_read_metrics(self.current_user) if identity else True
-        return reads or not self.distinguishes_users
-
-    def check_host(self) -> bool:
-        """Check the Host header: loopback names, or any name that the identity provider allows."""
-        if self.standalone_identity is None:
-            return super().check_host()
-        return is_loopback(self.request.host_name) or self.standalone_identity.allows_any_host(
-            self.request.headers
-        )
-
-    def check_origin(self, origin_to_satisfy_tornado: str = "") -> bool:
-        """Reject pages of other origins."""
-        if self.standalone:
-            return is_same_site(self.request.headers)
-        return super().check_origin(origin_to_satisfy_tornado)
-
-    def set_cors_headers(self) -> None:
-        """Set CORS headers only under a Jupyter server, which configures them."""
-        if not self.standalone:
-            super().set_cors_headers()
+async def may(handler: APIHandler, action: str, resource: str) -> bool:
+    """Return whether the Jupyter server's authorizer allows the caller an action."""
+    user, authorizer = handler.current_user, handler.authorizer
+    try:
+        return bool(await ensure_async(authorizer.is_authorized(handler, user, action, resource)))
+    except web.HTTPError:
+        return False

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from tornado import web
+from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.protocol.request import decode
+from jupyter_turbopilot.protocol.errors import BusyError, NotReadyError
+from jupyter_turbopilot.protocol.request import MAX_BODY, decode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
     Handler = Callable[..., Awaitable[None]]
 
 # `open`: no authentication. `use`: callers whom the authorizer allows to use the resource `turbopilot`.
-# `manage`: of these, callers who may manage the models.
-Access = Literal["open", "use", "manage"]
+# `totals`: of these, callers who may see totals of all users. `manage`: callers who may manage the models.
+Access = Literal["open", "use", "totals", "manage"]
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+SMALL_BODY = 1 << 14  # bytes: more than a route with a few short fields needs
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,16 @@ class Endpoint:
     status: int = 200
     access: Access = "use"
     errors: tuple[type[TurbopilotError], ...] = ()  # besides those of authentication and validation
+    max_body: int = SMALL_BODY  # bytes
+    max_parallel: int | None = None  # requests with a body of one caller; None: see `Limits.begin`
+    may_be_plain: bool = False  # accept bodies of other content types without a Jupyter server
 
     def __call__(self, handle: Handler) -> Handler:
         """Wrap the method: reject unauthorized callers, decode the body and send errors."""
 
         @wraps(handle)
         async def method(route: Any, *address: str) -> None:
-            await route.guard(self._handled(handle, route, address))
+            await route.finish_work(self._handled(handle, route, address))
 
         if self.access == "open":
             declared: Any = allow_unauthenticated(method)
@@ -55,11 +61,22 @@ class Endpoint:
         return declared  # type: ignore[no-any-return]
 
     async def _handled(self, handle: Handler, route: Any, address: tuple[str, ...]) -> None:
+        if route.is_disconnected:  # in the authorizer, so that the request is no longer counted
+            raise StreamClosedError
         if route.refused:
             raise route.refused
         route.set_status(self.status)
-        body = () if self.takes is None else (self.read(route.raw_body(), self.takes),)
+        body = () if self.takes is None else (self.read(route.take_body(), self.takes),)
         await handle(route, *body, *address)
+
+
+@dataclass(frozen=True)
+class CodeEndpoint(Endpoint):
+    """A method whose body has code, so that it may be large. Charge its caller by the size."""
+
+    errors: tuple[type[TurbopilotError], ...] = (BusyError, NotReadyError)
+    max_body: int = MAX_BODY
+    may_be_plain: bool = True
 
 
 def endpoints(route: type[Any]) -> dict[str, Endpoint]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -16,8 +16,10 @@ from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
 from jupyter_turbopilot.jupyter.metrics import Outcome
-from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
-from jupyter_turbopilot.jupyter.routes.native import NotebookRoute
+from jupyter_turbopilot.jupyter.routes.admission import admit, allowed_kernel, readable_index
+from jupyter_turbopilot.jupyter.routes.base import Route
+from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint
+from jupyter_turbopilot.jupyter.routes.jobs import Parser
 from jupyter_turbopilot.protocol.contract import Fixes, RenameEdits, RepeatEdits
 from jupyter_turbopilot.protocol.errors import BusyError, TooComplexError, TurbopilotError
 from jupyter_turbopilot.protocol.request import (
@@ -33,72 +35,91 @@ from jupyter_turbopilot.protocol.request import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.fixes.report import KernelReport
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.fix import Fix
 
+MAX_PARALLEL = 4  # requests of a caller
+R = TypeVar("R", bound=EditRequest)
 T = TypeVar("T")
 
 
-class _EditRoute(NotebookRoute):
-    """Base class of routes that return edits of a notebook. They need no model."""
-
-    errors = (BusyError,)
-
-    max_parallel = 4
-
-    async def admit_and_charge(self, request: EditRequest) -> None:
-        """Check that completion is enabled, and charge the caller by the size of the body."""
-        self.admit_content(request)
-        self.charge()
-        await self.admit(request)
-
-    async def counted(self, found: Awaitable[T], fallback: T) -> T:
-        """Return the result of a request, and count its outcome. `fallback`: for too complex cells."""
-        try:
-            result = await found
-        except TooComplexError:
-            result = fallback
-        except BusyError:
-            raise  # already counted
-        except TurbopilotError as error:
-            self.metrics.count_error(self.name, error)
-            raise
-        except StreamClosedError:
-            self.metrics.count(self.name, DISCONNECTED)
-            raise
-        self.metrics.count(self.name, Outcome.COMPLETED if result else Outcome.EMPTY)
-        return result
+def _endpoint(takes: type[R], parse: Callable[[bytes], R], gives: type[Any]) -> CodeEndpoint:
+    """Return the declaration of a method that needs no model."""
+    read, errors = lambda body, _: parse(body), (BusyError,)
+    return CodeEndpoint(takes, read=read, gives=gives, errors=errors, max_parallel=MAX_PARALLEL)
 
 
-class FixRoute(_EditRoute):
+class FixRoute(Route):
     """`POST turbopilot/fix`."""
 
-    @Endpoint(FixRequest, read=lambda body, _: parse_fix(body), gives=Fixes)
+    @_endpoint(FixRequest, parse_fix, Fixes)
     async def post(self, request: FixRequest) -> None:
         """Find fixes for the error of a cell. The server applies and executes nothing."""
-        fixes = await self.counted(self._fixes(request), [])
+        nothing: list[Fix] = []
+        fixes = await _found(self, request, _fixes, nothing)
         self.answer(msgspec.json.encode(Fixes(id=_id(self.name), fixes=fixes)))
 
-    async def _fixes(self, request: FixRequest) -> list[Fix]:
-        await self.admit_and_charge(request)
-        if request.language != "python" or not self.pilot.settings.suggest_fixes:
-            return []
-        report, kernel_context = await self._report(request)
-        notebook_index = await self.notebook_index()
-        return await self.parse(_find, request, report, kernel_context, notebook_index)
 
-    async def _report(self, request: FixRequest) -> tuple[KernelReport, KernelContext]:
-        """Query the notebook's kernel about the error, for callers who may run code in it."""
-        kernels, name = self.pilot.kernels, await self.allowed_kernel(request)
-        if not kernels or not name:
-            return NO_REPORT, NO_CONTEXT
-        names = await self.parse(expressions_to_describe, request.cells, request.failed, request.error)
+class RenameRoute(Route):
+    """`POST turbopilot/rename`."""
+
+    @_endpoint(RenameRequest, parse_rename, RenameEdits)
+    async def post(self, request: RenameRequest) -> None:
+        """Find the other uses of a name that was changed at its binding."""
+        found = await _found(self, request, _rename, None)
+        found = found or renames.Rename(title="", edits=[], run=[])
+        renamed = RenameEdits(id=_id(self.name), title=found.title, edits=found.edits, run=found.run)
+        self.answer(msgspec.json.encode(renamed))
+
+
+class RepeatRoute(Route):
+    """`POST turbopilot/repeat`."""
+
+    @_endpoint(RepeatRequest, parse_repeat, RepeatEdits)
+    async def post(self, request: RepeatRequest) -> None:
+        """Find the other occurrences of the code that the user's last edits changed."""
+        found = await _found(self, request, _repeat, None)
+        repeated = (
+            RepeatEdits(id=_id(f"{self.name}-{found.kind}"), title=found.title, edits=found.edits)
+            if found
+            else RepeatEdits(id=_id(self.name), title="", edits=[])
+        )
+        self.answer(msgspec.json.encode(repeated))
+
+
+async def _found(route: Route, request: R, find: Callable[[Route, R], Awaitable[T]], nothing: T) -> T:
+    """Admit a request, return what `find` returns, and count the outcome.
+
+    Return `nothing` for other languages, if the setting is off, and for too complex cells.
+    """
+    await admit(route, request)
+    try:
+        is_on = request.language == "python" and route.pilot.settings.suggest_fixes
+        result = await find(route, request) if is_on else nothing
+    except TooComplexError:
+        result = nothing
+    except TurbopilotError as error:
+        route.shared.metrics.count_error(route.name, error)
+        raise
+    except StreamClosedError:
+        route.shared.metrics.count(route.name, DISCONNECTED)
+        raise
+    route.shared.metrics.count(route.name, Outcome.COMPLETED if result else Outcome.EMPTY)
+    return result
+
+
+async def _fixes(route: Route, request: FixRequest) -> list[Fix]:
+    parser, report, kernel_context = Parser(route), NO_REPORT, NO_CONTEXT
+    kernels, name = route.pilot.kernels, await allowed_kernel(route, request)
+    if kernels and name:
+        names = await parser.run(expressions_to_describe, request.cells, request.failed, request.error)
         report = await kernels.report(name, names)
-        return report, kernels.kernel_context(name)
+        kernel_context = kernels.kernel_context(name)
+    return await parser.run(_find, request, report, kernel_context, await readable_index(route))
 
 
 def _find(
@@ -124,25 +145,8 @@ def _find(
     )
 
 
-class RenameRoute(_EditRoute):
-    """`POST turbopilot/rename`."""
-
-    @Endpoint(RenameRequest, read=lambda body, _: parse_rename(body), gives=RenameEdits)
-    async def post(self, request: RenameRequest) -> None:
-        """Find the other uses of a name that was changed at its binding."""
-        found = await self.counted(self._rename(request), None)
-        renamed = (
-            RenameEdits(id=_id(self.name), title=found.title, edits=found.edits, run=found.run)
-            if found
-            else RenameEdits(id=_id(self.name), title="", edits=[], run=[])
-        )
-        self.answer(msgspec.json.encode(renamed))
-
-    async def _rename(self, request: RenameRequest) -> renames.Rename | None:
-        await self.admit_and_charge(request)
-        if request.language != "python" or not self.pilot.settings.suggest_fixes:
-            return None
-        return await self.parse(_find_rename, request)
+async def _rename(route: Route, request: RenameRequest) -> renames.Rename | None:
+    return await Parser(route).run(_find_rename, request)
 
 
 def _find_rename(request: RenameRequest) -> renames.Rename | None:
@@ -150,32 +154,16 @@ def _find_rename(request: RenameRequest) -> renames.Rename | None:
     return column_renames.find(request, label) if label else renames.find(request)
 
 
-class RepeatRoute(_EditRoute):
-    """`POST turbopilot/repeat`."""
-
-    @Endpoint(RepeatRequest, read=lambda body, _: parse_repeat(body), gives=RepeatEdits)
-    async def post(self, request: RepeatRequest) -> None:
-        """Find the other occurrences of the code that the user's last edits changed."""
-        found = await self.counted(self._repeat(request), None)
-        repeated = (
-            RepeatEdits(id=_id(f"{self.name}-{found.kind}"), title=found.title, edits=found.edits)
-            if found
-            else RepeatEdits(id=_id(self.name), title="", edits=[])
-        )
-        self.answer(msgspec.json.encode(repeated))
-
-    async def _repeat(self, request: RepeatRequest) -> repeats.RepeatOffer | None:
-        await self.admit_and_charge(request)
-        if request.language != "python" or not self.pilot.settings.suggest_fixes:
-            return None
-        report, rule = NO_REPORT, await self.parse(repeats.rule_of, request)
-        if not rule:
-            return None
-        names = repeats.expressions_to_describe(rule)
-        kernels, name = self.pilot.kernels, None if names is None else await self.allowed_kernel(request)
-        if kernels and name and names is not None:
-            report = await kernels.report(name, names)
-        return await self.parse(repeats.find, request, rule, report)
+async def _repeat(route: Route, request: RepeatRequest) -> repeats.RepeatOffer | None:
+    parser, report = Parser(route), NO_REPORT
+    rule = await parser.run(repeats.rule_of, request)
+    if not rule:
+        return None
+    names = repeats.expressions_to_describe(rule)
+    kernels, name = route.pilot.kernels, None if names is None else await allowed_kernel(route, request)
+    if kernels and name and names is not None:
+        report = await kernels.report(name, names)
+    return await parser.run(repeats.find, request, rule, report)
 
 
 def _id(kind: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
 from dataclasses import asdict
+from functools import partial
 from html import escape
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -12,19 +14,21 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from jupyter_turbopilot.jupyter.describe import describe_health, describe_models, model_list
+from jupyter_turbopilot.jupyter.routes.admission import readable_index
+from jupyter_turbopilot.jupyter.routes.auth import may
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
+from jupyter_turbopilot.jupyter.routes.jobs import try_loading
+from jupyter_turbopilot.jupyter.routes.streams import send_lines
 from jupyter_turbopilot.protocol.contract import Health, Models, Progress, Removed, Stopped
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
     BusyError,
     NotReadyError,
-    RefusedError,
-    TurbopilotError,
     UnknownModelError,
 )
 from jupyter_turbopilot.protocol.request import Pull, Select
-from jupyter_turbopilot.util.sqlite_file.connection import reason_of
+from jupyter_turbopilot.util.sqlite_file import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.jupyter.pilot.library import Download
 
 PROGRESS_SECONDS = 0.25
+# Copilot's clients take responses without GitHub's request id for a firewall's.
+COPILOT_HEADERS = {"X-GitHub-Request-Id": partial(secrets.token_hex, 16)}
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Turbopilot</title>
 <style>:root{{color-scheme:light dark;font:16px/1.5 system-ui}}
 body{{max-width:40em;margin:3em auto;padding:0 1em}}</style>
@@ -49,15 +55,11 @@ class MetricsRoute(Route):
 
     _track_activity = False
 
-    def refusal(self) -> TurbopilotError | None:
-        """Reject callers who may not see totals."""
-        return super().refusal() if self.may_see_totals else self.not_manager_error()
-
-    @Endpoint()
+    @Endpoint(access="totals")
     async def get(self) -> None:
         """Return the metrics in Prometheus' format."""
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
-        await self.finish(self.metrics.text(with_users=self.distinguishes_users))
+        await self.finish(self.shared.metrics.text(with_users=self.caller.distinguishes_users))
 
 
 class StatusRoute(Route):
@@ -73,7 +75,7 @@ class StatusRoute(Route):
     @Endpoint(access="open")
     async def get(self) -> None:
         """Return the page."""
-        await self.try_loading(only_again=True)
+        await try_loading(self, only_again=True)
         health = describe_health(self.pilot)
         state = f"{health['model']}: {'ready' if health['ready'] else health['phase']}."
         self.set_header("Content-Type", "text/html; charset=utf-8")
@@ -83,14 +85,13 @@ class StatusRoute(Route):
 
 async def _health(route: Route) -> dict[str, Any]:
     """Return the server's state as far as the caller may see it."""
-    await route.try_loading(only_again=True)
-    notebook_index = await route.notebook_index()
+    await try_loading(route, only_again=True)
     return describe_health(
         route.pilot,
-        notebook_index,
-        own=route.is_owner,
-        logged=not route.tenant,
-        for_admin=route.standalone and route.may_manage,
+        await readable_index(route),
+        own=route.caller.is_owner,
+        logged=not route.caller.tenant,
+        for_admin=route.standalone_identity is not None and route.caller.may_manage,
     )
 
 
@@ -118,33 +119,29 @@ class OpenHealthRoute(Route):
         self.set_status(200 if health["ready"] else 503)
         if not self.current_user:
             health = {"status": health["status"]}
-        elif not self.may_see_totals:
+        elif not self.caller.may_see_totals:
             health["last_ms"] = None  # it may be of another user's request
         self.answer(health)
 
 
 class MissingRoute(Route):
-    """All other paths. Jupyter's own handler fails on some bodies."""
+    """All other paths, with no methods. Jupyter's own handler fails on some bodies."""
 
-    serves_copilot = True
-
-    def refusal(self) -> TurbopilotError:
-        """Reject all requests."""
-        return RefusedError(404)
+    extra_headers = COPILOT_HEADERS
 
 
 class ModelsRoute(Route):
     """`GET turbopilot/models` lists, `POST` selects, `DELETE` removes."""
 
-    serves_copilot = True
+    extra_headers = COPILOT_HEADERS
 
     @Endpoint(gives=Models)
     async def get(self) -> None:
         """List the models and the selected one."""
-        await self.try_loading(only_again=True)
+        await try_loading(self, only_again=True)
         # llama.cpp's server responds with this list.
         listing = model_list(describe_health(self.pilot)["model"])
-        if self.may_manage:
+        if self.caller.may_manage:
             is_off = bool(self.pilot.access.reason)  # no model is offered then
             models = [] if is_off else await self.run(describe_models, self.pilot)
             listing |= {"models": models, "selected": self.pilot.selected}
@@ -187,7 +184,7 @@ class NotebookIndexRoute(Route):
 
     async def _owned_index(self) -> MaintainedIndex:
         """Return the index to its owner; raise an error for other users of the server."""
-        if self.tenant or not await self.may("write", "contents"):
+        if self.caller.tenant or not await may(self, "write", "contents"):
             raise self.not_manager_error()
         if not self.pilot.notebook_index:
             raise BadRequestError("This server keeps no notebook index.", code="no_index")
@@ -203,7 +200,7 @@ class PullRoute(Route):
         download = await self.run(
             self.pilot.download, wanted.model, mirrors=wanted.mirrors, select=wanted.select
         )
-        await self.stream(self._progress(download), {"phase": "failed", "done": True})
+        await send_lines(self, self._progress(download), {"phase": "failed", "done": True})
 
     @staticmethod
     async def _progress(download: Download) -> AsyncGenerator[dict[str, Any]]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from jupyter_turbopilot.jupyter.routes.base import NDJSON, Route
+from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint, endpoints
+from jupyter_turbopilot.jupyter.routes.streams import NDJSON
 from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.protocol.contract import Failure
 from jupyter_turbopilot.protocol.errors import (
@@ -81,7 +82,7 @@ def _operation(
 
 
 def _responses(route: type[Route], declared: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
-    errors = (*route.errors, *declared.errors, *(_BODY_ERRORS if declared.takes else ()))
+    errors = (*declared.errors, *(_BODY_ERRORS if declared.takes else ()))
     failures = {status: RefusedError(status).message for status in (401, 403)}
     failures |= {error.status: summary(error) for error in errors}
     answers = {"application/json": declared.gives, NDJSON: declared.streams}

@@ -9,7 +9,6 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.ggml import OUTTYPES, tensor_type
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.protocol.errors import ConversionError
 from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole
@@ -46,8 +45,8 @@ def declare_convert(parser: argparse.ArgumentParser) -> None:
 
 def run_convert(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Convert a checkpoint, with a progress bar."""
+    from jupyter_turbopilot.models.repositories import Repositories
     from jupyter_turbopilot.plugins.convert import convert
-    from jupyter_turbopilot.plugins.convert.repository import Repositories
 
     store = store_of(settings)
     with Bar(options.source) as bar:
@@ -85,7 +84,7 @@ def declare_quantize(parser: argparse.ArgumentParser) -> None:
 
 def run_quantize(options: argparse.Namespace, _: Turbopilot) -> int:
     """Quantise a file with a progress bar; print the changes of its tensors."""
-    from jupyter_turbopilot.plugins.convert.quantize import kinds, quantize
+    from jupyter_turbopilot.plugins.convert.quantize import kinds, order, quantize
 
     known = kinds()
     if not options.type:

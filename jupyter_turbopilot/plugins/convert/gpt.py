@@ -13,7 +13,7 @@ from jupyter_turbopilot.protocol.errors import ConversionError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.plugins.convert.checkpoint import Array, Checkpoint
+    from jupyter_turbopilot.models.checkpoint import Array, Checkpoint
 
 GELU = ("gelu_pytorch_tanh", "gelu_new", "gelu_fast", "gelu")
 _MASKS = (".attn.bias", ".attn.masked_bias")
@@ -49,7 +49,7 @@ def bigcode(checkpoint: Checkpoint) -> Recipe:
 
     def attention(recipe: Recipe, layer: int) -> None:
         rows = width + 2 * groups * (width // heads)
-        recipe.take_with_bias(f"blk.{layer}.attn_qkv", f"h.{layer}.attn.c_attn", rows, width, order)
+        recipe.take_with_bias(f"blk.{layer}.attn_qkv", f"h.{layer}.attn.c_attn", rows, width, make=order)
 
     return _gpt2_layout(checkpoint, "starcoder", groups, attention)
 
@@ -80,16 +80,16 @@ def _gpt2_layout(
     )
     recipe.take("token_embd.weight", "wte.weight", (recipe.rows, width))
     recipe.take("position_embd.weight", "wpe.weight", (context, width))
-    recipe.norm("output_norm", "ln_f", width)
+    recipe.take_with_bias("output_norm", "ln_f", width)
     recipe.head(width, tied=config.flag("tie_word_embeddings", default=True))
     for layer in range(layers):
         to, at = f"blk.{layer}", f"h.{layer}"
-        recipe.norm(f"{to}.attn_norm", f"{at}.ln_1", width)
-        recipe.norm(f"{to}.ffn_norm", f"{at}.ln_2", width)
+        recipe.take_with_bias(f"{to}.attn_norm", f"{at}.ln_1", width)
+        recipe.take_with_bias(f"{to}.ffn_norm", f"{at}.ln_2", width)
         attention(recipe, layer)
-        recipe.take_with_bias(f"{to}.attn_output", f"{at}.attn.c_proj", width, width, make)
-        recipe.take_with_bias(f"{to}.ffn_up", f"{at}.mlp.c_fc", inner, width, make)
-        recipe.take_with_bias(f"{to}.ffn_down", f"{at}.mlp.c_proj", width, inner, make)
+        recipe.take_with_bias(f"{to}.attn_output", f"{at}.attn.c_proj", width, width, make=make)
+        recipe.take_with_bias(f"{to}.ffn_up", f"{at}.mlp.c_fc", inner, width, make=make)
+        recipe.take_with_bias(f"{to}.ffn_down", f"{at}.mlp.c_proj", width, inner, make=make)
     return recipe
 
 
@@ -135,11 +135,11 @@ def gptj(checkpoint: Checkpoint, shards: int = 0) -> Recipe:
     )
     turn = partial(_deinterleave, heads=heads, rotary=rotary)
     recipe.take("token_embd.weight", "wte.weight", (recipe.rows, width))
-    recipe.norm("output_norm", "ln_f", width)
+    recipe.take_with_bias("output_norm", "ln_f", width)
     recipe.take_with_bias("output", "lm_head", recipe.rows, width)
     for i in range(layers):
         to, at = f"blk.{i}", f"h.{i}"
-        recipe.norm(f"{to}.attn_norm", f"{at}.ln_1", width)
+        recipe.take_with_bias(f"{to}.attn_norm", f"{at}.ln_1", width)
         if checkpoint.find(f"{at}.attn.qkv_proj.weight"):
             fused = checkpoint.get(f"{at}.attn.qkv_proj.weight", (3 * width, width))
             count = _shards(checkpoint, shards)

@@ -15,8 +15,8 @@ from jupyter_turbopilot.plugins.convert.recipe import Recipe, Value, hyperparame
 from jupyter_turbopilot.protocol.errors import ConversionError
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.plugins.convert.checkpoint import Checkpoint
-    from jupyter_turbopilot.plugins.convert.config import Config
+    from jupyter_turbopilot.models.checkpoint import Checkpoint
+    from jupyter_turbopilot.models.checkpoint_config import Config
 
 _COMPUTED = ".rotary_emb.inv_freq"
 
@@ -94,12 +94,12 @@ def starcoder2(checkpoint: Checkpoint) -> Recipe:
         ignored=(_COMPUTED,),
     )
     recipe.take("token_embd.weight", "embed_tokens.weight", (recipe.rows, width))
-    recipe.norm("output_norm", "norm", width)
+    recipe.take_with_bias("output_norm", "norm", width)
     recipe.head(width, tied=config.flag("tie_word_embeddings", default=True))
     for i in range(layers):
         to, at = f"blk.{i}", f"layers.{i}"
-        recipe.norm(f"{to}.attn_norm", f"{at}.input_layernorm", width)
-        recipe.norm(f"{to}.ffn_norm", f"{at}.post_attention_layernorm", width)
+        recipe.take_with_bias(f"{to}.attn_norm", f"{at}.input_layernorm", width)
+        recipe.take_with_bias(f"{to}.ffn_norm", f"{at}.post_attention_layernorm", width)
         for name, count in (("q", heads), ("k", groups), ("v", groups)):
             recipe.take_with_bias(f"{to}.attn_{name}", f"{at}.self_attn.{name}_proj", count * size, width)
         recipe.take_with_bias(f"{to}.attn_output", f"{at}.self_attn.o_proj", width, heads * size)
@@ -126,11 +126,11 @@ def phi(checkpoint: Checkpoint) -> Recipe:
         ignored=(_COMPUTED,),
     )
     recipe.take("token_embd.weight", "embed_tokens.weight", (recipe.rows, width))
-    recipe.norm("output_norm", "final_layernorm", width)
+    recipe.take_with_bias("output_norm", "final_layernorm", width)
     recipe.take_with_bias("output", "lm_head", recipe.rows, width)
     for i in range(layers):
         to, at = f"blk.{i}", f"layers.{i}"
-        recipe.norm(f"{to}.attn_norm", f"{at}.input_layernorm", width)
+        recipe.take_with_bias(f"{to}.attn_norm", f"{at}.input_layernorm", width)
         for name, count in (("q", heads), ("k", groups), ("v", groups)):
             recipe.take_with_bias(f"{to}.attn_{name}", f"{at}.self_attn.{name}_proj", count * size, width)
         recipe.take_with_bias(f"{to}.attn_output", f"{at}.self_attn.dense", width, width)
@@ -157,16 +157,18 @@ def neox(checkpoint: Checkpoint) -> Recipe:
         ignored=(".attention.bias", ".attention.masked_bias", _COMPUTED),
     )
     recipe.take("token_embd.weight", "embed_in.weight", (recipe.rows, width))
-    recipe.norm("output_norm", "final_layer_norm", width)
+    recipe.take_with_bias("output_norm", "final_layer_norm", width)
     # This graph always requires a separate output tensor.
     output = "embed_in.weight" if config.flag("tie_word_embeddings") else "embed_out.weight"
     recipe.take("output.weight", output, (recipe.rows, width))
     order = partial(split_qkv, heads=heads)
     for i in range(layers):
         to, at = f"blk.{i}", f"layers.{i}"
-        recipe.norm(f"{to}.attn_norm", f"{at}.input_layernorm", width)
-        recipe.norm(f"{to}.ffn_norm", f"{at}.post_attention_layernorm", width)
-        recipe.take_with_bias(f"{to}.attn_qkv", f"{at}.attention.query_key_value", 3 * width, width, order)
+        recipe.take_with_bias(f"{to}.attn_norm", f"{at}.input_layernorm", width)
+        recipe.take_with_bias(f"{to}.ffn_norm", f"{at}.post_attention_layernorm", width)
+        recipe.take_with_bias(
+            f"{to}.attn_qkv", f"{at}.attention.query_key_value", 3 * width, width, make=order
+        )
         recipe.take_with_bias(f"{to}.attn_output", f"{at}.attention.dense", width, width)
         recipe.take_with_bias(f"{to}.ffn_up", f"{at}.mlp.dense_h_to_4h", inner, width)
         recipe.take_with_bias(f"{to}.ffn_down", f"{at}.mlp.dense_4h_to_h", width, inner)

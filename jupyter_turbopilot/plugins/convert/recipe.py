@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.plugins.convert.checkpoint import Array, Checkpoint, Tensor
+    from jupyter_turbopilot.models.checkpoint import Array, Checkpoint, Tensor
 
 Value = int | float | bool | str
 
@@ -67,17 +67,10 @@ class Recipe:
         if self.checkpoint.find(source):
             self.take(name, source, shape, make)
 
-    def take_with_bias(
-        self, name: str, source: str, rows: int, columns: int, make: Callable[..., Array] = plain
-    ) -> None:
-        """Add a weight and its bias."""
-        self.take(f"{name}.weight", f"{source}.weight", (rows, columns), make)
-        self.take(f"{name}.bias", f"{source}.bias", (rows,), plain if make is transposed else make)
-
-    def norm(self, name: str, source: str, size: int) -> None:
-        """Add a norm's weight and bias."""
-        self.take(f"{name}.weight", f"{source}.weight", (size,))
-        self.take(f"{name}.bias", f"{source}.bias", (size,))
+    def take_with_bias(self, name: str, source: str, *shape: int, make: Callable[..., Array] = plain) -> None:
+        """Add a weight, which may be a norm's, and its bias."""
+        self.take(f"{name}.weight", f"{source}.weight", shape, make)
+        self.take(f"{name}.bias", f"{source}.bias", shape[:1], plain if make is transposed else make)
 
     def head(self, width: int, *, tied: bool) -> None:
         """Add the output matrix, which may be missing if it is tied to the embedding."""

@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.plugins.convert.config import read_optional_json
-from jupyter_turbopilot.plugins.convert.tokenizer_json import read_tokenizer, refusing_damage
+from jupyter_turbopilot.models.checkpoint_config import read_optional_json
+from jupyter_turbopilot.models.tokenizer_json import read_tokenizer, refusing_damage
 from jupyter_turbopilot.protocol.errors import ConversionError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jupyter_turbopilot.plugins.convert.tokenizer_json import TokenizerJson
+    from jupyter_turbopilot.models.tokenizer_json import TokenizerJson
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jupyter_turbopilot.models.checkpoint import dtype_of
 from jupyter_turbopilot.models.ggml import FILE_NUMBERS, NUMBERS, Q8_0, TYPES
-from jupyter_turbopilot.plugins.convert.checkpoint import dtype_of
 from jupyter_turbopilot.protocol.errors import ConversionError
 from jupyter_turbopilot.util.files import need_room, write_atomically
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from jupyter_turbopilot.plugins.convert.checkpoint import Array
+    from jupyter_turbopilot.models.checkpoint import Array
     from jupyter_turbopilot.plugins.convert.recipe import Recipe, TargetTensor
     from jupyter_turbopilot.plugins.convert.tokenizer import Vocabulary
 

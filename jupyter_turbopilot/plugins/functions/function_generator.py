@@ -1,74 +1,81 @@
 """Generates a function, then the missing functions that it calls, then those that these call.
 
-`generate_functions` does no I/O: it yields events and questions, and receives the answers.
-`model_requests.py` runs it with a model.
+`generate_functions` does no I/O: it yields events, and questions that are answered before the next step.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.plugins.functions.existing import ExistingNames, existing_names_for
-from jupyter_turbopilot.plugins.functions.model_requests import Author
-from jupyter_turbopilot.plugins.functions.parsing import FAILURES, tree_of
+from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.plugins.functions.parsing import ParsedFunction, complete_part, with_body
 from jupyter_turbopilot.plugins.functions.request import Event
 from jupyter_turbopilot.plugins.functions.result import combine, imports_for
-from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction, stub_for
+from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction, stub_for, stub_with_head
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.suggestion.calls import missing_functions, renamed, takes
-from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
-from jupyter_turbopilot.util.bounds import count_operations
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.suggestion.calls import missing_functions
+from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings, binds_anything
+from jupyter_turbopilot.util.bounds import MOST_CODE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.plugins.functions.model_requests import ModelQuestion, ModelResponse
-    from jupyter_turbopilot.plugins.functions.parsing import ParsedFunction
     from jupyter_turbopilot.plugins.functions.request import FunctionRequest, Kind
     from jupyter_turbopilot.plugins.functions.stub import Instruction
-    from jupyter_turbopilot.suggestion.calls import Call
+    from jupyter_turbopilot.protocol.reply import Reply
+    from jupyter_turbopilot.suggestion.calls import MissingFunction
 
-    GenerationSteps = Generator[Event | ModelQuestion, ModelResponse | None, None]
+    Step: TypeAlias = "Event | ModelQuestion"
 
-PARSED = 20  # operations to parse the head of a function
+DEPTH = 3  # of nested calls
+FUNCTIONS = 12
+SECONDS = 120.0
+TRIES = 3  # attempts at a function that does not parse or has no body
+LONGEST = 512  # tokens of a function, over all its requests
+TOKENS = 192  # tokens of one request; a longer function takes several
+LINES = 120  # lines of one request
+DRAWN = 0.6  # temperature of all attempts but the first
+UNNAMED = "generated"
 NO_BODY = "the model generated no body that parses"
 TOO_MANY = "left out: the limit of functions or of nested calls is reached"
-NO_CLASS = "exists and does not accept this call; as the name of a class, it is not generated"
-NO_TIME = "the time or token limit was reached before the model generated a body"
+SPENT = "left out: the time or token limit is reached"
 
 
-@dataclass(frozen=True)
-class QueuedFunction:
-    """A function to generate, and where it was found."""
+class ModelQuestion:
+    """A completion to request, and the model's answer so far."""
 
-    stub: Stub
-    caller: str = ""
-    depth: int = 0
+    def __init__(self, completion: Completion, name: str = "") -> None:
+        """`name`: the function whose body the answer continues; empty for the head of a function."""
+        self.completion = completion
+        self.name = name
+        self.text = ""
+        self.is_whole = True  # whether the model ended the text itself
+        self.tokens = 0
 
-    def event(self, kind: Kind, source: str = "", message: str = "") -> Event:
-        """Return an event of the function."""
-        return Event(
-            event=kind,
-            name=self.stub.name,
-            caller=self.caller,
-            depth=self.depth,
-            source=source,
-            message=message,
-        )
+    def take(self, reply: Reply) -> Event | None:
+        """Process a reply; return an event when another line of a function is complete."""
+        lines = self.text.count("\n")
+        if reply.items:
+            item = reply.items[0]
+            # Python also ends a line at a carriage return; other code here splits at line feeds only.
+            self.text = item.text.replace("\r\n", "\n").replace("\r", "\n")
+            self.is_whole, self.tokens = item.finish_reason == "stop", len(item.tokens)
+        else:  # without a finish reason, the model ended the text at once
+            self.is_whole = not reply.finish_reason
+        if not self.name or self.text.count("\n") <= lines:
+            return None
+        return Event(event="writing", name=self.name, source=self.completion.prefix + self.text)
 
 
-def generate_functions(
-    request: FunctionRequest,
-    kernel_context: KernelContext = NONE,
-    clock: Callable[[], float] = time.monotonic,
-) -> GenerationSteps:
+def generate_functions(request: FunctionRequest, kernel_context: KernelContext = NONE) -> Generator[Step]:
     """Yield events, the last one `done` with the result, and a `ModelQuestion` for each request."""
     if request.language != "python":
         raise BadRequestError(
@@ -76,131 +83,137 @@ def generate_functions(
             "Request a completion instead.",
             field="language",
         )
-    return _FunctionGenerator(request, kernel_context, clock).run(parse_instruction(request.source))
+    return _FunctionGenerator(request, kernel_context).run(parse_instruction(request.source))
 
 
 class _FunctionGenerator:
     """State of one generation."""
 
-    def __init__(
-        self,
-        request: FunctionRequest,
-        kernel_context: KernelContext,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, request: FunctionRequest, kernel_context: KernelContext) -> None:
         self._request = request
-        self._kernel_context = kernel_context
-        self._existing = ExistingNames()
-        self._author = Author(request, clock, lambda: (self._above, *self._sources.values()))
+        self._until = math.inf  # the deadline
+        self._tokens = 0  # generated so far
+        self._names = {*EVERYWHERE, *request.names, *kernel_context.names}  # all that exist
+        self._is_open = False  # whether a star import or a magic may bind further names
         self._above = ""
-        self._stubs: dict[str, Stub] = {}  # of all functions found
+        self._found: set[str] = set()  # functions, generated or waiting
+        self._waiting: deque[tuple[Stub, str, int]] = deque()  # with their caller and depth
         self._sources: dict[str, str] = {}  # of the generated functions, in order
-        self._waiting: deque[QueuedFunction] = deque()
-        self._unfit: set[str] = set()  # existing names that do not accept their calls and are not generated
 
-    def run(self, instruction: Instruction) -> GenerationSteps:
+    def run(self, instruction: Instruction) -> Generator[Step]:
         """Generate the first function, then all missing callees."""
-        self._author.start()
+        self._until = time.monotonic() + SECONDS
         self._above = instruction.above
-        self._existing = existing_names_for(self._request, self._kernel_context, instruction.above)
-        stub = instruction.stub or (yield from self._author.head(instruction))
-        if instruction.comment and stub.name in EVERYWHERE | self._existing.names:
-            stub = stub.named(self._free(stub.name))  # do not redefine an existing name
-        yield self._queue(QueuedFunction(stub))
+        self._add_names()
+        stub = instruction.stub or (yield from self._head(instruction))
+        if instruction.comment and stub.name in self._names:  # do not redefine an existing name
+            stub = stub.named(next(new for n in count(2) if (new := f"{stub.name}_{n}") not in self._names))
+        yield self._queue(stub)
         while self._waiting:
-            place = self._waiting.popleft()
-            if self._sources and (message := self._author.refusal(self._sources.values())):
-                del self._stubs[place.stub.name]
-                yield place.event("given_up", message=message)
+            yield from self._generate(*self._waiting.popleft())
+        source, undefined = combine(self._above, self._sources, None if self._is_open else self._names)
+        yield Event(event="done", name=stub.name, source=source, undefined=undefined, tokens=self._tokens)
+
+    def _generate(self, stub: Stub, caller: str, depth: int) -> Generator[Step]:
+        """Generate a function, and queue its missing callees."""
+        if self._sources and self._is_over:
+            yield Event(event="given_up", name=stub.name, caller=caller, message=SPENT)
+            return
+        yield Event(event="writing", name=stub.name)
+        part = yield from self._function(stub)
+        source = self._sources[stub.name] = part.source if part.statements else stub.unwritten
+        message = "" if part.statements else SPENT if self._is_over else NO_BODY
+        kind: Kind = "given_up" if message else "finished"
+        yield Event(event=kind, name=stub.name, caller=caller, source=source, message=message)
+        missing: tuple[MissingFunction, ...] = ()
+        with suppress(SyntaxError):  # nested too deeply for this depth of the stack
+            missing = missing_functions(source, self._names | self._found)
+        imports = imports_for(source, [each.name for each in missing])
+        for each in missing:
+            # No classes are generated.
+            if self._is_open or each.name in imports or each.name.lstrip("_")[:1].isupper():
                 continue
-            yield Event(event="writing", name=place.stub.name)
-            part = yield from self._author.function(place.stub)
-            yield from self._process(place, part)
-        known = self._existing.names - self._sources.keys()
-        result = combine(self._above, self._sources, known, unfit=self._unfit, open_=self._existing.open)
-        yield Event(
-            event="done",
-            name=stub.name,
-            source=result.source,
-            undefined=result.undefined,
-            tokens=self._author.tokens,
+            if depth < DEPTH and len(self._found) < FUNCTIONS:
+                yield self._queue(stub_for(each, source), stub.name, depth + 1)
+            else:
+                yield Event(event="given_up", name=each.name, caller=stub.name, message=TOO_MANY)
+
+    def _queue(self, stub: Stub, caller: str = "", depth: int = 0) -> Event:
+        self._found.add(stub.name)
+        self._waiting.append((stub, caller, depth))
+        return Event(event="found", name=stub.name, caller=caller, source=stub.signature)
+
+    def _add_names(self) -> None:
+        """Add the names that the code above the stub and the cells above bind, the nearest first.
+
+        If the request lists the session's names, executed cells add none: their execution may have failed,
+        and their names may have been deleted.
+        """
+        room = MOST_CODE
+        for cell in (Cell(source=self._above), *reversed(self._request.cells)):
+            room -= len(cell.source)
+            is_python = cell.type == "code" and cell_language(cell.source, "python") == "python"
+            if room >= 0 and is_python and not (cell.executed and self._request.names):
+                self._names |= bindings(cell.source)
+                self._is_open = self._is_open or binds_anything(cell.source)
+
+    # Requests ---------------------------------------------------------------------------------------------
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the time or token limit is reached."""
+        return self._tokens >= self._request.max_tokens or time.monotonic() >= self._until
+
+    def _head(self, instruction: Instruction) -> Generator[Step, None, Stub]:
+        """Request a name and parameters."""
+        for attempt in range(TRIES):
+            answer = yield from self._ask(instruction.beginning, attempt)
+            if stub := stub_with_head(instruction, answer.text):
+                return stub
+            if self._is_over:
+                break
+        return Stub(UNNAMED, f"{instruction.comment}\ndef {UNNAMED}(*args, **kwargs):")
+
+    def _function(self, stub: Stub) -> Generator[Step, None, ParsedFunction]:
+        """Request a function, with retries; return the best attempt. A truncated body is continued."""
+        if given := complete_part(stub.head):
+            return given
+        best, begun = ParsedFunction(), self._tokens
+        for attempt in range(TRIES):
+            text = ""
+            while True:
+                answer = yield from self._ask(stub.beginning + text, attempt, stub.name)
+                text += answer.text
+                part = with_body(stub.beginning, text)
+                is_ended = answer.is_whole or part.left
+                is_over = self._is_over or self._tokens - begun >= LONGEST
+                if is_ended or is_over or (text and not answer.text):
+                    break
+                text += "\n" if "\n" in text else ""
+            if is_ended and part.statements and part.whole:
+                return part
+            best = max(best, part, key=lambda each: each.statements)
+            if is_over:
+                break
+        return best
+
+    def _ask(self, beginning: str, attempt: int, name: str = "") -> Generator[Step, None, ModelQuestion]:
+        """Request a text: the rest of a line, or of the function with this name."""
+        above = (Cell(source=source) for source in (self._above, *self._sources.values()) if source)
+        cells = [*self._request.cells, *above]
+        completion = Completion(
+            path=self._request.path,
+            cells=[*cells, Cell(source=beginning)],
+            active=len(cells),
+            offset=len(beginning),
+            lines="multi" if name else "single",
+            max_lines=LINES,
+            max_tokens=min(max(1, self._request.max_tokens - self._tokens), TOKENS),
+            stream=True,
+            temperature=DRAWN if attempt else 0.0,
+            seed=attempt,
         )
-
-    def _queue(self, place: QueuedFunction) -> Event:
-        self._stubs[place.stub.name] = place.stub
-        self._waiting.append(place)
-        return place.event("found", place.stub.signature)
-
-    # Callees ------------------------------------------------------------------------------------------------
-
-    def _process(self, place: QueuedFunction, part: ParsedFunction) -> Generator[Event]:
-        """Process a generated function: reuse existing callees, queue the missing ones."""
-        name, source = place.stub.name, part.source
-        message = "" if part.statements else NO_TIME if self._author.is_over else NO_BODY
-        uses: list[Event] = []
-        if part.statements:
-            self._sources[name] = source
-            try:
-                source = self._using_what_exists(name, source, uses)
-            except FAILURES:  # the nesting limit depends on the current stack depth
-                message = NO_BODY
-        if message:
-            source = place.stub.unwritten
-        self._sources[name] = source
-        yield place.event("given_up" if message else "finished", source, message)
-        yield from uses
-        with suppress(*FAILURES):
-            yield from self._find_callees(place, source)
-
-    def _using_what_exists(self, name: str, source: str, uses: list[Event]) -> str:
-        """Return the source with calls renamed that existing functions do not accept; collect the events."""
-        names: dict[str, str] = {}
-        for missing in missing_functions(source, frozenset()):
-            count_operations(PARSED)
-            if missing.name == name or missing.name not in self._stubs.keys() | self._existing.names:
-                continue
-            if self._takes(missing.name, missing.calls):
-                uses.append(Event(event="reused", name=missing.name, caller=name))
-            elif _is_class(missing.name) and missing.name not in self._stubs:
-                self._unfit.add(missing.name)
-                uses.append(Event(event="given_up", name=missing.name, caller=name, message=NO_CLASS))
-            else:
-                names[missing.name] = new = self._free(missing.name)
-                uses.append(Event(event="renamed", name=new, caller=name, former=missing.name))
-        if names:
-            source = self._sources[name] = renamed(source, names)
-            tree_of(source)
-        return source
-
-    def _find_callees(self, place: QueuedFunction, source: str) -> Generator[Event]:
-        """Queue the missing callees of a function."""
-        known, depth = self._existing.names | self._stubs.keys(), place.depth + 1
-        if self._existing.open:
-            return  # the star import may define them
-        found = missing_functions(source, known)
-        imports = imports_for([source], [each.name for each in found])
-        for missing in found:
-            if missing.name in imports or _is_class(missing.name):
-                continue
-            if place.depth < self._request.depth and len(self._stubs) < self._request.functions:
-                yield self._queue(QueuedFunction(stub_for(missing, source), place.stub.name, depth))
-            else:
-                caller = place.stub.name
-                yield Event(event="given_up", name=missing.name, caller=caller, depth=depth, message=TOO_MANY)
-
-    def _takes(self, name: str, calls: tuple[Call, ...]) -> bool:
-        if name in self._stubs:
-            return takes(f"{self._stubs[name].beginning}pass", calls)
-        return self._existing.takes(name, calls)
-
-    def _free(self, name: str) -> str:
-        """Return the name, with the smallest number appended that makes it unique."""
-        taken = EVERYWHERE | self._existing.names | self._stubs.keys()
-        texts = "\n".join(self._sources.values())
-        names = (f"{name}_{number}" if number > 1 else name for number in count(1))
-        return next(each for each in names if each not in taken and each not in texts)
-
-
-def _is_class(name: str) -> bool:
-    """Return whether a name is a class name by Python's convention."""
-    return name.lstrip("_")[:1].isupper()
+        question = ModelQuestion(completion, name)
+        yield question
+        self._tokens += max(1, question.tokens)
+        return question

@@ -8,20 +8,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from jupyter_turbopilot.protocol.contract import Error  # noqa: TC001 - the schema is made at run time
-from jupyter_turbopilot.protocol.request import (
-    MAX_CELLS,
-    Cell,
-    Enabled,
-    Name,
-    NotebookKernel,
-    OnlyPython,
-)
+from jupyter_turbopilot.protocol.request import MAX_CELLS, Cell, NotebookRequest, OnlyPython
 from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS, STATEMENT
 
-Kind = Literal["found", "writing", "finished", "renamed", "reused", "given_up", "done"]
+Kind = Literal["found", "writing", "finished", "given_up", "done"]
 
 
-class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True):
+class FunctionRequest(NotebookRequest, frozen=True, kw_only=True):
     """A function to generate with the helper functions that it calls."""
 
     source: Annotated[
@@ -32,28 +25,20 @@ class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True):
             description="an instruction, or a stub: a `def` line, optionally with a docstring",
         ),
     ]
-    path: Annotated[Name, Meta(description="path of the notebook or file on the server")] = ""
     language: OnlyPython = "python"
-    kernel_id: NotebookKernel = None
-    enabled: Enabled = None
-    cells: Annotated[list[Cell], Meta(max_length=MAX_CELLS, description="the cells above")] = []
+    cells: Annotated[list[Cell], Meta(max_length=MAX_CELLS, description="the cells above")] = msgspec.field(
+        default_factory=list
+    )
     names: Annotated[
         list[Annotated[str, Meta(max_length=512)]],
         Meta(
             max_length=MAX_CELLS,
             description="existing names. If given, cells with `executed` add no further names",
         ),
-    ] = []
-    depth: Annotated[
-        int, Meta(ge=0, le=8, description="maximum depth of nested calls; 0: only the first function")
-    ] = 3
-    functions: Annotated[int, Meta(ge=1, le=64, description="maximum number of functions")] = 12
+    ] = msgspec.field(default_factory=list)
     max_tokens: Annotated[
         int, Meta(ge=1, le=MOST_FUNCTION_TOKENS, description="maximum number of generated tokens in all")
     ] = FUNCTION_TOKENS
-    seconds: Annotated[
-        float, Meta(gt=0.0, le=3600.0, description="time limit in seconds; after it, the result is partial")
-    ] = 120.0
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,19 +48,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Kind,
         Meta(
             description="`found`: a function is to be generated; `writing`: it is being generated, or has "
-            "another line; `finished`; `renamed`: calls of a name that means something else got a new name; "
-            "`reused`: an existing function is called; `given_up`: it was not generated, or has no body; "
-            "`done`"
+            "another line; `finished`; `given_up`: it was not generated, or has no body; `done`"
         ),
     ]
     name: Annotated[str, Meta(description="name of the function")] = ""
     caller: Annotated[str, Meta(description="the function that calls it")] = ""
-    depth: Annotated[int, Meta(description="number of calls between the first function and it")] = 0
     source: Annotated[
         str,
         Meta(description="its name and parameters when found; then its source; for `done`, all functions"),
     ] = ""
-    former: Annotated[str, Meta(description="for `renamed`: the previous name in the calls")] = ""
     message: Annotated[str, Meta(description="a human-readable reason")] = ""
     undefined: Annotated[
         tuple[str, ...], Meta(description="for `done`: names that the result uses and nothing defines")

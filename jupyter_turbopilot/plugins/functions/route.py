@@ -3,53 +3,47 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-import msgspec
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
 from jupyter_turbopilot.jupyter.metrics import Outcome, outcome_of_error
-from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
-from jupyter_turbopilot.jupyter.routes.native import NotebookRoute
+from jupyter_turbopilot.jupyter.routes.admission import admit, kernel_context
+from jupyter_turbopilot.jupyter.routes.base import Route
+from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint
+from jupyter_turbopilot.jupyter.routes.jobs import Completions, Parser
+from jupyter_turbopilot.jupyter.routes.streams import send_lines
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
-from jupyter_turbopilot.plugins.functions.model_requests import follow_async
-from jupyter_turbopilot.plugins.functions.request import FunctionRequest, HelperEvent
+from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest, HelperEvent
 from jupyter_turbopilot.protocol.errors import TurbopilotError
-from jupyter_turbopilot.util.bounds import MOST_OPERATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Iterator
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.plugins.functions.request import Event
-    from jupyter_turbopilot.protocol.reply import Reply
-    from jupyter_turbopilot.protocol.request import Completion
+    from jupyter_turbopilot.plugins.functions.function_generator import Step
 
-T = TypeVar("T")
+MAX_PARALLEL = 2  # requests of a caller
+COMPLETIONS = "helpers_completion"  # the name of the model's answers in the metrics
 
 
-class HelpersRoute(NotebookRoute):
+class HelpersRoute(Route):
     """`POST turbopilot/helpers`."""
 
     serves_kernels = True
-    completion_metric = "helpers_completion"
-    max_parallel = 2
 
-    @Endpoint(FunctionRequest, streams=HelperEvent)
+    @CodeEndpoint(FunctionRequest, streams=HelperEvent, max_parallel=MAX_PARALLEL)
     async def post(self, request: FunctionRequest) -> None:
         """Generate a function and the functions that it calls. No generated code is executed."""
+        await admit(self, request)
         outcome, error = str(Outcome.FAILED), None
         try:
-            self.admit_content(request)
-            self.take(self.caller)
-            await self.admit(request)
-            kernel_context = await self.kernel_context(request)
-            steps = await self.parse(generate_functions, request, kernel_context)
-            events = follow_async(
-                steps, lambda completion: self._generate(completion, kernel_context), self._next_step
-            )
-            await self.stream(_lines(await anext(events), events), {"event": "done"})
+            context = await kernel_context(self, request)
+            steps = await Parser(self).run(generate_functions, request, context)
+            events = self._events(steps, context)
+            # An error before the first event is an error response.
+            await send_lines(self, _lines(await anext(events), events), {"event": "done"})
             outcome = Outcome.COMPLETED
         except TurbopilotError as failure:
             outcome, error = outcome_of_error(failure), failure
@@ -58,29 +52,33 @@ class HelpersRoute(NotebookRoute):
             outcome = DISCONNECTED
             raise
         finally:
-            self.metrics.count("helpers", outcome, error)
+            self.shared.metrics.count("helpers", outcome, error)
 
-    async def _next_step(self, step: Callable[..., T], *given: Any) -> T:
-        """Return the next step. The model's texts add work, so each step has the limit of a request."""
-        self._operations = MOST_OPERATIONS
-        return await self.parse(step, *given)
+    async def _events(self, steps: Iterator[Step], context: KernelContext) -> AsyncGenerator[Event]:
+        """Yield the events, and ask the model the questions in between."""
+        while True:
+            # The model's texts add work: each step has the whole limit.
+            step = await Parser(self).run(next, steps, None)
+            if step is None:
+                return
+            if isinstance(step, Event):
+                yield step
+                continue
+            with self.shared.metrics.counted_errors(COMPLETIONS):
+                self.shared.limits.charge(self.caller.name)
+            completions = Completions(self, self.caller.name, COMPLETIONS)
+            try:
+                async for reply in await completions.replies(step.completion, context):
+                    if reply.error:
+                        raise reply.error
+                    if event := step.take(reply):
+                        yield event
+            finally:
+                completions.cancel(STOPPED)
 
-    async def _generate(self, completion: Completion, kernel_context: KernelContext) -> AsyncGenerator[Reply]:
-        """Yield the replies to a completion request."""
-        self.check_connected()
-        replies = await self.replies(completion, kernel_context)
-        try:
-            async for reply in replies:
-                if reply.error:
-                    raise reply.error
-                yield reply
-        finally:
-            self.cancel(STOPPED)
 
-
-async def _lines(first: Event, events: AsyncGenerator[Event]) -> AsyncGenerator[dict[str, Any]]:
-    """Turn events into the lines of a stream."""
+async def _lines(first: Event, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
     async with aclosing(events):
-        yield msgspec.to_builtins(first)
+        yield first
         async for event in events:
-            yield msgspec.to_builtins(event)
+            yield event

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import html
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.plugins.functions.existing import existing_names_for
-from jupyter_turbopilot.plugins.functions.result import Result, combine
+from jupyter_turbopilot.plugins.functions.result import combine
 from jupyter_turbopilot.plugins.functions.stub import parse_instruction
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.terminal import output
@@ -17,16 +15,13 @@ from jupyter_turbopilot.terminal.output import printable, width
 from jupyter_turbopilot.util.files import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable
 
     from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
 
-    Ask = Callable[[FunctionRequest], Iterator[Event]]
-
-_MARKS = {"found": "○", "writing": "◐", "finished": "●", "reused": "↩", "given_up": "✗"}
+_MARKS = {"found": "○", "writing": "◐", "finished": "●", "given_up": "✗"}
 # Aligned with the text of the cell; the notebook's own margins leave little room in a narrow window.
 _TREE = '<pre style="margin: 0; padding: 0 8px">{}</pre>'
-UNFINISHED = "The answer ended too early."
 
 
 class TreeOutput:
@@ -44,22 +39,19 @@ class TreeOutput:
         self._paths: dict[str, tuple[int, ...]] = {}
         self._lines: dict[tuple[int, ...], str] = {}
         self._heads: dict[str, str] = {}  # by name
-        self._former: dict[str, str] = {}  # names in the calls before they were renamed
         self.functions: dict[str, str] = {}  # the generated ones, in order
         self.done: Event | None = None
 
     def show(self, event: Event) -> None:
         if event.event == "done":
             self.done = event
-        elif event.event == "renamed":
-            self._former[event.name] = event.former
+            return
+        line = self._apply(event)
+        if self._terminal:
+            self._print(line, ended=event.event not in {"found", "writing"})
         else:
-            line = self._apply(event)
-            if self._terminal:
-                self._print(line, ended=event.event not in {"found", "writing"})
-            else:
-                text = printable("\n".join(line for _, line in sorted(self._lines.items())))
-                self._handle = output.show(text, _TREE.format(html.escape(text)), self._handle)
+            text = printable("\n".join(line for _, line in sorted(self._lines.items())))
+            self._handle = output.show(text, _TREE.format(html.escape(text)), self._handle)
 
     def say(self, words: str) -> None:
         """Show a message that is not an error."""
@@ -74,21 +66,17 @@ class TreeOutput:
         self._begun = False
 
     def _apply(self, event: Event) -> str:
-        """Apply an event to a function, or to a call of an existing one; return its line."""
+        """Apply an event to a function; return its line."""
         name, kind = event.name, event.event
-        path = (*self._paths.get(event.caller, ()), len(self._lines))
-        if kind != "reused":
-            path = self._paths.setdefault(name, path)
+        path = self._paths.setdefault(name, (*self._paths.get(event.caller, ()), len(self._paths)))
         if kind == "found":
             self._heads[name] = event.source
-        elif kind in {"finished", "given_up"} and event.source:
+        elif kind != "writing" and event.source:
             self.functions[name] = event.source
         lines = count_of(event.source.strip().count("\n") + 1, "line")
         begun = f"{lines}…" if event.source else "…"
-        notes = {"writing": begun, "finished": lines, "reused": "exists", "given_up": event.message}
-        former = f"called {self._former[name]} at first" if name in self._former and kind != "reused" else ""
-        note = ", ".join(filter(None, (notes.get(kind, ""), former)))
-        head = name if kind == "reused" else self._heads.get(name, name)
+        note = {"writing": begun, "finished": lines, "given_up": event.message}.get(kind, "")
+        head = self._heads.get(name, name)
         line = f"{'  ' * (len(path) - 1)}{_MARKS[kind]} {head}{'  ' * bool(note)}{note}"
         self._lines[path] = line
         return line
@@ -107,38 +95,28 @@ class TreeOutput:
 
 @dataclass(frozen=True)
 class Functions:
-    """The generated functions, and how the generation ended."""
+    """The generated functions, and the error that ended the generation early."""
 
     source: str = ""
     undefined: tuple[str, ...] = ()
-    stopped: bool = False  # whether the user interrupted it
-    broken: str = ""  # the error that ended it early
+    error: KeyboardInterrupt | TurbopilotError | None = None
 
 
-def write(request: FunctionRequest, ask: Ask, shown: TreeOutput) -> Functions:
+def write(request: FunctionRequest, events: Iterable[Event], shown: TreeOutput) -> Functions:
     """Generate functions. Neither Ctrl C nor an error discards finished functions."""
+    ended: KeyboardInterrupt | TurbopilotError = TurbopilotError("The answer ended too early.")
     try:
-        for event in ask(request):
+        for event in events:
             shown.show(event)
-    except KeyboardInterrupt:
-        return replace(_functions(request, shown), stopped=True)
-    except TurbopilotError as error:
-        found = _functions(request, shown)
-        if not found.source:
-            raise
-        return replace(found, broken=printable(error.message))
+    except (KeyboardInterrupt, TurbopilotError) as error:
+        ended = error
     finally:
         shown.end()
-    found = _functions(request, shown)
-    return found if shown.done else replace(found, broken=UNFINISHED)
-
-
-def _functions(request: FunctionRequest, shown: TreeOutput) -> Functions:
-    """Return the generated functions, complete or up to an interruption."""
     if shown.done:
         return Functions(shown.done.source, shown.done.undefined)
-    above, functions = parse_instruction(request.source).above, shown.functions
-    existing = existing_names_for(request, NONE, above)
-    known = existing.names - functions.keys()
-    result = combine(above, functions, known, open_=existing.open) if functions else Result("")
-    return Functions(result.source, result.undefined)
+    if shown.functions:
+        above = parse_instruction(request.source).above
+        return Functions(*combine(above, shown.functions, request.names), error=ended)
+    if isinstance(ended, TurbopilotError):
+        raise ended
+    return Functions(error=ended)

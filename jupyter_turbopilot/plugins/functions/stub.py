@@ -6,26 +6,22 @@ import ast
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import as_python, cell_magic
+from jupyter_turbopilot.context.languages import cell_magic
 from jupyter_turbopilot.plugins.functions.parsing import (
-    FAILURES,
     Function,
     is_empty,
     only_function,
     parsed,
     readable,
-    syntax_of,
-    tree_of,
 )
 from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.util.bounds import STATEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jupyter_turbopilot.suggestion.calls import MissingFunction
 
 LONGEST_QUOTE = 100  # characters of a call in the comment
@@ -55,7 +51,7 @@ class Stub:
     def signature(self) -> str:
         """The name and the parameters in one line."""
         node = only_function(parsed(self.unwritten))
-        with suppress(*FAILURES):  # a default may be a number with too many digits
+        with suppress(ValueError, RecursionError):  # a default has too many digits, or is nested too deeply
             return f"{node.name}({ast.unparse(node.args)})" if node else self.name
         return self.name
 
@@ -86,15 +82,11 @@ class Instruction:
 
 def parse_instruction(source: str) -> Instruction:
     """Parse an instruction or a stub; raise BadRequestError for a stub that does not parse."""
-    text = _LINE_END.sub("\n", source[: STATEMENT + 1]).rstrip()
-    text = _LEADING.sub(lambda indent: indent[0].expandtabs(), text)
+    # A text that was pasted may contain half of a surrogate pair.
+    whole = source[: STATEMENT + 1].encode("utf-8", "replace").decode()
+    text = _LEADING.sub(lambda indent: indent[0].expandtabs(), _LINE_END.sub("\n", whole).rstrip())
     if not text or "\0" in text:
         raise BadRequestError("Write an instruction, or a `def` line.", field="source")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise BadRequestError(
-            "The text contains half of a surrogate pair. Delete that character, or type it again.",
-            field="source",
-        )
     if max(len(source), len(text)) > STATEMENT:  # tabs become several spaces
         raise BadRequestError(
             f"The instruction is longer than {STATEMENT} characters. Shorten it to what the function "
@@ -105,106 +97,92 @@ def parse_instruction(source: str) -> Instruction:
         return _instruction(text)
     if magic := cell_magic(text):
         raise BadRequestError(f"Remove `%%{magic}` above the `def`.", field="source")
-    return _stub(text) or _instruction(text)
+    return _stub(text)
 
 
 def _instruction(text: str) -> Instruction:
     """Return an instruction as a comment; one that begins with a call (`mean(xs) returns …`) has a head."""
-    lines = text.split("\n")
-    # `textwrap.dedent` compiles the margin as a pattern.
-    margin = min(len(line) - len(line.lstrip(" ")) for line in lines if line.strip())
-    dedented = "\n".join(line[margin:].rstrip() for line in lines).strip("\n")
     lines = [
         line.strip().lstrip("#").strip() if line.lstrip().startswith("#") else line
-        for line in dedented.split("\n")
+        for line in dedent(text).strip("\n").split("\n")
     ]
     instruction = Instruction("", comment="\n".join(f"# {line}".rstrip() for line in lines))
     call = _CALL.match(lines[0].lstrip())
     return replace(instruction, stub=stub_with_head(instruction, f" {call[0]}:")) if call else instruction
 
 
-def _stub(text: str) -> Instruction | None:
-    """Return a stub; None for an instruction that begins with "class"."""
+def _stub(text: str) -> Instruction:
+    """Return a stub, or the instruction if it only begins with "class"."""
     *_, defines = _DEFINES.finditer(text)
-    whole = parsed(text)
-    python = text if whole else as_python(text[: defines.start()]) + text[defines.start() :]
-    last = text.rpartition("\n")[2]
-    indent = last[: len(last) - len(last.lstrip())]
-    # Possible endings: after a colon, a comment, a docstring, or statements.
-    ends = ("", f"\n{indent}pass", f"\n{indent}{_INDENT}pass", f"\n{_INDENT}pass")
-    for end in ends:
-        tree = (not end and whole) or parsed(python + end)
-        if tree and (node := only_function(tree)):
-            break
-    else:
-        refused = _refusal([f"{python}{end}" for end in ends])
-        if defines[0] == "class" and refused != _CLASS:
-            return None
-        raise BadRequestError(refused, field="source")
-    for each in tree.body[:-1]:
+    python = readable(text[: defines.start()]) + text[defines.start() :]
+    lines = text.split("\n")
+    indent = lines[-1][: len(lines[-1]) - len(lines[-1].lstrip())]
+    try:
+        tree, end = _completed(python, indent)
+    except SyntaxError as error:
+        if defines[0] == "class":
+            return _instruction(text)
+        raise BadRequestError(
+            f"Line {error.lineno or 1} does not parse ({error.msg}). Write one `def` line with its colon, "
+            "optionally a docstring below it, and nothing after them.",
+            field="source",
+        ) from None
+    if not (node := only_function(tree)):
+        message = f"Line {tree.body[-1].lineno} follows the function. Delete it, or move it above the `def`."
+        raise BadRequestError(_CLASS if isinstance(tree.body[-1], ast.ClassDef) else message, field="source")
+    _refuse_stubs(tree.body[:-1])
+    first, last = node.body[0], node.body[-1]
+    if not end:
+        before, statement = _split(lines[first.lineno - 1], first.col_offset)
+        if before.strip():  # statements follow the colon: put them into the next line
+            lines[first.lineno - 1] = f"{before.rstrip()}\n{_INDENT}{statement}"
+            return _stub("\n".join(lines))
+        is_docstring = last is first and ast.get_docstring(node)
+        if is_empty(last) and not (
+            is_docstring or _split(lines[last.lineno - 1], last.col_offset)[0].strip()
+        ):
+            del lines[last.lineno - 1 :]  # `pass` or `...`
+    begins = above = (tree.body[-2].end_lineno or 0) if len(tree.body) > 1 else 0
+    while begins < node.lineno - 1 and (not lines[begins].strip() or lines[begins].lstrip().startswith("#")):
+        begins += 1
+    while begins > above and lines[begins - 1].startswith("#"):
+        begins -= 1
+    width = len(end.removesuffix("pass")) - 1 if end else first.col_offset
+    stub = Stub(node.name, "\n".join(lines[begins:]).rstrip(), " " * width)
+    if not parsed(stub.unwritten):
+        raise BadRequestError(
+            "The stub does not parse with a body below it, or is too long. Write one `def` line with its "
+            "colon, optionally a docstring below it.",
+            field="source",
+        )
+    return Instruction("\n".join(lines[:begins]).strip("\n"), stub)
+
+
+def _refuse_stubs(above: list[ast.stmt]) -> None:
+    for each in above:
         if isinstance(each, Function) and not each.decorator_list and all(map(is_empty, each.body)):
             raise BadRequestError(
                 f"Write one stub per cell: the function in line {each.lineno} has no body. "
                 "Add one, or generate it first, in its own cell.",
                 field="source",
             )
-    lines = text.split("\n")
-    begins = _begin(lines, tree, node)
-    above, head = "\n".join(lines[:begins]).strip("\n"), "\n".join(lines[begins:])
-    width = len(end.removesuffix("pass")) - 1 if end else node.body[0].col_offset
-    if not end and is_empty(last_one := node.body[-1]) and not _is_docstring(node, last_one):
-        # Drop `pass` or `...`, if it has its own line.
-        if len(node.body) == 1 or (node.body[-2].end_lineno or 0) < last_one.lineno:
-            head = "\n".join(lines[begins : last_one.lineno - 1])
-        del node.body[-1]
-    stub = Stub(node.name, head.rstrip(), " " * width)
-    try:
-        if not parsed(stub.unwritten):  # text follows the colon
-            comments = takewhile(lambda line: line.startswith("#"), lines[begins:])
-            stub = Stub(node.name, "\n".join([*comments, ast.unparse(node)]))
-        tree_of(readable(above))
-        tree_of(stub.unwritten)
-    except FAILURES:
-        raise BadRequestError(
-            "The stub, or the code above it, is too long or nested too deeply. Shorten it: code in the cells "
-            "above can be used as well.",
-            field="source",
-        ) from None
-    return Instruction(above, stub)
 
 
-def _refusal(sources: Sequence[str]) -> str:
-    """Return why none of these sources ends with a function, by the error furthest down."""
-    line, why = 0, "too long or nested too deeply"
-    for source in sources:
+def _completed(python: str, indent: str) -> tuple[ast.Module, str]:
+    """Return the tree of a stub, and the text that completes it; raise the stub's own error otherwise."""
+    errors: list[SyntaxError] = []
+    # Possible endings: after a colon, a comment, a docstring, or statements.
+    for end in ("", f"\n{indent}pass", f"\n{indent}{_INDENT}pass", f"\n{_INDENT}pass"):
         try:
-            *_, last = tree_of(source).body
+            return Scopes(python + end).tree, end
         except SyntaxError as error:
-            if (error.lineno or 0) > line:
-                line, why = error.lineno or 0, error.msg
-        else:
-            message = f"Line {last.lineno} follows the function. Delete it, or move it above the `def`."
-            return _CLASS if isinstance(last, ast.ClassDef) else message
-    where = f"Line {line}" if line else "The stub"
-    return (
-        f"{where} does not parse ({why}). Write one `def` line with its colon, optionally a docstring below "
-        "it, and nothing after them."
-    )
+            errors.append(error)
+    raise errors[0]
 
 
-def _begin(lines: list[str], tree: ast.Module, node: Function) -> int:
-    """Return the index of a function's first line, including its decorators and the comment above it."""
-    end = (tree.body[-2].end_lineno or 0) if len(tree.body) > 1 else 0
-    begins = end
-    while begins < node.lineno - 1 and (not lines[begins].strip() or lines[begins].lstrip().startswith("#")):
-        begins += 1
-    while begins > end and lines[begins - 1].startswith("#"):
-        begins -= 1
-    return begins
-
-
-def _is_docstring(node: Function, statement: ast.stmt) -> bool:
-    return statement is node.body[0] and ast.get_docstring(node, clean=False) is not None
+def _split(line: str, column: int) -> tuple[str, str]:
+    """Split a line at a column of a syntax tree, which counts bytes."""
+    return line.encode()[:column].decode(), line.encode()[column:].decode()
 
 
 def stub_with_head(instruction: Instruction, written: str) -> Stub | None:
@@ -218,14 +196,14 @@ def stub_for(missing: MissingFunction, source: str) -> Stub:
     """Return the stub of a missing function; a comment quotes the first call."""
     call = " ".join(missing.calls[0].source.split())
     quoted = call if len(call) <= LONGEST_QUOTE else f"{call[:LONGEST_QUOTE]}…"
-    define = "async def" if _is_awaited(missing.name, source) else "def"
+    is_awaited = any(_awaits(node, missing.name) for node in ast.walk(Scopes(source).tree))
+    define = "async def" if is_awaited else "def"
     return Stub(missing.name, f"# Called as {quoted}\n{define} {missing.name}({missing.signature}):")
 
 
-def _is_awaited(name: str, source: str) -> bool:
-    """Return whether the results of calls are awaited."""
-    awaited = (node.value for node in ast.walk(syntax_of(source)) if isinstance(node, ast.Await))
-    return any(
-        isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == name
-        for call in awaited
-    )
+def _awaits(node: ast.AST, name: str) -> bool:
+    """Return whether a node awaits the result of a call."""
+    match node:
+        case ast.Await(value=ast.Call(func=ast.Name(id=called))):
+            return called == name
+    return False

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from functools import partial
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
@@ -14,7 +13,7 @@ from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
     from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
     from jupyter_turbopilot.settings.config import Turbopilot
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 _DESCRIBE = (
     "On the lines below %%complete --helpers, describe the function, or write a `def` line with a docstring."
 )
-
-# Names for IPython's history: `_`, `__`, `___`, `_i`, `_i1`, `_1`, `_ih`, `_oh`, `_dh`.
-_KEPT = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_[iod]h")
 
 
 class HelperFunctions(TerminalPlugin):
@@ -83,7 +79,7 @@ class HelperFunctions(TerminalPlugin):
         request = FunctionRequest(source=prompt, max_tokens=options.length or FUNCTION_TOKENS)
         local, output = InProcess(settings), TreeOutput(terminal=True)
         try:
-            written = write(request, partial(events_in_process, local), output)
+            written = write(request, events_in_process(local, request), output)
         finally:
             local.close()
         if options.json:
@@ -92,37 +88,31 @@ class HelperFunctions(TerminalPlugin):
         else:
             # A terminal would interpret control sequences, which pipes pass on.
             print(printable(written.source) if sys.stdout.isatty() else written.source, end="")
-        if written.broken:
-            output.say(f"{written.broken} The result is incomplete.")
-        if written.stopped:
-            raise KeyboardInterrupt
-        return 1 if written.broken else 0
+        if isinstance(written.error, KeyboardInterrupt):
+            raise written.error
+        if written.error:
+            output.say(f"{written.error.message} The result is incomplete.")
+        return 1 if written.error else 0
 
 
 def _generate_in_shell(magics: TurbopilotMagics, options: Any, code: str) -> None:
     """Generate a function with its helper functions, and put them into the next input."""
     from jupyter_turbopilot.plugins.functions.show import TreeOutput, write
     from jupyter_turbopilot.terminal.magics import complain
-    from jupyter_turbopilot.terminal.output import printable
 
     request = functions_for(magics.shell, code, options.length)
-
-    def tell(words: str) -> None:
-        output.say(f"Turbopilot: {words}" if magics.in_terminal else words)
-
     output = TreeOutput(terminal=magics.in_terminal)
     try:
-        written = write(request, partial(_events, magics, options), output)
+        written = write(request, _events(magics, options, request), output)
     except TurbopilotError as error:
         complain(error)
         return
-    if written.stopped:
-        tell("Stopped." if written.source else "Stopped before a function was finished.")
-    if written.broken:
-        rest = "What is finished is in the next cell." if written.source else "Nothing was finished."
-        print(f"Turbopilot: {printable(written.broken)} {rest}", file=sys.stderr)
+    if isinstance(written.error, TurbopilotError):
+        complain(written.error, "What is finished is in the next cell.")
+    elif written.error:
+        output.say("Stopped." if written.source else "Stopped before a function was finished.")
     if written.undefined:
-        tell(f"Not defined: {', '.join(written.undefined)}")
+        output.say(f"Not defined: {', '.join(written.undefined)}")
     if written.source:
         magics.shell.set_next_input(written.source.removesuffix("\n"), replace=options.replace)
 
@@ -131,24 +121,18 @@ def functions_for(shell: Any, source: str, length: int | None = None) -> Functio
     """Build a request for a function with its helper functions, with the session as context."""
     from jupyter_turbopilot.plugins.functions.request import FunctionRequest
     from jupyter_turbopilot.protocol.request import MAX_CELLS
-    from jupyter_turbopilot.terminal.history import LONGEST_NAME, kernel_id_of, session_cells
+    from jupyter_turbopilot.terminal.history import kernel_id_of, names_of, session_cells
 
-    names = [
-        name
-        for name in shell.user_ns
-        if name.isidentifier() and len(name) <= LONGEST_NAME and not _KEPT.fullmatch(name)
-    ]
-    length = FUNCTION_TOKENS if length is None else length
     return FunctionRequest(
         source=source,
         kernel_id=kernel_id_of(shell),
         cells=session_cells(shell),
-        names=names[-MAX_CELLS:],  # the newest, up to the limit of a request
-        max_tokens=length,
+        names=names_of(shell)[-MAX_CELLS:],  # the newest, up to the limit of a request
+        max_tokens=length or FUNCTION_TOKENS,
     )
 
 
-def _events(magics: TurbopilotMagics, options: Any, request: FunctionRequest) -> Iterator[Event]:
+def _events(magics: TurbopilotMagics, options: Any, request: FunctionRequest) -> Generator[Event]:
     """Yield the events of a generation in this process or in the server."""
     if magics.is_local(options):
         yield from events_in_process(magics.local_pilot(options.model), request)
@@ -163,14 +147,19 @@ def _events(magics: TurbopilotMagics, options: Any, request: FunctionRequest) ->
 
 
 def events_in_process(local: InProcess, request: FunctionRequest) -> Generator[Event]:
-    """Return the events of a generation; closing the iterator cancels it."""
+    """Yield the events of a generation; closing the generator cancels it."""
     from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
-    from jupyter_turbopilot.plugins.functions.model_requests import follow
+    from jupyter_turbopilot.plugins.functions.request import Event
 
     local.check()
     steps = generate_functions(request)
-    local.wait()  # the request's time limit starts after loading
-    return follow(steps, local.replies)
+    local.wait()  # the time limit starts after loading
+    for step in steps:
+        if isinstance(step, Event):
+            yield step
+        else:
+            with closing(local.replies(step.completion)) as replies:
+                yield from filter(None, map(step.take, replies))
 
 
 PLUGIN = HelperFunctions()

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.protocol.engine_request import Token
     from jupyter_turbopilot.protocol.reply import Item, Reply
@@ -102,9 +102,7 @@ def token_text(data: bytes) -> str:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
 
 
-def probabilities(
-    tokens: tuple[PlacedToken, ...] | list[PlacedToken], piece: Any, *, drawn: bool = False
-) -> list[dict[str, Any]]:
+def probabilities(tokens: Sequence[PlacedToken], piece: Any, *, drawn: bool = False) -> list[dict[str, Any]]:
     """Return llama.cpp's `completion_probabilities`.
 
     `drawn`: probabilities after the samplers instead of logprobs before them.

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
-from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute
+from jupyter_turbopilot.jupyter.routes.admission import admit_texts
+from jupyter_turbopilot.jupyter.routes.base import Route
+from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint
+from jupyter_turbopilot.jupyter.routes.streams import send_events
 from jupyter_turbopilot.plugins.protocols.deltas import (
     Deltas,
     PlacedToken,
@@ -23,6 +25,7 @@ from jupyter_turbopilot.protocol.request import Stop  # noqa: TC001 - read by ms
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from jupyter_turbopilot.jupyter.routes.jobs import Completions
     from jupyter_turbopilot.protocol.errors import TurbopilotError
     from jupyter_turbopilot.protocol.reply import Item, Reply
 
@@ -73,16 +76,18 @@ class GenerateBody(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool | None = False
 
 
-class GenerateRoute(JobRoute):
+def _error_body(error: TurbopilotError) -> dict[str, Any]:
+    """Return an error in Hugging Face's format."""
+    kinds = {400: "validation", 401: error.kind, 429: "overloaded", 503: "overloaded"}
+    return {"error": error.message, "error_type": kinds.get(error.status, "generation")} | error.retry()
+
+
+class GenerateRoute(Route):
     """`POST api/generate`."""
 
-    uncharged = WINDOW
+    error_body = staticmethod(_error_body)
 
-    def error_body(self, error: TurbopilotError) -> dict[str, Any]:
-        kinds = {400: "validation", 401: error.kind, 429: "overloaded", 503: "overloaded"}
-        return {"error": error.message, "error_type": kinds.get(error.status, "generation")} | error.retry()
-
-    @Endpoint(GenerateBody)
+    @CodeEndpoint(GenerateBody)
     async def post(self, body: GenerateBody) -> None:
         """Continue a prompt."""
         options = body.parameters or Parameters()
@@ -95,10 +100,11 @@ class GenerateRoute(JobRoute):
             stream=bool(body.stream),
         )
         head = body.inputs if options.return_full_text else ""
+        completions = admit_texts(self, [text])
         if body.stream:
-            await self.events(self._tokens(text, head, seed))
+            await send_events(self, _events(completions, text, head, seed))
             return
-        (reply,) = await self.final_replies([text])
+        (reply,) = await completions.final_replies([text])
         item = reply.items[0]
         answer: dict[str, Any] = {"generated_text": head + item.text}
         if options.details:
@@ -108,23 +114,25 @@ class GenerateRoute(JobRoute):
             }
         self.answer(answer)
 
-    async def _tokens(self, text: RawRequest, head: str, seed: int) -> AsyncGenerator[dict[str, Any]]:
-        deltas, number = Deltas(), 0
-        async for reply in await self.replies(text):
-            if reply.error:
-                raise reply.error
-            for delta in deltas.of(reply):
-                tokens = [_token(token) for token in delta.tokens]
-                if not tokens and delta.last:
-                    tokens = [{"id": 0, "text": "", "logprob": 0.0, "special": True}]
-                for at, token in enumerate(tokens):
-                    number += 1
-                    event: dict[str, Any] = {"index": number, "token": token}
-                    event |= {"generated_text": None, "details": None}
-                    if delta.last and at == len(tokens) - 1:
-                        event["generated_text"] = head + delta.item.text
-                        event["details"] = _details(delta.item, reply, seed)
-                    yield event
+
+async def _events(
+    completions: Completions, text: RawRequest, head: str, seed: int
+) -> AsyncGenerator[dict[str, Any]]:
+    """Yield an event for each token."""
+    deltas, number = Deltas(), 0
+    async for _, reply in await completions.batch([text]):
+        for delta in deltas.of(reply):
+            tokens = [_token(token) for token in delta.tokens]
+            if not tokens and delta.last:
+                tokens = [{"id": 0, "text": "", "logprob": 0.0, "special": True}]
+            for at, token in enumerate(tokens):
+                number += 1
+                event: dict[str, Any] = {"index": number, "token": token}
+                event |= {"generated_text": None, "details": None}
+                if delta.last and at == len(tokens) - 1:
+                    event["generated_text"] = head + delta.item.text
+                    event["details"] = _details(delta.item, reply, seed)
+                yield event
 
 
 def _token(placed: PlacedToken) -> dict[str, Any]:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jupyter_turbopilot.jupyter.routes.admission import admit_texts
 from jupyter_turbopilot.jupyter.routes.base import Route
-from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
-from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute
+from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint, Endpoint
+from jupyter_turbopilot.jupyter.routes.jobs import vocabulary_of
+from jupyter_turbopilot.jupyter.routes.streams import send_events
 from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import Delta, Deltas, placed_tokens, probabilities
 from jupyter_turbopilot.plugins.protocols.options import CompletionBody, InfillBody
@@ -16,61 +18,66 @@ from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.protocol.reply import compact
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from jupyter_turbopilot.engine.worker import Worker
-    from jupyter_turbopilot.protocol.engine_request import RawRequest
+    from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+    from jupyter_turbopilot.jupyter.routes.jobs import Completions
+    from jupyter_turbopilot.plugins.protocols.deltas import PlacedToken
+    from jupyter_turbopilot.protocol.engine_request import RawRequest, Sampling
     from jupyter_turbopilot.protocol.reply import Item, Reply
 
 
-class GenerationRoute(JobRoute):
-    """Base class of `completion` and `infill`."""
+async def _generate(route: Route, body: CompletionBody | InfillBody) -> None:
+    """Admit a request, and send its completions."""
+    texts = body.texts()
+    completions = admit_texts(route, texts, in_turn=body.stream)
+    formatter = _Format(body, texts[0].sampling, route.pilot)
+    if body.stream:
+        await send_events(route, _events(completions, texts, formatter))
+    else:
+        route.answer(await route.run(formatter.whole, await completions.final_replies(texts)))
 
-    uncharged = WINDOW
-    _settings: dict[str, Any]  # repeated in each completion of the response
 
-    async def _generate(self, body: CompletionBody | InfillBody) -> None:
-        texts = body.texts()
-        self._settings = body.settings(texts[0].sampling)
-        if body.stream:
-            await self.events(self._events(body, texts))
-            return
-        replies = await self.final_replies(texts)
-        self.answer(await self.run(self._response, body, replies))
+async def _events(
+    completions: Completions, texts: list[RawRequest], formatter: _Format
+) -> AsyncGenerator[dict[str, Any]]:
+    """Yield the events of the completions, one prompt after the other."""
+    for number, text in enumerate(texts):
+        deltas = Deltas()
+        async for _, reply in await completions.batch([text]):
+            fresh = deltas.of(reply)
+            if reply.done:
+                left = {delta.item.index: delta.text for delta in fresh}
+                for item in reply.items or (None,):
+                    content = left.get(item.index, "") if item else ""
+                    yield formatter.last(number, reply, item) | {"content": content}
+                break
+            for delta in fresh:
+                yield formatter.event(number, reply, delta)
 
-    def _response(self, body: CompletionBody | InfillBody, replies: list[Reply]) -> bytes:
+
+class _Format:
+    """The response to one request."""
+
+    def __init__(self, body: CompletionBody | InfillBody, sampling: Sampling, pilot: Pilot) -> None:
+        self._body = body
+        self._settings = body.settings(sampling)  # repeated in each completion of the response
+        self._pilot = pilot
+
+    def whole(self, replies: list[Reply]) -> bytes:
         """Encode the response one completion at a time: with `n_probs` they may be large."""
         texts = [
-            compact(self._last(body, number, reply, item))
+            compact(self.last(number, reply, item))
             for number, reply in enumerate(replies)
             for item in reply.items or (None,)
         ]
         return b"[%b]" % b",".join(texts) if len(texts) > 1 else texts[0]
 
-    async def _events(
-        self, body: CompletionBody | InfillBody, texts: list[RawRequest]
-    ) -> AsyncGenerator[dict[str, Any]]:
-        """Stream the completions, one prompt after the other."""
-        for number, text in enumerate(texts):
-            deltas = Deltas()
-            async for reply in await self.replies(text):
-                if reply.error:
-                    raise reply.error
-                fresh = deltas.of(reply)
-                if reply.done:
-                    left = {delta.item.index: delta.text for delta in fresh}
-                    for item in reply.items or (None,):
-                        content = left.get(item.index, "") if item else ""
-                        yield self._last(body, number, reply, item) | {"content": content}
-                    break
-                for delta in fresh:
-                    yield self._event(body, number, reply, delta)
-
-    def _event(
-        self, body: CompletionBody | InfillBody, number: int, reply: Reply, delta: Delta
-    ) -> dict[str, Any]:
+    def event(self, number: int, reply: Reply, delta: Delta) -> dict[str, Any]:
+        """Return the event for a delta."""
         event: dict[str, Any] = {
-            "index": number * body.n_cmpl + delta.item.index,
+            "index": number * self._body.n_cmpl + delta.item.index,
             "content": delta.text,
             "tokens": [placed.token.id for placed in delta.tokens],
             "stop": False,
@@ -78,26 +85,26 @@ class GenerationRoute(JobRoute):
             "tokens_predicted": len(delta.item.tokens),
             "tokens_evaluated": reply.timings.prompt_tokens,
         }
-        if body.n_probs:
-            event["completion_probabilities"] = probabilities(
-                delta.tokens, self.vocabulary().piece, drawn=body.post_sampling_probs
-            )
+        if self._body.n_probs:
+            event["completion_probabilities"] = self._probabilities(delta.tokens)
         return event
 
-    def _last(
-        self, body: CompletionBody | InfillBody, number: int, reply: Reply, item: Item | None
-    ) -> dict[str, Any]:
+    def last(self, number: int, reply: Reply, item: Item | None) -> dict[str, Any]:
         """Return the last event of a completion, or the complete one if it is not streamed."""
-        event = final_event(reply, item)
+        body, event = self._body, final_event(reply, item)
         event["index"] = number * body.n_cmpl + (item.index if item else 0)
         tokens = placed_tokens(item) if item else []
         if body.return_tokens and not body.stream:
             event["tokens"] = [placed.token.id for placed in tokens]
         if body.n_probs and not body.stream:
-            chances = probabilities(tokens, self.vocabulary().piece, drawn=body.post_sampling_probs)
+            chances = self._probabilities(tokens)
             event["completion_probabilities"] = [msgspec.Raw(compact(chance)) for chance in chances]
         event["generation_settings"] = self._settings
         return only(event, body.response_fields)
+
+    def _probabilities(self, tokens: Sequence[PlacedToken]) -> list[dict[str, Any]]:
+        piece = vocabulary_of(self._pilot).piece
+        return probabilities(tokens, piece, drawn=self._body.post_sampling_probs)
 
 
 def final_event(reply: Reply, item: Item | None) -> dict[str, Any]:
@@ -157,22 +164,22 @@ def only(body: dict[str, Any], fields: list[str]) -> dict[str, Any]:
     return selected
 
 
-class CompletionRoute(GenerationRoute):
+class CompletionRoute(Route):
     """`POST completion`."""
 
-    @Endpoint(CompletionBody, read=read_body)
+    @CodeEndpoint(CompletionBody, read=read_body)
     async def post(self, body: CompletionBody) -> None:
         """Continue a prompt."""
-        await self._generate(body)
+        await _generate(self, body)
 
 
-class InfillRoute(GenerationRoute):
+class InfillRoute(Route):
     """`POST infill`."""
 
-    @Endpoint(InfillBody, read=read_body)
+    @CodeEndpoint(InfillBody, read=read_body)
     async def post(self, body: InfillBody) -> None:
         """Fill in the text between a prefix and a suffix."""
-        await self._generate(body)
+        await _generate(self, body)
 
 
 def _context_size(worker: Worker) -> int:

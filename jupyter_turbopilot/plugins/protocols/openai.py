@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from jupyter_turbopilot.jupyter.describe import describe_health, model_list
+from jupyter_turbopilot.jupyter.routes.admission import admit_texts
 from jupyter_turbopilot.jupyter.routes.base import Route
-from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
-from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute
+from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint, Endpoint
+from jupyter_turbopilot.jupyter.routes.jobs import Completions, require_output, try_loading
+from jupyter_turbopilot.jupyter.routes.manage import COPILOT_HEADERS
+from jupyter_turbopilot.jupyter.routes.streams import send_events
 from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import Deltas
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
 from jupyter_turbopilot.plugins.protocols.openai_format import CompletionFormat
 from jupyter_turbopilot.plugins.protocols.turbopilot import FIELDS, describe_engine, identity_digest
 from jupyter_turbopilot.protocol.errors import MODEL_LOST, UnknownModelError
-from jupyter_turbopilot.protocol.headers import REPLICA_HEADER
 from jupyter_turbopilot.protocol.phase import Phase
+from jupyter_turbopilot.protocol.reply import REPLICA_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -35,64 +38,60 @@ REPLICA = secrets.token_hex(4)  # identifies this process behind a load balancer
 _ENGINES: WeakKeyDictionary[Pilot, dict[str, Any]] = WeakKeyDictionary()
 
 
-class OpenAIRoute(Route):
-    """A route whose errors have OpenAI's format."""
-
-    def error_body(self, error: TurbopilotError) -> dict[str, Any]:
-        return error.openai_body(self.field(error))
+def _error_body(error: TurbopilotError) -> dict[str, Any]:
+    """Return an error in OpenAI's format."""
+    return error.openai_body(FIELDS.get(error.field or "", error.field))
 
 
-class CompletionsRoute(OpenAIRoute, JobRoute):
+class CompletionsRoute(Route):
     """`POST v1/completions`, and `v1/engines/…/completions` for older clients."""
 
-    serves_copilot = True
-    field_names = FIELDS
-    uncharged = WINDOW
+    extra_headers = COPILOT_HEADERS | {REPLICA_HEADER: lambda: REPLICA}
+    error_body = staticmethod(_error_body)
 
-    def set_default_headers(self) -> None:
-        """Add the replica's id."""
-        super().set_default_headers()
-        self.set_header(REPLICA_HEADER, REPLICA)
-
-    @Endpoint(CompletionsBody, read=read_body)
+    @CodeEndpoint(CompletionsBody, read=read_body)
     async def post(self, body: CompletionsBody, _engine: str = "") -> None:
         """Continue a prompt, or fill in before a suffix. The names of models and engines are ignored."""
         texts = body.texts()
+        completions = admit_texts(self, texts)
         engine = self.pilot.worker.engine
         formatter = CompletionFormat(body, self._piece, identity_digest(engine) if engine else "")
         if not body.stream:
-            replies = await self.final_replies(texts)
+            replies = await completions.final_replies(texts)
             self.answer(await self.run(formatter.whole, replies))
             return
-        await self.events(self._stream_chunks(texts, formatter), last=b"data: [DONE]\n\n")
+        await send_events(self, _chunks(completions, texts, formatter), last=b"data: [DONE]\n\n")
 
     def _piece(self, token: int) -> bytes:
         engine = self.pilot.worker.engine
         return engine.vocabulary.piece(token) if engine else b""
 
-    async def _stream_chunks(
-        self, texts: list[RawRequest], formatter: CompletionFormat
-    ) -> AsyncGenerator[dict[str, Any]]:
-        """Stream all completions; several prompts are processed together."""
-        deltas = [Deltas(include_hidden=formatter.include_hidden) for _ in texts]
-        last: dict[int, Reply] = {}
-        async for number, reply in await self.submit_all(texts):
-            for delta in deltas[number].of(reply):
-                yield formatter.chunk(number, reply, delta)
-            if reply.done:
-                self.require_output(reply, texts[number])
-                last[number] = reply
-        if formatter.body.stream_options and formatter.body.stream_options.include_usage:
-            yield formatter.usage_chunk([last[number] for number in sorted(last)])
+
+async def _chunks(
+    completions: Completions, texts: list[RawRequest], formatter: CompletionFormat
+) -> AsyncGenerator[dict[str, Any]]:
+    """Yield the events of all completions; several prompts are processed together."""
+    deltas = [Deltas(include_hidden=formatter.include_hidden) for _ in texts]
+    last: dict[int, Reply] = {}
+    async for number, reply in await completions.batch(texts):
+        for delta in deltas[number].of(reply):
+            yield formatter.chunk(number, reply, delta)
+        if reply.done:
+            require_output(reply, texts[number])
+            last[number] = reply
+    if formatter.body.stream_options and formatter.body.stream_options.include_usage:
+        yield formatter.usage_chunk([last[number] for number in sorted(last)])
 
 
-class OpenAIModelsRoute(OpenAIRoute):
+class OpenAIModelsRoute(Route):
     """`GET v1/models`."""
+
+    error_body = staticmethod(_error_body)
 
     @Endpoint(errors=(UnknownModelError,))
     async def get(self, name: str = "") -> None:
         """List the selected model, with the engine's capabilities for other Turbopilot servers."""
-        await self.try_loading(only_again=True)
+        await try_loading(self, only_again=True)
         name_here = describe_health(self.pilot)["model"]
         listing = model_list(name_here, turbopilot=await self._engine_description())
         if not name:
@@ -112,7 +111,7 @@ class OpenAIModelsRoute(OpenAIRoute):
         if engine := pilot.worker.engine:
             _ENGINES[pilot] = await self.run(describe_engine, engine)
         elif pilot.worker.state.phase is not Phase.UNLOADED:
-            await self.try_loading()
+            await try_loading(self)
             return describe_engine(None, missing=pilot.worker.state.code in MODEL_LOST)
         elif pilot not in _ENGINES:
             pilot.worker.ensure_loaded()
@@ -123,7 +122,7 @@ class OpenAIModelsRoute(OpenAIRoute):
 class CopilotTokenRoute(Route):
     """`GET copilot_internal/v2/token`: returns the caller's own key as the token."""
 
-    serves_copilot = True
+    extra_headers = COPILOT_HEADERS
 
     @Endpoint()
     async def get(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
@@ -13,9 +13,8 @@ from jupyter_turbopilot.plugins.protocols.options import (
     MAX_PROMPTS,
     MAX_TEXTS,
     Ids,
-    Name,
+    SamplingOptions,
     TokenId,
-    sampling_of,
 )
 from jupyter_turbopilot.plugins.protocols.turbopilot import MAX_LOGPROBS, PeerOptions
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest
@@ -43,7 +42,7 @@ class CopilotExtra(msgspec.Struct, frozen=True):
     trim_by_indentation: bool | None = None
 
 
-class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
+class CompletionsBody(SamplingOptions, frozen=True, kw_only=True):
     """`POST v1/completions`. Unknown fields are ignored."""
 
     prompt: str | Annotated[list[str | TokenId | Ids], Meta(max_length=MAX_IDS)] = "<|endoftext|>"
@@ -62,19 +61,12 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
     stop: Stop | Annotated[list[Stop], Meta(max_length=16)] | None = None
     presence_penalty: Penalty | None = 0.0
     frequency_penalty: Penalty | None = 0.0
-    logit_bias: list[Any] | dict[str, Any] | None = None
     # Options of llama.cpp's server and others.
     n_predict: Annotated[int, Meta(ge=-1, le=1 << 20)] | None = None
     top_k: int = 0
     min_p: float = 0.0
-    typical_p: float = 1.0
-    repeat_penalty: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0
     repeat_last_n: Annotated[int, Meta(ge=-1, le=1 << 20)] = -1
-    samplers: Name | Annotated[list[Name], Meta(max_length=32)] | None = None
-    post_sampling_probs: bool = False
-    cache_prompt: bool = True
     cache_salt: Annotated[str, Meta(max_length=256)] | None = None  # vLLM
-    ignore_eos: bool = False
     seed: int | None = None
     user: str | None = None
     extra: CopilotExtra | None = None
@@ -104,8 +96,7 @@ class CompletionsBody(msgspec.Struct, frozen=True, kw_only=True):
                 "best_of above n cannot be streamed. Leave out best_of or stream.", field="best_of"
             )
         length = self.max_tokens if self.n_predict is None else self.n_predict
-        sampling = sampling_of(
-            self,
+        sampling = self.sampling_with(
             max_tokens=16 if length is None else length,
             temperature=1.0 if self.temperature is None else self.temperature,
             top_p=1.0 if self.top_p is None else min(max(0.0, self.top_p), 1.0),

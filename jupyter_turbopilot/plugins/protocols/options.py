@@ -17,8 +17,6 @@ from jupyter_turbopilot.protocol.request import Stop  # noqa: TC001 - read by ms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
-
 MAX_PREDICT = 1 << 16
 MAX_PROMPTS, MAX_TEXTS = 16, 16
 MAX_BIASES, MAX_BIAS = 4096, 1e9
@@ -78,21 +76,35 @@ def samplers(given: str | Sequence[str] | None) -> tuple[str, ...]:
     return SAMPLERS if given is None else tuple(given)
 
 
-def sampling_of(body: GenerationOptions | CompletionsBody, **more: Any) -> Sampling:
-    """Return the sampling options that both protocols share, clamped to their ranges."""
-    return Sampling(
-        cached=body.cache_prompt,
-        top_k=min(max(0, body.top_k), 1 << 30),
-        min_p=min(max(0.0, body.min_p), 1.0),
-        typical_p=min(max(0.0, body.typical_p), 1.0),
-        repeat_penalty=body.repeat_penalty,
-        penalty_last_n=body.repeat_last_n,
-        samplers=samplers(body.samplers),
-        logit_bias=biases(body.logit_bias or []),
-        ignore_end=body.ignore_eos,
-        drawn=body.post_sampling_probs,
-        **more,
-    )
+class SamplingOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Sampling options that both protocols share. Values out of range are clamped."""
+
+    top_k: int = 40
+    min_p: float = 0.05
+    typical_p: float = 1.0
+    repeat_penalty: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0
+    repeat_last_n: Annotated[int, Meta(ge=-1, le=1 << 20)] = 64
+    samplers: Name | Annotated[list[Name], Meta(max_length=32)] | None = None
+    logit_bias: list[Any] | dict[str, Any] | None = None
+    ignore_eos: bool = False
+    post_sampling_probs: bool = False
+    cache_prompt: bool = True
+
+    def sampling_with(self, **more: Any) -> Sampling:
+        """Return these options, and those that the protocols name or limit differently."""
+        return Sampling(
+            cached=self.cache_prompt,
+            top_k=min(max(0, self.top_k), 1 << 30),
+            min_p=min(max(0.0, self.min_p), 1.0),
+            typical_p=min(max(0.0, self.typical_p), 1.0),
+            repeat_penalty=self.repeat_penalty,
+            penalty_last_n=self.repeat_last_n,
+            samplers=samplers(self.samplers),
+            logit_bias=biases(self.logit_bias or []),
+            ignore_end=self.ignore_eos,
+            drawn=self.post_sampling_probs,
+            **more,
+        )
 
 
 class PromptObject(msgspec.Struct, frozen=True):
@@ -141,39 +153,28 @@ def _prompt(given: Any) -> Prompt:
 _NOT_REPORTED = {"logit_bias", "stop", "response_fields"}
 
 
-class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
+class GenerationOptions(SamplingOptions, frozen=True, kw_only=True):
     """Options that `/completion` and `/infill` share. Unknown fields are ignored."""
 
     n_predict: Annotated[int, Meta(ge=-1)] = -1  # 0: only evaluate the prompt; -1: no limit
     n_cmpl: Annotated[int, Meta(ge=1, le=MAX_TEXTS)] = 1
     n_indent: Annotated[int, Meta(ge=0, le=4096)] = 0
     temperature: float = 0.8
-    top_k: int = 40
     top_p: float = 0.95
-    min_p: float = 0.05
-    typical_p: float = 1.0
-    repeat_penalty: Annotated[float, Meta(gt=0.0, le=100.0)] = 1.0
-    repeat_last_n: Annotated[int, Meta(ge=-1, le=1 << 20)] = 64
     presence_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0
     frequency_penalty: Annotated[float, Meta(ge=-100.0, le=100.0)] = 0.0
-    samplers: Name | Annotated[list[Name], Meta(max_length=32)] | None = None
-    logit_bias: list[Any] | dict[str, Any] = []
-    ignore_eos: bool = False
     seed: int = -1
     stop: Stop | Annotated[list[Stop], Meta(max_length=64)] = []
     stream: bool = False
     n_probs: Annotated[int, Meta(ge=0, le=100)] = 0
-    post_sampling_probs: bool = False
     return_tokens: bool = False
     t_max_prompt_ms: Annotated[int, Meta(ge=-1, le=3_600_000)] = 0
     t_max_predict_ms: Annotated[int, Meta(ge=-1)] = 0
-    cache_prompt: bool = True
     id_slot: int = -1
     response_fields: Annotated[list[Name], Meta(max_length=64)] = []
 
     def sampling(self) -> Sampling:
-        return sampling_of(
-            self,
+        return self.sampling_with(
             max_tokens=min(self.n_predict, MAX_PREDICT),
             temperature=max(0.0, self.temperature),
             top_p=min(max(0.0, self.top_p), 1.0),

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
-from jupyter_turbopilot.jupyter.routes.jobs import JobRoute
+from jupyter_turbopilot.jupyter.routes.admission import charge
+from jupyter_turbopilot.jupyter.routes.base import Route
+from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint
+from jupyter_turbopilot.jupyter.routes.jobs import Parser, vocabulary_of
 from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import token_text
 from jupyter_turbopilot.plugins.protocols.options import Ids, Mixed  # noqa: TC001 - the schemas are made at run time
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
+MAX_PARALLEL = 4  # requests of a caller
+ERRORS = (*CodeEndpoint.errors, TooComplexError)
 SLICE = 1 << 12  # tokens or characters
 WRITTEN = 1 << 6  # bytes that are decoded and encoded in a microsecond
 SCANNED = 1 << 10  # characters that are scanned for a control token in a microsecond
@@ -41,18 +45,15 @@ class DetokenizeBody(msgspec.Struct, frozen=True):
     tokens: Ids = []
 
 
-class TokenizeRoute(JobRoute):
+class TokenizeRoute(Route):
     """`POST tokenize`."""
 
-    max_parallel = 4
-    errors = (*JobRoute.errors, TooComplexError)
-
-    @Endpoint(TokenizeBody, read=read_body)
+    @CodeEndpoint(TokenizeBody, read=read_body, max_parallel=MAX_PARALLEL, errors=ERRORS)
     async def post(self, body: TokenizeBody) -> None:
         """Return the tokens of a text."""
-        self.charge()
+        charge(self)
         # A large text would block the event loop.
-        self.answer(await self.parse(_tokenize_body, self.vocabulary(), body))
+        self.answer(await Parser(self).run(_tokenize_body, vocabulary_of(self.pilot), body))
 
 
 def _slices(whole: Sliced) -> Iterator[Sliced]:
@@ -117,17 +118,14 @@ def split_specials(text: str, specials: Mapping[str, int]) -> list[str | int]:
     return [part for part in fragments if part != ""]
 
 
-class DetokenizeRoute(JobRoute):
+class DetokenizeRoute(Route):
     """`POST detokenize`."""
 
-    max_parallel = 4
-    errors = (*JobRoute.errors, TooComplexError)
-
-    @Endpoint(DetokenizeBody, read=read_body)
+    @CodeEndpoint(DetokenizeBody, read=read_body, max_parallel=MAX_PARALLEL, errors=ERRORS)
     async def post(self, body: DetokenizeBody) -> None:
         """Return the text of tokens."""
-        self.charge()
-        self.answer(await self.parse(_detokenize_body, self.vocabulary(), body.tokens))
+        charge(self)
+        self.answer(await Parser(self).run(_detokenize_body, vocabulary_of(self.pilot), body.tokens))
 
 
 class _Pieces:

@@ -45,7 +45,7 @@ class Request:
 
     route: str
     body: dict[str, Any] = field(repr=False)
-    session: str = ""  # see `headers.SESSION_HEADER`
+    session: str = ""  # a router sends each session to the same replica
 
 
 # Options ------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import msgspec
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.plugins.remote.dialect import EventContent, read_error
 from jupyter_turbopilot.plugins.remote.errors import DiedError, ErrorEventError, InvalidAnswerError, failure
-from jupyter_turbopilot.protocol.headers import LOAD_HEADER, SESSION_HEADER
+from jupyter_turbopilot.protocol.reply import LOAD_HEADER, SESSION_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -77,7 +77,7 @@ class TurbopilotRemote(EngineSection):
         False, help="Also send the server code of other open documents, not only of the notebook itself."
     ).tag(config=True)
     send_kernel_context = Bool(
-        False, help="Send the server the kernel's names, types and columns. Values are never sent."
+        False, help="Send the server the columns and attributes in the kernel. Values are never sent."
     ).tag(config=True)
 
     @property

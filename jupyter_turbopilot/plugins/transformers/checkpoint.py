@@ -1,4 +1,4 @@
-"""Checks whether a checkpoint can be loaded, estimates its memory, and loads it."""
+"""Checks whether a checkpoint can be loaded, and estimates its memory. Importing it imports no PyTorch."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT, Limits, Sizes, fit
+from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT, Limits, LoadPlan, Sizes, fit
+from jupyter_turbopilot.models.checkpoint import find_tensors
+from jupyter_turbopilot.models.checkpoint_config import Config, read_json
 from jupyter_turbopilot.models.gguf import stamp
-from jupyter_turbopilot.plugins.convert.checkpoint import find_tensors
-from jupyter_turbopilot.plugins.convert.config import Config, read_json
 from jupyter_turbopilot.plugins.transformers import tokenizer_file
 from jupyter_turbopilot.plugins.transformers.packages import import_package, require
 from jupyter_turbopilot.protocol.errors import ConversionError, ModelRefusedError, NotReadyError
@@ -19,8 +19,6 @@ from jupyter_turbopilot.util.failures import DAMAGED
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
 COMPUTE_BYTES = 128 * 1024**2  # PyTorch's working memory, an estimate for small models
@@ -40,15 +38,10 @@ class TransformersOptions(Limits):
 PLAIN = TransformersOptions()
 
 
-@dataclass(frozen=True)
-class Loading:
+@dataclass(frozen=True, kw_only=True)
+class Loading(LoadPlan):
     """The settings for loading a checkpoint."""
 
-    context_size: int
-    threads: int
-    needs: int
-    cells: int
-    parked: int
     device: str
     dtype: str
     bits: int  # to which the weights are quantized during the load; 0: not quantized
@@ -76,21 +69,9 @@ def _check(folder: Path, options: TransformersOptions) -> Loading:
     sizes = sizes_of(folder, config, dtype, bits, quantized=bool(method))
     plan = fit(sizes, folder.name, options, _free(device))
     settings = f"{device}|{dtype}|{bits}|{plan.context_size}"
-    return Loading(
-        plan.context_size,
-        plan.threads,
-        plan.needs,
-        plan.cells,
-        plan.parked,
-        device,
-        dtype,
-        bits,
-        identity="|".join((stamp(folder), settings, *map(_version, ("transformers", "torch")))),
-    )
-
-
-def _version(package: str) -> str:
-    return str(import_package(package).__version__)
+    versions = (str(import_package(package).__version__) for package in ("transformers", "torch"))
+    identity = "|".join((stamp(folder), settings, *versions))
+    return Loading(**vars(plan), device=device, dtype=dtype, bits=bits, identity=identity)
 
 
 def _check_architecture(folder: Path, config: dict[str, Any]) -> None:
@@ -241,20 +222,3 @@ def _trained(config: dict[str, Any]) -> int:
         if isinstance(values.get(name), int):
             return Config(values).whole(name)
     return DEFAULT_CONTEXT
-
-
-def load(
-    folder: Path, options: TransformersOptions = PLAIN, *, name: str, fim: str = "auto"
-) -> TransformersEngine:
-    """Load a checkpoint; raise ModelRefusedError or NotReadyError if that fails.
-
-    Importing this module does not import PyTorch.
-    """
-    from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
-
-    loading = check(folder, options)
-    vocabulary = TransformersVocabulary(folder)
-    from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
-    from jupyter_turbopilot.plugins.transformers.model import load_model
-
-    return TransformersEngine(load_model(folder, loading), vocabulary, loading, name=name, fim=fim)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from jupyter_turbopilot.engine.kind import EngineKind, limits_of
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
@@ -19,6 +21,8 @@ from jupyter_turbopilot.models.folder import (
 )
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored
+from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, check
+from jupyter_turbopilot.plugins.transformers.packages import install
 from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
 from jupyter_turbopilot.protocol.errors import TurbopilotError, UnknownModelError
 from jupyter_turbopilot.util.files import describe_size, sha256_of
@@ -31,13 +35,39 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.kind import OwnVocabulary
     from jupyter_turbopilot.models.download import DownloadProgress
-    from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
+    from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 
 READS_WITHIN = 600.0  # seconds; a recurrent model evaluates a whole prompt in one step
 _HOW = (
     "With the engine transformers, c.Turbopilot.model must be owner/repository of a checkpoint on Hugging "
     "Face, a folder with a checkpoint, or a catalogue model that has one, such as incoder-1b."
 )
+
+
+class HostedTransformers(Struct, frozen=True):
+    """A checkpoint to load, in this process or in a child process."""
+
+    folder: str
+    options: TransformersOptions
+    name: str
+    fim: str = "auto"
+
+    def load(self) -> TransformersEngine:
+        """Load the checkpoint; raise ModelRefusedError or NotReadyError if that fails."""
+        from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
+
+        folder = Path(self.folder)
+        loading = check(folder, self.options)
+        vocabulary = TransformersVocabulary(folder)
+        from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
+        from jupyter_turbopilot.plugins.transformers.model import load_model
+
+        return TransformersEngine(
+            load_model(folder, loading), vocabulary, loading, name=self.name, fim=self.fim
+        )
+
+    def build_command(self) -> str:
+        return f"{install('torch')} --force-reinstall"
 
 
 class TransformersKind(EngineKind):
@@ -87,7 +117,7 @@ class TransformersKind(EngineKind):
             raise UnknownModelError(
                 "This folder is your own, not a download. Delete it yourself.", field="model"
             )
-        from jupyter_turbopilot.plugins.convert.repository import Repositories
+        from jupyter_turbopilot.models.repositories import Repositories
 
         return Repositories(self.store.folder).remove(model.checkpoint)
 
@@ -113,15 +143,13 @@ class TransformersKind(EngineKind):
         """Download a model, or only its damaged files; return its folder."""
         if model.path:
             return model.path
-        from jupyter_turbopilot.plugins.convert.repository import Repositories
+        from jupyter_turbopilot.models.repositories import Repositories
 
         repositories = Repositories(self.store.folder, progress, cancel)
         return repositories.fetch(model.checkpoint)
 
     def options(self) -> TransformersOptions:
         """Return the options from the settings."""
-        from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
-
         own = self.settings.section(TurbopilotTransformers)
         return TransformersOptions(
             device=own.device,
@@ -138,20 +166,17 @@ class TransformersKind(EngineKind):
         return TransformersVocabulary(path)
 
     def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:  # noqa: ARG002
-        from jupyter_turbopilot.plugins.transformers.checkpoint import load
+        folder = self.folder(model)
+        hosted = HostedTransformers(str(folder), self.options(), model.name, model.fim)
+        if not self.settings.subprocess:
+            return hosted.load()
+        from jupyter_turbopilot.engine.child_process.engine import load_in_child
+        from jupyter_turbopilot.engine.child_process.process import load_limit
 
-        folder, options = self.folder(model), self.options()
-        if self.settings.subprocess:
-            from jupyter_turbopilot.engine.child_process.engine import load_in_child
-            from jupyter_turbopilot.engine.child_process.process import load_limit
-            from jupyter_turbopilot.plugins.transformers.hosted_model import HostedTransformers
-
-            hosted = HostedTransformers(str(folder), options, model.name, model.fim)
-            vocabulary = partial(self._vocabulary.of, folder, self.load_vocabulary)
-            stored = self.stored(model)
-            timeout = load_limit(stored.size if stored else 0)
-            return load_in_child(hosted, vocabulary, cancel, timeout=timeout, patience=READS_WITHIN)
-        return load(folder, options, name=model.name, fim=model.fim)
+        vocabulary = partial(self._vocabulary.of, folder, self.load_vocabulary)
+        stored = self.stored(model)
+        timeout = load_limit(stored.size if stored else 0)
+        return load_in_child(hosted, vocabulary, cancel, timeout=timeout, patience=READS_WITHIN)
 
     def examine(self) -> Iterator[Finding]:
         """Check the packages and the checkpoint."""
@@ -166,8 +191,6 @@ class TransformersKind(EngineKind):
             return
         yield Finding("model", f"{model.name}, {describe_size(stored.size)}, {stored.path}")
         try:
-            from jupyter_turbopilot.plugins.transformers.checkpoint import check
-
             loading = check(stored.path, self.options())
         except TurbopilotError as error:
             yield Finding("engine", f"{error.message} {error.hint}".strip(), problem=True)
@@ -183,18 +206,16 @@ def _known() -> dict[str, Model]:
 
 def _checkpoint(repository: str) -> Model:
     """Return the model of a repository, without the catalogue's data about its GGUF file."""
-    known = _known().get(repository)
-    if known is None:
-        return Model(name=repository, file="", checkpoint=repository, engine="transformers")
-    return Model(
-        name=known.name,
-        file="",
-        licence=known.licence,
-        fim=known.fim,
-        use=known.use,
-        architecture=known.architecture,
-        checkpoint=repository,
+    return replace(
+        _known().get(repository) or Model(repository, "", checkpoint=repository),
         engine="transformers",
+        file="",
+        sources=(),
+        size=None,
+        sha256=None,
+        parameters=0.0,
+        kind="",
+        shards=0,
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.plugins.convert.config import read_optional_json
-from jupyter_turbopilot.plugins.convert.tokenizer_json import objects, read_tokenizer, refusing_damage
+from jupyter_turbopilot.models.checkpoint_config import read_optional_json
+from jupyter_turbopilot.models.tokenizer_json import objects, read_tokenizer, refusing_damage
 from jupyter_turbopilot.protocol.errors import ConversionError, ModelRefusedError
 
 if TYPE_CHECKING:

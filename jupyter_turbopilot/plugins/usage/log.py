@@ -19,14 +19,14 @@ from msgspec.structs import replace
 
 from jupyter_turbopilot.completer.listeners import SuggestionListener
 from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.context.private import is_private_path
+from jupyter_turbopilot.context.private import is_private_path, without_spread_secrets
+from jupyter_turbopilot.index.entries import ARMOUR
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.plugins.usage import describe_content
 from jupyter_turbopilot.plugins.usage.events import LANGUAGES, SCHEMA, Event
 from jupyter_turbopilot.plugins.usage.file import Writer
-from jupyter_turbopilot.plugins.usage.private_text import Surroundings, loggable, surroundings_of
 from jupyter_turbopilot.suggestion.features import LOOKED_AT, kind_of_position
-from jupyter_turbopilot.util.limited_dict import LimitedDict
+from jupyter_turbopilot.util.bounds import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -41,7 +41,18 @@ if TYPE_CHECKING:
 SUGGESTIONS = 2048  # suggestions awaiting feedback: accepted ones are followed for minutes
 CELLS = 512  # cells with a known length
 PASTED = 400  # characters; a larger change is neither typed nor accepted
+LINES = 4  # lines before the cursor: a value may be some lines below its name
+LONGEST = 4096  # characters of a suggestion and of the text around it
 OUTCOMES = frozenset({"accepted", "dismissed", "typed_over", "executed", "retained"})
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The text next to a suggestion: a secret may begin before it and end after it."""
+
+    before: str
+    after: str
+    armoured: bool = False  # whether an armoured key that began above, at any distance, is still open
 
 
 @dataclass
@@ -221,3 +232,26 @@ class UsageLog(SuggestionListener):
 
 def _now() -> float:
     return round(time.time(), 1)
+
+
+# Text that may be a secret ----------------------------------------------------------------------------------
+
+
+def surroundings_of(prefix: str, suffix: str) -> Surroundings:
+    """Keep the text that determines whether a suggestion between these may be a secret."""
+    before = "".join(prefix[-LONGEST:].splitlines(keepends=True)[-LINES:])
+    after = "".join(suffix[:LONGEST].splitlines(keepends=True)[:LINES])
+    # An unfinished key extends to the end of the text; so does one that ends at the cursor.
+    armoured = any(found.end() == len(prefix) for found in ARMOUR.finditer(prefix))
+    return Surroundings(before, after, armoured)
+
+
+def loggable(text: str, around: Surroundings) -> str | None:
+    """Return a suggestion's text; None if it may be part of a secret."""
+    if len(text) > LONGEST or around.armoured:
+        return None
+    whole = around.before + text + around.after
+    begin, end = len(around.before), len(around.before) + len(text)
+    if any(found.start() < end and found.end() >= begin for found in ARMOUR.finditer(whole)):
+        return None
+    return text if without_spread_secrets(whole) == whole else None

@@ -13,8 +13,7 @@ from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.terminal.commands.command import without_options
 from jupyter_turbopilot.terminal.commands.removing import list_names, remove, servers_with
 from jupyter_turbopilot.util.files import count_of, describe_size, size_of
-from jupyter_turbopilot.util.sqlite_file.connection import reason_of
-from jupyter_turbopilot.util.sqlite_file.schema import FileState
+from jupyter_turbopilot.util.sqlite_file import FileState, reason_of
 
 if TYPE_CHECKING:
     import argparse

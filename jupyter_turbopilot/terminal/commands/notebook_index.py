@@ -18,7 +18,7 @@ from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.terminal.commands.command import without_options
 from jupyter_turbopilot.terminal.commands.removing import list_names, remove
 from jupyter_turbopilot.util.files import count_of, describe_size
-from jupyter_turbopilot.util.sqlite_file.connection import reason_of
+from jupyter_turbopilot.util.sqlite_file import reason_of
 
 if TYPE_CHECKING:
     import argparse

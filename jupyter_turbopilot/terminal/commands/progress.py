@@ -6,13 +6,9 @@ import math
 import os
 import sys
 import time
-from itertools import count
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from jupyter_turbopilot.util.files import describe_size
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 WIDTH = 30
 _PAUSE = 0.1  # seconds between two updates
@@ -86,19 +82,6 @@ class Bar:
         if not rate:
             return ""
         return f", {describe_size(rate)}/s, {_duration((step.total - step.received) / rate)} left"
-
-
-def count_items(name: str, total: int) -> Callable[[str], None]:
-    """Return a function that shows how many items of a long run are finished."""
-    bar, numbers = Bar(name), count(1)
-
-    def tell(_: str) -> None:
-        done = next(numbers)
-        bar.show(done, total, f"of {total}")
-        if done == total:
-            bar.end()
-
-    return tell
 
 
 def _columns() -> int:

@@ -78,7 +78,7 @@ def _completion_cache(settings: Turbopilot) -> Leftovers:
     import sqlite3
 
     from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, locate, unusable
-    from jupyter_turbopilot.util.sqlite_file.connection import reason_of
+    from jupyter_turbopilot.util.sqlite_file import reason_of
 
     if not settings.cache_file:
         return Leftovers()

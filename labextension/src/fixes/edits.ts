@@ -11,13 +11,6 @@ import type { IStep } from '../retention';
 /** Milliseconds without typing after which an edit has settled. */
 export const SETTLE = 500;
 
-/** An edit of the followed cell. */
-export interface IEdited {
-  panel: NotebookPanel;
-  /** whether an offer made the edit */
-  isOffered: boolean;
-}
-
 /** The cell that has the focus, or had it last. */
 export interface IFollowed {
   panel: NotebookPanel;
@@ -39,8 +32,8 @@ export class EditFollower {
     });
   }
 
-  /** Emitted after each edit of the followed cell. */
-  readonly edited = new Signal<this, IEdited>(this);
+  /** Emitted after each edit of the followed cell. `isOffered`: an offer made it. */
+  readonly edited = new Signal<this, { panel: NotebookPanel; isOffered: boolean }>(this);
 
   /** Emitted after the user has undone or redone an edit of the followed cell. */
   readonly undone = new Signal<this, IFollowed>(this);

@@ -84,14 +84,12 @@ export class FixOffers {
     const { trans, shortcut, live } = this._parts;
     const { model } = offer.cell;
     const { outputs } = model;
-    const cleared = (): void => {
+    outputs.changed.connect(() => {
       if (outputs.length === 0) {
         offer.dispose();
       }
-    };
-    outputs.changed.connect(cleared);
+    }, offer);
     offer.disposed.connect(() => {
-      outputs.changed.disconnect(cleared);
       candidates.forEach(({ target }) => target.release());
       this._shown.delete(model);
     });
@@ -151,7 +149,6 @@ export class FixOffers {
         question: title,
         changes,
         runs: insert ? [] : runs,
-        collapsed: false,
         actions,
         shortcuts: [shortcut()]
       });
@@ -164,14 +161,11 @@ export class FixOffers {
       if (cell === offer.cell || isChanged(cell)) {
         continue;
       }
-      const { sharedModel } = cell.model;
-      const edited = (_: unknown, { sourceChange }: { sourceChange?: unknown }): void => {
+      cell.model.sharedModel.changed.connect((_, { sourceChange }) => {
         if (sourceChange && offer.primary) {
           display(shown);
         }
-      };
-      sharedModel.changed.connect(edited);
-      offer.disposed.connect(() => sharedModel.changed.disconnect(edited));
+      }, offer);
     }
     present(this._parts, 'suggestFixes', offer, feedback);
   }

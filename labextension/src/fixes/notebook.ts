@@ -5,7 +5,7 @@ import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 import type { Availability } from '../availability';
-import type { IFixClient } from '../client';
+import type { IClient } from '../client';
 import { switchedOff } from '../decline';
 import { languageOfNotebook } from '../document';
 import { cellLanguage } from '../language';
@@ -14,8 +14,8 @@ import type { Notice } from '../notice';
 import { type ISwitches, switchOf } from '../offswitches';
 import { DISABLED } from '../requesterror';
 import type { Preferences } from '../settings';
+import { byteLength, wellFormed } from '../window';
 import type { IFeedback, IFixCell, IRenameRequest } from '../wire';
-import { fitCells } from './cells';
 import type { EditFollower } from './edits';
 import { Executions } from './executions';
 import type { JointUndo } from './jointundo';
@@ -34,7 +34,7 @@ export function withTimeout({ signal }: AbortController): AbortSignal {
 
 /** The components that fixes, renames and repeated edits use. */
 export interface IParts {
-  client: IFixClient;
+  client: IClient;
   availability: Availability;
   preferences: Preferences;
   switches: ISwitches;
@@ -97,6 +97,35 @@ export function requestOf(
       cells
     }
   );
+}
+
+/** The most cells and bytes that the server accepts; the rest of the body needs the difference to 1 MiB. */
+export const MOST_CELLS = 4096;
+export const MOST_BYTES = 896 * 1024;
+
+/**
+ * Keep the sources of code cells while they fit: first that of the cell `first`, then those above from the nearest to the
+ * farthest, then those below. Other cells keep their position. Return null if not even the
+ * first one fits. `further`: bytes of the request beside the cells.
+ */
+export function fitCells(cells: readonly IFixCell[], first: number, further = 0): IFixCell[] | null {
+  const sent = cells.map((cell): IFixCell => ({ ...cell, source: null }));
+  if (cells.length > MOST_CELLS) {
+    return null;
+  }
+  let left = MOST_BYTES - further - byteLength(JSON.stringify(sent));
+  const above = Array.from({ length: first + 1 }, (_, distance) => first - distance);
+  const below = Array.from({ length: cells.length - first - 1 }, (_, distance) => first + 1 + distance);
+  for (const index of [...above, ...below]) {
+    const { type, source } = cells[index];
+    const text = type === 'code' ? wellFormed(source ?? '') : null;
+    const size = text === null ? 0 : byteLength(JSON.stringify(text));
+    if (text !== null && size <= left) {
+      left -= size;
+      sent[index].source = text;
+    }
+  }
+  return sent[first].source === null ? null : sent;
 }
 
 function readCells(notebook: INotebookModel): IFixCell[] {
@@ -224,11 +253,8 @@ export function report(
   }
   offer.dismiss = () => offer.dispose();
   offer.display({
-    error: '',
     question,
-    changes: [],
     runs,
-    collapsed: false,
     actions: [...actions, undo],
     shortcuts: actions.map(() => shortcut())
   });

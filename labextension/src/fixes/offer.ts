@@ -5,7 +5,7 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import { type PanelLayout, Widget } from '@lumino/widgets';
-import { button } from '../modelrow';
+import { button, element } from '../elements';
 import { describeCell } from './notebook';
 import { firstLine, type IHunk, type ISegment } from './replacements';
 
@@ -34,14 +34,14 @@ export interface IChangedCell {
 }
 
 export interface IContent {
-  /** the class of the exception, or empty */
-  error: string;
+  /** the class of the exception */
+  error?: string;
   question: string;
-  changes: IChangedCell[];
+  changes?: IChangedCell[];
   /** the cells that would be run, without the cell of the offer and those in `changes` */
-  runs: CodeCell[];
+  runs?: CodeCell[];
   /** whether the changes are hidden at first */
-  collapsed: boolean;
+  collapsed?: boolean;
   /** the buttons before *Dismiss* */
   actions: IAction[];
   /** the shortcuts of the first actions (apply, apply to all), empty without a keystroke; a single action has both */
@@ -65,7 +65,7 @@ export class Offer extends Widget {
         event.stopPropagation();
       }
     });
-    cell.disposed.connect(this._end, this);
+    cell.disposed.connect(() => this.dispose(), this);
     void cell.ready.then(() => {
       if (!this.isDisposed && !cell.isDisposed) {
         const layout = cell.layout as PanelLayout;
@@ -91,7 +91,7 @@ export class Offer extends Widget {
   dismiss: () => void = () => this.dispose();
 
   display(content: IContent): void {
-    const { actions, runs, shortcuts } = content;
+    const { actions, runs = [], shortcuts } = content;
     [this.primary, this.all] = [0, 1].map(index =>
       index < shortcuts.length ? (actions[index] ?? actions[0]).run : null
     );
@@ -168,7 +168,6 @@ export class Offer extends Widget {
     this.changed.emit();
   }
 
-  private readonly _end = (): void => this.dispose();
   private _runs: CodeCell[] = [];
 
   /** Show the first line of a cell that would be run, with a button that scrolls to it. */
@@ -184,7 +183,7 @@ export class Offer extends Widget {
     return line;
   }
 
-  private _changes({ changes, collapsed }: IContent): HTMLElement[] {
+  private _changes({ changes = [], collapsed }: IContent): HTMLElement[] {
     if (changes.length === 0) {
       return [];
     }
@@ -236,15 +235,4 @@ function lineOf(kind: 'del' | 'ins', segments: readonly ISegment[]): HTMLElement
     line.append(changed ? element(kind, '', shown) : shown);
   });
   return line;
-}
-
-function element<K extends keyof HTMLElementTagNameMap>(
-  tag: K,
-  className = '',
-  text = ''
-): HTMLElementTagNameMap[K] {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
 }

@@ -1,6 +1,6 @@
 /** After the user has renamed an identifier in a cell, offer to rename its other uses in the notebook. */
 
-import type { Cell, CodeCell, ICellModel } from '@jupyterlab/cells';
+import type { CodeCell, ICellModel } from '@jupyterlab/cells';
 import { type INotebookModel, NotebookActions } from '@jupyterlab/notebook';
 import { positionOf } from '../editor';
 import { byteLength, wellFormed } from '../window';
@@ -120,10 +120,8 @@ export class RenameOffers {
       }
     };
     offer.display({
-      error: '',
       question: answer.title,
       changes: describeChanges(trans, panel, target, null),
-      runs: [],
       collapsed: true,
       actions: [{ label: trans.__('Apply'), caption: trans.__('Rename in all cells'), run: apply }],
       shortcuts: [shortcut()]
@@ -150,13 +148,11 @@ export class RenameOffers {
     let question = trans._n('Renamed %1 use.', 'Renamed %1 uses.', edits.length);
     if (binding.length > 0) {
       this._shown.delete(panel.context.model); // an edit does not answer the question
-      const scheduled = (_: unknown, { cell }: { cell: Cell }): void => {
+      NotebookActions.executionScheduled.connect((_, { cell }) => {
         if (models.includes(cell.model)) {
           offer.dispose();
         }
-      };
-      NotebookActions.executionScheduled.connect(scheduled);
-      offer.disposed.connect(() => NotebookActions.executionScheduled.disconnect(scheduled));
+      }, offer);
       const ask = trans.__('The kernel still uses the old name. Run this cell?');
       question = `${question} ${ask}`;
       actions.push({

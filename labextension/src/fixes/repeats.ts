@@ -206,11 +206,8 @@ class RepeatOffer {
       }
     ].slice(0, target.length);
     offer.display({
-      error: '',
       question: this._question(target),
       changes: describeChanges(trans, panel, target, offer.cell),
-      runs: [],
-      collapsed: false,
       actions,
       shortcuts: [shortcut(), shortcut(true)]
     });

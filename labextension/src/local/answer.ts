@@ -4,7 +4,7 @@ import { cellLanguage } from '../language';
 import type { IFrame, IRequest, ISuggestion } from '../wire';
 import { CHARACTERS, type IBudget, type Layout } from './layout';
 import { type IEngineRequest, type IEngine, type ISampling, type IUsage, newUsage } from './engineinterface';
-import { closing } from './lexer';
+import { closingCheck } from './lexer';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
 import { stripStart } from './text';
@@ -164,7 +164,7 @@ export class Composer {
     const { cells, active, language } = this._request;
     const { source, type } = cells[active];
     const isPython = type === 'code' && cellLanguage(source, language) === 'python';
-    return (this._closing ??= closing(prefixOf(this._request), this._around.rest, isPython));
+    return (this._closing ??= closingCheck(prefixOf(this._request), this._around.rest, isPython));
   }
 
   private get _around() {
@@ -199,14 +199,11 @@ function itemOf(suggestion: TrimmedText, reason: string): ISuggestion {
 const SURE = 0.9; // no alternatives to tokens with at least this probability
 const BLANK = ' \t\n\r\v\f';
 
-/** The prefix of the first suggestion, and the token that must not follow it. */
-export interface IBranch {
-  kept: IPiece[];
-  banned: number;
-}
-
-/** Return the branches at the least certain tokens of the first line. */
-export function branches(pieces: readonly IPiece[], count: number): IBranch[] {
+/**
+ * Return the branches at the least certain tokens of the first line: the kept beginning, and the token that must not
+ * follow it.
+ */
+export function branches(pieces: readonly IPiece[], count: number): { kept: IPiece[]; banned: number }[] {
   const holds = pieces.map(({ text }) => stripStart(text, BLANK) !== '');
   const begun = holds.indexOf(true);
   const end = pieces.findIndex(({ text }, at) => at > begun && begun >= 0 && text.includes('\n'));

@@ -4,11 +4,11 @@ import fc from 'fast-check';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ICell, IFrame, IRequest } from '../wire';
-import { characterModel } from './models';
+import { characterModel, type Models } from './models';
 import { type ILine, LocalClient } from './client';
 import { Engine } from './engine/engine';
 import { MODULE } from './testing/model';
-import { EngineHost, type IModels } from './enginehost';
+import { EngineHost } from './enginehost';
 import type { ToWorker } from './messages';
 import { requestOf } from './testing/request';
 import { codePoints } from './text';
@@ -23,10 +23,10 @@ let prompt = '';
 /** A worker in this thread. */
 function connect(): ILine {
   const { port1, port2 } = new MessageChannel();
-  const models: Partial<IModels> = {
+  const models: Partial<Models> = {
     open: name => Promise.resolve(characterModel(name, Engine.load(bytes, MODULE)))
   };
-  new EngineHost(port2, models as IModels);
+  new EngineHost(port2, models as Models);
   const post = port1.postMessage.bind(port1);
   const postMessage = (message: ToWorker): void => {
     if (message.kind === 'generate') {

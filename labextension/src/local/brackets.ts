@@ -11,7 +11,7 @@ const QUOTES = '"\'`';
 const NESTED = 32; // the maximum number of closing brackets after the cursor to check
 type Pairs = ReadonlyMap<string, string>;
 const SAME: [string, string][] = Array.from(QUOTES, quote => [quote, quote]);
-const CLOSERS: Pairs = new Map([['(', ')'], ['[', ']'], ['{', '}'], ...SAME]);
+export const CLOSERS: Pairs = new Map([['(', ')'], ['[', ']'], ['{', '}'], ...SAME]);
 const OPENERS: Pairs = new Map([[')', '('], [']', '['], ['}', '{'], ...SAME]); // for scanning backwards
 
 /** Update the pending closing brackets, the innermost last, with the next character. */
@@ -59,11 +59,12 @@ export function outside(text: string, quote = ''): boolean[] {
 }
 
 /**
- * Return how much of a text fits before these closing brackets so that none is closed twice.
+ * Return how much of a text fits before these closing brackets and quotes so that none is closed twice.
  *
- * The text may contain a bracket that is closed after it only if it opens the same one first.
+ * The text may contain one that is closed after it only if it opens the same one first. `hasEscapes`: in quotes, a
+ * backslash escapes the next character.
  */
-export function balancedLength(text: string, closed: string): number {
+export function balancedLength(text: string, closed: string, hasEscapes = false): number {
   if (!closed) {
     return text.length; // the most common case, for each token
   }
@@ -71,9 +72,13 @@ export function balancedLength(text: string, closed: string): number {
   const pending = [...given];
   let length = 0;
   for (let at = 0; at < text.length; at++) {
-    follow(pending, text[at]);
+    if (hasEscapes && text[at] === '\\' && QUOTES.includes(pending.at(-1) ?? '(')) {
+      at++;
+    } else {
+      follow(pending, text[at]);
+    }
     if (given.every((bracket, depth) => pending[depth] === bracket)) {
-      length = at + 1;
+      length = Math.min(at + 1, text.length);
     }
   }
   return length;

@@ -40,7 +40,7 @@ describe('readCatalogue', () => {
     ['{}', 200, /lists no model/],
     ['null', 200, /^models\.json must be an object with a list “models”\. Report/],
     ['[]', 200, /^models\.json must be an object/],
-    ['{"models": {}}', 200, /^“models” in models\.json must be a list\. Report/],
+    ['{"models": {}}', 200, /^models\.json must be an object with a list “models”\. Report/],
     ['{"models": [3]}', 200, /^The entry of model 1 in models\.json must be an object/],
     ['{"models": []}', 200, /lists no model/],
     ['', 200, /is not valid JSON/],
@@ -56,19 +56,18 @@ describe('readCatalogue', () => {
   });
 
   it.each([
-    ['sha256', undefined, 'is missing'],
-    ['sha256', ['a'.repeat(64)], 'must be 64 hexadecimal digits'],
-    ['sha256', 'A'.repeat(64), 'must be 64 hexadecimal digits'],
-    ['size', '6', 'must be a number of bytes'],
-    ['size', 1.5, 'must be a number of bytes'],
-    ['url', 'http://', 'must be a URL'],
-    ['name', undefined, 'is missing'],
-    ['use', {}, 'must be a string']
-  ])('names the invalid field of the first entry: %s is %j', async (field, value, words) => {
+    ['sha256', undefined],
+    ['sha256', ['a'.repeat(64)]],
+    ['sha256', 'A'.repeat(64)],
+    ['size', '6'],
+    ['size', 1.5],
+    ['url', 'http://'],
+    ['name', undefined],
+    ['use', {}]
+  ])('names the invalid field of the first entry: %s is %j', async (field, value) => {
     serve(JSON.stringify({ models: [{ ...MODEL, [field]: value }, {}] }));
-    const reason: unknown = await readCatalogue(ADDRESS).catch((refused: unknown) => refused);
-    expect((reason as Error).message).toBe(
-      `“${field}” of model 1 in models.json ${words}. Report this to the owner of the site.`
+    await expect(readCatalogue(ADDRESS)).rejects.toThrow(
+      `“${field}” of model 1 in models.json is missing or invalid. Report this to the owner of the site.`
     );
   });
 

@@ -48,12 +48,9 @@ function parsed(text: string, name: string): unknown[] {
     const [line] = /line \d+/.exec((reason as Error).message) ?? [];
     throw incorrect(`${name} is not valid JSON${line ? ` (${line})` : ''}`);
   }
-  if (!isObject(read)) {
-    throw incorrect(`${name} must be an object with a list “models”`);
-  }
-  const models = read.models ?? [];
+  const models = isObject(read) ? (read.models ?? []) : null;
   if (!Array.isArray(models)) {
-    throw incorrect(`“models” in ${name} must be a list`);
+    throw incorrect(`${name} must be an object with a list “models”`);
   }
   return models;
 }
@@ -72,16 +69,16 @@ type Listed = ISource & { name: string } & Partial<ILocalModel>;
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isTextOrMissing = (value: unknown): boolean => isText(value ?? '');
 
-/** The fields of an entry, and their types in messages. */
-const FIELDS: Record<string, [isRight: (value: unknown) => boolean, expected: string]> = {
-  name: [isText, 'a string'],
-  url: [isText, 'a URL'],
-  sha256: [value => isText(value) && /^[0-9a-f]{64}$/.test(value as string), '64 hexadecimal digits'],
-  size: [value => Number.isSafeInteger(value) && Number(value) > 0, 'a number of bytes'],
-  language: [isTextOrMissing, 'a string'],
-  best: [isTextOrMissing, 'a string'],
-  licence: [isTextOrMissing, 'a string'],
-  use: [isTextOrMissing, 'a string']
+/** Checks of the fields of an entry. */
+const FIELDS: Record<string, (value: unknown) => boolean> = {
+  name: isText,
+  url: isText,
+  sha256: value => isText(value) && /^[0-9a-f]{64}$/.test(value as string),
+  size: value => Number.isSafeInteger(value) && Number(value) > 0,
+  language: isTextOrMissing,
+  best: isTextOrMissing,
+  licence: isTextOrMissing,
+  use: isTextOrMissing
 };
 
 /** Return the error in the first entry of a list; empty if it is valid. */
@@ -89,13 +86,9 @@ function mistakeIn(entry: unknown, address: string, list: string): string {
   if (!isObject(entry)) {
     return `The entry of model 1 in ${list} must be an object`;
   }
-  for (const [field, [isRight, expected]] of Object.entries(FIELDS)) {
-    const value = entry[field];
-    if (!isRight(value) || (field === 'url' && !absolute(value as string, address))) {
-      return `“${field}” of model 1 in ${list} ${value === undefined ? 'is missing' : `must be ${expected}`}`;
-    }
-  }
-  return '';
+  const invalid = Object.keys(FIELDS).find(field => !FIELDS[field](entry[field]));
+  const field = invalid ?? (absolute(entry.url as string, address) ? '' : 'url');
+  return field && `“${field}” of model 1 in ${list} is missing or invalid`;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -2,7 +2,7 @@
 
 import type { IClient, IEngineHealth } from '../client';
 import { ServerError, WITHHELD } from '../requesterror';
-import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
+import type { IAnswer, IFrame, IModel, IRequest, IStep, Phase } from '../wire';
 import { type ILocalModel, readCatalogue } from './catalogue';
 import { Completer } from './completer';
 import { type FromWorker, type IOpened, type IPort, NO_STORAGE, STOPPED, type ToWorker } from './messages';
@@ -94,21 +94,20 @@ function stopped(): ServerError {
 }
 
 export class LocalClient implements IClient {
-  readonly inPage = true;
-
   constructor(private readonly _options: ILocalOptions) {}
 
   async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
-    const take = (grown: IFrame): void => {
-      frame(grown);
-      this._lastMs = grown.timings?.total_ms ?? this._lastMs;
-    };
-    await this._answered(request, signal, completer => completer.complete(request, signal, take));
+    await this._answered(request, signal, completer => completer.complete(request, signal, frame));
   }
 
   async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
     return this._answered(request, signal, completer => completer.alternatives(request, signal));
   }
+
+  /** The browser engine has neither fixes nor renames. */
+  fix = (): Promise<null> => Promise.resolve(null);
+  rename = this.fix;
+  repeat = this.fix;
 
   /** The browser engine has no statistics. */
   feedback(): void {
@@ -130,23 +129,13 @@ export class LocalClient implements IClient {
 
   health(): Promise<IEngineHealth> {
     this._tryAgain();
-    const ready = this._phase === 'ready';
     const model = this._choice ?? this._used ?? (this._loading ?? this._failure)?.model;
     return Promise.resolve({
-      status: ready || this._phase === 'empty' ? 'ok' : this._phase === 'loading' ? 'loading model' : 'error',
-      live: this._line !== null,
-      ready,
+      ready: this._phase === 'ready',
       phase: this._phase,
       code: this._failure?.error.code ?? null,
       model: model?.name ?? '',
       reason: this._failure?.error.message ?? null,
-      address: null,
-      notice: null,
-      last_ms: this._lastMs,
-      notebook_index: null,
-      week: null,
-      usage_log: null,
-      command: null,
       inPage: { size: model?.size ?? null, step: this._loading?.step ?? null }
     });
   }
@@ -182,9 +171,8 @@ export class LocalClient implements IClient {
     }));
   }
 
-  async select(name: string): Promise<IHealth> {
+  async select(name: string): Promise<IEngineHealth> {
     const chosen = await this._named(name);
-    const selection = ++this._selections;
     this._withheld.delete(chosen);
     this._chosen = chosen;
     this._refused = null;
@@ -192,14 +180,14 @@ export class LocalClient implements IClient {
     try {
       await this._load(chosen);
     } catch (reason) {
-      if (selection === this._selections && chosen !== this._proven) {
+      if (chosen === this._chosen && chosen !== this._proven) {
         this._chosen = this._proven;
         this._refused = this._failure;
         this._forget();
       }
       throw reason;
     }
-    if (selection === this._selections) {
+    if (chosen === this._chosen) {
       this._proven = chosen;
     }
     return this.health();
@@ -571,7 +559,6 @@ export class LocalClient implements IClient {
   private _chosen: ILocalModel | null = null;
   /** the last selected model that could be opened: the fallback if another one cannot */
   private _proven: ILocalModel | null = null;
-  private _selections = 0;
   /** why the last selected model could not be opened */
   private _refused: ILoadFailure | null = null;
   /** the models that the user removed or stopped, and their errors */
@@ -587,7 +574,6 @@ export class LocalClient implements IClient {
   private _phase: Phase = 'empty';
   private _failure: ILoadFailure | null = null;
   private _wait = FIRST_RETRY;
-  private _lastMs: number | null = null;
   private readonly _calls = new Map<number, ICall>();
   private _lastCall = 0;
   /** the number of messages from the worker */

@@ -6,13 +6,6 @@ import type { IEngine } from './engineinterface';
 import { Layout } from './layout';
 import { prefixOf, suffixOf } from './notebook';
 
-/** The position and the text of the previous suggestion: a draft while the user types along. */
-interface IEarlier {
-  prefix: string;
-  suffix: string;
-  progress: IProgress;
-}
-
 export class Completer {
   constructor(
     private readonly _engine: IEngine,
@@ -89,7 +82,8 @@ export class Completer {
   private readonly _layout: Layout;
   private readonly _turns = new Turns();
   private _count = 0;
-  private _earlier: IEarlier | undefined;
+  /** the previous suggestion: a draft while the user types along */
+  private _earlier: { prefix: string; suffix: string; progress: IProgress } | undefined;
 }
 
 const NOTHING: ISuggestion = { text: '', confidence: 0, finish_reason: 'stop' };
@@ -116,28 +110,14 @@ function timingsOf(
 /** The finish reason of a cancelled request, as the server reports it. */
 type Ended = 'superseded' | 'yielded';
 
-/** The turn of one request. */
-interface ITurn {
-  /** aborted when the request is cancelled */
-  readonly signal: AbortSignal;
-  /** why another request cancelled it; null: none did */
-  readonly ended: Ended | null;
-  /** resolves when the engine is free */
-  readonly free: Promise<void>;
-  /** to be called in any case, once the engine is free */
-  leave(): void;
-}
-
-interface IWaiting {
-  client: string;
-  awaited: boolean;
-  stop: AbortController;
-}
-
 /** Queues the requests for the engine; prefetch requests yield to all others. */
 export class Turns {
-  /** Join the queue. A newer request of a client cancels the older one; `awaited`: it is not a prefetch request. */
-  enter(client: string, awaited: boolean, signal: AbortSignal): ITurn {
+  /**
+   * Join the queue. A newer request of a client cancels the older one; `awaited`: it is not a prefetch request. Of the
+   * returned turn, `signal` is aborted when the request is cancelled, `ended` is why another request has cancelled it, or
+   * null, and `free` resolves when the engine is free. Call `leave` in any case, once the engine is free.
+   */
+  enter(client: string, awaited: boolean, signal: AbortSignal) {
     const stop = new AbortController();
     for (const other of this._waiting) {
       if (!awaited && other.awaited) {
@@ -155,7 +135,7 @@ export class Turns {
     this._waiting.add(own);
     return {
       signal: AbortSignal.any([signal, stop.signal]),
-      get ended() {
+      get ended(): Ended | null {
         return stop.signal.aborted ? (stop.signal.reason as Ended) : null;
       },
       free,
@@ -166,6 +146,6 @@ export class Turns {
     };
   }
 
-  private readonly _waiting = new Set<IWaiting>();
+  private readonly _waiting = new Set<{ client: string; awaited: boolean; stop: AbortController }>();
   private _last: Promise<void> = Promise.resolve();
 }

@@ -2,7 +2,7 @@
 
 import { ServerError } from '../requesterror';
 import type { IStep } from '../wire';
-import { type IEngine, newUsage } from './engineinterface';
+import { newUsage } from './engineinterface';
 import {
   type GenerateRequest,
   type FromWorker,
@@ -12,31 +12,15 @@ import {
   type ToWorker
 } from './messages';
 import type { ISource } from './modelfile';
-import type { CharacterVocabulary } from './vocabulary';
+import type { IHosted, Models } from './models';
 
 /** Milliseconds between heartbeats: the page terminates a worker that sends no messages. */
 const BEAT = 5000;
 
-/** An engine whose vocabulary can be sent to the page. */
-export interface IHosted extends IEngine {
-  readonly vocabulary: CharacterVocabulary;
-}
-
-/** The model files that a worker manages. */
-export interface IModels {
-  open(name: string, source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<IHosted>;
-  /** Download a model into the browser's storage. */
-  fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void>;
-  /** Return which of these are stored. */
-  stored(sources: readonly ISource[]): Promise<boolean[]>;
-  /** Delete a model; return the freed bytes. */
-  remove(source: ISource): Promise<number>;
-}
-
 export class EngineHost {
   constructor(
     private readonly _port: IPort<ToWorker, FromWorker>,
-    private readonly _models: IModels
+    private readonly _models: Pick<Models, 'open' | 'fetch' | 'stored' | 'remove'>
   ) {
     _port.onmessage = ({ data }) => void this._take(data);
   }

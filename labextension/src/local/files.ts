@@ -3,16 +3,7 @@
 /** The result of a write: stored, locked by another writer, or no space. */
 export type Written = 'kept' | 'busy' | 'full';
 
-export interface IFiles {
-  /** Return a file, or null if it does not exist. */
-  read(name: string): Promise<Blob | null>;
-  /** Store a file. */
-  write(name: string, content: Blob): Promise<Written>;
-  /** Delete a file; return its size in bytes. */
-  remove(name: string): Promise<number>;
-  /** The names of the stored files, oldest first. */
-  names(): Promise<string[]>;
-}
+export type IFiles = Pick<PrivateFiles, 'read' | 'write' | 'remove' | 'names'>;
 
 const FOLDER = 'jupyter-turbopilot';
 
@@ -28,7 +19,7 @@ interface IAccess {
 }
 
 /** Stores files in the browser's origin-private file system. For workers. */
-export class PrivateFiles implements IFiles {
+export class PrivateFiles {
   private constructor(private readonly _folder: FileSystemDirectoryHandle) {}
 
   /** Open the folder; null without storage, as in some private windows and over plain HTTP. */
@@ -41,6 +32,7 @@ export class PrivateFiles implements IFiles {
     }
   }
 
+  /** Return a file, or null if it does not exist. */
   async read(name: string): Promise<Blob | null> {
     try {
       return await (await this._folder.getFileHandle(name)).getFile();
@@ -49,6 +41,7 @@ export class PrivateFiles implements IFiles {
     }
   }
 
+  /** Store a file. */
   async write(name: string, content: Blob): Promise<Written> {
     try {
       const handle = await this._folder.getFileHandle(name, { create: true });
@@ -73,6 +66,7 @@ export class PrivateFiles implements IFiles {
     return 'full';
   }
 
+  /** Delete a file; return its size in bytes. */
   async remove(name: string): Promise<number> {
     try {
       const { size } = await (await this._folder.getFileHandle(name)).getFile();
@@ -83,6 +77,7 @@ export class PrivateFiles implements IFiles {
     }
   }
 
+  /** Return the names of the stored files, oldest first. */
   async names(): Promise<string[]> {
     const found: { name: string; changed: number }[] = [];
     for await (const name of (this._folder as unknown as { keys(): AsyncIterable<string> }).keys()) {

@@ -1,11 +1,10 @@
 /** The layout of a suggestion's prompt, the same as the server's: texts are cut to a budget in steps. */
 
 import type { IRequest } from '../wire';
-import { remembered } from './bounds';
+import { endOf, remembered } from './bounds';
 import type { IVocabulary } from './engineinterface';
 import { type IContext, outline } from './notebook';
-import { chosen } from './ranking';
-import { codePoints, first, without } from './text';
+import { findAll, first, LETTER, START, WORD } from './text';
 
 /** Settings count tokens of about three characters; the model's tokens are characters. */
 export const CHARACTERS = 3;
@@ -39,7 +38,7 @@ export class Layout {
     const after = Math.min(suffixTokens * CHARACTERS, Math.floor(most / 4));
     const answer = Math.min((request.max_tokens ?? maxTokens) * CHARACTERS, Math.floor(most / 2));
     const before = Math.max(1, Math.min(promptTokens * CHARACTERS, most - after - answer));
-    const near = this._vocabulary.tokenize(keepTail(context.prefix, WIDEST * before));
+    const near = this._vocabulary.tokenize(endOf(context.prefix, WIDEST * before));
     const kept = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
     const suffix = readHead(text => this._vocabulary.tokenize(text), context.suffix, after);
     // A character model cannot continue a word whose start is far away in the prompt. So the text of the cell follows the
@@ -94,12 +93,7 @@ function excess(length: number, room: number): number {
   return room > 0 ? Math.ceil((length - room) / step) * step : length;
 }
 
-/** Keep the end of a text. If its start moved with every character, the KV cache could not be reused. */
-export function keepTail(text: string, room: number): string {
-  return text.length <= room ? text : without(text, excess(codePoints(text), room));
-}
-
-/** Keep the end of tokens. */
+/** Keep the end of tokens. If its start moved with every token, the KV cache could not be reused. */
 function keepLast(tokens: readonly number[], room: number): readonly number[] {
   return tokens.slice(excess(tokens.length, room));
 }
@@ -134,4 +128,59 @@ export function piecesLeftOut(sizes: readonly number[], near: number, room: numb
     return enough;
   });
   return kept < 0 ? sizes.length : kept;
+}
+
+const NAME = new RegExp(`[${LETTER}][${WORD}]{2,}`, 'gu');
+const DEFINING = new RegExp(
+  `${START}(?:async def|def|class|function|const|let|var) +([${WORD}]+)` +
+    `|${START}([${WORD}]+) *(?:=(?!=)|<-)` +
+    `|${START}(?:import|from) ([^\\n]*)`,
+  'gu'
+);
+const DEFINES = 2; // weight of a name that a snippet defines, relative to one it only uses
+
+const labelOf = remembered((text: string): ReadonlySet<string> => new Set(findAll(NAME, text)), 2 ** 19);
+
+function definedIn(text: string): Set<string> {
+  const groups = Array.from(text.matchAll(DEFINING), ([, ...found]) => found as (string | undefined)[]);
+  return new Set(groups.flat().flatMap(group => findAll(NAME, group ?? '')));
+}
+
+/** The relevance of each snippet to a text; rare words count more. */
+export function scores(snippets: readonly string[], near: string): number[] {
+  const used = labelOf(near);
+  const often = new Map<string, number>();
+  for (const word of snippets.flatMap(snippet => [...labelOf(snippet)])) {
+    often.set(word, (often.get(word) ?? 0) + 1);
+  }
+  const rarity = (words: Iterable<string>) =>
+    Array.from(words, word => (used.has(word) ? 1 / (often.get(word) ?? 1) : 0))
+      .sort((one, other) => one - other)
+      .reduce((total, value) => total + value, 0);
+  return snippets.map(snippet => {
+    const words = labelOf(snippet);
+    return (rarity(words) + DEFINES * rarity(definedIn(snippet))) / Math.sqrt(1 + words.size);
+  });
+}
+
+/** The most relevant snippets that fit, in their original order. */
+export function chosen(
+  snippets: readonly string[],
+  near: string,
+  room: number,
+  size: (snippet: string) => number
+): string[] {
+  const relevance = scores(snippets, near);
+  // Of two that are equally relevant the later one, which is more likely to be up to date.
+  const order = [...snippets.keys()].sort((one, other) => relevance[other] - relevance[one] || other - one);
+  const taken: number[] = [];
+  let left = room;
+  for (const at of order) {
+    const cost = relevance[at] > 0 ? size(snippets[at]) : Infinity;
+    if (cost <= left) {
+      left -= cost;
+      taken.push(at);
+    }
+  }
+  return taken.sort((one, other) => one - other).map(at => snippets[at]);
 }

@@ -80,7 +80,7 @@ function scan(text: string): IOpen {
  * Only in Python is it known which apostrophes are quotes, and what may stay open. Elsewhere, no bracket may be closed
  * that is not open.
  */
-export function closing(prefix: string, rest: string, isPython: boolean): (text: string) => boolean {
+export function closingCheck(prefix: string, rest: string, isPython: boolean): (text: string) => boolean {
   const near = endOf(prefix, STATEMENT);
   const above = scan(near.slice(0, near.length - lastLine(near).length));
   // A substitute for the code up to the cursor, which may be long and is scanned with each text.

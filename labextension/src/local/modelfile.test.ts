@@ -3,7 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IStep } from '../wire';
 import { MOST_BYTES } from './engine/gguf';
-import { evict, type ISource, modelFile, MOST, sha256 } from './modelfile';
+import { evict, type ISource, modelFile, MAX_FILES, sha256 } from './modelfile';
 import { Files } from './testing/files';
 
 const MODEL = new Uint8Array([1, 2, 3, 4, 5, 6]);
@@ -155,11 +155,11 @@ describe("a model's file", () => {
 
   it('replaces the oldest file', async () => {
     const files = new Files();
-    for (let at = 0; at < MOST; at++) {
+    for (let at = 0; at < MAX_FILES; at++) {
       files.kept.set(`${at}`, new Blob([MODEL]));
     }
     await modelFile(SOURCE, files, noStep);
-    expect(files.kept.size).toBe(MOST);
+    expect(files.kept.size).toBe(MAX_FILES);
     expect(files.kept.has('0')).toBe(false);
     expect(files.kept.has(SOURCE.sha256)).toBe(true);
   });

@@ -8,7 +8,7 @@ import { MOST_BYTES } from './engine/gguf';
 import type { IFiles } from './files';
 
 /** The maximum number of stored files: sites of one origin share the storage. */
-export const MOST = 24;
+export const MAX_FILES = 24;
 /** The idle timeout of a download in milliseconds. */
 const STALLED = 60_000;
 
@@ -48,7 +48,7 @@ export async function modelFile(
 
 /** Store a file, replacing the oldest, or all others if the browser has no space. */
 async function keep(name: string, content: Blob, files: IFiles): Promise<void> {
-  await evict(files, MOST - 1);
+  await evict(files, MAX_FILES - 1);
   if ((await files.write(name, content)) === 'full') {
     await evict(files, 0);
     await files.write(name, content);

@@ -4,11 +4,12 @@ import { ServerError } from '../requesterror';
 import type { IStep } from '../wire';
 import { Engine } from './engine/engine';
 import { write } from './engine/generation';
-import type { IHosted, IModels } from './enginehost';
+import type { IEngine } from './engineinterface';
 import type { IFiles } from './files';
 import { NO_STORAGE } from './messages';
 import { type ISource, modelFile } from './modelfile';
 import { fetchWhole } from './address';
+import type { CharacterVocabulary } from './vocabulary';
 
 /** Download and compile the engine. */
 export async function compiled(engine: URL): Promise<WebAssembly.Module> {
@@ -25,7 +26,12 @@ export async function compiled(engine: URL): Promise<WebAssembly.Module> {
   }
 }
 
-export class Models implements IModels {
+/** An engine whose vocabulary can be sent to the page. */
+export interface IHosted extends IEngine {
+  readonly vocabulary: CharacterVocabulary;
+}
+
+export class Models {
   /** `files` resolves to null if the browser does not store files. */
   constructor(
     private readonly _files: () => Promise<IFiles | null>,
@@ -47,6 +53,7 @@ export class Models implements IModels {
     return characterModel(name, Engine.load(bytes, module));
   }
 
+  /** Download a model into the browser's storage. */
   async fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void> {
     const files = await this._files();
     if (!files) {
@@ -59,11 +66,13 @@ export class Models implements IModels {
     }
   }
 
+  /** Return which of these are stored. */
   async stored(sources: readonly ISource[]): Promise<boolean[]> {
     const names = new Set(await (await this._files())?.names());
     return sources.map(({ sha256 }) => names.has(sha256));
   }
 
+  /** Delete a model; return the freed bytes. */
   async remove({ sha256 }: ISource): Promise<number> {
     return (await (await this._files())?.remove(sha256)) ?? 0;
   }

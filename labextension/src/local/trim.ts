@@ -30,8 +30,8 @@ import {
 const CLOSERS = ')]}"\'`;,:';
 const MIN_REPEATED = 3;
 const LONGEST_PIECE = 60; // characters of a text that is repeated within a line or a few lines
-const LEAST_REPEATED = 32; // characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
-const MOST = 16000; // characters of a suggestion: users read no more, and each filter scans all of them
+const MIN_REPEATED_LENGTH = 32; // characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
+const MAX_LENGTH = 16000; // characters of a suggestion: users read no more, and each filter scans all of them
 const BETWEEN_WORDS = new RegExp(`([^${WORD}]+)`, 'u');
 const NAMED = new RegExp(`[${SPACE}]`); // a second word, in a line without space around it
 const BEGINS_WITH_LETTER = /^\p{L}/u;
@@ -69,8 +69,8 @@ type Filter = (text: string, surroundings: ISurroundings, final: boolean) => ICu
 const whole = (text: string): ICut => ({ text, done: false });
 const ended = (text: string): ICut => ({ text, done: true });
 
-/** Stop after `MOST` characters. */
-const longest: Filter = text => (isLonger(text, MOST) ? ended(first(text, MOST)) : whole(text));
+/** Stop after `MAX_LENGTH` characters. */
+const longest: Filter = text => (isLonger(text, MAX_LENGTH) ? ended(first(text, MAX_LENGTH)) : whole(text));
 
 /** Hold back a word that may be incomplete. */
 const unfinishedWord: Filter = (text, _, final) => {
@@ -291,7 +291,7 @@ const loop: Filter = (text, { line }, final) => {
     const kept = start + (period === 1 ? period : 2 * period);
     if (kept < written.length) {
       runs.push([period, written.length - start]);
-      const isLong = written.length - start >= Math.max(MIN_REPEATED * period, LEAST_REPEATED);
+      const isLong = written.length - start >= Math.max(MIN_REPEATED * period, MIN_REPEATED_LENGTH);
       (isLong && written.length - begin >= period ? sure : possible).push(kept);
     }
   }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { requestErrorOf } from '../requesterror';
-import { EngineHost, type IHosted, type IModels } from './enginehost';
+import { EngineHost } from './enginehost';
+import type { IHosted, Models } from './models';
 import { type IEngineRequest, type IToken, newUsage } from './engineinterface';
 import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
 import { CharacterVocabulary } from './vocabulary';
@@ -51,7 +52,7 @@ function hosted(models: object) {
     ToWorker,
     FromWorker
   >;
-  new EngineHost(port, models as IModels);
+  new EngineHost(port, models as Models);
   const tell = (data: ToWorker) => port.onmessage?.({ data } as MessageEvent<ToWorker>);
   return { output, tell };
 }
@@ -107,7 +108,7 @@ describe('a worker that lists files', () => {
 
 describe('a worker that downloads a file', () => {
   it('reports progress and stops an aborted download', async () => {
-    const fetch: IModels['fetch'] = (_, step, signal) => {
+    const fetch: Models['fetch'] = (_, step, signal) => {
       step({ phase: 'waiting' });
       return new Promise((_resolve, reject) =>
         signal.addEventListener('abort', () => reject(new Error('given up')))
@@ -141,7 +142,7 @@ describe('WorkerEngine', () => {
     close.push(() => port1.close());
     const models = {
       open: () => Promise.resolve(echo)
-    } as unknown as IModels;
+    } as unknown as Models;
     new EngineHost(port2, models);
     return new Promise(resolve => {
       let engine: WorkerEngine | null = null;

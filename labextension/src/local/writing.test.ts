@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { closing } from './lexer';
+import { closingCheck } from './lexer';
 import { surroundingsOf } from './surroundings';
 import { TrimmedText } from './writing';
 
 /** An automatic suggestion after tokens of the same probability, which the model has ended. */
 function after(texts: string[], prefix: string, suffix = '', probability = 0.9): TrimmedText {
   const around = surroundingsOf(prefix, suffix);
-  const suggestion = new TrimmedText(around, closing(prefix, around.rest, true), 0.5);
+  const suggestion = new TrimmedText(around, closingCheck(prefix, around.rest, true), 0.5);
   for (const text of texts) {
     if (!suggestion.done) {
       suggestion.take([{ token: 0, text, probability }]);
@@ -70,7 +70,7 @@ describe('an automatic suggestion', () => {
 
 describe('closing', () => {
   it('rejects only wrong brackets in other languages', () => {
-    const closes = closing('if (x', '', false);
+    const closes = closingCheck('if (x', '', false);
     expect([') {', "'s", ']'].map(closes)).toEqual([true, true, false]);
   });
 });

@@ -12,7 +12,7 @@ export interface IPiece {
   probability: number;
 }
 
-const LEAST = 6; // characters of an automatic suggestion, unless all are shown: fewer are not worth reading
+const MIN_LENGTH = 6; // characters of an automatic suggestion, unless all are shown: fewer are not worth reading
 /** Two characters between which no suggestion ends: after white space or a dot, within a word or a number. */
 const INSEPARABLE = new RegExp(`^(?:[${SPACE}]|[${WORD}.][${WORD}]|\\p{Nd}\\.)`, 'u');
 
@@ -87,7 +87,7 @@ export class TrimmedText {
     if (isBlank(this._text)) {
       return 'nothing';
     }
-    return this._isProbable ? (strip(this._text).length < LEAST ? 'short' : 'invalid') : 'unsure';
+    return this._isProbable ? (strip(this._text).length < MIN_LENGTH ? 'short' : 'invalid') : 'unsure';
   }
 
   private get _isProbable(): boolean {
@@ -122,7 +122,8 @@ export class TrimmedText {
       }
       const begun = text.slice(0, end);
       const isEnd =
-        strip(begun).length >= (threshold && LEAST) && !INSEPARABLE.test(this._text.slice(end - 1, end + 1));
+        strip(begun).length >= (threshold && MIN_LENGTH) &&
+        !INSEPARABLE.test(this._text.slice(end - 1, end + 1));
       if (isEnd && this._closes(begun)) {
         part = begun;
         this.confidence = probability;

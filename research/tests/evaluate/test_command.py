@@ -71,8 +71,6 @@ def test_eval_replays_half_of_the_notebooks_and_refuses_a_single_one(
         ("notebooks one.ipynb --kernel nope", "There is no kernel nope"),
         ("server http://127.0.0.1/ one.ipynb", "is not a URL whose path ends with /infill"),
         ("server http://a:b@127.0.0.1/x one.ipynb", "http://127.0.0.1/x is not a URL"),
-        ("humaneval nope", "HumanEval could not be read from nope"),
-        ("humaneval text.txt", "HumanEval could not be read from text.txt"),
     ],
 )
 def test_eval_refuses_invalid_sources(
@@ -106,7 +104,6 @@ def test_eval_refuses_invalid_sources(
         "notebooks a --template x",
         "server http://127.0.0.1/infill a --eagerness eager",
         "server http://127.0.0.1/infill a --kernel",
-        "humaneval a --half all",
         "compare a --json b",
     ],
 )
@@ -122,10 +119,10 @@ def test_eval_runs_a_kernel_in_real_time(
     path = tmp_path / "two.ipynb"
     code = "numbers = [1, 2, 3]", "1 / 0", "total = sum(numbers) + len(numbers) + max(numbers)"
     path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": one} for one in code]}))
-    options = ("--clock", "20", "--kernel", "--accept", "word", "--eagerness", "always")
+    options = ("--clock", "20", "--kernel", "--eagerness", "always")
     status, out, err = run(capsys, "eval", "notebooks", str(path), "-m", own, *options)
     assert status == 0, err
-    name = "always, append, by word, 20 ms per keystroke"
+    name = "always, append, 20 ms per keystroke"
     assert f"| {name}, with kernel context | " in out
     assert f"\n{name}, without kernel context: " in out
     assert "before the next keystroke" in out
@@ -167,12 +164,6 @@ def test_eval_measures_a_server_and_compares_the_result_files(
     assert status == 0, err
     assert f"| one: {content['source']}, append |" in out
     assert "| two | http://127.0.0.1" in page.read_text()
-
-
-def test_eval_prints_the_schema_of_result_files(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run(capsys, "eval", "schema")
-    assert status == 0, err
-    assert json.loads(out)["$defs"]["ResultFile"]["required"][0] == "rules"
 
 
 def test_eval_refuses_to_compare_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:

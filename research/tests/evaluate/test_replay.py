@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, ObjectInfo
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Completion
 from turbopilot_research.evaluate import replay, traces
@@ -82,16 +83,6 @@ def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: 
     assert typed.total.saved == 0
 
 
-@pytest.mark.parametrize(
-    ("typed", "future", "pauses"),
-    [("val", "ues + 1", {False}), ("values", " + 1", {False, True}), ("values + 1", "\nx", {True})],
-)
-def test_bursts_pause_after_lines_and_some_words(typed: str, future: str, pauses: set[bool]) -> None:
-    draw = replay.bursts()
-    keystroke = traces.Keystroke((typed,), ("code",), 0, len(typed), future, len(typed))
-    assert {draw(keystroke) > 0.5 for _ in range(50)} == pauses
-
-
 def test_on_a_clock_types_along_without_requests_and_prefetches(
     appended: list[traces.Trace],
 ) -> None:
@@ -116,7 +107,7 @@ def test_on_a_clock_requests_contain_the_latest_kernel_context(appended: list[tr
 
         def run_while_typing(self, _: traces.Trace) -> Callable[[], KernelContext]:
             self.run += 1
-            return lambda: KernelContext(digest=str(len(knows.asked)))
+            return lambda: KernelContext({str(len(knows.asked)): ObjectInfo()})
 
         def count_names(self, _: object, __: str, text: str) -> None:
             self.names.append(text)
@@ -133,7 +124,7 @@ def test_on_a_clock_requests_contain_the_latest_kernel_context(appended: list[tr
     assert live.names
     triggers = [request.trigger for request in knows.asked]
     assert triggers[:4] == ["warmup", "automatic", "prefetch", "automatic"]
-    assert [context.digest for context in knows.kernel_context][:4] == ["0", "1", "1", "3"]
+    assert [*chain(*(context.names for context in knows.kernel_context))][:4] == ["0", "1", "1", "3"]
 
 
 def test_on_a_clock_counts_replaced_text_as_reversed(appended: list[traces.Trace]) -> None:

@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from jupyter_turbopilot.protocol.errors import TurbopilotError
 from turbopilot_research.evaluate import replay, report, traces
 
 from .test_replay import Knows, rest_of_line
@@ -34,3 +39,30 @@ def test_table_gives_no_interval_of_one_notebook(appended: list[traces.Trace]) -
     assert "| x, with kernel context | 1.000 |" in table
     assert "saves 1.00 times as much." in table
     assert "they need at least two notebooks" in table
+
+
+def draw(figure: Any) -> None:
+    figure.subplots(1, 1).plot([1, 2])
+
+
+def test_write_report_writes_reproducible_plots(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    text, plots = report.write_report(tmp_path / "new" / "report.md", "# Text", draw)
+    assert text.read_text("utf-8") == "# Text\n![report](report.svg)\n"
+    first = plots.read_bytes()
+    report.write_report(text, "# Text", draw)
+    assert plots.read_bytes() == first
+
+
+def test_write_report_writes_no_plots_without_matplotlib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert report.write_report(tmp_path / "report.md", "# Text", draw) == [tmp_path / "report.md"]
+    assert (tmp_path / "report.md").read_text("utf-8") == "# Text"
+
+
+def test_write_report_names_an_unwritable_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TurbopilotError, match="The report could not be written"):
+        report.write_report(tmp_path / "file" / "report.md", "# Text", draw)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
@@ -23,9 +22,8 @@ def written(appended: list[traces.Trace], tmp_path: Path) -> Path:
     return tmp_path / "a.json"
 
 
-def test_result_file_conforms_to_its_schema(written: Path) -> None:
+def test_write_adds_the_metrics_with_their_intervals(written: Path) -> None:
     content = json.loads(written.read_text())
-    jsonschema.validate(content, json.loads(result_file.schema()))
     assert content["results"]["balanced"]["metrics"]["precision"] == {"value": 1.0, "low": 1.0, "high": 1.0}
 
 
@@ -48,7 +46,7 @@ def test_compare_keeps_files_of_one_name_apart(written: Path, tmp_path: Path) ->
     assert [*results] == [f"{written}: balanced", f"{other}: balanced"]
 
 
-@pytest.mark.parametrize(("options", "differ"), [({"clock": "bursts"}, True), ({"model": "large"}, False)])
+@pytest.mark.parametrize(("options", "differ"), [({"clock": 100}, True), ({"model": "large"}, False)])
 def test_digest_depends_on_the_options_of_the_user(
     written: Path, tmp_path: Path, options: dict[str, object], differ: bool
 ) -> None:

@@ -4,13 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.shared_cases import golden
-from turbopilot_research.evaluate.scoring import Judgement, Score, Tally, first_word, interval, judge
-
-
-@pytest.mark.parametrize(("text", "word"), golden("words", "first_word"))
-def test_first_word_is_that_of_the_editor(text: str, word: str) -> None:
-    assert first_word(text) == word
+from turbopilot_research.evaluate.scoring import Judgement, Score, Tally, interval, judge
 
 
 @pytest.mark.parametrize(
@@ -35,31 +29,9 @@ def test_judge_accepts_suggestions_that_match_the_following_text(
     assert judge(text, future) == Judgement(taken, right, wrong)
 
 
-@pytest.mark.parametrize(
-    ("text", "future", "taken", "pressed"),
-    [
-        ("frame.groupby('a')", "frame.groupby('b')", 13, 2),  # frame .groupby
-        ("a.b", "a.c", 0, 0),  # not worth its keystrokes
-        ("value + 1", "value + 1\n", 9, 1),
-    ],
-)
-def test_judge_accepts_the_first_words_of_a_wrong_line(
-    text: str, future: str, taken: int, pressed: int
-) -> None:
-    verdict = judge(text, future, by_word=True)
-    assert (verdict.taken, verdict.pressed if taken else 0) == (taken, pressed)
-
-
 def test_judge_accepts_a_partly_correct_suggestion_line_by_line() -> None:
     assert judge("one = 1\ntwo = 2\n3", "one = 1\ntwo = 2\nx").pressed == 2
     assert judge("one = 1\ntwo = 2", "one = 1\ntwo = 2\nx").pressed == 1
-
-
-def test_score_counts_words_of_a_wrong_suggestion_as_partly_accepted() -> None:
-    score = Score(by_word=True)
-    score.show(0, 0, "", "frame.groupby('a')", "frame.groupby('b')")
-    total = score.total
-    assert (total.shown, total.right, total.partial, total.saved, total.length) == (1, 0, 1, 11, 13.0)
 
 
 @given(st.text("ab(\n ", max_size=30), st.text("ab(\n ", max_size=30))

@@ -19,15 +19,12 @@ SOURCES = (
 DOCUMENT = TrainingDocument("a.ipynb", tuple(NotebookCell("code", source) for source in SOURCES))
 
 
-def test_objects_are_the_tables_and_arrays_of_the_code() -> None:
+def test_objects_are_the_tables_of_the_code() -> None:
     found = Objects.of(DOCUMENT)
     assert {name: sorted(columns) for name, columns in found.known_columns.items()} == {
         "sales": ["price", "region", "year"],
         "costs": ["food", "rent"],
     }
-    assert found.arrays == {}  # of several values in one statement the types are unknown
-    one = TrainingDocument("b.ipynb", (NotebookCell("code", "x = np.zeros(3)\na, b = train_test_split(x)"),))
-    assert Objects.of(one).arrays == {"x": 0, "a": 0, "b": 0}
 
 
 @given(st.integers(0, 10_000))
@@ -36,7 +33,7 @@ def test_context_has_mentioned_columns_and_those_of_other_notebooks(seed: int) -
     context = Objects.of(DOCUMENT).context(rng, 2, [("orders", ["quantity"])])
     assert {*context.names} <= {"sales", "costs", "orders"}
     assert "sales" in context.names
-    labels = {label for label, _ in context.names["sales"].columns or ()}
+    labels = {*(context.names["sales"].columns or ())}
     assert labels <= {"price", "region", "year", "quantity"}
 
 

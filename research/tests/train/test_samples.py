@@ -50,13 +50,13 @@ def test_examples_split_the_cell_into_request_and_future(seed: int, active: int)
 
 
 def test_sample_contains_kernel_context_and_cells_of_other_notebooks(layout: Layout) -> None:
-    kernel = KernelContext(names={"sales": ObjectInfo(type="DataFrame", columns=[("revenue", "int64")])})
+    kernel = KernelContext(names={"sales": ObjectInfo(type="DataFrame", columns=["revenue"])})
     context = CellContext(kernel, [Document(path="b.ipynb", source="profit = sales.sum()")])
     request = Completion(cells=[Cell(source="sales[")], offset=6, path="a.ipynb")
     made = sample(random.Random(1), Example(request, "'revenue']", whole=True), layout, END, 0.4, context)
     assert made
     prompt = text_of(layout, made.prompt)
-    assert "# sales: DataFrame with revenue int64" in prompt
+    assert "# sales: DataFrame with revenue" in prompt
     assert "profit = sales.sum()" in prompt
 
 

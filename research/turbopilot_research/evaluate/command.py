@@ -1,4 +1,4 @@
-"""`jupyter turbopilot eval`: replay notebooks as if typed, or run HumanEval infilling."""
+"""`jupyter turbopilot eval`: replay notebooks as if typed."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import os
 import subprocess
 import sys
 from contextlib import closing, contextmanager
-from functools import partial
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
-from jupyter_turbopilot.terminal.commands.progress import count_items
+from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.files import count_of
-from jupyter_turbopilot.util.parent_process import exit_with_parent
+from jupyter_turbopilot.util.threads import exit_with_parent
 from turbopilot_research.evaluate import notebooks as notebook_sets
 from turbopilot_research.evaluate import report, result_file, traces
 from turbopilot_research.evaluate.result_file import Made
@@ -36,12 +36,11 @@ if TYPE_CHECKING:
     from turbopilot_research.evaluate.traces import Trace
 
 KEY_INTERVAL = 200  # milliseconds
-BURSTS = "bursts"
 PATIENT = 300.0  # seconds: the time limit of a request that is not timed
 _ABSENT = {"source": "", "index": "", "kernel": None, "clock": None}  # options that some actions lack
 # The options that a result file contains.
 _RECORDED = (
-    "half", "trace", "requests", "eagerness", "engine", "template", "accept", "clock", "busy", "kernel",
+    "half", "trace", "requests", "eagerness", "engine", "template", "clock", "busy", "kernel",
     "index",
 )  # fmt: skip
 
@@ -82,9 +81,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="prompt with `{prefix}` and `{suffix}`, except for `/infill`; default: the server builds it",
     )
     command.add_argument("-m", "--model", help="the model of the server")
-    command = add(
-        "index", _in_process(_with_index), "compare without and with a notebook index at the same precision"
-    )
+    command = add("index", _in_process(_with_index), "compare with and without a notebook index")
     command.add_argument(
         "index",
         metavar="FOLDER",
@@ -94,16 +91,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     _add_notebooks(command)
     _add_trace(command)
     _add_engine(command)
-    command = add("humaneval", _in_process(_humaneval), "complete lines of HumanEval and run the programs")
-    command.add_argument(
-        "wheel", nargs="?", type=Path, help="HumanEval's wheel; default: the installed package"
-    )
-    _add_requests(command, "number of lines; 0: all")
-    add_model_and_engine(command)
     command = add("compare", run_compare, "compare the files of --json")
     command.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file of --json")
     _add_report(command)
-    add("schema", run_schema, "print the JSON schema of the files of --json")
 
 
 def _add_notebooks(parser: argparse.ArgumentParser) -> None:
@@ -119,13 +109,10 @@ def _add_notebooks(parser: argparse.ArgumentParser) -> None:
         help="the half of the notebooks that the gate was fitted to, or the other one (all; with "
         "`index siblings`: held-out)",
     )
-    _add_requests(parser, "approximate number of requests; 0: at every position")
+    text = "approximate number of requests; 0: at every position"
+    add_number(parser, "--requests", whole(0, 10_000_000), 0, text)
     _add_report(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts, for `eval compare`")
-
-
-def _add_requests(parser: argparse.ArgumentParser, text: str) -> None:
-    add_number(parser, "--requests", whole(0, 10_000_000), 0, text)
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
@@ -149,26 +136,14 @@ def _add_typing(parser: argparse.ArgumentParser) -> None:
     ways.add_argument(
         "--clock",
         nargs="?",
-        type=_rhythm,
+        type=whole(20, 60_000),
         const=KEY_INTERVAL,
         metavar="MS",
         help="type whole cells in real time: only suggestions shown before the next keystroke count. MS: "
-        f"milliseconds between two keystrokes ({KEY_INTERVAL}), or `{BURSTS}`: 80 to 120 ms, with pauses of "
-        "0.6 to 2 s at the end of each line and of some words",
-    )
-    parser.add_argument(
-        "--accept",
-        choices=["line", "word"],
-        default="line",
-        help="line: accept the correct first lines of a suggestion; word: also the correct first words of a "
-        "wrong line (line)",
+        f"milliseconds between two keystrokes ({KEY_INTERVAL})",
     )
     text = "number of other processes that each keep a core busy"
     add_number(parser, "--busy", whole(0, 64), 0, text, metavar="N")
-
-
-def _rhythm(text: str) -> int | str:
-    return BURSTS if text == BURSTS else whole(20, 60_000)(text)
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:
@@ -209,23 +184,8 @@ def run_compare(options: argparse.Namespace, _: Turbopilot) -> int:
     return _print(options, *result_file.compare(options.files))
 
 
-def run_schema(_: argparse.Namespace, __: Turbopilot) -> int:
-    print(result_file.schema().decode())
-    return 0
-
-
-def _humaneval(options: argparse.Namespace, local: InProcess) -> int:
-    from turbopilot_research.evaluate import humaneval
-
-    chosen = humaneval.problems(humaneval.read(options.wheel), options.requests or sys.maxsize)
-    scored = humaneval.run(local, chosen, count_items("HumanEval", len(chosen)))
-    lines = max(1, scored.problems)
-    print(f"{scored.problems} lines: {scored.exact / lines:.3f} exact, {scored.passed / lines:.3f} pass")
-    return 0
-
-
 def _half(options: argparse.Namespace, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
-    from turbopilot_research.evaluate.index_gain import SIBLINGS
+    from turbopilot_research.evaluate.index_shelf import SIBLINGS
 
     half = options.half or ("held-out" if options.index == SIBLINGS else "all")
     if half == "all":
@@ -257,13 +217,12 @@ def _replay(
 ) -> dict[str, TypingResult]:
     from turbopilot_research.evaluate import replay
 
-    by_word = options.accept == "word"
     results: dict[str, TypingResult] = {}
     for way, source in _sources(options, local):
         for kind in options.trace:
             local.pilot.completer.results.clear()  # otherwise the next setting would find cached completions
             chosen = _traces(notebooks, kind, options)
-            name = f"{way}, {kind}" + (", by word" if by_word else "")
+            name = f"{way}, {kind}"
             name += f", {options.busy} busy processes" if options.busy else ""
             if options.clock:
                 results |= _in_real_time(options, local, source, chosen, name)
@@ -271,11 +230,24 @@ def _replay(
             tell = count_items(name, len(chosen))
             with _kernel(options) as live:
                 if live:
-                    knowing, unaware = replay.with_kernel(local, chosen, tell, live, by_word=by_word)
+                    knowing, unaware = replay.with_kernel(local, chosen, tell, live)
                     results |= {name + report.WITH_CONTEXT: knowing, name + report.WITHOUT_CONTEXT: unaware}
                 else:
-                    results[name] = replay.by_keystrokes(source, chosen, tell, by_word=by_word)
+                    results[name] = replay.by_keystrokes(source, chosen, tell)
     return results
+
+
+def count_items(name: str, total: int) -> Callable[[str], None]:
+    """Return a function that shows how many items of a long run are finished."""
+    bar, numbers = Bar(name), count(1)
+
+    def tell(_: str) -> None:
+        done = next(numbers)
+        bar.show(done, total, f"of {total}")
+        if done == total:
+            bar.end()
+
+    return tell
 
 
 def _in_real_time(
@@ -284,17 +256,14 @@ def _in_real_time(
     """Replay in real time; with a kernel twice, so that it runs the cells in both cases."""
     from turbopilot_research.evaluate import replay
 
-    in_bursts = options.clock == BURSTS
-    name += ", bursts" if in_bursts else f", {options.clock} ms per keystroke"
+    name += f", {options.clock} ms per keystroke"
     results: dict[str, TypingResult] = {}
     for context in (report.WITH_CONTEXT, report.WITHOUT_CONTEXT) if options.kernel else ("",):
         local.pilot.completer.results.clear()
         tell = count_items(name + context, len(chosen))
-        rhythm = replay.bursts() if in_bursts else replay.steady(options.clock / 1000)
+        rhythm = replay.steady(options.clock / 1000)
         with _kernel(options, is_queried=context == report.WITH_CONTEXT) as live:
-            results[name + context] = replay.in_real_time(
-                source, chosen, tell, rhythm, by_word=options.accept == "word", live=live
-            )
+            results[name + context] = replay.in_real_time(source, chosen, tell, rhythm, live=live)
     return results
 
 
@@ -326,9 +295,9 @@ def _sources(options: argparse.Namespace, local: InProcess) -> Iterator[tuple[st
 
 
 def _with_index(options: argparse.Namespace, local: InProcess) -> int:
-    """Replay notebooks without and with a notebook index."""
-    from turbopilot_research.evaluate import index_gain, traces
-    from turbopilot_research.evaluate.index_gain import IndexShelf
+    """Replay notebooks with and without a notebook index."""
+    from turbopilot_research.evaluate.index_shelf import IndexShelf, with_and_without
+    from turbopilot_research.evaluate.scoring import saved_ratio
 
     everything = notebook_sets.read(options.notebooks)
     notebooks = _half(options, everything)
@@ -343,21 +312,12 @@ def _with_index(options: argparse.Namespace, local: InProcess) -> int:
                 if kind == "append":  # do not index lines before they are typed
                     chosen = [*map(traces.from_the_top, chosen)]
                 name = f"{eagerness}, {kind}"
-                telling = partial(_progress, name, len(chosen))
-                gain = index_gain.measure(local, chosen, eagerness, shelf.index_for, telling, _print_pass)
-                results |= {f"{name}, {way}": typed for way, typed in gain.ways.items()}
-                gains.append(f"{name}: {gain.summary}")
+                ways = with_and_without(local, chosen, shelf, count_items(name, len(chosen)))
+                for way, typed in zip(("with index", "without index"), ways, strict=True):
+                    results[f"{name}, {way}"] = typed
+                gain = saved_ratio(*(typed.notebooks for typed in ways))
+                gains.append(f"{name}: with the index, the suggestions save {gain}.")
     return _report(options, local, notebooks, results, gains)
-
-
-def _print_pass(way: str, typed: TypingResult, words: str) -> None:
-    """Print the results of one pass: the whole run may take hours."""
-    total = typed.total
-    print(f"{way}: precision {total.precision:.3f}, saved {total.share_saved:.3f}. {words}", flush=True)
-
-
-def _progress(name: str, total: int, way: str) -> Callable[[str], None]:
-    return count_items(f"{name}, {way}", total)
 
 
 def _report(

@@ -9,7 +9,7 @@ import zlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.util.files import describe_size
@@ -81,7 +81,7 @@ def _parsed(path: Path, name: str) -> TypedNotebook | None:
     return TypedNotebook(notebook.name, notebook.cells, notebook.language, typed)
 
 
-def expanded(source: Path | IO[bytes]) -> bytes:
+def expanded(source: Path) -> bytes:
     """Return the content of a gzip file; refuse a large one before it is expanded."""
     with gzip.open(source) as file:
         content = file.read(MAX_EXPANDED + 1)

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.reply_iterators import Replies
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.index.reader import NotebookIndex
-    from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.terminal.in_process import InProcess
     from turbopilot_research.evaluate.live import Live
     from turbopilot_research.evaluate.sources import Source
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
 
 _FLICKER = 0.3  # seconds: a text that is visible for less time flickers
 SPREAD = 0.5  # sigma of the log-normal distribution of keystroke intervals
-# Seconds between the keystrokes of a burst, and between two bursts: at the end of a line and of some words.
-BURST, PAUSE = (0.08, 0.12), (0.6, 2.0)
-WORD_PAUSES = 0.3  # share of words with a pause after them
 SEED = 3
 
 Rhythm = Callable[["Keystroke"], float]  # draws the seconds until the next keystroke
@@ -50,9 +45,6 @@ class Pace:
     cpu: float | None = None  # CPU seconds, if they are known
 
 
-Where = tuple[str, int, int]  # a notebook, a cell, and the number of typed characters
-
-
 @dataclass
 class TypingResult:
     """The results of replaying notebooks."""
@@ -64,10 +56,6 @@ class TypingResult:
     # Names in shown suggestions, checked in a live kernel.
     names: ResolvedNames = field(default_factory=ResolvedNames)
     pace: Pace | None = None
-    from_index: Tally = field(default_factory=Tally)  # shown from the index alone
-    from_index_ms: list[float] = field(default_factory=list)  # latency of these
-    focus_ms: list[float] = field(default_factory=list)  # duration of the warm-up of a focused cell
-    key_ms: dict[Where, float] = field(default_factory=dict)  # latency by position
     waits: list[float] = field(default_factory=list)  # seconds from the requests at pauses to their answers
 
     @property
@@ -83,12 +71,12 @@ class TypingResult:
 
 
 def by_keystrokes(
-    source: InProcess | Source, traces: Iterable[Trace], tell: Callable[[str], None], *, by_word: bool = False
+    source: InProcess | Source, traces: Iterable[Trace], tell: Callable[[str], None]
 ) -> TypingResult:
     """Replay traces, waiting for every suggestion."""
     typed = TypingResult()
     for trace in traces:
-        replay_trace(source, trace, typed, by_word=by_word)
+        replay_trace(source, trace, typed)
         tell(trace.name)
     return typed
 
@@ -98,15 +86,13 @@ def with_kernel(
     traces: Iterable[Trace],
     tell: Callable[[str], None],
     live: Live,
-    *,
-    by_word: bool = False,
 ) -> tuple[TypingResult, TypingResult]:
     """Replay each trace twice after running the cells above: with and without kernel context."""
     knowing, unaware = TypingResult(), TypingResult()
     for trace in traces:
         kernel_context = live.kernel_context(trace)
-        replay_trace(local, trace, knowing, kernel_context, live, by_word=by_word)
-        replay_trace(local, trace, unaware, NONE, live, by_word=by_word)
+        replay_trace(local, trace, knowing, kernel_context, live)
+        replay_trace(local, trace, unaware, NONE, live)
         tell(trace.name)
     return knowing, unaware
 
@@ -117,11 +103,9 @@ def replay_trace(
     typed: TypingResult,
     kernel_context: KernelContext = NONE,
     live: Live | None = None,
-    *,
-    by_word: bool = False,
 ) -> None:
     """Replay one trace and count the outcomes."""
-    score = Score(by_word)
+    score = Score()
     for keystroke in trace.keystrokes:
         if keystroke.place < score.covered(keystroke.active):
             continue
@@ -131,50 +115,6 @@ def replay_trace(
         typed.ms.append((time.perf_counter() - begun) * 1000)
         score.show_at(keystroke, reply.items[0].shown if reply.items else "")
     finish(typed, trace, score, live)
-
-
-def with_index(
-    local: InProcess, trace: Trace, typed: TypingResult, notebook_index: NotebookIndex | None
-) -> None:
-    """Replay one trace like the editor, with an index; count suggestions from the index separately."""
-    score = Score()
-    counters = local.pilot.completer.counters
-    first = trace.keystrokes[0]
-    cells = (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
-    focus = replace(first, cells=cells, offset=0).request(trigger="warmup", client="typist", path=trace.name)
-    typed.focus_ms.append(_asked(local, focus, notebook_index)[2])
-    for keystroke in trace.keystrokes:
-        if keystroke.place < score.covered(keystroke.active):
-            continue
-        request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
-        from_index, before = counters["index_matches"], replace(score.total)
-        text, shown_ms, ms, begun = _asked(local, request, notebook_index)
-        typed.ms.append(ms)
-        typed.key_ms[trace.name, keystroke.active, keystroke.place] = ms
-        score.show_at(keystroke, text)
-        if counters["index_matches"] > from_index and text == begun:  # the model may have extended it
-            typed.from_index_ms.append(shown_ms)
-            for name in ("shown", "right", "saved"):
-                gained = getattr(score.total, name) - getattr(before, name)
-                setattr(typed.from_index, name, getattr(typed.from_index, name) + gained)
-    finish(typed, trace, score)
-
-
-def _asked(
-    local: InProcess, request: Completion, notebook_index: NotebookIndex | None
-) -> tuple[str, float, float, str]:
-    """Return the final text, the latencies of the first and the final text (ms), and the first text."""
-    replies, begun = Replies(), time.perf_counter()
-    text = first = ""
-    shown_ms = 0.0
-    local.pilot.completer.submit(request, replies.listen, notebook_index=notebook_index)
-    for reply in replies:
-        if reply.error:
-            raise reply.error
-        text = reply.items[0].shown if reply.items else ""
-        if text and not first:
-            shown_ms, first = (time.perf_counter() - begun) * 1000, text
-    return text, shown_ms, (time.perf_counter() - begun) * 1000, first
 
 
 class _OpenRequest:
@@ -243,28 +183,12 @@ def steady(key: float, seed: int = SEED) -> Rhythm:
     return lambda _: key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
 
 
-def bursts() -> Rhythm:
-    """Return a function that draws the seconds until the next keystroke of a user who types in bursts."""
-    rng = random.Random(SEED)  # noqa: S311 - a reproducible pace
-
-    def draw(keystroke: Keystroke) -> float:
-        ends_word = keystroke.cells[keystroke.active][: keystroke.offset][-1:].isalnum() and not (
-            keystroke.future[:1].isalnum() or keystroke.future[:1] == "_"
-        )
-        ends_line = keystroke.future[:1] in {"", "\n"}
-        pauses = ends_line or (ends_word and rng.random() < WORD_PAUSES)
-        return rng.uniform(*(PAUSE if pauses else BURST))
-
-    return draw
-
-
 def in_real_time(
     source: Source,
     traces: Iterable[Trace],
     tell: Callable[[str], None],
     rhythm: Rhythm,
     *,
-    by_word: bool = False,
     pause: float = 0.0,
     live: Live | None = None,
 ) -> TypingResult:
@@ -278,7 +202,7 @@ def in_real_time(
     typed = TypingResult(pace=(pace := Pace()))
     before = source.usage()
     for trace in traces:
-        score, request = Score(by_word), None
+        score, request = Score(), None
         kernel_context = live.run_while_typing(trace) if live else lambda: NONE
         focus = trace.keystrokes[0].request(ran=live is not None, trigger="warmup")
         if pause:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.suggestion.gate import READING
-from jupyter_turbopilot.terminal.report import write_report
 from turbopilot_research.evaluate.scoring import Tally, interval, saved_ratio
 
 if TYPE_CHECKING:
@@ -139,3 +139,28 @@ def _plot(figure: Figure, results: Mapping[str, TypingResult]) -> None:
     for axis in (left, right):
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
+
+
+def write_report(path: Path, text: str, plot: Callable[[Figure], None]) -> list[Path]:
+    """Write a text and, if matplotlib is installed, plots next to it; the output is reproducible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plots = _save(path.with_suffix(".svg"), plot)
+        pictures = "".join(f"\n![{file.stem}]({file.name})\n" for file in plots)
+        path.write_text(f"{text}{pictures}", "utf-8")
+    except OSError as error:
+        raise TurbopilotError(f"The report could not be written: {error.strerror}.") from None
+    return [path, *plots]
+
+
+def _save(target: Path, plot: Callable[[Figure], None]) -> list[Path]:
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        return []
+    figure = Figure(layout="constrained")
+    plot(figure)
+    with mpl.rc_context({"svg.hashsalt": "turbopilot"}):
+        figure.savefig(target, metadata={"Date": None})
+    return [target]

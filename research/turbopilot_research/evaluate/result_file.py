@@ -1,7 +1,4 @@
-"""Result files: the counts of an evaluation, which can be compared with those of other people.
-
-docs/developers/measure.md defines the counts. `jupyter turbopilot eval schema` prints the schema of a file.
-"""
+"""Result files: the counts of an evaluation, which docs/developers/measure.md defines."""
 
 from __future__ import annotations
 
@@ -10,10 +7,9 @@ import platform
 from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from msgspec import Meta
 
 from jupyter_turbopilot.engine.load.machine import cores, processor
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
@@ -28,7 +24,7 @@ if TYPE_CHECKING:
 
 RULES = 1  # version of docs/developers/measure.md: increase it with each change of a count
 # The options that change what the user types, and when.
-_TYPING = ("requests", "trace", "accept", "clock", "busy")
+_TYPING = ("requests", "trace", "clock", "busy")
 _LISTED = ", ".join(f"`--{name.replace('_', '-')}`" for name in _TYPING[:-1]) + f" or `--{_TYPING[-1]}`"
 _METRICS: dict[str, Callable[[Tally], float]] = {
     "precision": lambda tally: tally.precision,
@@ -50,17 +46,13 @@ class Measurement(msgspec.Struct, frozen=True):
     """The counts of one configuration."""
 
     metrics: dict[str, Metric]
-    notebooks: Annotated[dict[str, Tally], Meta(description="counts by notebook")]
-    kinds: Annotated[dict[str, Tally], Meta(description="counts by the kind of the cursor's position")]
-    ms: Annotated[
-        list[float],
-        Meta(
-            description="milliseconds from each request to its complete answer; with --clock, to the first "
-            "text, for the requests that showed a text before the next keystroke"
-        ),
-    ]
-    invalid: Annotated[int, Meta(description="shown suggestions after which the cell cannot become valid")]
-    pace: Annotated[Pace | None, Meta(description="requests in real time; null without --clock")]
+    notebooks: dict[str, Tally]
+    kinds: dict[str, Tally]  # by the kind of the cursor's position
+    # From each request to its complete answer; with --clock, to the first text, for the requests that showed
+    # a text before the next keystroke.
+    ms: list[float]
+    invalid: int  # shown suggestions after which the cell cannot become valid
+    pace: Pace | None  # null without --clock
 
     @property
     def typed(self) -> TypingResult:
@@ -80,19 +72,14 @@ class Made(NamedTuple):
 class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
     """The results of one evaluation."""
 
-    rules: Annotated[int, Meta(description="version of the rules of the measurement")]
-    version: Annotated[str, Meta(description="version of jupyter-turbopilot")]
-    source: Annotated[
-        str, Meta(description="engine of this process, URL without credentials, or packages of a JupyterLab")
-    ]
-    model: Annotated[str, Meta(description="name, file or URL of the model; empty: the server's only one")]
-    notebooks: Annotated[str, Meta(description="name of the set of notebooks")]
-    digest: Annotated[
-        str,
-        Meta(description="of the notebooks and of the user's options; results with equal digests compare"),
-    ]
-    options: Annotated[dict[str, Any], Meta(description="those given, and the defaults in effect")]
-    machine: Annotated[str, Meta(description="the machine that types; a server may run on another one")]
+    rules: int
+    version: str  # of jupyter-turbopilot
+    source: str  # engine of this process, URL without credentials, or packages of a JupyterLab
+    model: str  # name, file or URL; empty: the server's only one
+    notebooks: str  # name of the set
+    digest: str  # of the notebooks and of the user's options: results with equal digests compare
+    options: dict[str, Any]  # those given, and the defaults in effect
+    machine: str  # that types; a server may run on another one
     date: str
     results: dict[str, Measurement]
 
@@ -178,8 +165,3 @@ def compare(paths: Sequence[Path]) -> tuple[str, dict[str, TypingResult]]:
         for name, measured in file.results.items()
     }
     return "\n".join(lines), results
-
-
-def schema() -> bytes:
-    """Return the JSON schema of a result file."""
-    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(ResultFile)))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 SHORTEST = 4  # minimum characters worth a keystroke, unless they complete the line
 _DRAWS = 1000
-_WORD = re.compile(r"\s*+[^\w\s]*+(?:\w++,?)?+")
 # An opening bracket that the editor closes.
 _OPENED = re.compile(r"(?<=\w)[(\[][\"']?\Z")
 
@@ -67,32 +66,16 @@ def _length_of_statement(before: str, future: str) -> int:
     return len(rest) or length_of_line(before, future)
 
 
-def first_word(text: str) -> str:
-    """Return the next word that the editor accepts."""
-    word = _WORD.match(text)
-    return word[0] if word else ""
-
-
-def accepted_words(text: str, future: str) -> tuple[int, int]:
-    """Return the length and the number of the correct words at the beginning of a text."""
-    taken = pressed = 0
-    while (word := first_word(text.rstrip()[taken:])) and future[taken:].startswith(word):
-        taken, pressed = taken + len(word), pressed + 1
-    return taken, pressed
-
-
-def judge(text: str, future: str, before: str = "", *, by_word: bool = False) -> Judgement:
+def judge(text: str, future: str, before: str = "") -> Judgement:
     """Judge a suggestion after `before` by the text that follows.
 
     The first line must match as a whole and be worth a keystroke; further lines count one by one. One key
-    accepts a correct suggestion, or one of the correct first lines of a wrong one; `by_word`, one of the
-    correct first words of a wrong first line.
+    accepts a correct suggestion, or one of the correct first lines of a wrong one.
     """
     head = text[: length_of_line(before, text)]
     is_short = len(head.strip()) < SHORTEST and not is_end_of_line(future, len(head))
     if not head.strip() or not future.startswith(head) or is_short:
-        taken, pressed = accepted_words(head, future) if by_word else (0, 0)
-        return Judgement(taken, 0, 1, pressed) if taken - pressed >= SHORTEST else Judgement(0, 0, 1)
+        return Judgement(0, 0, 1)
     taken, wrong, pressed = len(head), 0, 1
     end = len(head)
     for line in text[len(head) :].split("\n")[1:]:
@@ -121,7 +104,6 @@ class Tally:
     grown: int = 0  # visible suggestions whose text changed other than by typing
     flickered: int = 0  # suggestions that were visible for a short time only
     reversed: int = 0  # visible suggestions that other text replaced, other than by typing
-    partial: int = 0  # wrong suggestions of which some words were accepted
     pressed: int = 0  # keystrokes that accepted
 
     @property
@@ -141,22 +123,17 @@ class Tally:
     @property
     def length(self) -> float:
         """Mean number of characters of an accepted suggestion."""
-        return (self.saved + self.pressed) / max(1, self.accepted)
-
-    @property
-    def accepted(self) -> int:
-        """The number of accepted suggestions."""
-        return self.right + self.partial
+        return (self.saved + self.pressed) / max(1, self.right)
 
     @property
     def share_finished(self) -> float:
         """Accepted suggestions that finish their statement, as a share of the accepted."""
-        return self.finished / max(1, self.accepted)
+        return self.finished / max(1, self.right)
 
     @property
     def share_closed(self) -> float:
         """Accepted suggestions that leave no bracket or quote open, as a share of the accepted."""
-        return self.closed / max(1, self.accepted)
+        return self.closed / max(1, self.right)
 
     @property
     def tabs(self) -> float:
@@ -180,7 +157,6 @@ class Tally:
 class Score:
     """The score of typing one text; a suggestion that is typed along is counted once."""
 
-    by_word: bool = False  # whether the correct first words of a wrong suggestion are accepted
     total: Tally = field(default_factory=Tally)
     kinds: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     shown: list[tuple[str, str]] = field(default_factory=list)  # the text before, and the suggestion
@@ -198,7 +174,7 @@ class Score:
             return None
         last_cell, last_place, last = self._last
         self._last = (cell, place, text)
-        judgement = judge(text, future, before, by_word=self.by_word)
+        judgement = judge(text, future, before)
         kind = kind_of_position(before)
         typed_along = cell == last_cell and place >= last_place and last[place - last_place :] == text
         counts = Tally(shown=0 if typed_along else judgement.right + judgement.wrong)
@@ -227,7 +203,6 @@ class Score:
             counts,
             right=judgement.right,
             saved=max(0, judgement.taken - judgement.pressed),
-            partial=1 - judgement.right,
             pressed=judgement.pressed,
             statements=int(is_new),
             finished=int(judgement.taken >= length),

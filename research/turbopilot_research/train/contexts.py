@@ -17,7 +17,7 @@ from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from turbopilot_research.evaluate.index_gain import Other, is_near_duplicate, of_notebook
+from turbopilot_research.evaluate.index_shelf import Other, is_near_duplicate, of_notebook
 from turbopilot_research.train.likely_kernel import Objects
 from turbopilot_research.train.samples import NOTEBOOK_ONLY, CellContext, cells_above
 

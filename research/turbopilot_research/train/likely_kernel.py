@@ -1,7 +1,7 @@
 """The kernel context that requests for a cell may have had, derived from the code of its notebook. Pure.
 
 A model that never saw kernel context in training loses probability when a prompt contains it. The names and
-columns are those that the code uses; types, further columns and omissions are random, because the model has
+columns are those that the code uses; further columns and omissions are random, because the model has
 to learn that the context may be incomplete and that most of it does not matter at the cursor.
 """
 
@@ -29,9 +29,6 @@ BELOW_RAN = 0.15  # probability that the cells below have been run, too
 MISSING_COLUMN = 0.08  # probability that a column is missing
 MORE_COLUMNS = (0, 0, 2, 4, 8)  # further columns of a table
 UNUSED_TABLE = 0.15  # probability of a table that the notebook does not use
-_COLUMN_TYPES = ("int64", "float64", "float64", "object", "object", "str", "datetime64[ns]", "category")
-_ARRAY_TYPES = ("float64", "float64", "float64", "int64", "float32", "bool")
-_SIZES = (2, 3, 10, 28, 64, 100, 150, 200, 500, 1000, 5000)
 _TABLES = frozenset({
     "DataFrame", "read_csv", "read_parquet", "read_excel", "read_json", "read_table", "read_feather",
     "read_sql", "read_html", "concat", "merge", "reset_index", "set_index", "dropna", "fillna",
@@ -42,17 +39,14 @@ _BY_COLUMN = frozenset({
     "groupby", "sort_values", "drop", "set_index", "pivot_table", "pivot", "query", "value_counts",
     "agg", "merge", "drop_duplicates",
 })  # fmt: skip
-_ARRAY_MODULES = frozenset({"np", "numpy", "jnp", "torch", "rng"})
-_ARRAYS = frozenset({"to_numpy", "reshape", "ravel", "train_test_split", "predict", "fit_transform"})
 
 
 @dataclass
 class Objects:
-    """The tables and arrays of a notebook, with the cell that first assigns each."""
+    """The tables of a notebook, with the cell that first assigns each."""
 
     columns: defaultdict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     tables: dict[str, int] = field(default_factory=dict)
-    arrays: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, document: TrainingDocument) -> Objects:
@@ -71,13 +65,10 @@ class Objects:
 
     def _read(self, node: ast.AST, cell: int) -> None:
         match node:
-            case ast.Assign(targets=targets, value=value):
-                names = [name for target in targets for name in _names(target)]
-                kind = self.tables if self._is_table(value) else self.arrays if _is_array(value) else {}
-                for name in names:
-                    kind.setdefault(name, cell)
-                    if kind is self.tables:
-                        self.columns[name] |= dict.fromkeys(_keys(value))
+            case ast.Assign(targets=targets, value=value) if self._is_table(value):
+                for name in (name for target in targets for name in _names(target)):
+                    self.tables.setdefault(name, cell)
+                    self.columns[name] |= dict.fromkeys(_keys(value))
             case ast.Subscript(value=ast.Name(id=name), slice=index):
                 self.columns[name] |= dict.fromkeys(_labels(index))
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in _BY_COLUMN:
@@ -100,21 +91,13 @@ class Objects:
     def context(self, rng: random.Random, active: int, others: Tables) -> KernelContext:
         """Return the likely context at a cell; `others` are tables of other notebooks."""
         below = rng.random() < BELOW_RAN
-        names: list[tuple[int, str, list[str] | None]] = [
-            *((self.tables[name], name, columns) for name, columns in self.known_columns.items()),
-            *((cell, name, None) for name, cell in self.arrays.items() if name not in self.known_columns),
-        ]
+        names = ((self.tables[name], name, columns) for name, columns in self.known_columns.items())
         made = [each for each in names if each[0] < active or below]
         if others and rng.random() < UNUSED_TABLE:
             name, columns = rng.choice(others)
             made.append((rng.randrange(active + 1), name, columns))
         newest_first = sorted(made, key=lambda each: -each[0])
-        return KernelContext(
-            names={
-                name: _array(rng) if columns is None else _table(rng, columns, others)
-                for _, name, columns in newest_first
-            }
-        )
+        return KernelContext(names={name: _table(rng, columns, others) for _, name, columns in newest_first})
 
 
 def _table(rng: random.Random, columns: Sequence[str], others: Tables) -> ObjectInfo:
@@ -124,22 +107,7 @@ def _table(rng: random.Random, columns: Sequence[str], others: Tables) -> Object
     labels = [*dict.fromkeys(labels)]
     if rng.random() < 0.5:  # noqa: PLR2004 - tables are often loaded with all columns in another order
         rng.shuffle(labels)
-    kinds = [(label, rng.choice(_COLUMN_TYPES)) for label in labels]
-    return ObjectInfo(type="DataFrame", module="pandas", columns=kinds, all=True)
-
-
-def _array(rng: random.Random) -> ObjectInfo:
-    shape = [rng.choice(_SIZES) for _ in range(rng.choice((1, 1, 2, 2, 3)))]
-    return ObjectInfo(type="ndarray", module="numpy", shape=shape, dtype=rng.choice(_ARRAY_TYPES))
-
-
-def _is_array(value: ast.expr) -> bool:
-    match value:
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=module), attr=name)):
-            return module in _ARRAY_MODULES or name in _ARRAYS
-        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
-            return name in _ARRAYS
-    return False
+    return ObjectInfo(type="DataFrame", module="pandas", columns=labels, all=True)
 
 
 def _names(target: ast.expr) -> Iterator[str]:

@@ -13,8 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.models.quantization import order
-from jupyter_turbopilot.plugins.convert.quantize import kinds, quantize
+from jupyter_turbopilot.plugins.convert.quantize import kinds, order, quantize
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.util.files import replace_content, sha256_of, size_of
 

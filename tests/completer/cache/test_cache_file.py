@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database, Row, answer_of, locate, row_of
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CacheKey, CompletionCache
 from jupyter_turbopilot.protocol.engine_request import Token
-from jupyter_turbopilot.util.sqlite_file import connection, schema
-from jupyter_turbopilot.util.sqlite_file.connection import check
-from jupyter_turbopilot.util.sqlite_file.schema import FileState
+from jupyter_turbopilot.util import sqlite_file
+from jupyter_turbopilot.util.sqlite_file import FileState, check
 
 from .answers import MEGABYTE, answers, open_file, texts, whole_size
 
@@ -157,6 +156,19 @@ def test_prepare_moves_a_foreign_file_aside(
     assert all(str(aside) in caplog.text for aside in moved)
 
 
+@pytest.mark.parametrize("length", [16, 100, None])
+def test_prepare_replaces_a_file_with_a_damaged_header(tmp_path: Path, length: int | None) -> None:
+    path = tmp_path / "answers.db"
+    database = open_file(path)
+    database.add(answers([1]))
+    database.close()
+    content = path.read_bytes()
+    zeros = bytes(len(content) if length is None else length)
+    path.write_bytes(zeros + content[len(zeros) :])
+    SCHEMA.prepare(path)
+    assert texts(path) == []
+
+
 @pytest.mark.parametrize("why", ["older", "damaged", "damaged definition", "another table"])
 def test_prepare_replaces_an_unusable_file(
     tmp_path: Path, why: str, caplog: pytest.LogCaptureFixture
@@ -172,7 +184,7 @@ def test_prepare_replaces_an_unusable_file(
         path.write_bytes(path.read_bytes().replace(b"PRIMARY KEY", b"PRIMARY \xffEY"))
     else:
         change = "PRAGMA user_version = 0" if why == "older" else "ALTER TABLE answers DROP COLUMN digest"
-        with closing(connection.connect(path)) as opened:
+        with closing(sqlite_file.connect(path)) as opened:
             opened.execute(change)
     assert SCHEMA.state_of(path) is (FileState.OUTDATED if why == "older" else FileState.DAMAGED)
     assert texts(path) == []
@@ -208,7 +220,7 @@ def test_prepare_keeps_answers_after_other_errors(
         return Failing(*given, **more)
 
     with monkeypatch.context() as short:
-        short.setattr(schema.sqlite3, "connect", connect)
+        short.setattr(sqlite_file.sqlite3, "connect", connect)
         with pytest.raises(sqlite3.OperationalError):
             SCHEMA.prepare(path)
     assert texts(path) == [answer.text for answer in answers([1])]
@@ -234,7 +246,7 @@ def test_prepare_keeps_answers_after_other_errors(
 def test_prepare_replaces_a_file_with_other_tables(tmp_path: Path, statements: list[str]) -> None:
     path = tmp_path / "answers.db"
     open_file(path).close()
-    with closing(connection.connect(path)) as opened:
+    with closing(sqlite_file.connect(path)) as opened:
         for statement in statements:
             opened.execute(statement)
     assert SCHEMA.state_of(path) is FileState.DAMAGED

@@ -11,8 +11,8 @@ from filelock import FileLock
 from jupyter_turbopilot.completer.cache import cache_writer as keeper
 from jupyter_turbopilot.completer.cache.cache_writer import WAITING, CacheWriter
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
-from jupyter_turbopilot.util.sqlite_file import connection, schema
-from jupyter_turbopilot.util.sqlite_file.connection import delete, lock_path
+from jupyter_turbopilot.util import sqlite_file
+from jupyter_turbopilot.util.sqlite_file import delete, lock_path
 
 from ...index.folders import until
 from .answers import MEGABYTE, answers, cache_key, open_file, texts
@@ -49,7 +49,7 @@ def test_keep_does_not_wait_for_a_locked_file(tmp_path: Path, monkeypatch: pytes
     path = tmp_path / "answers.db"
     open_file(path).close()
     writer = CacheWriter(path, LIMIT)
-    with closing(connection.connect(path)) as other:
+    with closing(sqlite_file.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         writer.start(nothing)
         ours = answers(range(3 * WAITING))
@@ -85,7 +85,7 @@ def test_keeper_reports_trouble_once_and_continues_in_memory(
     elif error == "relative":
         path = Path("answers.db")
     elif error == "held":
-        monkeypatch.setattr(schema, "WAIT", 0.05)
+        monkeypatch.setattr(sqlite_file, "WAIT", 0.05)
         held = FileLock(lock_path(path))
         held.acquire()
     elif error == "no locks":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import IsolatedEngine, load_in_child
-from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
+from jupyter_turbopilot.engine.llama.engine import HostedLlama
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 

@@ -200,7 +200,7 @@ def test_close_frees_all_resources(tiny_model: Path) -> None:
 
 def test_load_ends_the_child_if_the_vocabulary_fails(tiny_model: Path) -> None:
     from jupyter_turbopilot.engine.child_process.engine import load_in_child
-    from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
+    from jupyter_turbopilot.engine.llama.engine import HostedLlama
 
     def fail() -> Any:
         raise EngineError("no vocabulary")

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
+from jupyter_turbopilot.engine.llama.engine import HostedLlama
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.protocol.errors import ModelRefusedError

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.engine.child_process.messages import REFUSED, Load, Step
 from jupyter_turbopilot.engine.child_process.process import ChildProcess, ProcessEndedError, judge
-from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
+from jupyter_turbopilot.engine.llama.engine import HostedLlama
 
 from .children import PLAN, play
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from jupyter_turbopilot.engine.llama import bindings
-from jupyter_turbopilot.engine.llama.install import build_command, install_command
+from jupyter_turbopilot.engine.llama.bindings import build_command, install_command
 from jupyter_turbopilot.models.ggml import Q4_0, TYPES
 from jupyter_turbopilot.protocol.errors import EngineError, EngineMissingError, NotReadyError
 
@@ -74,10 +77,19 @@ class FakeDevices:
         self.ggml_backend_dev_description = field(0)
 
 
-def test_gpus_share_memory_only_with_metals_shared_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bindings, "_library", lambda *_: FakeDevices())
+def test_gpus_are_listed_once_and_share_memory_only_with_metals_buffers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    devices = [FakeDevices()]
+    monkeypatch.setattr(bindings, "_library", lambda *_: devices[0])
     shares = {"Apple M1": True, "Radeon": False, "NVIDIA": False, "Intel": False}
-    assert bindings.gpus() == [bindings.Gpu(*gpu) for gpu in shares.items()]
+    bindings.gpus.cache_clear()
+    try:
+        assert bindings.gpus() == [bindings.Gpu(*gpu) for gpu in shares.items()]
+        devices.clear()
+        assert len(bindings.gpus()) == len(shares)
+    finally:
+        bindings.gpus.cache_clear()
 
 
 class Broken:
@@ -94,7 +106,7 @@ class Broken:
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (ModuleNotFoundError("No module named 'llama_cpp'", name="llama_cpp"), "Engine missing. Run: "),
+        (ModuleNotFoundError("No module named 'llama_cpp'", name="llama_cpp"), "is not installed. Run: "),
         (ModuleNotFoundError("No module named 'diskcache'", name="diskcache"), "Engine broken: No module"),
         (OSError("libllama.so: cannot open"), "Engine broken (OSError). Run: "),
         (SyntaxError("source code string cannot contain null bytes"), "Engine broken (SyntaxError). Run: "),
@@ -121,3 +133,27 @@ def test_engine_for_another_processor_is_refused_before_it_is_initialised(
     with pytest.raises(EngineMissingError, match=r"another processor.*lacks avx2") as raised:
         bindings.bindings()
     assert raised.value.command == build_command()
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "expected"),
+    [
+        ("Linux", "x86_64", "--only-binary llama-cpp-python --extra-index-url https://"),
+        ("Windows", "AMD64", "/whl/cpu"),
+        ("Darwin", "arm64", "/whl/metal"),
+        ("Darwin", "x86_64", bindings.REQUIREMENT),
+    ],
+)
+def test_install_command_names_an_index_that_has_a_wheel(
+    system: str, machine: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    command = install_command()
+    assert expected in command
+    assert ("--only-binary" in command) is ("https://" in command)
+
+
+def test_requirement_is_the_one_of_the_package() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))["project"]
+    assert bindings.REQUIREMENT.strip('"') in project["dependencies"]

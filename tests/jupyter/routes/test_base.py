@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.jupyter.routes import base
+from jupyter_turbopilot.jupyter.routes import limits
+from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.protocol.errors import BusyError, EngineError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.protocol.request import MAX_BODY
 
@@ -14,6 +16,10 @@ from ...multi_user_service import WHO, HeaderIdentity
 from ...scripted_engine import ScriptedEngine
 from ...serve_app import ServeApp
 from .conftest import Ask, complete_body, error_of, fail_within_stream
+from .test_fixes import fix_body
+from .test_native import Post, post
+
+__all__ = ["post"]
 
 
 def failing(error: TurbopilotError) -> Any:
@@ -32,6 +38,38 @@ async def test_too_large_body_is_rejected_and_the_connection_closed(ask: Ask, re
 async def test_largest_body_is_accepted(ask: Ask, ready: Any) -> None:
     body = json.dumps(complete_body()).encode()
     assert (await ask("complete", body + b" " * (MAX_BODY - len(body)))).code == 200
+
+
+async def test_invalid_query_does_not_prevent_the_answer(ask: Ask, pilot: Any) -> None:
+    response = await ask("fix", fix_body(), params={"no_track_activity": b"\xff"})
+    assert response.code == 200
+
+
+async def test_disconnect_during_authorization_ends_the_request(
+    ask: Ask, post: Post, pilot: Any, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, left, close = asyncio.Event(), asyncio.Event(), Route.on_connection_close
+
+    class Slow:
+        async def is_authorized(self, *_: Any) -> bool:
+            waiting.set()
+            await asyncio.wait_for(left.wait(), 30)
+            return True
+
+    def closed(route: Route) -> None:
+        close(route)
+        left.set()
+
+    monkeypatch.setattr(Route, "on_connection_close", closed)
+    monkeypatch.setitem(jp_serverapp.web_app.settings, "authorizer", Slow())
+    _, writer = await post("feedback", {"id": "fix-1", "event": "applied"})
+    await waiting.wait()
+    writer.transport.abort()
+    await left.wait()
+    assert (await ask("feedback", {"id": "fix-1", "event": "shown"})).code == 204
+    offers = (await ask("metrics", method="GET")).body.decode()
+    assert 'event="shown",kind="fix"' in offers
+    assert 'event="applied",kind="fix"' not in offers
 
 
 @pytest.mark.parametrize("error", [BusyError("Later."), NotReadyError("Later.")])
@@ -73,9 +111,9 @@ async def test_error_within_a_stream_has_its_status(
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "REFUSALS_PER_MINUTE", 1)
-    monkeypatch.setattr(base, "REFUSAL_BURST", 2)
-    monkeypatch.setattr(base, "REFUSAL_DELAY", 0.01)
+    monkeypatch.setattr(limits, "REFUSALS_PER_MINUTE", 1)
+    monkeypatch.setattr(limits, "REFUSAL_BURST", 2)
+    monkeypatch.setattr(limits, "REFUSAL_DELAY", 0.01)
 
 
 @pytest.mark.usefixtures("impatient")

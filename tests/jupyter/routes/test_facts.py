@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.context import kernel_context as kernel
-from jupyter_turbopilot.jupyter.routes import native
+from jupyter_turbopilot.jupyter.routes import admission
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.suggestion.members import Member, member_at
 
@@ -61,7 +61,7 @@ async def test_facts_in_r_are_found_once_outside_the_event_loop(
         threads.append(threading.current_thread())
         return member_at(request)
 
-    monkeypatch.setattr(native, "member_at", find)
+    monkeypatch.setattr(admission, "member_at", find)
     body = complete_body("x <- df$pr", path="mine.ipynb", language="r")
     for kernel_id in (None, "missing"):
         assert (await ask("complete", body | {"kernel_id": kernel_id})).code == 200

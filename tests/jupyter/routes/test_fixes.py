@@ -163,6 +163,8 @@ MAKE = {"fix": fix_body, "rename": rename_body, "repeat": repeat_body}
 async def test_corrections_obey_the_off_switches(ask: Ask, pilot: Any, route: str) -> None:
     response = await ask(route, MAKE[route](enabled=False))
     assert (response.code, error_of(response)["code"]) == (403, "disabled_in_notebook")
+    text = (await ask("metrics", method="GET")).body.decode()
+    assert f'{{code="disabled_in_notebook",outcome="failed",route="{route}"}} 1.0' in text
 
 
 async def test_fix_survives_the_failure_of_a_kind(

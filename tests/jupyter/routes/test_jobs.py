@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from jupyter_turbopilot.jupyter.routes.jobs import JobRoute, is_awaited
+from jupyter_turbopilot.engine.load_shedding import Level
+from jupyter_turbopilot.jupyter.routes import native
+from jupyter_turbopilot.jupyter.routes.jobs import Completions, is_awaited
 from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -20,15 +22,40 @@ from .conftest import Ask, Named, complete_body, error_of
 async def test_empty_answer_is_an_error_with_the_reason(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def late(_route: Any, _requests: Any) -> AsyncGenerator[tuple[int, Reply]]:
+    async def late(_completions: Any, _requests: Any) -> AsyncGenerator[tuple[int, Reply]]:
         async def replies() -> AsyncGenerator[tuple[int, Reply]]:
             yield 0, Reply("id", done=True, finish_reason="deadline")
 
         return replies()
 
-    monkeypatch.setattr(JobRoute, "submit_all", late)
+    monkeypatch.setattr(Completions, "batch", late)
     response = await ask("v1/completions", {"prompt": "x"})
     assert (response.code, error_of(response)["code"]) == (503, "deadline")
+
+
+async def test_completions_require_admission(
+    ask: Ask, ready: Any, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def admit(*_: Any, **__: Any) -> None: ...
+
+    monkeypatch.setattr(native, "admit", admit)
+    assert (await ask("complete", complete_body())).code == 500
+    assert engine.prompts == []
+
+
+async def test_each_prompt_has_the_current_load_level(
+    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels, seen, submit = iter(Level), [], ready.completer.submit
+
+    def noted(*given: Any, **named: Any) -> Any:
+        seen.append(named["level"])
+        return submit(*given, **named)
+
+    monkeypatch.setattr(ready.worker, "level", lambda _: next(levels))
+    monkeypatch.setattr(ready.completer, "submit", noted)
+    assert (await ask("v1/completions", {"prompt": ["x", "y"], "max_tokens": 1})).code == 200
+    assert seen == [*Level][1:3]
 
 
 async def test_vocabulary_without_a_model_raises(ask: Ask, pilot: Any) -> None:
@@ -43,11 +70,9 @@ def tenants(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     submit = ready.completer.submit
 
-    def noted(
-        request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, *, notebook_index: Any
-    ) -> Any:
+    def noted(request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, **more: Any) -> Any:
         seen.append(tenant)
-        return submit(request, listener, kernel_context, caller, tenant, notebook_index=notebook_index)
+        return submit(request, listener, kernel_context, caller, tenant, **more)
 
     monkeypatch.setattr(ready.completer, "submit", noted)
     return seen
@@ -89,6 +114,13 @@ async def test_too_many_prompts_is_an_error_without_retry_after(ask: Ask, ready:
     assert [answer.code for answer in answers] == [200, 400, 200]
     error = error_of(answers[1])
     assert (error["param"], "at most 2 prompts" in error["message"]) == ("prompt", True)
+
+
+@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 2}])
+async def test_streamed_prompts_are_charged_before_the_first(ask: Ask, ready: Any, engine: Any) -> None:
+    response = await ask("completion", {"prompt": ["x", "y", "z"], "n_predict": 1, "stream": True})
+    assert (response.code, error_of(response)["code"]) == (429, "too_many_requests")
+    assert engine.prompts == []
 
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 3}])

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from jupyter_turbopilot.jupyter.routes import fixes, jobs
-from jupyter_turbopilot.jupyter.routes.base import MAX_PARALLEL, Route
+from jupyter_turbopilot.jupyter.routes.admission import WINDOW
+from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint, endpoints
+from jupyter_turbopilot.jupyter.routes.limits import MAX_PARALLEL
 from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.plugins.functions import route as functions_route
 from jupyter_turbopilot.plugins.protocols import tokenization
@@ -141,7 +143,7 @@ def test_large_bodies_are_charged_or_refused(server: ServeApp, address: str, bod
         assert send(client, body_method).status_code not in {413, 429}
         assert send(client, body_method).status_code not in {413, 429}
         response = send(client, body_method, MAX_BODY - 10)
-        if body_method.route.max_body < MAX_BODY:
+        if body_method.endpoint.max_body < MAX_BODY:
             assert response.status_code == 413
             assert "fields" in response.text
             return
@@ -149,7 +151,7 @@ def test_large_bodies_are_charged_or_refused(server: ServeApp, address: str, bod
         assert int(response.headers["Retry-After"]) > 10
 
 
-@pytest.mark.parametrize(("path", "size"), [("complete", 2 * jobs.WINDOW), ("infill", 250_000)])
+@pytest.mark.parametrize(("path", "size"), [("complete", 2 * WINDOW), ("infill", 250_000)])
 def test_windows_of_an_editor_count_as_one_request(
     server: ServeApp, address: str, path: str, size: int
 ) -> None:
@@ -184,9 +186,8 @@ def test_parallel_requests_of_a_caller_are_limited(
     keyless: ServeApp, address: str, body_method: BodyMethod
 ) -> None:
     with ExitStack() as open_, keyless.connected(address) as client, keyless.connected("127.0.2.1") as other:
-        for _ in range(
-            (body_method.route.max_parallel or MAX_PARALLEL) + 8
-        ):  # the server refuses some of them
+        # The server refuses some of them.
+        for _ in range((body_method.endpoint.max_parallel or MAX_PARALLEL) + 8):
             open_.enter_context(half_a_request(keyless, address, body_method))
         refused = until(lambda: send(client, body_method), lambda response: response.status_code == 429)
         refusal(refused, "too_many_waiting")

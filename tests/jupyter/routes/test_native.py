@@ -181,11 +181,9 @@ async def test_fair_share_ignores_the_client_name(
     asked: list[tuple[str, str]] = []
     submit = ready.completer.submit
 
-    def noted(
-        request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, *, notebook_index: Any
-    ) -> Any:
+    def noted(request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, **more: Any) -> Any:
         asked.append((caller, request.client))
-        return submit(request, listener, kernel_context, caller, tenant, notebook_index=notebook_index)
+        return submit(request, listener, kernel_context, caller, tenant, **more)
 
     monkeypatch.setattr(ready.completer, "submit", noted)
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]

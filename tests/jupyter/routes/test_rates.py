@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.jupyter.routes.rates import RateLimiter
+from jupyter_turbopilot.jupyter.routes.limits import RateLimiter
 from jupyter_turbopilot.protocol.errors import BusyError
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jupyter_server.base.handlers import APIHandler
 
 from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.jupyter.routes.base import Route
@@ -65,6 +66,10 @@ def test_mounted_routes_import_their_classes_for_the_first_request() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "['jupyter_turbopilot.jupyter.routes.table']"
+
+
+def test_routes_are_at_most_two_classes_below_jupyters_handler() -> None:
+    assert {route.__mro__.index(APIHandler) for _, route in table.loaded()} == {2}
 
 
 async def test_jupyter_server_accepts_the_mounted_routes(

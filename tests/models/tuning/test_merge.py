@@ -18,11 +18,10 @@ from jupyter_turbopilot.engine.llama.bindings import quantise
 from jupyter_turbopilot.models.folder import copies, write_note
 from jupyter_turbopilot.models.ggml import FILE_TYPES, Q4_0, Q8_0, TYPES
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, ours
 from jupyter_turbopilot.models.tuning.merge import merge, merged_copy, path_of
 from jupyter_turbopilot.models.tuning.recipe import LAYERS, group_of, matrix_path, read_importance
-from jupyter_turbopilot.plugins.convert.quantize import kinds, quantize
+from jupyter_turbopilot.plugins.convert.quantize import kinds, order, quantize
 from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.util import files
 

@@ -10,7 +10,7 @@ import llama_cpp
 import numpy as np
 
 from jupyter_turbopilot.engine.llama.bindings import bindings
-from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
+from jupyter_turbopilot.engine.llama.engine import LoadedAdapters
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from jupyter_turbopilot.models.checkpoint import Checkpoint
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.plugins.convert import convert, recipe_for
-from jupyter_turbopilot.plugins.convert.checkpoint import Checkpoint
 from jupyter_turbopilot.protocol.errors import ConversionError
 from tests.plugins.convert import families, native
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.models.quantization import Order
-from jupyter_turbopilot.plugins.convert.quantize import kinds, quantize
+from jupyter_turbopilot.plugins.convert.quantize import Order, kinds, quantize
 from jupyter_turbopilot.protocol.errors import ConversionError
 
 from ...engine.child_process.children import play

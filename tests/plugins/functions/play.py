@@ -5,30 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
-from jupyter_turbopilot.plugins.functions.model_requests import ModelQuestion, ModelResponse
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.plugins.functions.function_generator import ModelQuestion, generate_functions
 from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
+from jupyter_turbopilot.protocol.reply import Item, Reply
 
-Answer = Callable[[ModelQuestion], ModelResponse | str]
+Answer = Callable[[ModelQuestion], Reply | str]
 
 
-def play(source: str, answer: Answer, clock: Callable[[], float] = lambda: 0.0, **more: Any) -> list[Event]:
+def reply(text: str, finish_reason: str = "stop", tokens: int = 10) -> Reply:
+    item = Item(text, 1.0, finish_reason, tokens=(None,) * tokens)  # type: ignore[arg-type]
+    return Reply("1", items=(item,), done=True)
+
+
+def play(source: str, answer: Answer, kernel_context: KernelContext = NONE, **more: Any) -> list[Event]:
     """Return all events of a request; the last one is `done`."""
-    growth = generate_functions(FunctionRequest(source=source, **more), clock=clock)
     events: list[Event] = []
-    step: Event | ModelQuestion = next(growth)
-    while True:
-        try:
-            if isinstance(step, Event):
-                events.append(step)
-                step = next(growth)
-            else:
-                message = answer(step)
-                step = growth.send(
-                    message if isinstance(message, ModelResponse) else ModelResponse(message, tokens=10)
-                )
-        except StopIteration:
-            return events
+    for step in generate_functions(FunctionRequest(source=source, **more), kernel_context):
+        if isinstance(step, Event):
+            events.append(step)
+        else:
+            given = answer(step)
+            step.take(given if isinstance(given, Reply) else reply(given))
+    return events
 
 
 def bodies(**texts: str) -> Answer:

@@ -9,9 +9,8 @@ import pytest
 from IPython.utils.capture import capture_output
 
 from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
-from jupyter_turbopilot.plugins.functions.show import UNFINISHED, Functions, TreeOutput, write
-from jupyter_turbopilot.protocol.errors import EngineError
-from jupyter_turbopilot.protocol.request import Cell
+from jupyter_turbopilot.plugins.functions.show import Functions, TreeOutput, write
+from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
 
 from .play import bodies, play
 
@@ -35,16 +34,10 @@ def test_tree_output_shows_callees_below_their_caller() -> None:
     assert printed(events) == [
         *("f", "g", "len_", "h"),
         "● f(x)  2 lines",
-        "  ↩ known  exists",
         "  ● g(x)  3 lines",
         "  ● len_(x, value)  3 lines",
         "    ✗ h(x)  the model generated no body that parses",
     ]
-
-
-def test_tree_output_shows_the_former_name_of_a_renamed_call() -> None:
-    events = play("def f(x):", bodies(f="return h(x)"), cells=[Cell(source="h = 1")])
-    assert printed(events)[-1] == "  ● h_2(x)  3 lines, called h at first"
 
 
 class Terminal(io.StringIO):
@@ -145,19 +138,19 @@ STUB = "import math\n\ndef double(x):\n    '''Double it.'''"
 def stopped_at(stop: Callable[[Event], bool], body: str) -> Functions:
     """Return the functions of a generation that the user interrupts at an event."""
 
-    def ask(request: FunctionRequest) -> Iterator[Event]:
-        for event in play(request.source, bodies(double=body, half="return x / 2")):
+    def events() -> Iterator[Event]:
+        for event in play(STUB, bodies(double=body, half="return x / 2")):
             if stop(event):
                 raise KeyboardInterrupt
             yield event
 
     with capture_output():
-        return write(FunctionRequest(source=STUB), ask, TreeOutput(terminal=True))
+        return write(FunctionRequest(source=STUB), events(), TreeOutput(terminal=True))
 
 
 def test_write_keeps_finished_functions_after_an_interrupt() -> None:
     written = stopped_at(lambda event: event.name == "half", "return half(x) * math.pi")
-    assert written.stopped
+    assert isinstance(written.error, KeyboardInterrupt)
     assert written.undefined == ("half",)
     assert written.source.startswith("# Not defined here: half.\nimport math\n\n\ndef double(x):")
     ast.parse(written.source)
@@ -165,13 +158,14 @@ def test_write_keeps_finished_functions_after_an_interrupt() -> None:
 
 def test_write_returns_nothing_after_an_early_interrupt() -> None:
     written = stopped_at(lambda event: event.event == "finished", "return 1")
-    assert (written.stopped, written.source) == (True, "")
+    assert isinstance(written.error, KeyboardInterrupt)
+    assert written.source == ""
 
 
-@pytest.mark.parametrize("lost", [EngineError("The engine\x1b[31m broke."), None])
+@pytest.mark.parametrize("lost", [EngineError("The engine broke."), None])
 def test_write_keeps_finished_functions_after_an_error(lost: EngineError | None) -> None:
-    def ask(request: FunctionRequest) -> Iterator[Event]:
-        for event in play(request.source, bodies(double="return half(x)")):
+    def events() -> Iterator[Event]:
+        for event in play(STUB, bodies(double="return half(x)")):
             if event.name == "half":
                 break
             yield event
@@ -179,16 +173,17 @@ def test_write_keeps_finished_functions_after_an_error(lost: EngineError | None)
             raise lost
 
     with capture_output():
-        written = write(FunctionRequest(source=STUB), ask, TreeOutput(terminal=True))
+        written = write(FunctionRequest(source=STUB), events(), TreeOutput(terminal=True))
     assert "return half(x)" in written.source
     assert written.undefined == ("half",)
-    assert written.broken == ("The engine\N{REPLACEMENT CHARACTER}[31m broke." if lost else UNFINISHED)
+    assert isinstance(written.error, TurbopilotError)
+    assert written.error.message == ("The engine broke." if lost else "The answer ended too early.")
 
 
 def test_write_raises_the_error_without_finished_functions() -> None:
-    def ask(request: FunctionRequest) -> Iterator[Event]:
+    def events() -> Iterator[Event]:
         yield Event(event="found", name="f", source="f()")
         raise EngineError("The engine broke.")
 
     with capture_output(), pytest.raises(EngineError):
-        write(FunctionRequest(source=STUB), ask, TreeOutput(terminal=True))
+        write(FunctionRequest(source=STUB), events(), TreeOutput(terminal=True))

@@ -31,13 +31,14 @@ from jupyter_turbopilot.util.bounds import STATEMENT
         ("def f(x):\n    raise NotImplementedError", "def f(x):", "    "),
         ("def f(x):\n    y = x", "def f(x):\n    y = x", "    "),
         ("def f(x):\n    for y in x:", "def f(x):\n    for y in x:", "        "),
-        ("def f(x): 'Do.'", 'def f(x):\n    """Do."""', "    "),
+        ("def f(x): 'Do.'", "def f(x):\n    'Do.'", "    "),
         ("def f(x): return 1", "def f(x):\n    return 1", "    "),
         ("# Why.\ndef f(x): return g(x)", "# Why.\ndef f(x):\n    return g(x)", "    "),
         ("def f(x):\n    y = x; pass", "def f(x):\n    y = x; pass", "    "),
         ("@(\n  cache\n)\ndef f(x):", "@(\n  cache\n)\ndef f(x):", "    "),
         ("def f(x='a\tb'):", "def f(x='a\tb'):", "    "),
-        ("def f(\n    x,\n): ...", "def f(x):", "    "),
+        ("def f(\n    x,\n): ...", "def f(\n    x,\n):", "    "),
+        ("def f(é='é'): return é; pass", "def f(é='é'):\n    return é; pass", "    "),
         ("def f(\n    x=')',\n):", "def f(\n    x=')',\n):", "    "),
         ("@cache\nasync def f(x):\r\n\tpass", "@cache\nasync def f(x):", "        "),
         ("# Why.\n@cache\ndef f(x):", "# Why.\n@cache\ndef f(x):", "    "),
@@ -116,6 +117,22 @@ def test_signature_is_the_name_if_a_default_cannot_be_written() -> None:
     assert Stub("f", f"def f(a=0x{'f' * 5000}):").signature == "f"
 
 
+@pytest.mark.parametrize(
+    ("body", "define"),
+    [
+        ("return await (g(1))", "async def g("),
+        ("return await  g(1)", "async def g("),
+        ("return await g (1)", "async def g("),
+        ("return g(1)  # await g(", "def g("),
+        ("return await h(g(1))", "def g("),
+    ],
+)
+def test_stub_for_is_a_coroutine_if_a_call_is_awaited(body: str, define: str) -> None:
+    source = f"async def f():\n    {body}"
+    (missing,) = missing_functions(source, {"h"})
+    assert stub_for(missing, source).head.partition("\n")[2].startswith(define)
+
+
 def test_stub_for_truncates_a_long_quote() -> None:
     source = f"def f(x):\n    return g({'x + ' * 200}x)"
     (missing,) = missing_functions(source, set())
@@ -123,10 +140,8 @@ def test_stub_for_truncates_a_long_quote() -> None:
     assert len(comment) < LONGEST_QUOTE + 20
 
 
-@pytest.mark.parametrize("source", ["Do \ud800 it.", "def f(x='\udfff'):"])
-def test_parse_instruction_rejects_lone_surrogates(source: str) -> None:
-    with pytest.raises(BadRequestError, match="character"):
-        parse_instruction(source)
+def test_parse_instruction_replaces_lone_surrogates() -> None:
+    assert parse_instruction("Do \ud800 it.").comment == "# Do ? it."
 
 
 def test_parse_instruction_keeps_strings_above_a_stub() -> None:
@@ -149,8 +164,8 @@ def test_parse_instruction_expands_leading_tabs_only() -> None:
     "source", ["X = {}\ndef f(x):", "def f(x={}):", "def f(x={}): ...", "def f(x):\n    y = {}"]
 )
 def test_parse_instruction_rejects_deep_nesting(source: str) -> None:
-    with pytest.raises(BadRequestError, match=r"nested too deeply|does not parse"):
-        parse_instruction(source.format("x + " * 800 + "x"))
+    with pytest.raises(BadRequestError, match="does not parse"):
+        parse_instruction(source.format("-" * 19_000 + "x"))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +178,7 @@ def test_parse_instruction_rejects_deep_nesting(source: str) -> None:
         ("!ls\n\nx = = 1\ndef f(x):", "Line 3 does not parse"),
         ("def f(x):\n    '''Do.'''\ng(3)", "Line 3 follows the function"),
         ("def f(x):\n    '''Do.'''\n!ls", "Line 3 does not parse"),
+        ("def f(x): \\\n  y = 1", "does not parse with a body"),
         ("class Stack:\n    '''With push and pop.'''", "Only functions can be generated"),
         ("class Stack(list): 'With push and pop.'", "Only functions can be generated"),
         ("class Stack:", "Only functions can be generated"),

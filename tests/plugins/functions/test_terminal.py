@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,11 +11,12 @@ import pytest
 
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.plugins.functions import function_generator
-from jupyter_turbopilot.plugins.functions.request import FunctionRequest
-from jupyter_turbopilot.plugins.functions.terminal import events_in_process, functions_for
+from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
+from jupyter_turbopilot.plugins.functions.terminal import events_in_process
 from jupyter_turbopilot.protocol.errors import BadRequestError, DisabledError
 from jupyter_turbopilot.settings.access import Access, access_of
 from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.suggestion.calls import missing_names
 from jupyter_turbopilot.terminal.in_process import InProcess
 
 from ...completer.desk import Desk
@@ -39,19 +40,17 @@ def test_events_wait_for_the_model_after_validation(
     now, waited = [0.0], []
 
     def wait() -> None:
-        now[0] += 100.0
+        now[0] += 1000.0
         waited.append(now[0])
 
     monkeypatch.setattr(local, "wait", wait)
-    generate = partial(function_generator.generate_functions, clock=lambda: now[0])
-    monkeypatch.setattr(function_generator, "generate_functions", generate)
+    monkeypatch.setattr(function_generator.time, "monotonic", lambda: now[0])
     with pytest.raises(BadRequestError):
-        events_in_process(local, FunctionRequest(source="def f("))
+        next(events_in_process(local, FunctionRequest(source="def f(")))
     assert waited == []
-    events = events_in_process(local, FunctionRequest(source="def f(x):", seconds=150.0))
-    assert waited == [100.0]  # before the first step, at which the time limit starts
-    assert next(events).event == "found"
-    events.close()
+    events = [*events_in_process(local, FunctionRequest(source="def f(x):\n    return g(x)"))]
+    assert waited[0] == 1000.0  # before the first step, at which the time limit starts
+    assert ("given_up", "") not in [(event.event, event.source) for event in events]
 
 
 def test_events_are_refused_in_a_denied_folder(
@@ -62,12 +61,28 @@ def test_events_are_refused_in_a_denied_folder(
     monkeypatch.setattr(runtime, "find", lambda: runtime.Runtime("u", "s", 1, root=str(tmp_path)))
     monkeypatch.chdir(exams)
     with pytest.raises(DisabledError):
-        events_in_process(local, FunctionRequest(source="def f():"))
+        next(events_in_process(local, FunctionRequest(source="def f():")))
 
 
-def test_functions_for_lists_all_names_except_ipythons() -> None:
-    shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
-    kept = ["_", "__", "___", "_i", "_ii", "_iii", "_i1", "_12", "_ih", "_oh", "_dh"]
-    shell.user_ns = dict.fromkeys([*kept, "_private", "a", "not a name", "pylab", "_index"])
-    shell.user_ns_hidden = {"pylab": None}
-    assert functions_for(shell, "x").names == ["_private", "a", "pylab", "_index"]
+def events_of(model: Path, source: str, **more: int) -> list[Event]:
+    local = InProcess(Turbopilot(model=str(model)))
+    try:
+        return [*events_in_process(local, FunctionRequest(source=source, **more))]  # type: ignore[arg-type]
+    finally:
+        local.close()
+
+
+@pytest.mark.parametrize("source", ["def f(x):\n    '''Do it.'''", "Do it."])
+def test_events_of_a_tiny_model_end_with_source_that_parses(tiny_model: Path, source: str) -> None:
+    done = events_of(tiny_model, source, max_tokens=12)[-1]
+    ast.parse(done.source)
+    assert missing_names(done.source, set()) == done.undefined
+
+
+def test_events_of_the_default_model_contain_a_callee(default_model: Path) -> None:
+    stub = 'def sum_of_primes(n):\n    """Return the sum of the primes below n. Use is_prime."""'
+    events = events_of(default_model, stub)
+    assert ("found", "is_prime") in [(event.event, event.name) for event in events]
+    source = events[-1].source
+    assert source.index("def is_prime(") < source.index("def sum_of_primes(")
+    assert events[-1].undefined == ()

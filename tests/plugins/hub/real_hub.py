@@ -36,7 +36,7 @@ CONFIG = """
 import os
 from pathlib import Path
 from jupyterhub.services.service import _ServiceSpawner
-from jupyter_turbopilot.plugins.hub.snippets import PORT, on_host
+from jupyter_turbopilot.plugins.hub.command import PORT, on_host
 
 given = {given!r}
 folder = Path(given["folder"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.jupyter.routes.jobs import BYTES_PER_REQUEST
+from jupyter_turbopilot.jupyter.routes.limits import BYTES_PER_REQUEST
 from jupyter_turbopilot.plugins.protocols import tokenization
 from jupyter_turbopilot.plugins.protocols.tokenization import longest_first, split_specials
 

@@ -17,6 +17,7 @@ from jupyter_turbopilot.jupyter.identity import KeyIdentity
 from jupyter_turbopilot.jupyter.routes.base import HARD_LIMIT
 from jupyter_turbopilot.jupyter.standalone import application
 from jupyter_turbopilot.plugins.protocols.openai import REPLICA
+from jupyter_turbopilot.plugins.protocols.tokenization import MAX_PARALLEL
 from jupyter_turbopilot.plugins.ray import asgi
 from jupyter_turbopilot.plugins.ray.asgi import Mounted, Unanswered
 from jupyter_turbopilot.protocol.request import MAX_BODY
@@ -178,6 +179,26 @@ async def test_disconnect_within_the_body_ends_the_request(call: Call) -> None:
     client = call("POST", "/v1/completions").body(b"{", more=True)
     client.leave()
     await asyncio.wait_for(client.task, 20)
+
+
+async def test_cancellation_during_authentication_ends_the_count(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, cancelled, get_user = asyncio.Semaphore(0), asyncio.Event(), KeyIdentity.get_user
+
+    async def slowly(identity: KeyIdentity, handler: Any) -> Any:
+        waiting.release()
+        await cancelled.wait()
+        return get_user(identity, handler)
+
+    monkeypatch.setattr(KeyIdentity, "get_user", slowly)
+    for _ in range(MAX_PARALLEL):
+        client = call("POST", "/tokenize")
+        await waiting.acquire()
+        client.task.cancel()
+        await asyncio.wait({client.task}, timeout=20)
+    cancelled.set()
+    assert (await call("POST", "/tokenize").body(b'{"content": "x"}').answer())[0] == 200
 
 
 @pytest.mark.parametrize("how", ["left", "cancelled"])

@@ -35,7 +35,7 @@ from jupyter_turbopilot.plugins.remote.openai_dialect import OpenAIDialect
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, EngineError, NotReadyError
-from jupyter_turbopilot.protocol.headers import LOAD_HEADER
+from jupyter_turbopilot.protocol.reply import LOAD_HEADER
 
 from .conftest import Serve, with_client
 from .fake_server import Act, FarServer, Wire, completion, status

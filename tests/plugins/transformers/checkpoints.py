@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
+from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
+from jupyter_turbopilot.plugins.transformers.kind import HostedTransformers
 from tests.plugins.convert import families
 
 MARKERS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
@@ -26,6 +29,11 @@ def write(folder: Path, family: str = "qwen2", **changed: Any) -> Path:
     head.weight.data[tokenizer.get_vocab_size() :] = 0
     model.save_pretrained(folder)
     return folder
+
+
+def load(folder: Path, options: TransformersOptions, *, name: str) -> TransformersEngine:
+    """Load a checkpoint in this process."""
+    return HostedTransformers(str(folder), options, name).load()
 
 
 def change(folder: Path, name: str, **values: Any) -> None:

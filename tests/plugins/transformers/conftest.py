@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, load
+from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
 from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 
 from . import checkpoints
@@ -19,6 +19,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def engine(checkpoint: Path) -> Iterator[TransformersEngine]:
-    made = load(checkpoint, TransformersOptions(threads=1, sequence_bytes=1 << 22), name="tiny")
+    made = checkpoints.load(checkpoint, TransformersOptions(threads=1, sequence_bytes=1 << 22), name="tiny")
     yield made
     made.close()

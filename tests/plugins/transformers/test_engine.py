@@ -18,7 +18,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.engine.stepping.engine import Stepping
 from jupyter_turbopilot.plugins.convert import convert
-from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, load
+from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
 from jupyter_turbopilot.plugins.transformers.engine import SequenceCache, TransformersEngine, new_cache
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
@@ -60,7 +60,7 @@ def alone(engine: TransformersEngine, prompt: Sequence[int], count: int) -> list
 @pytest.mark.parametrize("family", ["qwen2", "bigcode-shared"])
 def test_engine_generates_the_same_text_as_llama_cpp(family: str, tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path, family)
-    engine = load(folder, ONE, name=family)
+    engine = checkpoints.load(folder, ONE, name=family)
     path = convert(folder, tmp_path / "model.gguf", outtype="f32")
     other = LlamaEngine(path, LoadPlan(256, 1), name=family)
     for text in snippets(20):
@@ -79,7 +79,7 @@ def test_engine_generates_the_same_text_as_llama_cpp(family: str, tmp_path: Path
 @settings(max_examples=8)
 @given(data=st.data())
 def test_engine_text_does_not_depend_on_earlier_prompts(checkpoint: Path, data: st.DataObject) -> None:
-    engine = load(checkpoint, TransformersOptions(threads=1, sequence_bytes=1 << 22), name="tiny")
+    engine = checkpoints.load(checkpoint, TransformersOptions(threads=1, sequence_bytes=1 << 22), name="tiny")
     tokens = engine.vocabulary.tokenize(SOURCE)
     prompts = data.draw(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 150)), min_size=2, max_size=6))
     for start, size in prompts:
@@ -142,11 +142,11 @@ def test_engine_stops_between_layers_if_interrupted(engine: TransformersEngine, 
 
 def test_engine_stops_at_end_tokens_unless_ignored(tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path)
-    plain = load(folder, ONE, name="tiny")
+    plain = checkpoints.load(folder, ONE, name="tiny")
     prompt = plain.vocabulary.tokenize(SOURCE)[:40]
     likely = ids(generate(plain, prompt))
     checkpoints.change(folder, "config.json", eos_token_id=[0, likely[2]])
-    engine = load(folder, ONE, name="tiny")
+    engine = checkpoints.load(folder, ONE, name="tiny")
     assert ids(generate(engine, prompt)) == likely[: likely.index(likely[2])]
     longer = ids(generate(engine, prompt, ignore_end=True))
     assert len(longer) == 12
@@ -174,7 +174,7 @@ def test_engine_works_after_a_failed_step(
 
 
 def test_engine_truncates_sliding_window_layers(tmp_path: Path) -> None:
-    engine = load(checkpoints.write(tmp_path, "mistral", sliding_window=16), ONE, name="near")
+    engine = checkpoints.load(checkpoints.write(tmp_path, "mistral", sliding_window=16), ONE, name="near")
     assert engine.drafts
     prompt = engine.vocabulary.tokenize(SOURCE)[:90]
     for size in (90, 40, 70):
@@ -204,7 +204,7 @@ def test_engine_never_truncates_a_recurrent_model(kind: str, checkpoint: Path, t
     _recurrent(kind).save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).write_bytes((checkpoint / name).read_bytes())
-    engine = load(tmp_path, TransformersOptions(threads=1, context_size=512), name=kind)
+    engine = checkpoints.load(tmp_path, TransformersOptions(threads=1, context_size=512), name=kind)
     assert not engine.drafts
     prompt = engine.vocabulary.tokenize(SOURCE)[:150]
     cached = []
@@ -237,15 +237,15 @@ def test_load_rejects_a_model_without_a_kv_cache(checkpoint: Path, tmp_path: Pat
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).write_bytes((checkpoint / name).read_bytes())
     with pytest.raises(ModelRefusedError, match="does not support a KV cache"):
-        load(tmp_path, ONE, name="rwkv")
+        checkpoints.load(tmp_path, ONE, name="rwkv")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_engine_generates_the_same_on_gpu_and_cpu(checkpoint: Path) -> None:
-    engine = load(checkpoint, TransformersOptions(device="cuda", threads=1), name="tiny")
+    engine = checkpoints.load(checkpoint, TransformersOptions(device="cuda", threads=1), name="tiny")
     prompt = engine.vocabulary.tokenize(SOURCE)[:40]
     (token,) = generate(engine, prompt, max_tokens=1)
-    plain = load(checkpoint, ONE, name="tiny")
+    plain = checkpoints.load(checkpoint, ONE, name="tiny")
     (same,) = generate(plain, prompt, max_tokens=1, top=3)
     assert token.id in {number for number, _ in same.top}
     for each in (engine, plain):

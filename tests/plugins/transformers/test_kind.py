@@ -23,7 +23,7 @@ from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...models.source_server import SourceServer
 from ...models.sources import server
-from ..convert.test_repository import publish
+from ...models.test_repositories import publish
 from .checkpoints import write
 
 __all__ = ["server"]

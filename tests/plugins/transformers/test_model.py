@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, check, load
+from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, check
 from jupyter_turbopilot.plugins.transformers.model import load_model
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 from tests.plugins.convert import families
@@ -78,9 +78,9 @@ def test_bitsandbytes_model_has_similar_logits(
 ) -> None:
     pytest.importorskip("bitsandbytes")
     folder = checkpoints.write(tmp_path, **EVEN)
-    plain = load(folder, TransformersOptions(threads=1), name="plain")
+    plain = checkpoints.load(folder, TransformersOptions(threads=1), name="plain")
     options = TransformersOptions(threads=1, load_in_8bit=bits == 8, load_in_4bit=bits == 4)
-    engine = load(folder, options, name="quantized")
+    engine = checkpoints.load(folder, options, name="quantized")
     kinds = {type(module).__name__ for module in engine._model.modules()}
     assert {8: "Linear8bitLt", 4: "Linear4bit"}[bits] in kinds
     prompt = engine.vocabulary.tokenize("import numpy as np\n\ndef mean(values):\n    return ")
@@ -100,7 +100,9 @@ def test_gptq_checkpoint_generates_the_same_as_unpacked_weights(tmp_path: Path) 
         pytest.importorskip(package)
     plain = checkpoints.write(tmp_path / "plain", **EVEN)
     quantized = checkpoints.quantize(plain, tmp_path / "gptq")
-    engines = [load(folder, TransformersOptions(threads=1), name="g") for folder in (plain, quantized)]
+    engines = [
+        checkpoints.load(folder, TransformersOptions(threads=1), name="g") for folder in (plain, quantized)
+    ]
     assert any("qweight" in name for name, _ in engines[1]._model.named_buffers())
     prompt = engines[0].vocabulary.tokenize("import numpy as np\n\ndef mean(values):\n")
     texts = [ids(generate(engine, prompt, ignore_end=True)) for engine in engines]

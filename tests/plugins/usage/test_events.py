@@ -11,9 +11,9 @@ from msgspec.structs import fields
 
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.plugins.usage import events
+from jupyter_turbopilot.plugins.usage.command import LogStatistics, tables
 from jupyter_turbopilot.plugins.usage.events import SCHEMA, Event, event_of, line_of
 from jupyter_turbopilot.plugins.usage.log import OUTCOMES
-from jupyter_turbopilot.plugins.usage.usage_report import LogStatistics, tables
 from jupyter_turbopilot.protocol.request import Feedback
 
 SESSION = Event("session", 1.0, SCHEMA, session="AbC3", version="0.1.0")

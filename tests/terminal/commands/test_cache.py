@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.terminal.commands import cache
-from jupyter_turbopilot.util.sqlite_file import connection
+from jupyter_turbopilot.util import sqlite_file
 
 from ...completer.cache.answers import answers, open_file, texts
 from .running import run
@@ -123,9 +123,9 @@ def test_info_deletes_nothing_and_reports_how_many_are_loaded(
 def test_clear_fails_while_a_server_reads_the_file(
     capsys: pytest.CaptureFixture[str], named: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "WAIT", 0.05)
+    monkeypatch.setattr(sqlite_file, "WAIT", 0.05)
     fill(named)
-    with closing(connection.connect(named)) as reader:
+    with closing(sqlite_file.connect(named)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM answers").fetchall()
         status, out, error = run(capsys, "cache", "clear")

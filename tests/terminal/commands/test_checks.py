@@ -70,7 +70,7 @@ def _others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "failures", {})
 
 
-def test_doctor_lists_findings_of_plugins_and_those_that_cannot_be_imported() -> None:
+def test_doctor_lists_findings_of_plugins_and_failed_imports() -> None:
     found = {(one.name, one.text): one.problem for one in doctor.examine(Turbopilot(enabled=False))}
     assert found["reports", "with llama"] is False
     assert found["plugins", f"{__name__}.FailingCheck failed: LookupError: no report"] is True

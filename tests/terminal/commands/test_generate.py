@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.plugins.functions.show import Functions
+from jupyter_turbopilot.protocol.errors import EngineError
+from jupyter_turbopilot.util.bounds import MOST_FUNCTION_TOKENS
 
 from .running import jupyter, run
 
@@ -61,6 +63,11 @@ def test_helpers_refuses_options_without_effect(
     assert (status, "--helpers cannot be combined with" in err) == (2, True)
 
 
+def test_helpers_refuses_more_tokens_than_a_request_allows(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "generate", "--helpers", "-p", "x", "-n", "1000000")
+    assert (status, f"from 1 to {MOST_FUNCTION_TOKENS} with --helpers" in err) == (2, True)
+
+
 @pytest.mark.parametrize("arguments", [["--helpers", "-p", "def f("], ["--helpers", "-p", ""]])
 def test_generate_refuses_invalid_options(arguments: list[str], tiny_model: Path) -> None:
     done = jupyter("generate", "-m", tiny_model, *arguments)
@@ -71,7 +78,7 @@ def test_generate_refuses_invalid_options(arguments: list[str], tiny_model: Path
 def test_helpers_escapes_control_sequences_for_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    written = Functions("def f():\n    return '\x1b]0;owned\x07'\n", broken="It \x1b[31mbroke.")
+    written = Functions("def f():\n    return '\x1b]0;owned\x07'\n", error=EngineError("It \x1b[31mbroke."))
     monkeypatch.setattr("jupyter_turbopilot.plugins.functions.show.write", lambda *_, **__: written)
     for terminal in (True, False):
         monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal, raising=False)

@@ -13,20 +13,19 @@ from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.engine.llama.bindings import quantise
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.download import pull
+from jupyter_turbopilot.models.download import obtain, pull
 from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.merge import merged_copy
 from jupyter_turbopilot.models.user_cache import STATISTICS, remember_rate
+from jupyter_turbopilot.util import sqlite_file
 from jupyter_turbopilot.util.files import sha256_of
-from jupyter_turbopilot.util.sqlite_file import schema
 
 from ...completer.cache.answers import open_file
 from ...models.source_server import SourceServer
+from ...models.test_repositories import publish
 from ...plugins.convert import families
-from ...plugins.convert.test_repository import publish
 from ...tiny_adapter import make
 from .running import files, run
 
@@ -229,7 +228,7 @@ def test_purge_reports_unreadable_folders_and_deletes_the_rest(
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(schema.Schema, "is_ours", refuse)  # root may read every folder
+    monkeypatch.setattr(sqlite_file.Schema, "is_ours", refuse)  # root may read every folder
     remember_rate(own_folder, 1e9)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1

@@ -72,7 +72,7 @@ export class Sequence {
       ahead !== null &&
       start <= ahead.at &&
       ahead.at + ahead.tokens.length < text.length &&
-      matches(text, ahead.at, ahead.tokens)
+      ahead.tokens.every((token, index) => text[ahead.at + index] === token)
     );
   }
 
@@ -113,8 +113,4 @@ export class Sequence {
     }
     return best;
   }
-}
-
-function matches(text: readonly number[], at: number, tokens: readonly number[]): boolean {
-  return at + tokens.length <= text.length && tokens.every((token, index) => text[at + index] === token);
 }

@@ -9,7 +9,7 @@ import type { IRequest } from '../../wire';
 import { branches, type ISettings } from '../answer';
 import { endOf } from '../bounds';
 import { balancedLength, closersAfter, openQuote, outside } from '../brackets';
-import { keepTail, Layout, piecesLeftOut, readHead } from '../layout';
+import { chosen, Layout, piecesLeftOut, readHead, scores } from '../layout';
 import { endOfLine, lex } from '../lexer';
 import { Matcher } from '../matching';
 import {
@@ -21,7 +21,6 @@ import {
   withoutCommands,
   withoutSecrets
 } from '../notebook';
-import { chosen, scores } from '../ranking';
 import { firstLine, indentation, surroundingsOf } from '../surroundings';
 import { beginsWithWord, codePoints, LETTER, linesOf, strip } from '../text';
 import { trim } from '../trim';
@@ -66,7 +65,7 @@ export const FUNCTIONS = {
   scores: (snippets: string[], near: string) => scores(snippets, near),
   chosen: (snippets: string[], near: string, room: number) => chosen(snippets, near, room, codePoints),
 
-  keep_tail: keepTail,
+  keep_tail: endOf,
   read_head: (text: string, room: number) => readHead(codePointsOf, text, room),
   pieces_left_out: piecesLeftOut,
   layout: (context: IContext, contextSize: number, settings: ISettings, most: number | null) => {

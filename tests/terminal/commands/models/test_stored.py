@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.download import obtain
 from jupyter_turbopilot.models.folder import CheckpointNote, checkpoint_path, write_checkpoint_note
 from jupyter_turbopilot.models.model import HubFile, Model
-from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.protocol.errors import DownloadError
 from jupyter_turbopilot.util.files import partial_path, sha256_of

@@ -1,1 +1,0 @@
-"""Deployment on several machines, behind a load balancer."""

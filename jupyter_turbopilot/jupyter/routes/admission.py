@@ -1,0 +1,163 @@
+"""Admission of requests after the body: cheap refusals, the charge, then checks that read a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from jupyter_core.utils import ensure_async
+from tornado import web
+
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.context.private import is_private_path
+from jupyter_turbopilot.jupyter.routes.auth import may
+from jupyter_turbopilot.jupyter.routes.jobs import DISK_SECONDS, Completions, Parser, is_awaited
+from jupyter_turbopilot.protocol.errors import BadRequestError, DisabledError, TooComplexError
+from jupyter_turbopilot.protocol.request import Completion
+from jupyter_turbopilot.settings.access import UNCHECKED
+from jupyter_turbopilot.suggestion.members import member_at
+from jupyter_turbopilot.util.notebook_file import equivalent_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.index.reader import MaintainedIndex
+    from jupyter_turbopilot.jupyter.routes.base import Route
+    from jupyter_turbopilot.protocol.engine_request import RawRequest
+    from jupyter_turbopilot.protocol.request import Document, NotebookRequest
+
+WINDOW = 1 << 18  # characters around the cursor that a page may send with each keystroke
+DISABLED_IN_NOTEBOOK = "Suggestions are off in this notebook. Choose Settings, Turbopilot, Turn On."
+
+
+def charge(route: Route) -> None:
+    """Charge the caller by the size of the body."""
+    with route.shared.metrics.counted_errors(route.name):
+        route.shared.limits.charge(route.caller.name, route.body.size)
+
+
+def admit_texts(route: Route, texts: Sequence[RawRequest], *, in_turn: bool = False) -> Completions:
+    """Admit the texts of another protocol, and charge their caller: by the size of the body for the first.
+
+    They have no path, so denied paths refuse all of them. A server with the key names its users in `salt`.
+    `in_turn`: whether each is generated after the one before.
+    """
+    pilot, most = route.pilot, route.pilot.worker.limits.waiting
+    if 0 < most < len(texts) and not in_turn:  # a retry would not help
+        raise BadRequestError(
+            f"One user may have {most} waiting requests. Send at most {most} prompts at a time.",
+            field="prompt",
+        )
+    caller, salt = route.caller.name, texts[0].salt if route.caller.names_users else ""
+    if salt:
+        caller = f"{caller} {salt}"
+    completions = Completions(route, caller)
+    with route.shared.metrics.counted_errors(route.name):
+        pilot.access.check()
+        for number, text in enumerate(texts):
+            size = 0 if number else route.body.size - WINDOW
+            route.shared.limits.charge(caller, size, awaited=is_awaited(text))
+    route.is_admitted = True
+    return completions
+
+
+async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaited: bool = True) -> None:
+    """Raise an error unless completion is enabled for a notebook, and charge the caller.
+
+    What the request itself shows is checked first: a rate limit would hide the reason. The rest reads
+    sessions and files, which may be expensive. The paths of the kernel's sessions count, too: the one in the
+    request may be wrong. A page knows the metadata before they are saved. For other clients, the server reads
+    the saved notebook. `free`: bytes of the body that cost nothing, as typing is one request.
+    """
+    access, shared, caller = route.pilot.access, route.shared, route.caller.name
+    with shared.metrics.counted_errors(route.name):
+        if request.path or not request.kernel_id:
+            access.check(request.path)
+        else:
+            access.require_enabled()
+        if request.enabled is False:
+            raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
+        shared.limits.charge(caller, route.body.size - free, awaited=awaited)
+        is_unknown = request.enabled is None
+        paths: tuple[str, ...] = ()
+        if request.kernel_id and (access.denied or is_unknown):
+            paths = await session_paths(route.settings.get("session_manager"), request.kernel_id)
+        readable, paths = paths, (*paths, request.path)
+        if request.kernel_id:
+            access.check(*paths)
+        await asyncio.gather(*(_check_links(route, path) for path in paths if path))
+        if is_unknown:
+            if await may(route, "read", "contents"):
+                readable = paths
+            if not all([await shared.switches.is_enabled(path, caller) for path in readable]):
+                raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
+    route.is_admitted = True
+
+
+async def session_paths(manager: Any, kernel_id: str) -> tuple[str, ...]:
+    """Return the paths of all sessions with a kernel: several notebooks and consoles may share one."""
+    if manager is None:
+        return ()
+    sessions = await ensure_async(manager.list_sessions())
+    return tuple(
+        str(session.get("path"))
+        for session in sessions
+        if (session.get("kernel") or {}).get("id") == kernel_id
+    )
+
+
+async def _check_links(route: Route, path: str) -> None:
+    """Raise a DisabledError unless completion is allowed for the file that a path leads to."""
+    access = route.pilot.access
+    if access.denied:
+        following = route.pilot.disk.run(route.caller.name, ("links", path), access.check_file, path)
+        try:
+            await asyncio.wait_for(following, DISK_SECONDS)
+        except TimeoutError:
+            raise DisabledError(UNCHECKED) from None
+
+
+async def allowed_documents(route: Route, request: Completion) -> list[Document]:
+    """Return the other documents of a request for which completion is allowed."""
+    allowed = [document for document in request.documents if route.pilot.access.allows(document.path)]
+    checks = (_check_links(route, document.path) for document in allowed)
+    errors = await asyncio.gather(*checks, return_exceptions=True)
+    return [document for document, error in zip(allowed, errors, strict=True) if not error]
+
+
+async def readable_index(route: Route) -> MaintainedIndex | None:
+    """Return the notebook index, for callers who may read the notebooks."""
+    notebook_index = route.pilot.notebook_index
+    return notebook_index if notebook_index and await may(route, "read", "contents") else None
+
+
+async def kernel_context(route: Route, request: NotebookRequest) -> KernelContext:
+    """Return the kernel context of the notebook, for callers who may run code in the kernel.
+
+    The context of an R kernel consists of the members of the object at the cursor.
+    """
+    kernels, name = route.pilot.kernels, await allowed_kernel(route, request)
+    if not kernels or not name:
+        return NONE
+    if isinstance(request, Completion) and request.language == "r":
+        with suppress(TooComplexError):
+            if member := await Parser(route).run(member_at, request):
+                return await kernels.members(name, "r", member.code)
+    return kernels.kernel_context(name)
+
+
+async def allowed_kernel(route: Route, request: NotebookRequest) -> str | None:
+    """Return the kernel of the notebook if the server may query it for the caller."""
+    name = request.kernel_id
+    if not route.pilot.kernels or not name or is_private_path(request.path):
+        return None
+    if not await may(route, "execute", "kernels"):
+        return None
+    try:
+        session = await ensure_async(route.settings["session_manager"].get_session(kernel_id=name))
+    except web.HTTPError:
+        return None  # a kernel without a session
+    if {*equivalent_paths(str(session.get("path")))}.isdisjoint(equivalent_paths(request.path)):
+        return None
+    return name

@@ -1,1 +1,0 @@
-"""SQLite files that only their owner can read, bounded in size and shared by several processes."""

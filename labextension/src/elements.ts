@@ -1,0 +1,18 @@
+/** Create HTML elements. */
+
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className = '',
+  text = ''
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+export function button(label: string, type: 'button' | 'submit'): HTMLButtonElement {
+  const made = element('button', 'jp-mod-styled jp-mod-minimal', label);
+  made.type = type;
+  return made;
+}

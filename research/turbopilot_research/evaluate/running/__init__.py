@@ -1,1 +1,0 @@
-"""Execution of generated programs, with limits against accidents. This is not a sandbox."""
