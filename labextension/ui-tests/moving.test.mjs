@@ -45,7 +45,7 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
       eagerness: 'balanced',
       files: FILES,
       environment: { TURBOPILOT_MODELS: path.dirname(defaultModel()) },
-      scale: 2,
+      scale: 1,
       settings: { ...SILENT, ...APPEARANCE }
     }));
   });
@@ -101,7 +101,10 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
 
     recordTexts('ghost-text-moving', await page.locator('body').innerText());
     // The first frame has grey text: a preview shows only this one.
-    assert.match(await type('columns', 'orders["revenue"] = orders["quantity"] * orders["unit'), /^_price"\]/);
+    assert.match(
+      await type('columns', 'orders["revenue"] = orders["quantity"] * orders["unit'),
+      /^_price"\]/
+    );
     const record = await recorder(page, 1);
     await accept('columns', /= orders\["quantity"\] \* orders\["unit_price"\]$/);
     assert.match(await type('import', 'np.log(orders["unit'), /^_price"\]\)/);
