@@ -72,7 +72,7 @@ def costs() -> str:
     browser = float(dict(rows(table("peers.md", "| Steady typing |")))["turbopilot"][TO_TEXT]) / 1000
     return (
         f"The default model adds {rounded('memory that the engine adds')} of memory to the server. On two idle cores, grey text "
-        f"appears {browser:.2f} s after the key (median,\nin a browser), and typing five keys a second takes {low:.1f} to {high:.1f} "
+        f"appears {browser:.2f} s after the keystroke (median,\nin a browser), and typing five keystrokes a second takes {low:.1f} to {high:.1f} "
         "of one core."
     )
 
@@ -100,14 +100,16 @@ def class_costs() -> str:
     _, bare = megabytes["processes without an engine", "30"]
     _, clients = megabytes["processes of users whose engine is that `serve`", "30"]
     service, _ = megabytes["one `serve`, with the sequences of all 30 users", "1"]
-    alone = (total - private + CLASS * (engines - bare) / 30) / 1000
+    # These were copies with eight bits. Of those with four, each process rearranges a part.
+    rearranged = float(figure("of the model file, rearranged by each process").removesuffix(" MB"))
+    alone = (total - private + CLASS * ((engines - bare) / 30 + rearranged)) / 1000
     shared = (service + CLASS * (clients - bare) / 30) / 1000
     in_time = float(dict(students())[str(SERVED)][-1])
     return (
         f"| a class of {CLASS} | a model in each user's server | one service |\n| --- | --- | --- |\n"
         f"| memory, beside Jupyter's own | {alone:.0f} GB | {shared:.0f} GB |\n"
         f"| cores | not measured | {_cores(TYPING_SHARE)}, or {_cores(1.0)} if all type at once |\n\n"
-        "With one shared model file. This is extrapolated from [30 users](../research/benchmarks/results/scale.md) and from [two cores](../research/benchmarks/results/scale.md#students),\n"
+        "Both columns assume one shared model file. The values are extrapolated from [30 users](../research/benchmarks/results/scale.md) and from [two cores](../research/benchmarks/results/scale.md#students),\n"
         f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f}, if three of ten type.\n"
         f"Of the automatic requests of these {SERVED}, {in_time * 100:.0f} % were answered before the next key."
     )
@@ -142,7 +144,7 @@ def wrong() -> str:
     """Return an item of a list about wrong suggestions."""
     low, high = _between(PRECISION)
     return (
-        f"- Of 100 automatic suggestions, {100 - high} to {100 - low} are wrong, most in notebooks of 2025 and later. Read each before "
+        f"- Of 100 automatic suggestions, {100 - high} to {100 - low} are wrong: {100 - low} in notebooks of 2025 and later. Read each before "
         "you accept it."
     )
 
@@ -151,8 +153,8 @@ def with_kernel() -> str:
     """Return a sentence about first mentions of columns."""
     columns = "first mentions of columns completed"
     return (
-        "Type one letter of a column that the notebook has not used yet: with the kernel, it completes the unfamiliar name in "
-        f"{share(columns)} of the cases; without, in {share(columns, below=1)}."
+        "After one letter of a column that the notebook has not used yet, Turbopilot completes its unfamiliar name in "
+        f"{share(columns)} of the cases; without the kernel, in {share(columns, below=1)}."
     )
 
 
@@ -161,8 +163,8 @@ def kernel_gain() -> str:
     waiting = "keystrokes saved at equal precision, relative to without kernel context"
     typing = "keystrokes saved with kernel context, relative to without, real time"
     return (
-        f"- Over whole notebooks, the kernel saves {figure(waiting)} times as many keystrokes if the user waits for suggestions, {figure(typing)} times "
-        "if not: no measurable difference."
+        f"- Over whole notebooks, the kernel makes no measurable difference: {figure(waiting)} times as many keystrokes saved for a user who waits, {figure(typing)} "
+        "for one who does not."
     )
 
 
@@ -194,7 +196,7 @@ def quality() -> str:
     """Return a sentence about precision and keystrokes saved."""
     saved, right = ("{} to {} %".format(*_between(name)) for name in (SAVED, PRECISION))
     return (
-        f"For a simulated user who types a key every 200 ms and does not wait, {right} of the suggestions were correct, and saved\n{saved} "
+        f"For a simulated user who types a key every 200 ms and does not wait, {right} of the suggestions were correct.\nAccepting them saved {saved} "
         "of the keystrokes. The values depend on the notebooks and on the machine."
     )
 

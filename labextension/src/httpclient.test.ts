@@ -113,6 +113,12 @@ describe('an unexpected response', () => {
     await expect(complete()).rejects.toMatchObject({ kind });
   });
 
+  it('does not hide the lines before it', async () => {
+    const error = JSON.stringify({ error: { code: 'busy', message: 'wait', status: 429, retry_after: 5 } });
+    makeRequest.mockResolvedValue(new Response(`${error}\n<html>\n`));
+    await expect(complete()).rejects.toMatchObject({ code: 'busy' });
+  });
+
   it.each([
     [401, 'denied'],
     [403, 'denied'],

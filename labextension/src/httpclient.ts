@@ -231,7 +231,11 @@ export async function* parseLines<T extends object>(
     if (held.length > MAX_LINE_LENGTH) {
       throw new ResponseError('unexpected');
     }
-    yield* lines.filter(line => line.trim()).map(line => parse<T>(line));
+    for (const line of lines) {
+      if (line.trim()) {
+        yield parse<T>(line);
+      }
+    }
     if (done) {
       return;
     }

@@ -53,6 +53,14 @@ describe('Preferences', () => {
     expect([delays, preferences.current.delay]).toEqual([[40, 90], 90]);
   });
 
+  it('round numbers, which the schema allows to be fractions', async () => {
+    const preferences = new Preferences();
+    const stored = registry({ delay: 150.5, alternatives: 2.4, enabled: false });
+    await preferences.load(stored as unknown as ISettingRegistry, 'plugin');
+    expect(preferences.current).toMatchObject({ delay: 151, alternatives: 2, enabled: false });
+    expect(JSON.stringify(schema)).not.toContain('"integer"');
+  });
+
   it('store a changed setting', async () => {
     const composite = {};
     const preferences = new Preferences();

@@ -35,7 +35,12 @@ export class Preferences {
   /** Load the settings of a plugin, and follow changes. */
   async load(registry: ISettingRegistry, plugin: string): Promise<void> {
     const stored = (this._stored = await registry.load(plugin));
-    const read = (): void => this._set({ ...DEFAULTS, ...(stored.composite as Partial<ISettings>) });
+    const read = (): void => {
+      const settings = { ...DEFAULTS, ...(stored.composite as Partial<ISettings>) };
+      // The schema allows fractions: JupyterLab would drop all settings of a file with one that it refuses.
+      const [delay, alternatives] = [settings.delay, settings.alternatives].map(Math.round);
+      this._set({ ...settings, delay, alternatives });
+    };
     stored.changed.connect(read);
     read();
   }

@@ -12,6 +12,16 @@ describe('readError', () => {
     });
   });
 
+  it.each([
+    [
+      ['<div class="a"><pre>if a &lt; b:', '<b>c</b></pre></div>'],
+      ['if a < b:', 'c']
+    ],
+    [['if a <b and c> d:'], ['if a <b and c> d:']]
+  ])('removes HTML from a traceback in HTML only: %j', (traceback, expected) => {
+    expect(readError({ name: 'E', message: '', traceback })?.traceback).toEqual(expected);
+  });
+
   it.each([undefined, null, '', 3])('is null without a name: %j', name => {
     expect(readError({ name, message: 'a', traceback: [] })).toBeNull();
   });

@@ -1,4 +1,4 @@
-/** Read the error of a failed cell, without terminal colors, cut to the limits of a request. Pure. */
+/** Read the error of a failed cell, without terminal colors and HTML, cut to the limits of a request. Pure. */
 
 import { byteLength, wellFormed } from '../window';
 import type { IErrorOutput } from '../wire';
@@ -12,6 +12,17 @@ const BYTES = 64 * 1024;
 
 // eslint-disable-next-line no-control-regex
 const ANSI = /\x1b\[[0-?]*[ -/]*[@-~]/g;
+/** Some kernels send HTML. `<module>` and `<ipython-input-3>` are no tags. */
+const IS_HTML = /^\s*<(?:div|pre|span|p)\b[^<>]*>/;
+const TAG = /<\/?(?:a|b|br|code|div|font|i|p|pre|span)\b[^<>]*>/g;
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&lt;': '<',
+  '&gt;': '>',
+  '&quot;': '"',
+  '&#39;': "'",
+  '&amp;': '&'
+};
+
 /** The fields of an error, in a reply of the kernel or in an output. */
 export interface IRawError {
   name: unknown;
@@ -25,6 +36,7 @@ export function readError({ name, message, traceback }: IRawError): IErrorOutput
     return null;
   }
   const entries = Array.isArray(traceback) ? traceback.filter(entry => typeof entry === 'string') : [];
+  const isHtml = IS_HTML.test(entries[0] ?? '');
   const lines = entries.flatMap(entry => entry.split('\n'));
   // A long one is cut first: cleaning takes longer.
   const kept =
@@ -33,13 +45,19 @@ export function readError({ name, message, traceback }: IRawError): IErrorOutput
       : lines;
   return {
     name: cut(name, NAME),
-    message: plain(typeof message === 'string' ? message : '', MESSAGE),
-    traceback: ends(kept.map(line => plain(line, MAX_LINE_LENGTH)))
+    message: plain(typeof message === 'string' ? message : '', MESSAGE, false),
+    traceback: ends(kept.map(line => plain(line, MAX_LINE_LENGTH, isHtml)))
   };
 }
 
-function plain(text: string, limit: number): string {
-  return cut(text.slice(0, 2 * limit).replace(ANSI, ''), limit);
+function plain(text: string, limit: number, isHtml: boolean): string {
+  const uncolored = text.slice(0, 2 * limit).replace(ANSI, '');
+  return cut(
+    isHtml
+      ? uncolored.replace(TAG, '').replace(/&(?:lt|gt|quot|#39|amp);/g, entity => ENTITIES[entity])
+      : uncolored,
+    limit
+  );
 }
 
 function cut(text: string, limit: number): string {

@@ -173,6 +173,7 @@ export class LocalClient implements IClient {
 
   async select(name: string): Promise<IEngineHealth> {
     const chosen = await this._named(name);
+    const selection = ++this._selections;
     this._withheld.delete(chosen);
     this._chosen = chosen;
     this._refused = null;
@@ -180,14 +181,14 @@ export class LocalClient implements IClient {
     try {
       await this._load(chosen);
     } catch (reason) {
-      if (chosen === this._chosen && chosen !== this._proven) {
+      if (selection === this._selections && chosen !== this._proven) {
         this._chosen = this._proven;
         this._refused = this._failure;
         this._forget();
       }
       throw reason;
     }
-    if (chosen === this._chosen) {
+    if (selection === this._selections) {
       this._proven = chosen;
     }
     return this.health();
@@ -559,6 +560,7 @@ export class LocalClient implements IClient {
   private _chosen: ILocalModel | null = null;
   /** the last selected model that could be opened: the fallback if another one cannot */
   private _proven: ILocalModel | null = null;
+  private _selections = 0;
   /** why the last selected model could not be opened */
   private _refused: ILoadFailure | null = null;
   /** the models that the user removed or stopped, and their errors */
