@@ -79,7 +79,7 @@ class Route(APIHandler):
         self.refused: TurbopilotError | None = None
         self.at_disconnect = ExitStack()
         self.is_disconnected = False
-        self.is_admitted = False  # by `admit` or `admit_texts`, without which `Completions` raise an error
+        self.is_admitted = False  # by a function of admission.py, without which `Completions` raise an error
         self._is_kernel = self.serves_kernels and is_kernel(self.request.headers, secret)
         self._endpoint = endpoints(type(self)).get(self.request.method or "", Endpoint())
         self.body = limits.Body(self._endpoint.max_body)
