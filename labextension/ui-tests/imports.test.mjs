@@ -104,8 +104,10 @@ describe('imports of a suggestion', { timeout: 300_000 }, () => {
   test('are scrolled into view with ghost text and note, unless the user scrolls', async () => {
     const long = Array.from({ length: 60 }, (_, index) => `v_${index} = ${index}`).join('\n');
     const text = Array.from({ length: 6 }, () => 'sns.heatmap(table)').join('\n');
+    let answer;
+    let allowed;
     await page.route('**/turbopilot/complete*', async route => {
-      await new Promise(resolve => setTimeout(resolve, 400));
+      await allowed;
       const frame = { id: 'a', text, imports: [LINE], done: true, timings: { total_ms: 1 } };
       await route.fulfill({ contentType: 'application/x-ndjson', body: `${JSON.stringify(frame)}\n` });
     });
@@ -123,8 +125,11 @@ describe('imports of a suggestion', { timeout: 300_000 }, () => {
       const { y, height } = await cell.boundingBox();
       const bottom = await outer.evaluate(node => node.getBoundingClientRect().top + node.clientHeight);
       await outer.evaluate((node, by) => (node.scrollTop += by), y + height - bottom);
+      allowed = new Promise(resolve => (answer = resolve));
       await page.keyboard.press('Alt+\\');
       await before();
+      await page.waitForTimeout(200);
+      answer();
       assert.equal(await ghost(page), text);
     };
     await ask(async () => undefined);
@@ -135,7 +140,11 @@ describe('imports of a suggestion', { timeout: 300_000 }, () => {
     await ask(async () => {
       const { x, y } = await outer.boundingBox();
       await page.mouse.move(x + 300, y + 100);
+      const top = await outer.evaluate(node => node.scrollTop);
       await page.mouse.wheel(0, -5);
+      while ((await outer.evaluate(node => node.scrollTop)) === top) {
+        await page.waitForTimeout(20);
+      }
     });
     assert.ok((await below()) > 50);
     await page.unroute('**/turbopilot/complete*');
