@@ -97,12 +97,12 @@ def main() -> None:
 def try_commands(jupyter: Path, install: Sequence[str | Path]) -> None:
     """Check that `eval` names the missing package, and runs after its installation."""
     run(jupyter, "turbopilot", "models", "list")
-    schema = [str(jupyter), "turbopilot", "eval", "schema"]
-    missing = subprocess.run(schema, capture_output=True, text=True, check=False)
+    command = [str(jupyter), "turbopilot", "eval", "notebooks", "--help"]
+    missing = subprocess.run(command, capture_output=True, text=True, check=False)
     if missing.returncode != 1 or "pip install" not in missing.stderr:
         sys.exit(f"Without research/, `eval` does not name the package:\n{missing.stdout}{missing.stderr}")
     run(*install)
-    run(*schema)
+    run(*command)
 
 
 def build_site(jupyter: Path, sources: Path, site: Path) -> None:
