@@ -16,6 +16,7 @@ from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.protocol.reply import Timings
 from jupyter_turbopilot.protocol.request import (
     Cell,
+    CheckRequest,
     Completion,
     Document,
     EditedCell,
@@ -46,6 +47,9 @@ INTERFACES: dict[str, Any] = {
     "IInsertedCell": InsertedCell,
     "IFix": Fix,
     "IFixes": contract.Fixes,
+    "ICheckRequest": CheckRequest,
+    "IFinding": contract.Finding,
+    "IFindings": contract.Findings,
     "IRenameRequest": RenameRequest,
     "IRenameEdits": contract.RenameEdits,
     "IEditedCell": EditedCell,
@@ -58,7 +62,7 @@ INTERFACES: dict[str, Any] = {
     "IHealth": contract.Health,
     "ISelect": Select,
     "IPull": Pull,
-    "IStep": contract.Progress,
+    "IProgress": contract.Progress,
     "IAdapter": contract.Adapter,
     "IModel": contract.Model,
     "IRemoved": contract.Removed,

@@ -14,7 +14,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "research" / "benchmarks" / "RES
 BY_MODEL = "Qwen2.5-Coder 0.5 B with its adapter"  # the row of the default model
 PRECISION, SAVED = "precision, whole statements", "keystrokes saved, whole statements"
 PROCESSOR = "CPU seconds for 1 000 characters"
-KEY = 0.2  # seconds from key to key
+KEYSTROKE = 0.2  # seconds between keystrokes
 TO_TEXT = 3  # a column of peers.md
 SAMPLES, TARGET = 2, 3  # columns, behind the value and its interval
 CLASS = 60  # users
@@ -68,7 +68,7 @@ def costs() -> str:
     seconds = [
         float(values[0]) for first, values in rows(RESULTS.read_text("utf-8")) if first.startswith(PROCESSOR)
     ]
-    low, high = min(seconds) / (1000 * KEY), max(seconds) / (1000 * KEY)
+    low, high = min(seconds) / (1000 * KEYSTROKE), max(seconds) / (1000 * KEYSTROKE)
     browser = float(dict(rows(table("peers.md", "| Steady typing |")))["turbopilot"][TO_TEXT]) / 1000
     return (
         f"The default model adds {rounded('memory that the engine adds')} of memory to the server. On two idle cores, grey text "
@@ -80,10 +80,9 @@ def costs() -> str:
 def space() -> str:
     """Return a sentence about the memory and the disk space that the default model needs."""
     model = catalog()[DEFAULT]
-    file = float(figure("of that, the model file").removesuffix(" MB"))
     return (
         f"Have {memory_of(model) / MEMORY_SHARE / 1e9:.1f} GB of memory free, so that enough is left to notebooks, and "
-        f"{(model.bytes / 1e6 + file) / 1e3:.1f} GB of disk space\n"
+        f"{(model.bytes + model.copy_size) / 1e9:.1f} GB of disk space\n"
         "for the download and for a copy of the model that is tuned for notebooks."
     )
 
@@ -111,7 +110,7 @@ def class_costs() -> str:
         f"| cores | not measured | {_cores(TYPING_SHARE)}, or {_cores(1.0)} if all type at once |\n\n"
         "Both columns assume one shared model file. The values are extrapolated from [30 users](../research/benchmarks/results/scale.md) and from [two cores](../research/benchmarks/results/scale.md#students),\n"
         f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f}, if three of ten type.\n"
-        f"Of the automatic requests of these {SERVED}, {in_time * 100:.0f} % were answered before the next key."
+        f"Of the automatic requests of these {SERVED}, {in_time * 100:.0f} % were answered before the next keystroke."
     )
 
 
@@ -130,8 +129,8 @@ def cores() -> str:
         f"This was [measured](../research/benchmarks/results/scale.md#students) with {students()[0][0]} to {most} simulated students on two cores, and nothing "
         "else: larger machines and other models may need more.\n"
         f"For {CLASS} users, of whom {TYPING_SHARE * 100:.0f} % type, it gives {_cores(TYPING_SHARE)} cores. **If all type at once**, as in an exam, it gives "
-        f"{_cores(1.0)}. With too few cores, suggestions come too late for most keys:\n"
-        f"of {most} students on two cores, {low} to {high} % of the automatic requests were answered before the next key, and one in twenty "
+        f"{_cores(1.0)}. With too few cores, suggestions come too late for most keystrokes:\n"
+        f"of {most} students on two cores, {low} to {high} % of the automatic requests were answered before the next keystroke, and one in twenty "
         f"requests\nat a pause took more than {min(waits)} to {max(waits)} s. The service then [sheds load](#load)."
     )
 
@@ -184,7 +183,7 @@ def gains() -> str:
         [
             "| measured with the default model | |",
             "| --- | --- |",
-            f"| keystrokes saved by a simulated user who types a key every 200 ms and does not wait | {saved} |",
+            f"| keystrokes saved by a simulated user who types one keystroke every 200 ms and does not wait | {saved} |",
             f"| precision for this user: share of the shown suggestions that were correct | {right} |",
             f"| unfamiliar columns completed after one letter, with the kernel | {share(columns)} |",
             f"| the same without the kernel | {share(columns, below=1)} |",
@@ -196,7 +195,7 @@ def quality() -> str:
     """Return a sentence about precision and keystrokes saved."""
     saved, right = ("{} to {} %".format(*_between(name)) for name in (SAVED, PRECISION))
     return (
-        f"For a simulated user who types a key every 200 ms and does not wait, {right} of the suggestions were correct.\nAccepting them saved {saved} "
+        f"For a simulated user who types one keystroke every 200 ms and does not wait, {right} of the suggestions were correct.\nAccepting them saved {saved} "
         "of the keystrokes. The values depend on the notebooks and on the machine."
     )
 
@@ -220,8 +219,8 @@ def larger_model() -> str:
     large, small = "keystrokes saved by the 1.5 B model, idle machine", "keystrokes saved, idle machine"
     typing = float(figure(large)) / float(figure(small))
     return (
-        f"For a user who types a key every 200 ms on two cores, it saved {typing:.2f} times as many keystrokes as the default model;\n"
-        f"for a user who waits for each suggestion, {waiting} times as many. Both were measured before suggestions became whole statements."
+        f"For a user who types one keystroke every 200 ms on two cores, it saved {typing:.2f} times as many keystrokes as the default model;\n"
+        f"for a user who waits for each suggestion, {waiting} times as many. Both were measured before suggestions became whole statements, with eight-bit copies."
     )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+from functools import cached_property
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.cli import parser
@@ -111,6 +114,20 @@ def command_line() -> str:
         for command, text in _commands(parser(["doctor"]))
     ]
     return _table(["command", "what it does"], rows)
+
+
+def members(kind: type) -> str:
+    """Return a table of a class's public properties and methods."""
+    rows = []
+    for name, member in vars(kind).items():
+        if name.startswith("_") or not isinstance(member, FunctionType | property | cached_property):
+            continue
+        call = ""
+        if isinstance(member, FunctionType):
+            _, *parameters = inspect.signature(member).parameters
+            call = f"({', '.join(parameters)})"
+        rows.append([f"`{name}{call}`", (inspect.getdoc(member) or "").partition("\n")[0]])
+    return _table(["member", "what it is or does"], rows)
 
 
 def _commands(top: Parser) -> Iterator[tuple[Parser, str]]:

@@ -29,7 +29,6 @@ from tornado.netutil import bind_sockets
 from jupyter_turbopilot.completer import completer as completer_module
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.editors import Editors
-from jupyter_turbopilot.completer.reply_publisher import ReplyPublisher
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import paths
 from jupyter_turbopilot.index.local_files import LocalFiles
@@ -168,7 +167,7 @@ def fed(tokens: list[Token]) -> str:
     return written or "end of the text"
 
 
-def frame(_: None, __: ReplyPublisher, reply: Reply) -> str:
+def frame(_: None, __: CompletionJob, reply: Reply) -> str:
     """Describe a frame."""
     shown = code(reply.items[0].text) if reply.items else "no text"
     score = f", score {reply.items[0].confidence:.2f}" if reply.items else ""
@@ -187,7 +186,7 @@ def entered(ended: Job | None, _: Editors, new: Job, __: Plan) -> str:
     return "supersedes the request before" if ended else "the editor's only request"
 
 
-def offered(whole: bool, _: CompletionJob, matches: Matches, __: str = "") -> str:
+def matched(whole: bool, _: CompletionJob, matches: Matches, __: str = "") -> str:
     """Describe index matches."""
     if not matches.settled:
         return "not all in time"
@@ -206,11 +205,11 @@ def observed(trace: Trace) -> Iterator[Any]:
     """Trace each step."""
     yield trace.around(completer_module, "plan_suggestion", "`plan_suggestion`", planned)
     yield trace.around(Editors, "enter", "`Editors.enter`", entered)
-    yield trace.around(CompletionJob, "offer", "`CompletionJob.offer`", offered)
+    yield trace.around(CompletionJob, "take_matches", "`CompletionJob.take_matches`", matched)
     yield trace.around(Worker, "submit", "`Worker.submit`", lambda *_: "in the queue")
     yield trace.around(CompletionJob, "begin", "`CompletionJob.begin`", began)
     yield trace.around(CompletionJob, "feed", "`CompletionJob.feed`", lambda _, __, tokens: fed(tokens))
-    yield trace.around(ReplyPublisher, "publish", "`ReplyPublisher.publish`", frame)
+    yield trace.around(CompletionJob, "publish", "`CompletionJob.publish`", frame)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -91,47 +91,40 @@ def test_command_line_overrides_configuration_files(tmp_path: Path, monkeypatch:
     assert (settings.model, settings.mirrors) == ("b.gguf", True)
 
 
+URL = "http://proxy/services/turbopilot"
+
+
+@pytest.fixture
+def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[object, ...]]:
+    """Return the engine and its remote settings with a configuration, in a hub's environment if `is_in_hub`."""
+
+    def read(config: str = "", *, is_in_hub: bool = True) -> tuple[object, ...]:
+        monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+        (tmp_path / "jupyter_server_config.py").write_text(config)
+        values = {"URL": URL, "AUTH": "jupyterhub", "ALLOW_HTTP": "1"} if is_in_hub else {}
+        for name, value in values.items():
+            monkeypatch.setenv(f"TURBOPILOT_ENGINE_{name}", value)
+        settings = cli.read_settings()
+        section = settings.section(TurbopilotRemote)
+        return settings.engine, section.urls, section.auth, section.allow_http
+
+    return read
+
+
 def test_environment_sets_the_remote_engine_unless_configured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    remote: Callable[..., tuple[object, ...]],
 ) -> None:
-    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    settings = cli.read_settings()
-    assert (settings.engine, settings.section(TurbopilotRemote).urls) == ("llama", [])
-    assert (settings.section(TurbopilotRemote).auth, settings.section(TurbopilotRemote).allow_http) == (
-        "",
-        False,
-    )
-    url = "http://proxy/services/turbopilot"
-    monkeypatch.setenv("TURBOPILOT_ENGINE_URL", url)
-    monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "jupyterhub")
-    monkeypatch.setenv("TURBOPILOT_ENGINE_ALLOW_HTTP", "1")
-    settings = cli.read_settings()
-    assert (settings.engine, settings.section(TurbopilotRemote).urls) == ("remote", [url])
-    assert (settings.section(TurbopilotRemote).auth, settings.section(TurbopilotRemote).allow_http) == (
-        "jupyterhub",
-        True,
-    )
-    (tmp_path / "jupyter_server_config.py").write_text(
+    assert remote(is_in_hub=False) == ("llama", [], "", False)
+    assert remote() == ("remote", [URL], "jupyterhub", True)
+    config = (
         "c.Turbopilot.engine = 'llama'\nc.TurbopilotRemote.auth = ''\nc.TurbopilotRemote.allow_http = False\n"
     )
-    settings = cli.read_settings()
-    assert (settings.engine, settings.section(TurbopilotRemote).urls) == ("llama", [url])
-    assert (settings.section(TurbopilotRemote).auth, settings.section(TurbopilotRemote).allow_http) == (
-        "",
-        False,
-    )
+    assert remote(config) == ("llama", [URL], "", False)
 
 
-def test_environment_key_applies_only_to_its_own_address(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    monkeypatch.setenv("TURBOPILOT_ENGINE_URL", "http://proxy/services/turbopilot")
-    monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "jupyterhub")
-    monkeypatch.setenv("TURBOPILOT_ENGINE_ALLOW_HTTP", "1")
-    (tmp_path / "jupyter_server_config.py").write_text("c.TurbopilotRemote.urls = ['http://far']\n")
-    remote = cli.read_settings().section(TurbopilotRemote)
-    assert (remote.urls, remote.auth, remote.allow_http) == (["http://far"], "", False)
+def test_environment_key_applies_only_to_its_own_address(remote: Callable[..., tuple[object, ...]]) -> None:
+    _, *fields = remote("c.TurbopilotRemote.urls = ['http://far']\n")
+    assert fields == [["http://far"], "", False]
 
 
 def test_environment_with_an_unknown_authentication_is_refused(

@@ -10,7 +10,6 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 # Modules that need a running server, a real checkpoint or a client are tested in another file.
 ELSEWHERE = {
     "terminal/commands/command.py": ["test_cli.py"],
-    "completer/reply_publisher.py": ["completer/test_completion_job.py", "completer/test_index_lookup.py"],
     "completer/shared.py": ["completer/test_text_generator.py"],
     "plugins/remote/settings.py": ["settings/test_config.py", "test_cli.py"],
     "plugins/transformers/settings.py": ["settings/test_config.py", "plugins/transformers/test_kind.py"],
@@ -18,9 +17,9 @@ ELSEWHERE = {
     "engine/stepping/kv_cache.py": ["engine/stepping/test_sequences.py"],
     "engine/stepping/run.py": ["engine/stepping/test_engine.py"],
     "index/base.py": ["index/test_reader.py", "index/test_local_files.py"],
-    "index/contents.py": ["index/test_build.py", "jupyter/test_contents.py"],
     "protocol/fix.py": ["fixes/test_find.py", "jupyter/routes/test_fixes.py"],
     "fixes/labels.py": ["fixes/test_keys.py"],
+    "fixes/effects.py": ["fixes/test_check.py"],
     "fixes/argument_rules.py": ["fixes/test_repeats.py"],
     "fixes/changes.py": ["fixes/test_repeats.py"],
     "fixes/patterns.py": ["fixes/test_repeats.py"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from contextlib import suppress
 from functools import partial
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.import_sources import WouldWaitError, cached_only
 from jupyter_turbopilot.completer.listeners import Listeners
-from jupyter_turbopilot.completer.plan import Matches, replay
+from jupyter_turbopilot.completer.plan import Matches
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.shared import Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
-from jupyter_turbopilot.completer.tenant import salted, session_of
+from jupyter_turbopilot.completer.text_generator import replay
 from jupyter_turbopilot.completer.text_starts import MIN_FIRST
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import YIELDED, as_error
@@ -75,11 +74,9 @@ class Completer:
     ) -> None:
         self.worker = worker
         self.settings = settings
-        self.shared = Shared(
-            settings, results, dict.fromkeys(_COUNTED, 0), self.first_prompt_tokens, self._evaluate_whole
-        )
+        self.counters = dict.fromkeys(_COUNTED, 0)  # of requests and events
+        self.shared = Shared(settings, results, self.counters, self.first_prompt_tokens, self._evaluate_whole)
         self.listeners = listeners or Listeners()
-        self.secret = secrets.token_bytes(32)  # for the digests that name owners and sessions
         self._resting = resting
         self._root = root
         self._cells = ChosenCells()
@@ -87,16 +84,6 @@ class Completer:
     @property
     def results(self) -> CompletionCache:
         return self.shared.results
-
-    @property
-    def counters(self) -> dict[str, int]:
-        """Counts of requests and events."""
-        return self.shared.counters
-
-    @property
-    def last_ms(self) -> float | None:
-        """The duration of the last answered request in milliseconds."""
-        return self.shared.last_ms
 
     def submit(
         self,
@@ -117,10 +104,17 @@ class Completer:
         it. `level` is the level of load shedding (`Worker.level`).
         """
         with tenant_cache(tenant):
-            plan = self._plan(request, kernel_context, tenant, notebook_index, level)
+            plan: Plan
             observers = []
-            if not plan.cache_key.tenant and isinstance(request, Completion):  # a single-user server
-                observers = self.listeners.requested(request, plan)
+            if isinstance(request, Completion):
+                model = self.worker.state.model
+                plan = plan_suggestion(
+                    request, kernel_context, model, self.settings, notebook_index, level, tenant
+                )
+                if not tenant:  # a single-user server
+                    observers = self.listeners.requested(request, plan)
+            else:
+                plan = plan_raw(request, self.settings, tenant)
             job = CompletionJob(plan, caller, [*observers, listener], self.shared)
             self.counters["requests"] += 1
             if not plan.priority.awaited and (
@@ -130,7 +124,7 @@ class Completer:
                 job.cancel.set(YIELDED)
                 job.finish(None)
             else:
-                job.is_refused = plan.automatic and level is Level.REFUSE_BUSIEST
+                job.needs_cached_answer = plan.automatic and level is Level.REFUSE_BUSIEST
                 self._begin(job)
             return job
 
@@ -148,37 +142,19 @@ class Completer:
         """Evaluate the whole prompt of a request in the next pauses, instead of that of an older one."""
         if self._resting() or not plan.client:
             return
-        whole = CompletionJob(plan.whole(), caller, [], self.shared)
-        whole.offer(Matches(cells))
+        whole = CompletionJob(plan.for_whole_prompt(), caller, [], self.shared)
+        whole.take_matches(Matches(cells))
         self.shared.editors.enter(whole, whole.plan)
         try:
             self.worker.submit(whole)
         except TurbopilotError:  # the next request tries again
-            self.shared.editors.leave(whole)
-
-    def _plan(
-        self,
-        request: Completion | RawRequest,
-        kernel_context: KernelContext,
-        tenant: str,
-        notebook_index: NotebookIndex | None,
-        level: Level,
-    ) -> Plan:
-        plan: Plan
-        if isinstance(request, Completion):
-            model, session = self.worker.state.model, session_of(self.secret, request.path)
-            plan = plan_suggestion(request, kernel_context, model, self.settings, notebook_index, level)
-        else:
-            plan, session = plan_raw(request, self.settings), request.session
-            tenant = salted(tenant, request.salt)
-        # Notebooks of two users at the same path are two sessions.
-        return plan.for_tenant(tenant, salted(session, tenant))
+            self.shared.editors.remove_ended(whole)
 
     def _begin(self, job: CompletionJob) -> None:
         """Queue the request, or let the look-up thread query the index and answer from the cache."""
         plan, editors = job.plan, self.shared.editors
         if not plan.asks_index:
-            job.offer(plan.chosen_before(self._cells))
+            job.take_matches(plan.chosen_before(self._cells))
         job.awaits_look_up = looks_up = plan.asks_index or job.find_answer() is not None
         if plan.client and (ended := editors.enter(job, plan)):
             ended.finish(None)
@@ -189,7 +165,7 @@ class Completer:
                 self._queue(job)
             except TurbopilotError:
                 job.supersede_older()
-                editors.leave(job)
+                editors.remove_ended(job)
                 raise
             return
         timeout = INDEX_TIMEOUT if plan.priority.awaited else PREFETCH_TIMEOUT
@@ -226,7 +202,7 @@ class Completer:
                     return
                 if plan.asks_index:
                     found = matches or plan.chosen_before(self._cells)
-                    if job.offer(found, state.model if state.ready else ""):
+                    if job.take_matches(found, state.model if state.ready else ""):
                         return
                 if not (matches and self._answer_from_cache(job)):
                     self._queue(job)
@@ -249,7 +225,7 @@ class Completer:
 
     def _queue(self, job: CompletionJob) -> None:
         """Put the request in the worker's queue, or refuse it because of the load."""
-        if job.is_refused and not job.find_answer():
+        if job.needs_cached_answer and not job.find_answer():
             raise BusyError(
                 "The server is busy, and you are one of its most active users. Automatic suggestions "
                 "continue in a few seconds.",
@@ -258,9 +234,9 @@ class Completer:
             )
         self.worker.submit(job)
 
-    def answer_from(self, engine: Engine) -> None:
+    def use_cache_of(self, engine: Engine) -> None:
         """Use the cached completions of this engine; those of other models and settings are not found."""
-        identity = identity_of(engine, self.settings, self._root)
+        identity = cache_identity(engine, self.settings, self._root)
         self.results.set_identity(identity, persistent=engine.capabilities.persistent)
 
     def feedback(self, feedback: Feedback) -> None:
@@ -269,7 +245,7 @@ class Completer:
         self.listeners.receive(feedback)
 
 
-def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
+def cache_identity(engine: Engine, settings: Turbopilot, root: str = "") -> str:
     """Return a string that changes when the same request could get another answer."""
     prompt = (LAYOUT, engine.context_size, settings.prompt_tokens)
     used = (settings.engine, settings.engine_section.identity)

@@ -61,7 +61,7 @@ class Editors:
             awaited, job.awaits_look_up = job.awaits_look_up, False
             return awaited
 
-    def leave(self, job: Job) -> None:
+    def remove_ended(self, job: Job) -> None:
         """Remove a request that has ended, unless the editor has sent a newer one."""
         with self._lock:
             if self._latest.get(job.editor, (None,))[0] is job:

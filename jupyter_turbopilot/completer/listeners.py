@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_turbopilot.protocol.errors import log_failure
@@ -65,7 +66,7 @@ class Listeners:
     def requested(self, request: Completion, plan: Plan) -> list[Listener]:
         """Return the functions that receive the replies to a request."""
         observers = ((one, self._call(one, one.requested, request, plan)) for one in self)
-        return [self._guarded(one, observe) for one, observe in observers if observe]
+        return [partial(self._call, one, observe) for one, observe in observers if observe]
 
     def receive(self, feedback: Feedback) -> None:
         """Pass the outcome of a suggestion on."""
@@ -84,9 +85,6 @@ class Listeners:
         self._listeners, self._removed = self._listeners + self._removed, ()
         for one in self:
             self._call(one, one.close)
-
-    def _guarded(self, listener: SuggestionListener, observe: Listener) -> Listener:
-        return lambda reply: self._call(listener, observe, reply)
 
     def _call(self, listener: SuggestionListener, function: Callable[..., Any], *arguments: Any) -> Any:
         if not any(one is listener for one in self._listeners):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.index.cells import NO_CELLS
-from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
-from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CacheKey
-    from jupyter_turbopilot.engine.base import Capabilities
     from jupyter_turbopilot.index.cells import Choice, ChosenCells
     from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.prompt.formats import Prompt
@@ -72,6 +68,7 @@ class Plan(ABC):
     is_judged: bool = False  # whether the gate has a threshold, which requires the tokens' probabilities
     replays: bool = False  # whether a cached completion may be the answer; otherwise it is only a draft
     evaluates_whole: bool = True  # whether the prompt has its whole length on a slow machine, too
+    names_may_leave: bool = True  # whether a remote server may receive the names: the kernel may know them
 
     @abstractmethod
     def prompt(self, layout: Layout, cells: Sequence[Document], max_tokens: int = 0) -> Prompt:
@@ -85,10 +82,6 @@ class Plan(ABC):
         """Return the names of which one must follow; empty if there is no such constraint."""
         return ()
 
-    def constrains_names(self, capabilities: Capabilities) -> bool:
-        """Return whether the engine may and can constrain a text to the names."""
-        return capabilities.prefix_constraints
-
     def match(self, cells: ChosenCells) -> Matches:  # noqa: ARG002 - for suggestions
         """Query the index."""
         return Matches()
@@ -97,16 +90,12 @@ class Plan(ABC):
         """Return the cells that an earlier request has chosen, without a query."""
         return Matches()
 
-    def for_tenant(self, tenant: str, session: str) -> Self:
-        """Return the plan with an owner and a session."""
-        return replace(self, cache_key=replace(self.cache_key, tenant=tenant), session=session)
-
     @property
     def is_cacheable(self) -> bool:
         """Whether the answer is cached: only texts without sampling are the same each time."""
         return self.limits.sampling.plain and not self.exact
 
-    def whole(self) -> Self:
+    def for_whole_prompt(self) -> Self:
         """Return the plan that only evaluates the whole prompt, when there is no other work."""
         return replace(
             self,
@@ -127,33 +116,3 @@ class Plan(ABC):
     def may_be_answered_by(self, cached: CachedCompletion) -> bool:
         """Return whether the beginning of an answer may be enough, because its probabilities apply."""
         return cached.aligned and self.is_judged and self.replays and not self.names()
-
-
-def replay(name: str, model: str, plan: Plan, cached: CachedCompletion) -> Reply | None:
-    """Return the reply for a cached completion, which is trimmed and scored as usual.
-
-    None if it has to be continued: it is the beginning of an answer that may be shown.
-    """
-    begun = time.perf_counter()
-    writing = plan.writing()
-    if cached.typed:
-        writing.resume(cached.tokens)
-    else:
-        writing.take(cached.tokens)
-    if not (writing.done or plan.is_answered_by(cached)):
-        return None
-    reason = "stop" if cached.ended or writing.done else "length"
-    writing.finish(whole=reason == "stop")
-    items = (item_of(writing, reason),) if writing.shown else ()
-    timings = Timings(total_ms=(time.perf_counter() - begun) * 1000)
-    return Reply(name, model, items, timings, hidden_reason=writing.hidden_reason, uncached=writing.undecided)
-
-
-def item_of(writing: Writing, reason: str, index: int = 0) -> Item:
-    """Return the visible part of a text as an item of a reply."""
-    stopped = writing.stopped_by if isinstance(writing, Verbatim) else ""
-    tokens = tuple(writing.tokens)
-    confidence = round(writing.confidence, 4)
-    return Item(
-        writing.shown, confidence, reason, index, stopped, tokens, writing.imports, opens=writing.opens
-    )

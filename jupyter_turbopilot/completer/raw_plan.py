@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.cache.completion_cache import TAIL, CacheKey
 from jupyter_turbopilot.completer.plan import Limits, Plan
+from jupyter_turbopilot.completer.tenant import salted
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.prompt.infill import build_infill, build_text, taken_apart
@@ -50,12 +51,16 @@ class RawPlan(Plan):
         return Verbatim(self.request.stop, self.request.indent)
 
 
-def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
+def plan_raw(request: RawRequest, settings: Turbopilot, tenant: str = "") -> RawPlan:
     """Plan a text for another protocol."""
-    request = _parse_template(request)
+    if isinstance(request.prompt, str) and request.suffix is None and (parts := taken_apart(request.prompt)):
+        # The prompt is a fill-in-the-middle template.
+        request = replace(request, prompt=parts.before, suffix=parts.after, context=parts.context)
     if not settings.engine_section.send_documents:
         request = replace(request, others=(), context=())
-    exact = request.exact or ExactRequest()
+    exact, tenant = request.exact or ExactRequest(), salted(tenant, request.salt)
+    before = request.prompt
+    before = before + request.typed if isinstance(before, str) else str(before[-TAIL:])
     sampling, length = request.sampling, request.sampling.max_tokens
     if length < 0:
         # Generate until the model or the context ends the text; reserve some of the context for it.
@@ -63,7 +68,7 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
     return RawPlan(
         request=request,
         length=length,
-        cache_key=CacheKey(("text", request.window, request.suffix), _before(request)),
+        cache_key=CacheKey(("text", request.window, request.suffix), before, tenant=tenant),
         limits=Limits(
             sampling=sampling,
             n=max(request.n, request.best_of),
@@ -73,6 +78,7 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
             seconds=request.seconds,
         ),
         stream=request.stream,
+        session=salted(request.session, tenant),
         priority=priority_of(request),
         automatic=exact.automatic,
         language=exact.language,
@@ -90,22 +96,6 @@ def _exact_prompt(request: RawRequest, exact: ExactRequest, length: int, layout:
     banned = request.sampling.beginning.banned
     _check_ids(layout, () if banned is None else (banned,), "banned_token")
     return Prompt(ids, suffix_span=exact.suffix_span, context_end=exact.context_end)
-
-
-def _parse_template(request: RawRequest) -> RawRequest:
-    """Split a prompt that contains a fill-in-the-middle template into prefix and suffix."""
-    if not isinstance(request.prompt, str) or request.suffix is not None:
-        return request
-    if not (parts := taken_apart(request.prompt)):
-        return request
-    return replace(request, prompt=parts.before, suffix=parts.after, context=parts.context)
-
-
-def _before(request: RawRequest) -> str:
-    """Return the text before the answer, for the key of the cache entry."""
-    if isinstance(request.prompt, str):
-        return request.prompt + request.typed
-    return str(request.prompt[-TAIL:])
 
 
 def priority_of(request: RawRequest) -> Priority:

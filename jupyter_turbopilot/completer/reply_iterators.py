@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from queue import Empty, SimpleQueue
 
 from jupyter_turbopilot.protocol.reply import Reply
@@ -59,18 +58,19 @@ class Mailbox:
         self._waiting: dict[tuple[int, bool], Reply] = {}
         self._filled = asyncio.Event()
 
-    def listen(self, number: int, reply: Reply) -> None:
-        """Add a reply to one of the requests, on any thread."""
-        with suppress(RuntimeError):  # the event loop is closed
-            self._loop.call_soon_threadsafe(self._arrive, number, reply)
+    def listener(self, number: int) -> Listener:
+        """Return the listener for one of the requests, for any thread."""
 
-    def _arrive(self, number: int, reply: Reply) -> None:
-        if self._arrived:
-            self._arrived(reply)
-        self.put(number, reply)
+        def listen(reply: Reply) -> None:
+            with suppress(RuntimeError):  # the event loop is closed
+                self._loop.call_soon_threadsafe(self.put, number, reply)
+
+        return listen
 
     def put(self, number: int, reply: Reply) -> None:
         """Add a reply to one of the requests, on the event loop."""
+        if self._arrived:
+            self._arrived(reply)
         key = (number, reply.done)
         if older := self._waiting.get(key):
             # A reply may omit texts that have not changed.
@@ -88,21 +88,17 @@ class Mailbox:
         return key[0], self._waiting.pop(key)
 
 
-class AsyncReplies:
+class AsyncReplies(Mailbox):
     """The replies to a request, for a coroutine. It needs no closing."""
 
     def __init__(self, arrived: Listener | None = None) -> None:
-        self._mailbox = Mailbox(arrived)
+        super().__init__(arrived)
         self._begun = self._ended = False
-        self.listen: Listener = partial(self._mailbox.listen, 0)
-
-    def put(self, reply: Reply) -> None:
-        """Add a reply, on the event loop."""
-        self._mailbox.put(0, reply)
+        self.listen = self.listener(0)
 
     def leave(self) -> None:
         """End the iteration with an empty last reply."""
-        self.put(Reply("", done=True))
+        self.put(0, Reply("", done=True))
 
     def __aiter__(self) -> AsyncReplies:
         return self
@@ -111,7 +107,7 @@ class AsyncReplies:
         """Return the next reply. Raise its error if it is the first reply."""
         if self._ended:
             raise StopAsyncIteration
-        _, reply = await self._mailbox.get()
+        _, reply = await self.get()
         self._ended = reply.done
         if reply.error and not self._begun:
             raise reply.error
@@ -125,10 +121,6 @@ class AsyncBatch(Mailbox):
     def __init__(self, count: int, arrived: Listener | None = None) -> None:
         super().__init__(arrived)
         self._left = count
-
-    def listener(self, number: int) -> Listener:
-        """Return the listener for one of the requests."""
-        return partial(self.listen, number)
 
     def __aiter__(self) -> AsyncBatch:
         return self

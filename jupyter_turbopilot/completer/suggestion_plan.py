@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from msgspec import structs
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.completer.plan import Limits, Matches, Plan
+from jupyter_turbopilot.completer.tenant import session_of
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.context.notebook import Context
-    from jupyter_turbopilot.engine.base import Capabilities
     from jupyter_turbopilot.index.cells import ChosenCells
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.prompt.formats import Prompt
@@ -155,11 +154,6 @@ class SuggestionPlan(Plan):
     def names(self) -> Sequence[str]:
         return self.cursor.following.texts
 
-    def constrains_names(self, capabilities: Capabilities) -> bool:
-        # Kernel context may not be sent to a remote server, and a prefix constraint would contain it.
-        may_leave = self.cursor.settings.engine_section.send_kernel_context or not capabilities.remote
-        return may_leave and super().constrains_names(capabilities)
-
     def match(self, cells: ChosenCells) -> Matches:
         """Query the index: choose cells if the cell is new, and look up a continuation of the line."""
         request, notebook_index = self.cursor.request, self.notebook_index
@@ -169,7 +163,7 @@ class SuggestionPlan(Plan):
         if request.trigger == "warmup":
             return Matches(chosen)
         surroundings = self.cursor.surroundings
-        candidates = continuations_at(notebook_index, request, surroundings, time.time())
+        candidates = continuations_at(notebook_index, request, surroundings)
         if not candidates:
             return Matches(chosen)
         # The model answers an invoked request; a line of the index is only its draft.
@@ -196,6 +190,7 @@ def plan_suggestion(
     settings: Turbopilot,
     notebook_index: NotebookIndex | None = None,
     level: Level = Level.NONE,
+    tenant: str = "",
 ) -> SuggestionPlan:
     """Plan a suggestion. The gate is fitted to each `model`.
 
@@ -213,7 +208,9 @@ def plan_suggestion(
     threshold = fit.thresholds[eagerness] if unasked else 0.0
     before, after = text_before(request)
     multi = is_multi_line(request.prefix, request.suffix, request.lines)
-    length = _length(request, settings, multi=multi)
+    # A user who invokes a multi-line suggestion can wait longer.
+    usual = settings.max_tokens * (4 if multi and request.trigger == "invoke" else 1)
+    length = 0 if request.trigger == "warmup" else request.max_tokens or usual
     if is_reduced:
         length = max(1, length // 2)
     return SuggestionPlan(
@@ -229,6 +226,7 @@ def plan_suggestion(
             # Other open documents are not part of the key, so that their changes do not start a new text. An
             # answer that may depend on them is not saved to disk.
             persistent=not (is_private_path(request.path) or request.documents),
+            tenant=tenant,
         ),
         limits=Limits(
             sampling=Sampling(length, request.temperature, seed=request.seed or 0),
@@ -240,6 +238,7 @@ def plan_suggestion(
         client=request.client,
         sequence=request.sequence,
         cell_key=f"{request.path}\n{own.id or request.active}",
+        session=session_of(request.path, tenant),
         language=cell_language(own.source, request.language),
         automatic=request.trigger == "automatic",
         moves=True,
@@ -248,6 +247,7 @@ def plan_suggestion(
         is_judged=threshold > 0,
         replays=request.n == 1 and length > 0,
         evaluates_whole=False,
+        names_may_leave=settings.engine_section.send_kernel_context,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
     )
 
@@ -261,10 +261,3 @@ def _allowed_to_leave(
         # The history of a terminal session has no path.
         request = structs.replace(request, documents=[other for other in request.documents if not other.path])
     return request, kernel_context if section.send_kernel_context else NONE
-
-
-def _length(request: Completion, settings: Turbopilot, *, multi: bool) -> int:
-    if request.trigger == "warmup":
-        return 0
-    # A user who invokes a multi-line suggestion can wait longer.
-    return request.max_tokens or settings.max_tokens * (4 if multi and request.trigger == "invoke" else 1)

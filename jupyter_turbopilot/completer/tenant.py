@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 
 DIGITS = 32
 LABEL_DIGITS = 12
+SECRET = secrets.token_bytes(32)  # of this server: without it, no digest can be computed
 
 
-def tenant_of(username: str | None, secret: bytes) -> str:
+def tenant_of(username: str | None) -> str:
     """Return the tenant of a user's requests; None: the one that all users share."""
-    return _digest(secret, "all") if username is None else _digest(secret, "user", username)
+    return _digest(SECRET, "all") if username is None else _digest(SECRET, "user", username)
 
 
 def salted(tenant: str, salt: str) -> str:
@@ -18,14 +20,14 @@ def salted(tenant: str, salt: str) -> str:
     return _digest(b"", "apart", tenant, salt) if salt else tenant
 
 
-def session_of(secret: bytes, path: str) -> str:
-    """Return the session of a notebook, which does not reveal its path. It changes with the secret."""
-    return _digest(secret, "session", path)
+def session_of(path: str, tenant: str = "") -> str:
+    """Return the session of a tenant's notebook."""
+    return _digest(SECRET, "session", path, tenant)
 
 
-def metrics_label(secret: bytes, caller: str) -> str:
-    """Return a digest that names a user in the metrics. It changes with the secret."""
-    return _digest(secret, "metrics", caller)[:LABEL_DIGITS]
+def metrics_label(caller: str) -> str:
+    """Return a digest that names a user in the metrics."""
+    return _digest(SECRET, "metrics", caller)[:LABEL_DIGITS]
 
 
 def _digest(secret: bytes, *parts: str) -> str:

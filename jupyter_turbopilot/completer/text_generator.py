@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.plan import item_of, replay
 from jupyter_turbopilot.completer.text import Text
 from jupyter_turbopilot.completer.text_starts import TextStart, TextStarts, alternatives, ranked
 from jupyter_turbopilot.engine.job import DEADLINE, YIELDED
@@ -22,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
-    from jupyter_turbopilot.completer.reply_publisher import ReplyPublisher
+    from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.shared import Shared
-    from jupyter_turbopilot.completer.text import Remainder
     from jupyter_turbopilot.completer.text_starts import GeneratorJob
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
@@ -35,17 +33,10 @@ class TextGenerator:
     """Generates the first text of a request, which the editor's next request may continue, and alternatives.
 
     `resume` returns a request to the engine, and receives its tokens with the next call. Frames go to
-    `ReplyPublisher.stream`, and the finished texts to `ReplyPublisher.result`.
+    `stream` of the job, and the finished texts to its `result`.
     """
 
-    def __init__(
-        self,
-        job: GeneratorJob,
-        engine: Engine,
-        text: Text,
-        shared: Shared,
-        publisher: ReplyPublisher,
-    ) -> None:
+    def __init__(self, job: GeneratorJob, engine: Engine, text: Text, shared: Shared) -> None:
         """`text`: that of an older request, which is continued if it fits."""
         self.text = text  # a newer request may take it over
         self._job = job
@@ -53,8 +44,7 @@ class TextGenerator:
         self._engine = engine
         self._starts = TextStarts(job, engine, shared)
         self._shared = shared
-        self._publisher = publisher
-        self._empty = Reply(publisher.result.id, engine.name)
+        self._empty = Reply(job.id, engine.name)
         self._items: list[Item] = []
         self._generated = 0  # tokens of all texts
         self._undecided = False  # whether a text may be trimmed at another position the next time
@@ -78,7 +68,7 @@ class TextGenerator:
         begun = time.perf_counter()
         plan = self._plan
         if self._is_unsupported():
-            self._publisher.result = self._empty
+            self._job.result = self._empty
             return
         cached = self._job.find_cached()
         if (
@@ -86,10 +76,9 @@ class TextGenerator:
             and (plan.is_answered_by(cached) or plan.may_be_answered_by(cached))
             and (reply := replay(self._empty.id, self._empty.model, plan, cached))
         ):
-            self._publisher.result = reply
+            self._job.result = reply
             return
-        remainder = self.text.remainder(self._job.cache_key)
-        start = self._starts.take_over(self.text, remainder) or self._begin_text(cached, remainder)
+        start = self._starts.begin(self.text, cached)
         prompt = self.text.prompt or Prompt([])
         context_ms = (time.perf_counter() - begun) * 1000
         if plan.limits.prompt_seconds:
@@ -99,15 +88,14 @@ class TextGenerator:
         start, writing = yield from self._generate_first(start)
         if plan.limits.n > 1:
             yield from self._generate_alternatives(start.engine_request, writing.tokens)
+            self._items = ranked(self._items, plan)
         timings = self._timings(start, begun, context_ms)
         full = len(start.engine_request.prompt) + len(writing.tokens) >= self._engine.context_size
-        items = tuple(ranked(self._items, plan))
-        cut = prompt.cut or full
-        self._publisher.result = replace(
+        self._job.result = replace(
             self._empty,
-            items=items,
+            items=tuple(self._items),
             timings=timings,
-            truncated=cut,
+            truncated=prompt.cut or full,
             hidden_reason=writing.hidden_reason,
             uncached=self._undecided,
         )
@@ -121,10 +109,6 @@ class TextGenerator:
             return True
         return plan.is_judged and not capabilities.logprobs
 
-    def _begin_text(self, cached: CachedCompletion | None, remainder: Remainder | None) -> TextStart:
-        line = self._publisher.index_line
-        return self._starts.begin(self.text, cached, remainder, line.text if line else "")
-
     # Text generation ------------------------------------------------------------------------------------
 
     def _generate_first(
@@ -132,16 +116,11 @@ class TextGenerator:
     ) -> Generator[EngineRequest, list[Token], tuple[TextStart, Writing]]:
         """Generate the first text, which the editor's next request may continue, and cache it."""
         plan, text = self._plan, self.text
-        key = self._job.cache_key
-        if start.taken_over and text.cache_key:
-            key = replace(key, kernel=text.cache_key.kernel)  # of the prompt
-        text.cache_key = key if plan.is_cacheable else None
         try:
             writing, complete = yield from self._generate_text(start, text)
             if not text.has_probabilities and not writing.shown and not self._job.cancel.is_set():
                 text.keep(self._shared.results)
-                text.cache_key = self._job.cache_key if plan.is_cacheable else None
-                start = self._begin_text(self._job.find_cached(), None)
+                start = self._starts.begin(text, self._job.find_cached())
                 writing, complete = yield from self._generate_text(start, text)
             is_cut = text.engine_request is not None and text.engine_request.usage.cut and not complete
             prompt = text.prompt or Prompt([])
@@ -237,7 +216,7 @@ class TextGenerator:
         """Send a frame with the text so far."""
         if not (self._plan.stream and self._matches_names(writing)) or self._job.cancel.is_set():
             return
-        item = item_of(writing, "streaming", len(self._items))
+        item = _item_of(writing, "streaming", len(self._items))
         usage = self.text.engine_request.usage if self.text.engine_request else Usage()
         timings = Timings(
             queue_ms=(self._job.started_at - self._job.queued_at) * 1000,
@@ -247,14 +226,14 @@ class TextGenerator:
             predicted_tokens=usage.predicted_tokens,
             predicted_ms=usage.predicted_ms,
         )
-        self._publisher.stream(replace(self._empty, items=(item,), timings=timings))
+        self._job.stream(replace(self._empty, items=(item,), timings=timings))
 
     def _finish(self, writing: Writing, *, complete: bool) -> None:
         """Trim a text and add it to the items, unless it differs from another item only in spaces."""
         late = self._job.cancel.reason == DEADLINE
         reason = DEADLINE if late else "stop" if complete else "length"
         writing.finish(whole=reason == "stop")
-        item = item_of(writing, reason, len(self._items))
+        item = _item_of(writing, reason, len(self._items))
         self._undecided = self._undecided or writing.undecided
         bare = _without_spaces(item.text)
         # The user asked for the first text; alternatives with unknown names are useless.
@@ -276,6 +255,35 @@ class TextGenerator:
         if start.taken_over:
             cost["prompt_ms"] = 0.0  # the older request has reported it
         return Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
+
+
+def replay(name: str, model: str, plan: Plan, cached: CachedCompletion) -> Reply | None:
+    """Return the reply for a cached completion, which is trimmed and scored as usual.
+
+    None if it has to be continued: it is the beginning of an answer that may be shown.
+    """
+    begun = time.perf_counter()
+    writing = plan.writing()
+    if cached.typed:
+        writing.resume(cached.tokens)
+    else:
+        writing.take(cached.tokens)
+    if not (writing.done or plan.is_answered_by(cached)):
+        return None
+    reason = "stop" if cached.ended or writing.done else "length"
+    writing.finish(whole=reason == "stop")
+    items = (_item_of(writing, reason),) if writing.shown else ()
+    timings = Timings(total_ms=(time.perf_counter() - begun) * 1000)
+    return Reply(name, model, items, timings, hidden_reason=writing.hidden_reason, uncached=writing.undecided)
+
+
+def _item_of(writing: Writing, reason: str, index: int = 0) -> Item:
+    """Return the visible part of a text as an item of a reply."""
+    stopped = writing.stopped_by if isinstance(writing, Verbatim) else ""
+    tokens = tuple(writing.tokens)
+    confidence = round(writing.confidence, 4)
+    more = writing.imports, writing.opens, writing.table
+    return Item(writing.shown, confidence, reason, index, stopped, tokens, *more)
 
 
 def _without_spaces(text: str) -> str:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.job import Priority
     from jupyter_turbopilot.index.cells import Choice
+    from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.protocol.engine_request import Token
-    from jupyter_turbopilot.protocol.reply import Item
+    from jupyter_turbopilot.protocol.reply import Item, Reply
 
 MIN_FIRST = 64  # tokens of a notebook's first prompt
 SAMPLED_TEMPERATURE = 0.8  # for engines without prefix constraints: greedy texts would all be the same
@@ -32,9 +33,12 @@ CERTAIN = 0.9  # no alternative branches at a token with at least this probabili
 class GeneratorJob(Protocol):
     """The part of a job that the generator of its texts uses."""
 
+    id: str
     plan: Plan
     cells: Choice
+    index_line: LineMatch | None
     cache_key: CacheKey
+    result: Reply
     caller: str
     cancel: Cancel
     priority: Priority
@@ -46,6 +50,9 @@ class GeneratorJob(Protocol):
 
     def find_cached(self) -> CachedCompletion | None:
         """Return the cached completion."""
+
+    def stream(self, reply: Reply) -> None:
+        """Send a frame with generated text."""
 
 
 class TextStart(NamedTuple):
@@ -64,28 +71,35 @@ class TextStarts:
         self._plan = plan = job.plan
         self._engine = engine
         self._shared = shared
-        self.constrains_names = plan.constrains_names(engine.capabilities)
+        capabilities = engine.capabilities
+        self.constrains_names = capabilities.prefix_constraints and (
+            plan.names_may_leave or not capabilities.remote
+        )
         unit = engine.vocabulary.unit if plan.limits.in_units else 1
         most = plan.limits.sampling.max_tokens * unit
         self.sampling = replace(plan.limits.sampling, max_tokens=most)
 
-    def take_over(self, text: Text, remainder: Remainder | None) -> TextStart | None:
-        """Continue the older request's text, if it answers this request."""
-        if not (remainder and text.engine_request):
-            return None
-        if not text.is_continued_by(self._plan, self._job.cache_key, remainder, self._names()):
-            return None
-        self._shared.counters["continued"] += 1
-        return TextStart(text.engine_request, remainder, taken_over=True)
+    def begin(self, text: Text, cached: CachedCompletion | None) -> TextStart:
+        """Continue the older request's text if it answers this request; otherwise start a new one.
 
-    def begin(
-        self, text: Text, cached: CachedCompletion | None, remainder: Remainder | None, index_line: str
-    ) -> TextStart:
-        """Start a new text; the cached completion, the older text's remainder or the line is its draft."""
+        The cached completion, the remainder of the older text or the line of the index is its draft.
+        """
+        plan, key = self._plan, self._job.cache_key
+        remainder = text.remainder(key)
+        if (
+            remainder
+            and text.engine_request
+            and text.cache_key
+            and text.is_continued_by(plan, key, remainder, self._names())
+        ):
+            self._shared.counters["continued"] += 1
+            text.cache_key = replace(key, kernel=text.cache_key.kernel)  # of the prompt
+            return TextStart(text.engine_request, remainder, taken_over=True)
         self._shared.counters["ended"] += bool(remainder and text.begun)
         text.keep(self._shared.results)
+        text.cache_key = key if plan.is_cacheable else None
         text.prompt, text.ids = self._lay_out(), []
-        return TextStart(self._request_for(text.prompt, cached, remainder, index_line))
+        return TextStart(self._request_for(text.prompt, cached, remainder))
 
     def _names(self) -> Sequence[str]:
         """Return the names that the text is constrained to, if the engine supports that."""
@@ -107,13 +121,13 @@ class TextStarts:
         return prompt
 
     def _request_for(
-        self, prompt: Prompt, cached: CachedCompletion | None, remainder: Remainder | None, index_line: str
+        self, prompt: Prompt, cached: CachedCompletion | None, remainder: Remainder | None
     ) -> EngineRequest:
         """Return the request for a new text."""
         plan, exact = self._plan, self._plan.exact or ExactRequest()
         draft, aligned = _draft(cached, remainder)
-        if not (cached or draft) and index_line:
-            draft, aligned = index_line, False
+        if not (cached or draft) and (line := self._job.index_line):
+            draft, aligned = line.text, False
         hint = [*exact.hint]
         if cached or draft:
             # Token healing removed `forced` from the prompt, so the text starts with it.

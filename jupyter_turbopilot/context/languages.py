@@ -9,7 +9,8 @@ from jupyter_turbopilot.util.bounds import LINE, count_operations
 LANGUAGES = {  # by the suffix of a file
     ".py": "python", ".r": "r", ".jl": "julia", ".js": "javascript", ".ts": "typescript", ".java": "java",
     ".c": "c", ".h": "c", ".cc": "cpp", ".cpp": "cpp", ".hpp": "cpp", ".go": "go", ".rs": "rust",
-    ".rb": "ruby", ".sh": "bash", ".sql": "sql", ".php": "php", ".kt": "kotlin", ".kts": "kotlin",
+    ".rb": "ruby", ".sh": "bash", ".bash": "bash", ".sql": "sql", ".php": "php", ".kt": "kotlin",
+    ".kts": "kotlin", ".mjs": "javascript", ".pl": "perl", ".scala": "scala",
 }  # fmt: skip
 _SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
 _MAGIC_LANGUAGES = {

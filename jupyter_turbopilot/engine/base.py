@@ -61,9 +61,7 @@ class Capabilities:
     prefetch: bool = True  # whether it may prefetch
     samplers: AbstractSet[str] = SAMPLERS  # the supported options of `Sampling`
     remote: bool = False  # whether a remote server computes: a step only waits, and may be interrupted
-    persistent: bool = (
-        True  # whether its identity is complete, so that cached completions may be saved to disk
-    )
+    persistent: bool = True  # whether its identity is complete: cached completions may be saved to disk
 
     def check(self, sampling: Sampling) -> None:
         """Reject unsupported options, unless they have their default values."""
@@ -80,17 +78,14 @@ class Capabilities:
             )
         for name in sorted(SAMPLERS - self.samplers):
             value = getattr(sampling, name)
-            if value in {_OFF.get(name), getattr(_DEFAULTS, name)} or _has_no_effect(name, sampling):
+            is_unused = (name in _NEED_TEMPERATURE and sampling.temperature <= 0) or (
+                name == "penalty_last_n" and not sampling.penalised
+            )
+            if is_unused or value in {_OFF.get(name), getattr(_DEFAULTS, name)}:
                 continue
             raise BadRequestError(
                 f"This engine does not support {name}. Remove it from the request.", field=name
             )
-
-
-def _has_no_effect(name: str, sampling: Sampling) -> bool:
-    if name in _NEED_TEMPERATURE:
-        return sampling.temperature <= 0
-    return name == "penalty_last_n" and not sampling.penalised
 
 
 class Run(Protocol):

@@ -9,7 +9,7 @@ import os
 import time
 from contextlib import suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -41,7 +41,6 @@ class Effort:
         self._load = CPULoad()
 
     def threads(self) -> int:
-        """Return the number of threads to use now."""
         if not self._considerate:
             return self.full
         wanted = max(1, self.full // 2) if self.resting() else self.full
@@ -86,6 +85,7 @@ class CPULoad:
         # Two hyperthreads of a core slow each other down, so physical cores count.
         physical = psutil.cpu_count(logical=False) or 1
         self.cores = min(physical, len(self._usable)) if self._usable else physical
+        self._others = 0.0
         self.include(None)
 
     def include(self, pid: int | None) -> None:
@@ -94,40 +94,31 @@ class CPULoad:
         if pid is not None:
             with suppress(psutil.Error):
                 self._processes.append(psutil.Process(pid))
-        self._at, self._total, self._own = self._measure() or (time.monotonic(), 0.0, 0.0)
-        self._others = 0.0
+        self._measure()
+        self._at, self._others = time.monotonic(), 0.0
 
     def others(self) -> float:
         """Return how many cores other processes, and other guests of the machine, have used meanwhile."""
-        passed = time.monotonic() - self._at
-        if passed >= _LOAD_INTERVAL and (measured := self._measure()):
-            at, total, own = measured
-            others = max(0.0, (total - self._total) - (own - self._own)) / (at - self._at)
+        now = time.monotonic()
+        if now - self._at >= _LOAD_INTERVAL:
+            measured = self._measure()
             # An average over a long idle time does not describe the current load.
-            self._others = others if passed < _LOAD_STALE else 0.0
-            self._at, self._total, self._own = at, total, own
+            self._others = measured if now - self._at < _LOAD_STALE else 0.0
+            self._at = now
         return self._others
 
-    def _measure(self) -> tuple[float, float, float] | None:
-        """Return the time, and the CPU seconds of all processes and of the model."""
+    def _measure(self) -> float:
+        """Return how many cores others have used since the last call; the last value if that is unknown."""
         try:
-            by_core = enumerate(psutil.cpu_times(percpu=True))
-            used = (_seconds(times) for core, times in by_core if not self._usable or core in self._usable)
-            total = sum(used)
-            own = [process.cpu_times() for process in self._processes]
+            own: float = sum(process.cpu_percent() for process in self._processes)
+            by_core = enumerate(psutil.cpu_percent(percpu=True))
         except (psutil.Error, OSError, RuntimeError, ValueError):
-            return None
-        return time.monotonic(), total, sum(one.user + one.system for one in own)
-
-
-def _seconds(times: Any) -> float:
-    """Return the time that processes have used of a core, and that other virtual machines have taken."""
-    more = (getattr(times, name, 0.0) for name in ("nice", "steal"))
-    return float(times.user + times.system + sum(more))
+            return self._others
+        used: float = sum(percent for core, percent in by_core if not self._usable or core in self._usable)
+        return max(0.0, used - own) / 100
 
 
 def on_battery() -> bool:
-    """Return whether the machine runs on battery power."""
     try:
         battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     except (psutil.Error, OSError, RuntimeError, ValueError):

@@ -36,7 +36,6 @@ def load_kind(name: str) -> type[EngineKind]:
 
 
 def kind_of(settings: Turbopilot, store: Store) -> EngineKind:
-    """Return the configured kind of engine."""
     return load_kind(settings.engine)(settings, store)
 
 
@@ -146,7 +145,6 @@ class EngineKind(ABC):
 
 
 def _elsewhere(model: Model, what: str) -> BadRequestError:
-    """Return the error for an action on a remote model."""
     return BadRequestError(
         f"The model {model.name} is on a remote server; there is nothing to {what} on this machine. To use a "
         "model on this machine, set another c.Turbopilot.engine.",

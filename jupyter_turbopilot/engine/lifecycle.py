@@ -54,7 +54,6 @@ class EngineState:
 
 
 def not_ready(state: EngineState) -> NotReadyError:
-    """Return the error for a request if no engine is ready."""
     texts = {
         Phase.EMPTY: "No model is loaded.",
         Phase.LOADING: f"{state.model} is being loaded.",
@@ -114,17 +113,12 @@ class Lifecycle:
         if self.state.phase is Phase.UNLOADED:
             self._next, self.state = self._loaded, EngineState(Phase.RELOADING, self.state.model)
 
-    def mark_unloaded(self) -> None:
-        """Set the phase of an engine whose memory is freed until the next request."""
-        self.state = EngineState(Phase.UNLOADED, self.state.model)
-
     def stop(self) -> None:
         """Load no more engines. The caller cancels a running load."""
         self.stopping = True
         self.state = EngineState(Phase.STOPPED, reason="The server is stopping.")
 
     def take_factory(self) -> Factory | None:
-        """Return the factory of the engine to load now, if any."""
         factory, self._next = self._next, None
         if factory:
             self.loading = Cancel()
@@ -218,5 +212,4 @@ def _refused(name: str, error: TurbopilotError) -> EngineState:
 
 
 def engine_failed() -> NotReadyError:
-    """Return the error for the requests of an engine that has failed."""
     return NotReadyError(FAILED, code="engine")

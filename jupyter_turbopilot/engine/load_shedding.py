@@ -54,7 +54,6 @@ class LoadMeter:
 
     @property
     def wait(self) -> float:
-        """The predicted wait in seconds."""
         return max(0.0, self._average - 1.0) * self._seconds
 
     def update(self, callers: int, now: float) -> None:

@@ -31,8 +31,7 @@ NEGLIGIBLE = 1e-4  # seconds
 MAX_CALLERS = 4096  # callers whose seconds are counted
 # Seconds charged for a token that a remote engine generates, and for one that it evaluates.
 GENERATED, EVALUATED = 0.02, 0.01
-LONGEST_RETRY = 8.0  # seconds until a rejected caller may try again; clients may give up after longer delays
-WEIGHT = 1 / 8  # of the latest text in the average duration
+RETRY = 2.0  # seconds until a caller with too many waiting requests may try again
 BUSY = "The server has too many requests. Try again in a moment."
 TOO_MANY_WAITING = "Too many of your requests are waiting. Try again in a moment."
 
@@ -97,8 +96,6 @@ class Scheduler:
         self._recent: dict[tuple[str, str], float] = {}  # seconds that each editor has used, with decay
         self.seconds = LimitedDict[str, float](MAX_CALLERS)  # of computing, by caller
         self._load = LoadMeter(deadline)
-        self._seconds = 1.0  # average duration of a text
-        self._retries: dict[str, float] = {}  # when each caller's last rejected request may be sent again
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -109,7 +106,6 @@ class Scheduler:
 
     @property
     def waiting(self) -> int:
-        """The number of jobs that have not begun."""
         return len(self._jobs) - len(self.begun)
 
     def level(self, caller: str | None = None) -> Level:
@@ -155,8 +151,7 @@ class Scheduler:
         self.remove(last)
         if not at_limit:
             return last, BusyError(BUSY)
-        after = self._retry_after(job.caller) if last.priority.awaited else 1.0
-        return last, BusyError(TOO_MANY_WAITING, code="too_many_waiting", after=after)
+        return last, BusyError(TOO_MANY_WAITING, code="too_many_waiting", after=RETRY)
 
     def remove(self, job: Job) -> bool:
         """Remove a job; return False if it is not here. If it has begun, its caller's turn ends."""
@@ -230,7 +225,6 @@ class Scheduler:
         return jobs
 
     def begin(self, job: Job) -> None:
-        """Mark a job as begun."""
         self.begun.add(job)
         rank = self._ranks[job.priority]
         rank.round = max(rank.round, rank.turns[job.caller].round)
@@ -280,10 +274,6 @@ class Scheduler:
                 self.charge(job.priority, GENERATED * tokens, {job: tokens}, EVALUATED * job.uncharged)
                 job.uncharged = 0
 
-    def add_duration(self, seconds: float) -> None:
-        """Add the duration of a complete text to the average."""
-        self._seconds += (min(seconds, LONGEST_RETRY) - self._seconds) * WEIGHT
-
     def _by_turns(self, priority: Priority, most: int = 0) -> list[Job]:
         """Return the first job of every caller, then the second of every caller, up to `most`; 0: all."""
         turns = self._ranks[priority].turns
@@ -324,11 +314,3 @@ class Scheduler:
 
     def _used(self, job: Job) -> float:
         return self._recent.get(job.editor, 0.0)
-
-    def _retry_after(self, caller: str) -> float:
-        """Return the seconds until a retry; a caller's rejected requests come back one after the other."""
-        now = self.clock()
-        self._retries = {name: at for name, at in self._retries.items() if at > now}
-        at = self._retries.get(caller, now) + self._seconds / max(1, self.limits.running)
-        self._retries[caller] = min(at, now + LONGEST_RETRY)
-        return self._retries[caller] - now

@@ -43,7 +43,6 @@ class StepLoop:
         self._interrupt = Cancel()
 
     def interrupt(self) -> None:
-        """Interrupt the running step."""
         self._interrupt.set("interrupt")
 
     def begin_round(self, successors: Iterable[Job] = ()) -> None:

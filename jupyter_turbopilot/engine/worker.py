@@ -69,7 +69,6 @@ class Worker:
 
     @property
     def waiting(self) -> int:
-        """The number of waiting requests."""
         return self._scheduler.waiting
 
     def level(self, caller: str | None = None) -> Level:
@@ -163,13 +162,11 @@ class Worker:
         return older
 
     def ensure_loaded(self) -> None:
-        """Load an unloaded engine, in the background."""
         with self._wake:
             self._life.request_reload()
             self._wake.notify()
 
     def stop(self, timeout: float = 2.0) -> None:
-        """End the threads and all jobs."""
         with self._wake:
             self._life.stop()
             loading, stopped = self._life.loading, list(self._scheduler)
@@ -237,7 +234,7 @@ class Worker:
                 continue
             if self._has_work():
                 continue  # added while the thread acquired the lock
-            self._life.mark_unloaded()
+            self._life.state = EngineState(Phase.UNLOADED, self._life.state.model)
             return True
         return False
 
@@ -302,9 +299,6 @@ class Worker:
     def _end(self, job: Job, error: TurbopilotError | None) -> None:
         with self._wake:
             removed = self._scheduler.remove(job)
-            complete = not (error or job.stopped or job.cancel.is_set())
-            if removed and complete and job.started_at and job.priority.awaited:
-                self._scheduler.add_duration(time.monotonic() - job.started_at)
         if removed:
             job.finish(error)
 

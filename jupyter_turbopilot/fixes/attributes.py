@@ -97,6 +97,7 @@ def find_aggregation(failure: FailedCell) -> Iterator[Fix]:
         (lacking for owner, lacking in _LACKING if owner in failure.message), frozenset()
     )
     near = word and len(nodes) == 1 and nearest_of_interface(word, names)
-    edit = near and replacement(failure, nodes.pop(), near[0])
-    if near and edit and not any(node.attr == word for node in failure.nodes(ast.Attribute)):
-        yield from failure.fix(f"Did you mean {quoted(near[0])}?", [edit], near[1])
+    if near and not any(node.attr == word for node in failure.nodes(ast.Attribute)):
+        node = nodes.pop()
+        if part := replacement(failure.source, failure.span(node), node, near[0]):
+            yield from failure.fix(f"Did you mean {quoted(near[0])}?", [failure.edit(*part)], near[1])

@@ -55,7 +55,7 @@ def find(failure: FailedCell) -> Iterator[Fix]:
     strings = [node for node in failure.nodes(ast.Constant) if isinstance(node.value, str)]
     counts = Counter(node.value for node in strings)
     missing = _missing_in(text)
-    labels = LabelLookup(failure)
+    labels = LabelLookup(failure.parsed, failure.described)
     listed = _listed(failure.message)
     edits: list[Edit] = []
     found: list[str] = []
@@ -67,10 +67,10 @@ def find(failure: FailedCell) -> Iterator[Fix]:
         if not known or str(node.value) in known:
             continue
         near = known.nearest(str(node.value), "key")
-        edit = near and replacement(failure, node, near[0])
-        if not (near and edit) or counts[node.value] > 1:
+        part = near and replacement(failure.source, failure.span(node), node, near[0])
+        if not (near and part) or counts[node.value] > 1:
             return
-        edits.append(edit)
+        edits.append(failure.edit(*part))
         found.append(quoted(near[0]))
         least = min(least, near[1])
     more = [f"{len(found) - _MOST_TITLES} more"] if len(found) > _MOST_TITLES else []
@@ -79,10 +79,13 @@ def find(failure: FailedCell) -> Iterator[Fix]:
 
 def find_in_query(failure: FailedCell) -> Iterator[Fix]:
     """Find the nearest column, or variable after `@`, for an undefined name in a query of pandas."""
-    found, labels = _UNDEFINED.match(failure.message), LabelLookup(failure)
+    found = _UNDEFINED.match(failure.message)
+    if failure.parsed is None or not found:
+        return
+    labels = LabelLookup(failure.parsed, failure.described)
     queries = [
         node
-        for call in (failure.nodes(ast.Call) if found else ())
+        for call in failure.nodes(ast.Call)
         if isinstance(call.func, ast.Attribute) and call.func.attr in {"query", "eval"}
         for argument in (*call.args[:1], *(each.value for each in call.keywords if each.arg == "expr"))
         for node in walk(argument)
@@ -91,7 +94,7 @@ def find_in_query(failure: FailedCell) -> Iterator[Fix]:
     for node in queries:
         start = failure.source.find(str(node.value), *failure.span(node))
         known = labels.index(labels.of(node)) if isinstance(node.value, str) and start >= 0 else None
-        if not found or not known:
+        if not known:
             continue
         at, word = "@" * (found[1] != "name"), found[2]
         near = nearest(word, failure.report.names) if at else known.nearest(word, "key")
@@ -107,18 +110,23 @@ def find_in_query(failure: FailedCell) -> Iterator[Fix]:
         yield from failure.fix(f"Did you mean {quoted(near[0])}?", edits, near[1])
 
 
-def replacement(failure: FailedCell, node: ast.Constant, label: str) -> Edit | None:
-    """Return the edit that replaces the label in a string literal, with the same quotes if possible."""
-    start, end = failure.span(node)
-    old = failure.source[start:end]
+def replacement(
+    source: str, span: tuple[int, int], node: ast.Constant, label: str
+) -> tuple[int, int, str] | None:
+    """Return the part of a source to replace for another label in a string literal, and its new text.
+
+    The quotes stay the same if possible.
+    """
+    start, end = span
+    old = source[start:end]
     try:
         if literal_value(old) != node.value:
             return None
     except (SyntaxError, ValueError):
         return None  # a part of an f-string
     if _PLAIN.fullmatch(old) and label.isprintable() and not {old[0], "\\"} & {*label}:
-        return failure.edit(start + 1, end - 1, label)
-    return failure.edit(start, end, repr(label))
+        return start + 1, end - 1, label
+    return start, end, repr(label)
 
 
 def _text(failure: FailedCell) -> str:

@@ -1,4 +1,4 @@
-"""The labels of tables and dictionaries that a string in a failed expression may refer to. Pure."""
+"""The labels of tables and dictionaries that a string in an expression may refer to. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from jupyter_turbopilot.suggestion.column_methods import KEEPING
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.fixes.failed_cell import FailedCell
+    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
     from jupyter_turbopilot.fixes.report import ObjectDescription
 
 # Methods and accessors of tables whose result has the same columns.
@@ -29,12 +29,12 @@ _JOINS = frozenset({"join", "merge", "merge_asof", "merge_ordered"})
 
 
 class LabelLookup:
-    """The labels that a string in the failed expression may refer to."""
+    """The labels that a string in a cell may refer to. `described`: the description of an expression."""
 
-    def __init__(self, failure: FailedCell) -> None:
-        self._described = failure.described
-        self._failure = failure
-        self._parents = failure.parsed.parents if failure.parsed else {}
+    def __init__(self, parsed: ParsedCell, described: Callable[[ast.expr], ObjectDescription | None]) -> None:
+        self._described = described
+        self._parsed = parsed
+        self._parents = parsed.parents
         # The results for nodes, with whether they are in an argument `level`.
         self._known: dict[tuple[ast.AST, bool], Sequence[str]] = {}
         self._indexes: dict[int, tuple[Sequence[str], NameIndex]] = {}  # by the identity of the labels
@@ -80,7 +80,7 @@ class LabelLookup:
                 is_level = is_level or (isinstance(node, ast.keyword) and node.arg == "level")
                 return self._of_call(parent, node, is_level=is_level)
             case ast.Tuple() if _is_locator(owner := getattr(self._parents[parent], "value", None)):
-                return () if node is parent.elts[0] else self._columns(owner.value)
+                return () if node is parent.elts[0] else self.columns(owner.value)
         return None
 
     def _of_subscript(self, node: ast.Subscript, index: ast.AST) -> Sequence[str]:
@@ -90,7 +90,7 @@ class LabelLookup:
         if found and found.keys is not None and not isinstance(index, ast.List):
             # `counts["new"] += 1` misses the start value rather than another key.
             return () if isinstance(self._parents.get(node), ast.AugAssign) else found.keys
-        return self._columns(node.value)
+        return self.columns(node.value)
 
     def _of_call(self, call: ast.Call, node: ast.AST, *, is_level: bool) -> Sequence[str] | None:
         """Return the labels that an argument of a call refers to; None if another call around it decides."""
@@ -126,14 +126,15 @@ class LabelLookup:
             count_operations(len(call.args) + len(call.keywords))
             owner = [call.func.value] if isinstance(call.func, ast.Attribute) else []
             named = (each.value for each in call.keywords if each.arg in _TABLES)
-            self._calls[call] = [*filter(None, map(self._table, (*owner, *named, *call.args)))]
+            self._calls[call] = [*filter(None, map(self.table, (*owner, *named, *call.args)))]
         return self._calls[call]
 
-    def _columns(self, node: ast.expr) -> Sequence[str]:
-        table = self._table(node)
+    def columns(self, node: ast.expr) -> Sequence[str]:
+        """Return the columns of the table in an expression; empty if it is unknown."""
+        table = self.table(node)
         return (table.labels or ()) if table else ()
 
-    def _table(self, node: ast.expr) -> ObjectDescription | None:
+    def table(self, node: ast.expr) -> ObjectDescription | None:
         """Return the table whose columns an expression has."""
         looked_up: set[str] = set()
         inner: ast.expr | None = node
@@ -160,7 +161,7 @@ class LabelLookup:
     def _iterated(self) -> dict[str, ast.expr]:
         """The tables whose rows a loop assigns to names."""
         tables: dict[str, ast.expr] = {}
-        for loop in self._failure.parsed.nodes if self._failure.parsed else ():
+        for loop in self._parsed.nodes:
             match loop:
                 case ast.For() | ast.comprehension():
                     match loop.iter:

@@ -1,4 +1,4 @@
-"""The report of a kernel about its last error. Pure."""
+"""The report of a kernel about its last error, or for a check. Pure."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class ObjectDescription(msgspec.Struct, frozen=True, kw_only=True):
     attributes: list[Word] | None = None  # None: it may compute attributes
     parameters: list[Word] | None = None  # of a function, or of a class's `__init__`
     open: bool = False  # whether it accepts arbitrary keyword arguments
+    closed: bool = False  # whether it has no other attributes, columns and parameters than these
 
 
 class KernelError(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,13 +57,16 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of a kernel to a request for fixes."""
+    """The answer of a kernel to a request for fixes, or for a check."""
 
     error: KernelError | None = None
     objects: dict[Word, ObjectDescription] = {}  # by expression: `frame`, `data.frame`
-    names: list[Word] = []  # all public names of the namespace, and the locals of the notebook's last frame
+    # All public names of the namespace, and the locals of the notebook's last frame; for a check, the names
+    # of the namespace and of built-in objects.
+    names: list[Word] = []
     all: bool = False  # whether `names` is complete
     folders: list[Folder] = []  # near the path of a FileNotFoundError; the working folder of an ImportError
+    executions: int | None = None  # for a check: number of executed cells; None: unknown
 
 
 NONE = KernelReport()

@@ -1,28 +1,33 @@
-"""Results of index lookups, and the interface of the sources that are indexed."""
+"""Results of index lookups, and metadata of files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-    from collections.abc import Set as AbstractSet
-
+    from collections.abc import Collection
 
 MOST_ABOVE = 6  # cells above the active one that are compared with indexed cells
 
 
 @dataclass(frozen=True)
-class IndexMatch:
-    """A continuation of a line that occurs in indexed documents."""
+class Continuation:
+    """A continuation of a line: in the notebook itself, and in indexed documents."""
 
-    rest: str  # the rest of the line
-    times: int  # number of occurrences
-    documents: int  # number of documents that contain it
-    above: bool  # whether it also occurs below the same preceding line
-    modified: float  # modification time of the newest of these documents (time.time())
-    imports: float  # share of the current notebook's imported modules that these documents also import
+    rest: str
+    own: int = 0  # occurrences in the notebook itself
+    own_above: bool = False  # whether one of them is below the same line
+    times: int = 0  # occurrences in other documents
+    documents: int = 0  # documents that contain it
+    above: bool = False  # whether one of them has it below the same line
+    days: float = 0.0  # since the newest of them was modified
+    imports: float = 0.0  # share of the notebook's modules that they also import
+
+    @property
+    def weight(self) -> int:
+        """Number of documents that contain it."""
+        return self.documents + bool(self.own)
 
 
 @dataclass(frozen=True)
@@ -32,40 +37,7 @@ class FileInfo:
     path: str  # relative to the root folder, separated by `/`
     stamp: str  # changes whenever the file changes
     modified: float
-    size: int | None  # bytes, None if unknown
-
-
-class Source(Protocol):
-    """A folder tree to index. The indexing thread calls it; calls may block.
-
-    An OSError means that the state is unknown at the moment: no file counts as deleted then.
-    """
-
-    root: str  # for display
-    identity: str  # unique for each source
-    reads_from_disk: bool  # whether `read` reads a file on the disk, of limited size
-
-    def walk(self, unseen: list[str]) -> Iterator[FileInfo]:
-        """Iterate over the files that may be indexed.
-
-        Folders that could not be listed completely are added to `unseen`; "" is the root folder.
-        """
-
-    def look(self, path: str) -> FileInfo | None:
-        """Return a file's metadata; None if it does not exist or must not be indexed.
-
-        Raise IsADirectoryError for a folder.
-        """
-
-    def read(self, path: str) -> str:
-        """Return the text of a file; empty if it is not text."""
-
-    def there(self, paths: Iterable[str], *, otherwise: bool) -> AbstractSet[str]:
-        """Return the paths that still exist.
-
-        The call takes a few milliseconds at most; `otherwise` is the result for paths that could not be
-        checked in that time.
-        """
+    size: int  # bytes
 
 
 def is_under(path: str, folders: Collection[str]) -> bool:

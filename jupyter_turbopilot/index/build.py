@@ -15,9 +15,9 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.index.base import is_under
-from jupyter_turbopilot.index.entries import Page, page_of
+from jupyter_turbopilot.index.entries import page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
-from jupyter_turbopilot.index.paths import delete_old, deletion_mark, indexes_of
+from jupyter_turbopilot.index.paths import delete_old, deletion_mark
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cpu_usage import Pause
-    from jupyter_turbopilot.index.base import FileInfo, Source
+    from jupyter_turbopilot.index.base import FileInfo
+    from jupyter_turbopilot.index.entries import Page
+    from jupyter_turbopilot.index.local_files import LocalFiles
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +45,10 @@ RECENT = 60.0  # seconds after a request in which indexing uses at most half of 
 PATIENCE = 10.0  # seconds after which one file is read even while the user types
 BATCH, LONG_BATCH = 0.03, 0.5  # seconds of reading per transaction; the second without recent requests
 TIDY = 20.0  # seconds between two removals of deleted text from the disk
-RETRY = 60.0  # seconds until the first retry after an error; doubles with each further error
-_LONGEST = 3600.0
+RETRY = 300.0  # seconds until a retry after an error
 _POLL = 0.25  # seconds between two checks whether the user still types
 _PAUSED_POLL = 10.0  # seconds between two checks while indexing is paused
-_MOST_CHANGES = 1000  # pending changes; with more, the whole folder is scanned instead
 _PIECE = 256  # files scanned between two short pauses
-_CHANGES_INTERVAL = 1.0  # seconds after which changes are processed during a long scan
 END = 1.0  # seconds that close() waits for the thread
 WHY_DELETED = "it was deleted in JupyterLab"
 
@@ -70,7 +69,7 @@ class EndedError(Exception):
 
 
 class Builder:
-    """Indexes the files of a source into the database at `path`.
+    """Indexes the files of a folder into the database at `path`.
 
     Only paths for which `allows` returns True are indexed. No file is read while `pause` returns a reason, or
     shortly after a change of `asked`, the number of requests so far. Deleted files are removed from the index
@@ -80,7 +79,7 @@ class Builder:
     def __init__(
         self,
         path: Path,
-        source: Source,
+        source: LocalFiles,
         *,
         pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
@@ -100,8 +99,6 @@ class Builder:
         self._wake = threading.Condition()
         self._changed: dict[str, int] = {}  # changed paths, each with the number of its last change
         self._numbers = count()
-        self._present: set[str] = set()  # changed files that existed during the running scan
-        self._overflows = self._overflows_seen = 0  # overflows of `_changed`; as of the last complete scan
         self._first: dict[str, FileInfo] = {}  # changed files to read before all others
         self._todo: dict[str, FileInfo] = {}  # other files to read, newest first
         self._too_old = float("-inf")  # files modified before this time do not fit into the index
@@ -114,7 +111,6 @@ class Builder:
         self._cleared = ""
         self._ended = False
         self._rushing = False  # whether a caller waits for the index
-        self._failures = 0  # errors since the index was last usable
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -140,10 +136,6 @@ class Builder:
             if self._ended:
                 return
             self._changed |= {path.strip("/"): next(self._numbers) for path in paths}
-            if len(self._changed) > _MOST_CHANGES:
-                self._changed.clear()
-                self._overflows += 1
-                self._scan_soon()
             self._wake.notify()
 
     def used(self) -> bool:
@@ -161,7 +153,7 @@ class Builder:
 
     def may_be_deleted(self, path: str) -> bool:
         """Return whether a change of a file has not been processed yet."""
-        return self._overflows > self._overflows_seen or is_under(path, self._changed)
+        return is_under(path, self._changed)
 
     def close(self) -> None:
         """Stop the thread without finishing its current work."""
@@ -175,13 +167,12 @@ class Builder:
     def _run(self) -> bool:
         """Build the index until it cannot be used; return False when the thread has to end."""
         try:
-            if self._failures:
-                self._wait(min(RETRY * 2 ** (self._failures - 1), _LONGEST))
+            if self.progress.error:
+                self._wait(RETRY)
                 self._sleep(None)
             with closing(self._open()) as store:
                 while store.is_in_place():
                     self._work(store)
-                    self._failures = 0
                     store.rest()
                     self._sleep(store)
             if not self.path.exists():
@@ -195,7 +186,6 @@ class Builder:
     def _fail(self, reason: str = "an unexpected error occurred; see the log") -> bool:
         """Report an error; the index is tried again when it is used."""
         self._report(reason)
-        self._failures = min(self._failures + 1, 10)  # the next pause is `_LONGEST` by then
         self._scans, self._due = 0, float("-inf")
         return True
 
@@ -204,7 +194,6 @@ class Builder:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         SCHEMA.prepare(self.path)
         delete_old(self.path)
-        self._forget_denied()
         store = IndexStore(self.path)
         with on_failure(store.close):
             with store.transaction():  # or the index could be deleted between the checks
@@ -222,18 +211,6 @@ class Builder:
             self._scan_soon()
             self._update_progress(store)
         return store
-
-    def _forget_denied(self) -> None:
-        """Remove the files that are denied here from the indexes that were built with other denied paths."""
-        for path in indexes_of(self._source.identity):
-            if path == self.path:
-                continue
-            try:
-                with closing(IndexStore(path)) as store:
-                    if store.forget([known for known in store.stamps() if not self._allows(known)]):
-                        store.tidy()
-            except (OSError, sqlite3.Error) as error:
-                log.warning("Turbopilot: Denied files may remain in %s: %s.", path, reason_of(error))
 
     def _scan_soon(self) -> None:
         self._scans, self._due = max(1, self._scans), float("-inf")
@@ -275,21 +252,19 @@ class Builder:
 
     def _scan(self, store: IndexStore) -> None:
         """Scan the folder: remove deleted files from the index, and queue new and changed ones."""
-        begun, overflows = time.monotonic(), self._overflows
+        begun = time.monotonic()
         self._scans, self._due = self._scans - 1, float("inf")  # unless a change requests another scan
         with suppress(OSError):  # it was deleted
             os.utime(self.path)  # unused indexes are deleted after some months
-        self._present.clear()
         known, unseen = store.stamps(), list[str]()
-        walked = (one for one in self._in_pieces(store, self._source.walk(unseen)) if self._allows(one.path))
+        walked = (one for one in self._in_pieces(self._source.walk(unseen)) if self._allows(one.path))
         newest = heapq.nlargest(MOST_FILES, walked, key=lambda looked: looked.modified)
         found, hidden = {one.path: one for one in newest}, {*unseen}
 
         def is_gone(path: str) -> bool:
             is_hidden = is_under(path, hidden) and self._allows(path)
-            return not (is_hidden or path in found or path in self._present)
+            return not (is_hidden or path in found)
 
-        # Some sources would return an empty text for a deleted file.
         self._first = {path: one for path, one in self._first.items() if not is_gone(path)}
         self._forget(store, filter(is_gone, known))
         self._todo = {
@@ -298,16 +273,14 @@ class Builder:
             if known.get(path) != one.stamp and (path in known or one.modified > self._too_old)
         }
         now = time.monotonic()
-        if "" in hidden:
-            log.debug("Turbopilot: the folder %s cannot be listed", self._source.root)
-        else:
-            self._seen, self._overflows_seen = now, overflows
+        if "" not in hidden:  # otherwise the root folder could not be listed
+            self._seen = now
         self._pause = max(SWEEP, _SHARE * (now - begun))
         self._due = min(self._due, now + self._pause)
         self._update_progress(store, found=len(found))
 
     def _process_changes(self, store: IndexStore) -> None:
-        """Queue changed files, and remove deleted ones from the index, which is never delayed."""
+        """Queue changed files, and remove deleted ones from the index."""
         with self._wake:
             changes = tuple(self._changed.items())
         gone = set[str]()
@@ -342,20 +315,16 @@ class Builder:
         self._forget_disabled(store, looked)
         # Even with an unchanged stamp: a coarse clock may give two versions the same one.
         self._first[path] = looked
-        self._present.add(path)
         return False
 
     def _forget_disabled(self, store: IndexStore, looked: FileInfo) -> None:
         """Remove a saved notebook from the index at once if its metadata may disable Turbopilot.
 
-        Otherwise its cells would be suggested until it is read again, which may be paused. Only files on the
-        disk are read now: other sources have no limit of the size, and may block the server.
+        Otherwise its cells would be suggested until it is read again, which may be paused.
         """
         if not looked.path.lower().endswith(NOTEBOOK) or store.stamp(looked.path) is None:
             return
-        is_small = looked.size is not None and looked.size <= MOST_BYTES
-        is_readable = is_small and self._source.reads_from_disk
-        if not (is_readable and is_enabled_in(self._source.read(looked.path))):
+        if looked.size > MOST_BYTES or not is_enabled_in(self._source.read(looked.path)):
             self._forget(store, [looked.path])
 
     def _read_some(self, store: IndexStore, seconds: float) -> None:
@@ -390,8 +359,8 @@ class Builder:
 
     def _page(self, looked: FileInfo) -> Page | None:
         """Return a file's indexed content; None if the file cannot be read now."""
-        if looked.size is not None and looked.size > MOST_BYTES:
-            return Page()
+        if looked.size > MOST_BYTES:
+            return ()
         try:
             return page_of(looked.path, self._source.read(looked.path))
         except OSError as error:
@@ -399,15 +368,15 @@ class Builder:
             return None
         except DAMAGED:  # one file must not prevent the others from being indexed
             log.debug("Turbopilot: a file could not be read into the index", exc_info=True)
-            return Page()
+            return ()
 
     def _put(self, store: IndexStore, looked: FileInfo, page: Page) -> None:
         try:
             fits = store.put(looked.path, looked.stamp, looked.modified, page)
         except (ValueError, OverflowError, sqlite3.DataError):  # SQLite cannot store the text
             log.debug("Turbopilot: a file could not be put into the index", exc_info=True)
-            if page != Page():
-                self._put(store, looked, Page())  # so that it is not read again
+            if page:
+                self._put(store, looked, ())  # so that it is not read again
             return
         if not fits:
             self._too_old = max(self._too_old, looked.modified)
@@ -417,15 +386,11 @@ class Builder:
         if store.forget(paths):
             self._too_old = float("-inf")
 
-    def _in_pieces(self, store: IndexStore, items: Iterable[FileInfo]) -> Iterator[FileInfo]:
-        """Iterate with short pauses, and process changes meanwhile."""
-        tended = time.monotonic()
+    def _in_pieces(self, items: Iterable[FileInfo]) -> Iterator[FileInfo]:
+        """Iterate with short pauses."""
         for at, item in enumerate(items):
             if at % _PIECE == _PIECE - 1:
                 self._wait(0.005)
-            if time.monotonic() - tended > _CHANGES_INTERVAL:
-                self._process_changes(store)
-                tended = time.monotonic()
             yield item
 
     def _share(self) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import ABOVE, NEAR
 from jupyter_turbopilot.context.private import spread_secrets
+from jupyter_turbopilot.index.base import Continuation
 from jupyter_turbopilot.index.entries import ARMOUR, SHORTEST_BEGINNING, Line, lines_of
 from jupyter_turbopilot.suggestion.imports import imports_of
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations, end_of
@@ -18,35 +19,13 @@ from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operatio
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.index.base import IndexMatch
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
-_DAY = 86_400.0  # seconds
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """A continuation of a line."""
-
-    rest: str
-    own: int = 0  # occurrences in the notebook itself
-    own_above: bool = False  # whether one of them is below the same line
-    times: int = 0  # occurrences in other documents
-    documents: int = 0  # documents that contain it
-    above: bool = False  # whether one of them has it below the same line
-    days: float = 0.0  # since the newest of them was modified
-    imports: float = 0.0  # share of the notebook's modules that they also import
-
-    @property
-    def weight(self) -> int:
-        """Number of documents that contain it."""
-        return self.documents + bool(self.own)
-
 
 def continuations_at(
-    notebook_index: NotebookIndex, request: Completion, around: Surroundings, now: float
+    notebook_index: NotebookIndex, request: Completion, around: Surroundings
 ) -> list[Continuation]:
     """Return the continuations of the line at the cursor, from notebook and index, likeliest first."""
     start = around.line.lstrip()
@@ -54,13 +33,13 @@ def continuations_at(
         return []
     language = cell_language(request.cells[request.active].source, request.language)
     others = [*_nearest(request, language)]
-    modules = modules_in(others) if language == "python" else frozenset[str]()
+    modules = frozenset[str]().union(*map(_modules, others if language == "python" else ()))
     above, below = request.prefix.rpartition("\n")[0], request.suffix[:NEAR].partition("\n")[2]
     texts = *((source,) for source in others), (end_of(above, NEAR), below)
     own = own_continuations(start, around.above, texts)
     seen = notebook_index.continuations(language, start, around.above, path=request.path, modules=modules)
     below = around.next_line.strip()
-    return [each for each in merged(own, seen, now) if start + each.rest != below]
+    return [each for each in merged(own, seen) if start + each.rest != below]
 
 
 def _nearest(request: Completion, language: str) -> Iterator[str]:
@@ -115,16 +94,12 @@ def _lines(*parts: str) -> tuple[tuple[str, str, int], ...]:
     return tuple(sorted((line.text, line.above, often) for line, often in counted.items()))
 
 
-def merged(own: Sequence[Continuation], matches: Sequence[IndexMatch], now: float) -> list[Continuation]:
+def merged(own: Sequence[Continuation], indexed: Sequence[Continuation]) -> list[Continuation]:
     """Merge the continuations of notebook and index, the most frequent first."""
     continuations = {each.rest: each for each in own}
-    for seen in matches:
-        here = continuations.get(seen.rest, Continuation(seen.rest))
-        # A modification time in the future counts as now.
-        days = max(0.0, now - seen.modified) / _DAY
-        continuations[seen.rest] = Continuation(
-            seen.rest, here.own, here.own_above, seen.times, seen.documents, seen.above, days, seen.imports
-        )
+    for seen in indexed:
+        here = continuations.get(seen.rest, seen)
+        continuations[seen.rest] = replace(seen, own=here.own, own_above=here.own_above)
     return sorted(
         continuations.values(),
         key=lambda each: (
@@ -137,11 +112,7 @@ def merged(own: Sequence[Continuation], matches: Sequence[IndexMatch], now: floa
     )
 
 
-def modules_in(sources: Iterable[str]) -> frozenset[str]:
-    """Return the top-level modules that Python cells import."""
-    return frozenset().union(*map(_modules, sources))
-
-
 @cached_function(2**22)  # a keystroke does not change other cells
 def _modules(source: str) -> frozenset[str]:
+    """Return the top-level modules that a Python cell imports."""
     return frozenset(found.module for found in imports_of(source))

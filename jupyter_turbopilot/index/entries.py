@@ -68,29 +68,25 @@ class Line:
     above: str  # "" for a first line
 
 
-@dataclass(frozen=True)
-class Page:
-    """The indexed content of a file."""
-
-    entries: tuple[IndexEntry, ...] = ()
+Page = tuple[IndexEntry, ...]  # the indexed content of a file
 
 
 def page_of(path: str, text: str) -> Page:
     """Return the indexed content of a file's text; empty if the file must not or cannot be indexed."""
     if not is_wanted(path) or len(text) > MOST_BYTES or "\0" in text:
-        return Page()
+        return ()
     if not path.lower().endswith(NOTEBOOK):
-        return Page(_entries(_of_file(path, text)))
+        return _entries(_of_file(path, text))
     notebook = parse_notebook(text, path)
-    return Page(entries_of(notebook.cells, notebook.language) if notebook and notebook.enabled else ())
+    return entries_of(notebook.cells, notebook.language) if notebook and notebook.enabled else ()
 
 
-def entries_of(cells: Iterable[NotebookCell | Cell], language: str) -> tuple[IndexEntry, ...]:
+def entries_of(cells: Iterable[NotebookCell | Cell], language: str) -> Page:
     """Return the indexed entries of a notebook's cells, in their order."""
     return _entries(piece for cell in cells for piece in _of_cell(cell, language))
 
 
-def _entries(found: Iterable[tuple[str, str]]) -> tuple[IndexEntry, ...]:
+def _entries(found: Iterable[tuple[str, str]]) -> Page:
     entries = (IndexEntry(language, kept) for language, source in found if (kept := _tidied(source)).strip())
     # Cells are copied within a notebook: keep the first of equal ones.
     return tuple(dict.fromkeys(entries))[:MOST_ENTRIES]
@@ -187,5 +183,5 @@ def bindings_of(page: Page) -> frozenset[tuple[str, str]]:
 
 @lru_cache(maxsize=1)
 def _imports(page: Page) -> tuple[Import, ...]:
-    python = (entry.source for entry in page.entries if entry.language == "python")
+    python = (entry.source for entry in page if entry.language == "python")
     return tuple(one for source in python for one in imports_of(source))

@@ -5,18 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+from jupyter_turbopilot.context.languages import LANGUAGES
 from jupyter_turbopilot.context.private import LONGEST_PATH, is_private_path
 from jupyter_turbopilot.util.bounds import LINE
 from jupyter_turbopilot.util.files import MEGABYTE
 
 MOST_BYTES = MEGABYTE  # size of an indexed file
 DEEPEST = 32  # levels of nested folders
-_LANGUAGES = {
-    ".py": "python", ".r": "r", ".jl": "julia", ".sql": "sql", ".sh": "bash", ".bash": "bash",
-    ".js": "javascript", ".mjs": "javascript", ".ts": "typescript", ".rb": "ruby", ".pl": "perl",
-    ".c": "c", ".h": "c", ".cpp": "cpp", ".cc": "cpp", ".hpp": "cpp", ".rs": "rust", ".go": "go",
-    ".java": "java", ".scala": "scala",
-}  # fmt: skip
 NOTEBOOK = ".ipynb"
 # Folders of package managers, builds and editors.
 _FOLDERS = frozenset({
@@ -44,7 +39,7 @@ _MINIFIED = 250  # average characters per line of a minified file
 
 def language_of(path: str) -> str:
     """Return the language of a source file; "" if it is not indexed."""
-    return _LANGUAGES.get(PurePosixPath(path).suffix.lower(), "")
+    return LANGUAGES.get(PurePosixPath(path).suffix.lower(), "")
 
 
 def is_wanted(path: str) -> bool:

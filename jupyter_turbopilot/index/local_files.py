@@ -34,24 +34,22 @@ class LocalFiles:
     """A folder on the disk.
 
     `is_listed` returns whether Jupyter shows a name; `hidden` identifies a rule other than Jupyter's
-    default: folders with different rules do not share an index. `read`: how a contents manager reads files
-    that it stores in its own way. Through it, each listing of a folder would block the event loop, too.
+    default: folders with different rules do not share an index. An OSError means that the state is unknown at
+    the moment: no file counts as deleted then.
     """
 
     def __init__(
-        self,
-        root: str | Path,
-        is_listed: Callable[[str], bool] = lambda _: True,
-        hidden: str = "",
-        read: Callable[[str], str] | None = None,
+        self, root: str | Path, is_listed: Callable[[str], bool] = lambda _: True, hidden: str = ""
     ) -> None:
-        self.reads_from_disk = read is None
-        self._read = read
         self.root = os.path.realpath(Path(root).expanduser())
         self.identity = f"folder {self.root}" + (f" without {hidden}" if hidden else "")
         self._is_listed = is_listed
 
     def walk(self, unseen: list[str]) -> Iterator[FileInfo]:
+        """Iterate over the files that may be indexed.
+
+        Folders that could not be listed completely are added to `unseen`; "" is the root folder.
+        """
         waiting, left = deque([""]), MOST_FOUND
         while waiting:
             above = waiting.popleft()
@@ -79,7 +77,10 @@ class LocalFiles:
                     waiting.append(looked)
 
     def look(self, path: str) -> FileInfo | None:
-        """Return a file's metadata; raise IsADirectoryError for a folder."""
+        """Return a file's metadata; None if it does not exist or must not be indexed.
+
+        Raise IsADirectoryError for a folder.
+        """
         found = self._status(path)
         if found and stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(path)
@@ -89,8 +90,6 @@ class LocalFiles:
 
     def read(self, path: str) -> str:
         """Return the text of a UTF-8 file; empty for other files and for those too large to index."""
-        if self._read:
-            return self._read(path)
         with os.fdopen(os.open(self._at(path), _FLAGS), "rb") as file:
             found = os.fstat(file.fileno())
             # Another user may have replaced the file since it was found.

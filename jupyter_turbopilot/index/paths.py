@@ -24,14 +24,9 @@ def folder() -> Path:
     return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "notebook-index"
 
 
-def path_of(identity: str, denied: str = "") -> Path:
-    """Return the path of a source's index. `denied`: the identity of the denied paths."""
-    return folder() / f"{_digest(identity)}{_digest(denied) if denied else ''}{_ENDING}"
-
-
-def indexes_of(identity: str) -> list[Path]:
-    """Return the existing indexes of a source, whatever the denied paths."""
-    return _indexes(f"{_digest(identity)}*{_ENDING}")
+def path_of(identity: str) -> Path:
+    """Return the path of a source's index."""
+    return folder() / f"{_digest(identity)}{_ENDING}"
 
 
 def deletion_mark(identity: str) -> Path:
@@ -44,7 +39,7 @@ def deletion_mark(identity: str) -> Path:
 
 def indexes() -> list[Path]:
     """Return the existing indexes."""
-    return _indexes(f"*{_ENDING}")
+    return sorted(path for path in folder().glob(f"*{_ENDING}") if _is_index(path))
 
 
 def index_files(index: Path | None = None) -> list[Path]:
@@ -78,10 +73,6 @@ def size_of_index(path: Path) -> int:
 
 def _digest(identity: str) -> str:
     return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-
-def _indexes(names: str) -> list[Path]:
-    return sorted(path for path in folder().glob(names) if _is_index(path))
 
 
 def _is_index(path: Path) -> bool:

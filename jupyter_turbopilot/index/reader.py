@@ -13,10 +13,10 @@ from contextlib import closing, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from jupyter_turbopilot.index.base import MOST_ABOVE, IndexMatch
+from jupyter_turbopilot.index.base import MOST_ABOVE, Continuation
 from jupyter_turbopilot.index.build import WHY_DELETED, Builder, BuildProgress
 from jupyter_turbopilot.index.entries import SHORTEST_BEGINNING, words_of
-from jupyter_turbopilot.index.paths import deletion_mark, indexes_of, path_of
+from jupyter_turbopilot.index.paths import deletion_mark, path_of
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.protocol.request import Document
 from jupyter_turbopilot.util.notebook_file import equivalent_paths
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cpu_usage import Pause
-    from jupyter_turbopilot.index.base import Source
+    from jupyter_turbopilot.index.local_files import LocalFiles
     from jupyter_turbopilot.index.store import EntryMatch, IndexedLine
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ MOST_DOCUMENTS = 8
 FADING = 0.7  # weight of a cell relative to the one below it
 _RANKED, _READ = 64, 256  # entries compared by their whole text, and entries read to find them
 _END = 0.2  # seconds that close() waits for a lookup
+_DAY = 86_400.0  # seconds
 T = TypeVar("T")
 
 
@@ -54,7 +55,7 @@ class NotebookIndex:
 
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
-    ) -> Sequence[IndexMatch]:
+    ) -> Sequence[Continuation]:
         """Return the continuations of a line in other documents than `path`, the most frequent first.
 
         `above` is the line before it, `modules` the modules that the current notebook imports.
@@ -69,7 +70,7 @@ class NotebookIndex:
         there = self._is_there(dict.fromkeys(line.path for line in seen or ()))
         wanted = frozenset(modules)
         matches = (
-            _index_match(rest, kept, wanted)
+            _continuation(rest, kept, wanted)
             for rest, lines in candidates.items()
             if (kept := [line for line in lines if line.path in there])
         )
@@ -184,14 +185,15 @@ def _known(store: IndexStore, path: str) -> str:
     return next((name for name in equivalent_paths(path) if store.stamp(name) is not None), path)
 
 
-def _index_match(rest: str, lines: Sequence[IndexedLine], modules: frozenset[str]) -> IndexMatch:
+def _continuation(rest: str, lines: Sequence[IndexedLine], modules: frozenset[str]) -> Continuation:
     shared = max(len(modules & line.modules) for line in lines)
-    return IndexMatch(
+    age = time.time() - max(line.modified for line in lines)
+    return Continuation(
         rest=rest,
         times=sum(line.times for line in lines),
         documents=len({line.path for line in lines}),
         above=any(line.same_above for line in lines),
-        modified=min(time.time(), max(line.modified for line in lines)),  # the clock may have been wrong
+        days=max(0.0, age) / _DAY,  # the clock may have been wrong
         imports=shared / len(modules) if modules else 0.0,
     )
 
@@ -220,15 +222,11 @@ def _following(
         score = sum(
             shared / math.sqrt(1 + size(before))
             for distance, shared in sharing[number].items()
-            if _path(entry(before := number - 1 - distance)) == found.path
+            if (above_it := entry(before := number - 1 - distance)) and above_it.path == found.path
         )
         if score:
             scored.append((score, number, found))
     return [found for *_, found in sorted(scored, key=lambda one: one[:2], reverse=True)]
-
-
-def _path(found: EntryMatch | None) -> str:
-    return found.path if found else ""
 
 
 def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> dict[int, float]:
@@ -242,25 +240,22 @@ def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> 
 
 
 class MaintainedIndex(NotebookIndex):
-    """The index of one source, kept up to date by a builder.
+    """The index of one folder, kept up to date by a builder.
 
     `allows` limits what is indexed and returned, `pause` and `asked` when files are read (see `Builder`).
-    `denied` identifies the denied paths: servers with different ones would remove each other's files from
-    the index.
     """
 
     def __init__(
         self,
-        source: Source,
+        source: LocalFiles,
         *,
         pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
         allows: Callable[[str], bool] = lambda _: True,
-        denied: str = "",
     ) -> None:
         self.source = source
         self._allows = allows
-        path = path_of(source.identity, denied)
+        path = path_of(source.identity)
         self._new_builder = partial(Builder, path, source, pause=pause, asked=asked, allows=allows)
         self._replacing = threading.Lock()
         self.builder = self._new_builder()
@@ -269,18 +264,16 @@ class MaintainedIndex(NotebookIndex):
     def delete(self) -> None:
         """Stop indexing and delete the content of the index; it stays empty until `build_again`.
 
-        The indexes of the same files with other denied paths are cleared, too.
         Raises OSError, NotImplementedError or sqlite3.Error if the index cannot be deleted.
         """
         with self._replacing:
             self.builder.close()
             self.builder = self._new_builder()
             try:
-                for path in dict.fromkeys((self.builder.path, *indexes_of(self.source.identity))):
-                    SCHEMA.prepare(path)
-                    with closing(IndexStore(path)) as store, store.transaction():
-                        store.clear(secrets.token_hex(8))
-                        deletion_mark(self.source.identity).touch(0o600)
+                SCHEMA.prepare(self.builder.path)
+                with closing(IndexStore(self.builder.path)) as store, store.transaction():
+                    store.clear(secrets.token_hex(8))
+                    deletion_mark(self.source.identity).touch(0o600)
             except (OSError, NotImplementedError, sqlite3.Error):
                 self.builder.start()
                 raise

@@ -263,7 +263,7 @@ class IndexStore(OpenFile):
             (path, stamp, modified, " ".join(sorted(modules_of(page)))),
         )
         number = int(cursor.lastrowid or 0)
-        for entry in page.entries:
+        for entry in page:
             added = self._connection.execute(
                 "INSERT INTO entries (document, language, source) VALUES (?, ?, ?)",
                 (number, entry.language, entry.source),
@@ -295,7 +295,7 @@ class IndexStore(OpenFile):
 
     def _page_of(self, number: int) -> Page:
         rows = self._all("SELECT language, source FROM entries WHERE document = ? ORDER BY id", number)
-        return Page(tuple(IndexEntry(*row) for row in rows))
+        return tuple(IndexEntry(*row) for row in rows)
 
     def _run(self, statement: str, *given: object) -> None:
         self._connection.execute(statement, given)
@@ -316,7 +316,7 @@ def _words(entry: IndexEntry) -> str:
 
 def _lines(number: int, page: Page) -> Iterator[tuple[str, str, int, int, int]]:
     times: dict[tuple[str, str, int], int] = {}
-    for entry in page.entries:
+    for entry in page:
         for line, often in lines_of(entry.source).items():
             key = (entry.language, line.text, _mark(line.above))
             times[key] = times.get(key, 0) + often

@@ -52,7 +52,7 @@ def describe_health(
         "notice": _notice(pilot, for_admin=for_admin) if state.ready else None,
         "busy": bool(pilot.worker.level()),
         "slow": _slow(pilot) if own and state.ready else None,
-        "last_ms": pilot.completer.last_ms,
+        "last_ms": pilot.completer.shared.last_ms,
         "fixes": pilot.settings.suggest_fixes,
         "week": _week(pilot) if own else None,
         "notebook_index": _notebook_index(notebook_index) if notebook_index else None,
@@ -77,7 +77,6 @@ def _notebook_index(notebook_index: MaintainedIndex) -> dict[str, Any]:
 
 
 def _week(pilot: Pilot) -> dict[str, int | float | None] | None:
-    """Return this week's statistics."""
     if not pilot.statistics:
         return None
     week = pilot.statistics.week

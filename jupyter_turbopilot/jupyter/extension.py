@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from jupyter_server.serverapp import ServerApp
 
-    from jupyter_turbopilot.index.base import Source
+    from jupyter_turbopilot.index.local_files import LocalFiles
     from jupyter_turbopilot.index.reader import MaintainedIndex
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 
@@ -154,13 +154,9 @@ class TurbopilotExtension(ExtensionApp):
                 await pilot.disk.run("", "model", pilot.start)
 
     async def _start_index(self, pilot: Pilot, manager: Any) -> None:
-        """Start the notebook index."""
         if pilot.settings.notebook_index:
             await asyncio.sleep(LOAD_AFTER)
-            loop = asyncio.get_running_loop()
-            if notebook_index := await pilot.disk.run(
-                "", "root", lambda: pilot.remember(source_of(manager, loop))
-            ):
+            if notebook_index := await pilot.disk.run("", "root", _remember, pilot, manager):
                 listen(manager, notebook_index)
 
     async def stop_extension(self) -> None:
@@ -200,16 +196,19 @@ def loopback_url(server: Any) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}{server.base_url}"
 
 
-def source_of(manager: Any, loop: asyncio.AbstractEventLoop) -> Source:
-    """Return the source that the notebook index reads notebooks and files from."""
-    from jupyter_turbopilot.index.contents import Contents
+def _remember(pilot: Pilot, manager: Any) -> MaintainedIndex | None:
+    source = source_of(manager)
+    return pilot.remember(source) if source else None
+
+
+def source_of(manager: Any) -> LocalFiles | None:
+    """Return the folder that the notebook index covers; None for a manager that stores files elsewhere."""
     from jupyter_turbopilot.index.local_files import LocalFiles
     from jupyter_turbopilot.jupyter.saved_switch import uses_file_paths
 
     if not uses_file_paths(manager):
-        return Contents(manager, loop)
-    read = None if type(manager) in _JUPYTER_MANAGERS else Contents(manager, loop).read
-    return LocalFiles(manager.root_dir, manager.should_list, _hiding_rule(manager), read)
+        return None
+    return LocalFiles(manager.root_dir, manager.should_list, _hiding_rule(manager))
 
 
 def _hiding_rule(manager: Any) -> str:

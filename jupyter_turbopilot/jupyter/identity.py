@@ -42,7 +42,6 @@ def sent_keys(headers: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def has_key(headers: Mapping[str, str], key: str) -> bool:
-    """Return whether the request contains the key."""
     return any(hmac.compare_digest(value.encode(), key.encode()) for value in sent_keys(headers))
 
 

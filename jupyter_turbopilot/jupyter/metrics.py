@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.reply import Reply, Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
-OFFER_KINDS = frozenset({"fix", "rename", *(f"repeat-{kind}" for kind in REPEATS)})
+OFFER_KINDS = frozenset({"fix", "check", "rename", *(f"repeat-{kind}" for kind in REPEATS)})
 CANCEL_REASONS = frozenset({SUPERSEDED, YIELDED, STOPPED, DISCONNECTED})
 _SPEEDS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
 
@@ -61,7 +61,6 @@ def outcome_of(reply: Reply, *, has_text: bool, is_awaited: bool, is_late: bool)
 
 
 def outcome_of_error(error: TurbopilotError) -> Outcome:
-    """Return the outcome of a request that ended with an error."""
     return Outcome.REFUSED if isinstance(error, BusyError) else Outcome.FAILED
 
 
@@ -72,12 +71,11 @@ class _UserLoad(Collector):
         self._pilot = pilot
 
     def collect(self) -> Iterator[Metric]:
-        """Return the current values."""
         family = CounterMetricFamily(
             "turbopilot_user_seconds", "Seconds of computing, by a digest of the user.", labels=["user"]
         )
         for caller, seconds in self._pilot.worker.seconds_by_caller().items():
-            family.add_metric([metrics_label(self._pilot.completer.secret, caller)], seconds)
+            family.add_metric([metrics_label(caller)], seconds)
         yield family
 
 
@@ -89,7 +87,6 @@ class _CurrentState(Collector):
         self._process = psutil.Process()
 
     def collect(self) -> Iterator[Metric]:
-        """Return the current values."""
         worker, counters = self._pilot.worker, self._pilot.completer.counters
         for name, what, value in (
             ("turbopilot_ready", "Whether a completion can start immediately.", float(worker.state.ready)),
@@ -152,11 +149,9 @@ class Metrics:
         self._user_load.register(_UserLoad(pilot))
 
     def count(self, route: str, outcome: str, error: TurbopilotError | None = None) -> None:
-        """Count a request."""
         self._requests.labels(route, outcome, error.code if error else "").inc()
 
     def count_error(self, route: str, error: TurbopilotError) -> None:
-        """Count a request that ended with an error."""
         self.count(route, outcome_of_error(error), error)
 
     @contextmanager
@@ -169,7 +164,6 @@ class Metrics:
             raise
 
     def count_offer(self, kind: str, event: str) -> None:
-        """Count the outcome of a fix, a rename or a repeated edit."""
         self._offers.labels(kind, event).inc()
 
     def measure(self, timings: Timings) -> None:
@@ -183,5 +177,4 @@ class Metrics:
             self._tokens_per_second.observe(1000 * timings.predicted_tokens / timings.predicted_ms)
 
     def text(self, *, with_users: bool = False) -> bytes:
-        """Return the metrics in Prometheus' text format."""
         return generate_latest(self._registry) + (generate_latest(self._user_load) if with_users else b"")

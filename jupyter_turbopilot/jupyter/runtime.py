@@ -36,7 +36,6 @@ class Runtime:
 
 
 def folder() -> Path:
-    """Return Jupyter's runtime folder."""
     return Path(jupyter_runtime_dir())
 
 
@@ -52,7 +51,6 @@ def _machine_id() -> str:
 
 
 def path_for(pid: int) -> Path:
-    """Return the file of the server with that process id on this machine."""
     return folder() / f"turbopilot-{_machine_id()}-{pid}.json"
 
 
@@ -66,7 +64,6 @@ def write(runtime: Runtime) -> Path:
 
 
 def remove(pid: int) -> None:
-    """Delete the file."""
     with suppress(OSError):
         path_for(pid).unlink()
 
@@ -148,7 +145,6 @@ def survey() -> tuple[list[Path], list[Path]]:
 
 
 def running() -> list[Runtime]:
-    """Return the running servers of this machine."""
     pids = {pid for path in survey()[1] if (pid := _pid_of(path)) is not None}
     return [server for pid in sorted(pids) if (server := read(pid))]
 
@@ -165,11 +161,7 @@ def _is_running(path: Path, pid: int) -> bool:
     return bool(started) and read_object(path).get("started", started) == started
 
 
-def remove_stale() -> int:
-    """Delete the files of ended servers of this machine; return how many."""
-    gone = 0
+def remove_stale() -> None:
     for path in survey()[0]:
         with suppress(OSError):
             path.unlink()
-            gone += 1
-    return gone

@@ -8,14 +8,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from jupyter_core.utils import ensure_async
 from jupyter_server.services.contents.fileio import FileManagerMixin
-from tornado.web import HTTPError
 
-from jupyter_turbopilot.index.contents import contents_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
-from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.util.bounds import LimitedDict
-from jupyter_turbopilot.util.failures import DAMAGED
 from jupyter_turbopilot.util.notebook_file import (
     LONGEST_SECTION,
     equivalent_paths,
@@ -51,7 +48,7 @@ class SavedSwitches:
                 reading = self._read_from_manager(name)
             try:
                 modified, enabled = await asyncio.wait_for(reading, SECONDS)
-            except (*DAMAGED, HTTPError, TurbopilotError):  # managers of third parties
+            except Exception:  # managers of third parties may raise anything
                 log.debug("Turbopilot: a notebook could not be read", exc_info=True)
                 continue
             self._known[name] = modified, enabled
@@ -77,11 +74,11 @@ class SavedSwitches:
         A synchronous manager blocks the event loop, as it does when a page opens the notebook. It may not run
         in another thread: Jupyter calls managers on the event loop only, so few of them are thread-safe.
         """
-        model = await contents_of(self._manager, name, type="notebook", content=False)
+        model = await ensure_async(self._manager.get(name, type="notebook", content=False))
         modified, known = model.get("last_modified"), self._known.get(name)
         if modified and known and known[0] == modified:
             return known
-        model = await contents_of(self._manager, name, type="notebook", content=True)
+        model = await ensure_async(self._manager.get(name, type="notebook", content=True))
         return modified, is_enabled(model["content"].get("metadata"))
 
 

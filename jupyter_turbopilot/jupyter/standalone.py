@@ -122,7 +122,6 @@ def checked(key: str) -> str:
 
 
 def key_from(file: Path) -> str:
-    """Read the key from a file."""
     try:
         return checked(file.read_text("ascii", "replace").strip())
     except OSError as error:
@@ -142,7 +141,6 @@ class ListenAddress:
 
     @property
     def address(self) -> str:
-        """The URL."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}{self.prefix}"
 
 
@@ -248,7 +246,6 @@ async def wait_for_end(ended: asyncio.Event, pilot: Pilot) -> int:
 
 
 def on_signals(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
-    """Call `act` on SIGTERM and SIGINT."""
     for number in (signal.SIGTERM, signal.SIGINT):
         try:
             loop.add_signal_handler(number, act)

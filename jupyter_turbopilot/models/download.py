@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from jupyter_turbopilot.models.folder import (
     aside_path,
@@ -72,47 +72,43 @@ def obtain(
     *,
     mirrors: bool = False,
 ) -> Path:
-    """Return the model's path after downloading it if necessary; any failure is an error with a message."""
+    """Download and verify the model unless an intact file exists; return its path.
+
+    Any failure is an error with a message.
+    """
     if model.engine != "llama":
         raise DownloadError(
             f"llama.cpp cannot run {model.name}. Set c.Turbopilot.engine to {model.engine!r} and "
             f"c.Turbopilot.model to {model.name!r}."
         )
+    path, cancel = store.path(model), cancel or threading.Event()
+
+    def stops_waiting() -> bool:
+        """Report that another process downloads the model; return whether the user cancelled."""
+        progress(DownloadProgress("waiting"))
+        return cancel.is_set()
+
     with download_errors(store.folder, model.name):
-        if model.checkpoint and not is_intact(store, model, progress):
+        if is_intact(store, model, progress):
+            return path
+        if model.path:
+            raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
+        if model.checkpoint:
             source = registry.find("model_sources", "checkpoint")
             fetch: Callable[..., Path] | None = source.load() if source else None
             if fetch is None:
                 raise DownloadError(f"{model.name} cannot be converted: the plugin for it is not installed.")
-            path = fetch(store, model, progress, cancel or threading.Event())
-        else:
-            path = pull(store, model, progress, cancel, mirrors=mirrors)
-    if not path.is_file():
-        raise DownloadError(f"{model.name} was downloaded, but its file is gone. Try again.")
-    return path
-
-
-def pull(
-    store: Store,
-    model: Model,
-    progress: Callable[[DownloadProgress], None] = lambda _: None,
-    cancel: threading.Event | None = None,
-    *,
-    mirrors: bool = False,
-) -> Path:
-    """Download and verify the model unless an intact file exists; return its path."""
-    path = store.path(model)
-    cancel = cancel or threading.Event()
-    if is_intact(store, model, progress):
-        return path
-    if model.path:
-        raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
-    store.folder.mkdir(parents=True, exist_ok=True)
-    with _exclusive(path, progress, cancel):
-        # Another process may have downloaded it in the meantime.
-        if not is_intact(store, model, progress):
-            _Download(store, model, progress, cancel).run(store.sources(model, mirrors=mirrors))
-    progress(DownloadProgress("done", path.stat().st_size, path.stat().st_size))
+            return fetch(store, model, progress, cancel)
+        store.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(lock_path(path)).acquire(poll_interval=0.5, cancel_check=stops_waiting):
+                # Another process may have downloaded it in the meantime.
+                if not is_intact(store, model, progress):
+                    _Download(store, model, progress, cancel).run(store.sources(model, mirrors=mirrors))
+        except Timeout:
+            raise CancelledError("The download was cancelled.") from None
+        size = path.stat().st_size
+        progress(DownloadProgress("done", size, size))
     return path
 
 
@@ -149,43 +145,20 @@ def _not_written(folder: Path, error: OSError | NotImplementedError) -> Download
     return failed
 
 
-@contextmanager
-def _exclusive(
-    path: Path, progress: Callable[[DownloadProgress], None], cancel: threading.Event
-) -> Iterator[None]:
-    """Wait until no other process downloads the file, and lock it."""
-    lock = FileLock(lock_path(path), blocking=False)
-    while not lock.is_locked:
-        with suppress(TimeoutError):
-            lock.acquire()
-            break
-        progress(DownloadProgress("waiting"))
-        if cancel.wait(0.5):
-            raise CancelledError("The download was cancelled.")
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def is_intact(store: Store, model: Model, progress: Callable[[DownloadProgress], None]) -> bool:
     """Return whether an intact file exists; compute its digest if the file is newer than its note."""
     path = store.path(model)
     if not store.has(model):
         return False
-    if model.path or _note_is_current(path):
+    status = path.stat()
+    if model.path or (read_note(path) and status.st_mtime_ns <= note_path(path).stat().st_mtime_ns):
         return True
-    size = path.stat().st_size
+    size = status.st_size
     progress(DownloadProgress("verifying", size, size))
     if store.verify(model):
         return True
     stored = store.stored(model)
     return stored is not None and not stored.damaged and not (model.sha256 or stored.sha256)
-
-
-def _note_is_current(path: Path) -> bool:
-    """Return whether the file's note is newer than the file."""
-    return bool(read_note(path)) and path.stat().st_mtime_ns <= note_path(path).stat().st_mtime_ns
 
 
 def move_damaged_aside(path: Path) -> None:

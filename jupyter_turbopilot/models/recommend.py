@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,8 +45,6 @@ class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
     """The measurements of one model."""
 
     model: str
-    memory: int  # peak memory of the process in bytes
-    file: int  # size of the served file in bytes
     eagerness: dict[str, Quality]
     without_adapter: bool = False  # without the bundled adapter
 
@@ -59,12 +57,8 @@ def measured() -> list[Measured]:
 
 def share_saved(model: str) -> float | None:
     """Return the share of keystrokes that a model saves at *balanced*, or None if it was not measured."""
-    return next((one.eagerness["balanced"].saved for one in measured() if _is_bundled(one, model)), None)
-
-
-def _is_bundled(one: Measured, model: str) -> bool:
-    """Return whether a measurement is that of a model with its bundled adapter, if it has one."""
-    return one.model == model and not one.without_adapter
+    found = (one for one in measured() if one.model == model and not one.without_adapter)
+    return next((one.eagerness["balanced"].saved for one in found), None)
 
 
 @dataclass(frozen=True)
@@ -93,16 +87,10 @@ def speed_of(size: int, rate: float) -> float:
     return 1 / (TOKEN_OVERHEAD_SECONDS + size / rate)
 
 
-def served_bytes(model: Model) -> int:
-    """Return the size of the file that is served: of some models a copy with the bundled adapter."""
-    return next((one.file for one in measured() if _is_bundled(one, model.name)), model.bytes)
-
-
 def memory_of(model: Model) -> int:
     """Estimate the memory with a context of 4096 tokens, the pages of the model's file included."""
-    size = served_bytes(model)
-    repacked = REPACKED_SHARE.get(model.kind, 0.0) if size == model.bytes else 0.0
-    return int(size * (1 + repacked)) + OVERHEAD_BYTES
+    repacked = 0.0 if model.copy_size else REPACKED_SHARE.get(model.kind, 0.0)
+    return int(model.served_bytes * (1 + repacked)) + OVERHEAD_BYTES
 
 
 def advise(
@@ -127,14 +115,11 @@ def advise(
     if best is None:  # none is fast enough: take the smallest that fits
         fits = [one for one in advice if one.verdict != "too large"]
         best = min(fits, key=lambda one: one.model.bytes, default=None)
-    return [
-        Advice(one.model, one.memory, one.tokens_per_second, "recommended") if one is best else one
-        for one in advice
-    ]
+    return [replace(one, verdict="recommended") if one is best else one for one in advice]
 
 
 def _judge(model: Model, free: int, rate: float) -> Advice:
-    memory, speed = memory_of(model), speed_of(served_bytes(model), rate)
+    memory, speed = memory_of(model), speed_of(model.served_bytes, rate)
     verdict = (
         "too large" if memory > free * MEMORY_SHARE else "slow" if speed < MIN_TOKENS_PER_SECOND else "runs"
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
+from msgspec.structs import replace
 
 from jupyter_turbopilot.models.catalog import REPOSITORY
 from jupyter_turbopilot.models.download import DownloadProgress, download_errors
@@ -26,6 +26,8 @@ from jupyter_turbopilot.models.folder import (
     write_checkpoint_note,
 )
 from jupyter_turbopilot.models.model import HubFile
+from jupyter_turbopilot.models.sources import fetch, fetch_metadata, list_files
+from jupyter_turbopilot.models.transfer import Transfer
 from jupyter_turbopilot.protocol.errors import ConversionError, DownloadError
 from jupyter_turbopilot.util.files import move, partial_path, sha256_of
 
@@ -73,13 +75,13 @@ class Repositories:
 
         Without `keep` it is not noted as complete, so that the next conversion can remove it.
         """
-        folder = self.where(repository)
+        folder = checkpoint_path(self.folder, repository)
         if read_checkpoint_note(folder).digests:
             with download_errors(self.folder, repository), self._locked(folder):
                 self._set_damaged_aside(folder)
         if is_complete(folder):
             return folder
-        names = self._names(repository)
+        names = list_files(repository)
         weights = [name for name in names if _WEIGHTS.fullmatch(name)]
         weights = weights or [name for name in names if _OLD_WEIGHTS.fullmatch(name)]
         if "config.json" not in names or not weights:
@@ -106,11 +108,11 @@ class Repositories:
         """Return a folder with a tokenizer, given as a path or a repository."""
         if here := _folder(source):
             return here
-        folder = self.where(source)
+        folder = checkpoint_path(self.folder, source)
         if is_complete(folder):
             return folder
         try:
-            names = self._names(source)
+            names = list_files(source)
         except DownloadError:
             if not any((folder / name).is_file() for name in _TOKENIZER):
                 raise
@@ -127,15 +129,12 @@ class Repositories:
             return self.tokenizer(_CODEGEN_TOKENIZER)
         return folder  # the conversion reports what is missing
 
-    def where(self, repository: str) -> Path:
-        """Return the folder of a repository's files."""
-        return checkpoint_path(self.folder, repository)
-
     def remove(self, repository: str) -> int:
         """Delete a repository's downloaded files, and return the bytes freed."""
-        freed = remove_all(checkpoint_files(self.where(repository)))
+        folder = checkpoint_path(self.folder, repository)
+        freed = remove_all(checkpoint_files(folder))
         with suppress(OSError):  # it contains other files
-            self.where(repository).rmdir()
+            folder.rmdir()
         return freed
 
     @staticmethod
@@ -144,9 +143,6 @@ class Repositories:
         return FileLock(folder / ".lock")
 
     def _fetch_into(self, folder: Path, repository: str, names: Sequence[str]) -> None:
-        from jupyter_turbopilot.models.sources import fetch, fetch_metadata
-        from jupyter_turbopilot.models.transfer import Transfer
-
         for name in names:
             target = folder / name
             if target.is_file():
@@ -171,8 +167,3 @@ class Repositories:
             if known.sha256:
                 digests = note.digests | {name: known.sha256}
                 write_checkpoint_note(folder, replace(note, digests=digests))
-
-    def _names(self, repository: str) -> list[str]:
-        from jupyter_turbopilot.models.sources import list_files
-
-        return sorted(list_files(repository))

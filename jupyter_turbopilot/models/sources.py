@@ -101,7 +101,7 @@ def _refuse_offline() -> None:
 
 
 def list_files(repository: str) -> list[str]:
-    """Return the names of the files at the top of a repository."""
+    """Return the names of the files at the top of a repository, in order."""
     what = f"Hugging Face ({repository})"
     _refuse_offline()
     with translate_errors(what), connection(endpoint()) as client:
@@ -110,7 +110,7 @@ def list_files(repository: str) -> list[str]:
             names = [str(entry["rfilename"]) for entry in json.loads(body)["siblings"]]
         except (ValueError, LookupError, TypeError):
             raise DownloadError(f"{what} does not list its files.") from None
-    return [name for name in names if re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,200}", name)]
+    return sorted(name for name in names if re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,200}", name))
 
 
 # A Python package index -------------------------------------------------------------------------------------

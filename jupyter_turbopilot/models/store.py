@@ -21,7 +21,7 @@ from jupyter_turbopilot.models.folder import (
 from jupyter_turbopilot.models.gguf import has_header, read_header
 from jupyter_turbopilot.models.model import IndexParts, Model, Source, address, describe
 from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError, UnknownModelError
-from jupyter_turbopilot.util.files import describe_size, partial_path, sha256_of
+from jupyter_turbopilot.util.files import describe_size, partial_path, sha256_of, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,12 +99,7 @@ class Store:
 
     def received(self, model: Model) -> int | None:
         """Return the size of the unfinished download in bytes, or None."""
-        if model.path or not model.file:
-            return None
-        try:
-            return partial_path(self.path(model)).stat().st_size
-        except OSError:
-            return None
+        return size_of(partial_path(self.path(model))) or None
 
     def sources(self, model: Model, *, mirrors: bool = False) -> list[Source]:
         """Return the sources that the settings allow, in order."""

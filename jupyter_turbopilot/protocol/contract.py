@@ -67,6 +67,14 @@ Opens = Annotated[
     ),
 ]
 
+Table = Annotated[
+    str | UnsetType,
+    Meta(
+        description="the variable of the kernel whose column the text names at the cursor; missing if there "
+        "is none"
+    ),
+]
+
 
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     """A suggestion."""
@@ -77,6 +85,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     ]
     imports: Imports = UNSET
     opens: Opens = UNSET
+    table: Table = UNSET
     finish_reason: Annotated[str, Meta(description="`stop`, `length` or `deadline`")]
 
 
@@ -112,6 +121,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     confidence: Annotated[float | UnsetType, Meta(description="missing if there is an error")] = UNSET
     imports: Imports = UNSET
     opens: Opens = UNSET
+    table: Table = UNSET
     done: bool | UnsetType = UNSET
     finish_reason: str | UnsetType = UNSET
     hidden_reason: HiddenReason = UNSET
@@ -126,6 +136,22 @@ class Fixes(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
     fixes: list[Fix]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """A name in the checked cell that does not exist."""
+
+    start: Annotated[int, Meta(ge=0, description="start of the name in the cell, in code points")]
+    end: Annotated[int, Meta(ge=0, description="end of the name, in code points")]
+    message: Annotated[str, Meta(description="message for the user, with names between backticks")]
+    fixes: Annotated[list[Fix], Meta(description="the nearest name, if there is one: at most one fix")]
+
+
+class Findings(msgspec.Struct, frozen=True, kw_only=True):
+    """The names in a cell that do not exist, in the order of the text: at most ten."""
+
+    id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
+    findings: list[Finding]
 
 
 class RenameEdits(msgspec.Struct, frozen=True, kw_only=True):
@@ -329,7 +355,7 @@ class Models(msgspec.Struct, frozen=True, kw_only=True):
 
     object: Literal["list"]
     data: list[ListedModel]
-    models: list[Model] | UnsetType = UNSET
+    models: Annotated[list[Model] | UnsetType, Meta(description="all models, the default one first")] = UNSET
     selected: Annotated[str | UnsetType, Meta(description="the selected model")] = UNSET
 
 

@@ -30,6 +30,7 @@ class Item:
     tokens: tuple[Token, ...] = ()
     imports: tuple[str, ...] = ()  # import lines that its names need and the notebook lacks
     opens: str = ""  # the opening bracket, with a quote, that very probably follows the text
+    table: str = ""  # the variable of the kernel whose column the text names at the cursor
     from_index: bool = False  # whether it is an index match: its confidence is not one of the model's scores
 
     @property
@@ -40,7 +41,7 @@ class Item:
     def body(self) -> dict[str, Any]:
         """Return the fields that all JSON forms share."""
         body = {"text": self.text, "confidence": self.confidence}
-        more = {"imports": [*self.imports], "opens": self.opens}
+        more = {"imports": [*self.imports], "opens": self.opens, "table": self.table}
         return body | {name: value for name, value in more.items() if value}
 
 

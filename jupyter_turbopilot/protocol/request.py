@@ -130,6 +130,11 @@ class Completion(NotebookRequest, frozen=True, kw_only=True):
     ] = None
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether a user waits for the answer."""
+        return self.trigger not in {"warmup", "prefetch"}
+
+    @property
     def prefix(self) -> str:
         """The active cell up to the cursor."""
         return self.cells[self.active].source[: self.offset]
@@ -141,7 +146,7 @@ class Completion(NotebookRequest, frozen=True, kw_only=True):
 
 
 class FixCell(msgspec.Struct, frozen=True, kw_only=True):
-    """A cell in a request for fixes or a rename."""
+    """A cell in a request for fixes, a rename or a check."""
 
     id: Annotated[str, Meta(max_length=256)] = ""
     type: Literal["code", "markdown", "raw"] = "code"
@@ -151,7 +156,10 @@ class FixCell(msgspec.Struct, frozen=True, kw_only=True):
     execution_count: Annotated[
         int | None, Meta(description="number of its last execution; null if it has not been run")
     ] = None
-    changed: Annotated[bool, Meta(description="whether it has been edited since its last execution")] = False
+    changed: Annotated[
+        bool | None,
+        Meta(description="whether it has been edited since its last execution; null if unknown"),
+    ] = False
 
 
 class ErrorOutput(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +186,16 @@ class FixRequest(EditRequest, frozen=True, kw_only=True):
 
     failed: Annotated[int, Meta(ge=0, description="index of the failed cell")]
     error: ErrorOutput
+
+
+class CheckRequest(EditRequest, frozen=True, kw_only=True):
+    """A request for the names in a cell that the kernel shows not to exist."""
+
+    active: Annotated[int, Meta(ge=0, description="index of the cell to check")]
+    line: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(description="line of the cursor, from 0; findings that touch it are omitted; null: none"),
+    ] = None
 
 
 class RenameRequest(EditRequest, frozen=True, kw_only=True):
@@ -335,6 +353,13 @@ def parse_fix(body: bytes) -> FixRequest:
     """Parse and check a request for fixes."""
     request = decode(body, FixRequest)
     _check_index(request.failed, "failed", len(request.cells))
+    return request
+
+
+def parse_check(body: bytes) -> CheckRequest:
+    """Parse and check a request for a check."""
+    request = decode(body, CheckRequest)
+    _check_index(request.active, "active", len(request.cells))
     return request
 
 

@@ -98,22 +98,13 @@ class Access:
 
     @cached_property
     def _is_denied(self) -> Callable[[str], bool]:
-        return lru_cache(_CACHED)(self._matches)
-
-    def _matches(self, path: str) -> bool:
-        """Return whether a pattern matches a form of the path or a folder above it."""
-        return self._denies(set(self._forms(path)))
+        """Return whether a pattern matches a form of a path or a folder above it."""
+        return lru_cache(_CACHED)(lambda path: self._denies(set(self._forms(path))))
 
     def _denies(self, forms: Collection[Parts]) -> bool:
         return _any_matches(self.denied, forms) or _any_matches(
             self.absolute, ((*root, *parts) for root in self.roots for parts in forms)
         )
-
-    def identity(self, folder: str = "") -> str:
-        """Return what distinguishes an index of a folder with these denied paths; empty if there are none."""
-        if not self.denied:
-            return ""
-        return f" denied {self.denied.pattern} {self.absolute and self.absolute.pattern} in {folder!r}"
 
     def _forms(self, path: str) -> Iterator[Parts]:
         """Yield the possible forms of a path below the root folder."""
@@ -210,7 +201,6 @@ def _folder(pattern: Parts) -> Parts:
 
 
 def _without_final(pattern: Parts) -> Parts:
-    """Remove each final `**`."""
     while pattern[-1:] == (_ANY,):
         pattern = pattern[:-1]
     return pattern
@@ -243,7 +233,6 @@ def _name(pattern: str) -> str:
 
 
 def _split(pattern: Parts, separator: str) -> list[list[str]]:
-    """Split a pattern at each separator, like str.split."""
     found: list[list[str]] = [[]]
     for part in pattern:
         if part == separator:

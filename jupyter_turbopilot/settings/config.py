@@ -243,7 +243,6 @@ class Turbopilot(Configurable):
 
     @property
     def engine_section(self) -> EngineSection:
-        """The section of the configured engine."""
         return self.section(_section_of(self.engine))
 
     def validate_sections(self) -> None:

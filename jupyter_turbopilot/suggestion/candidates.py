@@ -50,6 +50,8 @@ class Candidates(NamedTuple):
     names: Sequence[str] = ()
     must_exist: bool = False  # whether a new name is unlikely, so that their common beginning is certain
     ends: Sequence[str] = ("",)  # the signs of which one follows the name
+    table: str = ""  # the variable whose columns the names are, if it is certain
+    closer: str = ""  # the bracket that must follow
 
     @property
     def texts(self) -> Sequence[str]:
@@ -73,6 +75,7 @@ class _Position(NamedTuple):
     end: str = ""  # the text after the name
     must_exist: bool = True
     table: str = ""  # the variable whose columns the names are, if it is certain
+    closer: str = ""  # the bracket that must follow
 
 
 def names_at(request: Completion, scope: Scope) -> Candidates:
@@ -139,7 +142,7 @@ def lacks_column(prefix: str, text: str, scope: Scope) -> bool:
 
 
 def _candidates(position: _Position, suffix: str) -> Candidates:
-    names, typed, end, must_exist = position[:4]
+    names, typed, end, must_exist, *more = position
     if end:
         names = frozenset(label for label in names if not _ESCAPED.search(label))
         if not (typed or must_exist or suffix.strip(f"{end}]")):
@@ -152,7 +155,7 @@ def _candidates(position: _Position, suffix: str) -> Candidates:
     texts = sorted(name[len(typed) :] + end for name in names if name.startswith(typed))
     if not (typed or end):
         texts.append("_")  # the kernel context contains no private names
-    return Candidates(texts, must_exist)
+    return Candidates(texts, must_exist, ("",), *more)
 
 
 def _position(statement: Statement, scope: Scope) -> _Position | None:
@@ -191,7 +194,8 @@ def _in_string(statement: Statement, scope: Scope) -> _Position | None:
         position = _in_display(statement, scope, bracket)
     elif (position := _labels(statement, scope, bracket, "")) is None:
         return _in_query(statement, scope, bracket, typed)
-    return position and position._replace(typed=typed, end=quote)
+    closer = "]" if bracket.sign == "[" and statement.is_operand(bracket.at - 1) else ""
+    return position and position._replace(typed=typed, end=quote, closer=closer)
 
 
 def _in_field(literal: str, scope: Scope) -> _Position | None:

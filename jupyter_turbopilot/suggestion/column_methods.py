@@ -54,8 +54,8 @@ KEEPING = frozenset(
     {"copy", "drop_duplicates", "dropna", "fillna", "groupby", "head", "nlargest", "nsmallest", "query",
      "sample", "sort_index", "sort_values", "tail"}
 )  # fmt: skip
-_CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
-_NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
+CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
+NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
 _WORD = re.compile(r"[^\W\d]\w*+")
 
 
@@ -88,9 +88,9 @@ def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
         elif isinstance(node, ast.Call):
             if isinstance(node.func, ast.Attribute):
                 in_place = any(each.arg == "inplace" for each in node.keywords)
-                if in_place or node.func.attr in _CHANGING:
+                if in_place or node.func.attr in CHANGING:
                     yield _variable(node.func), ""
-            elif isinstance(node.func, ast.Name) and node.func.id not in _NOT_CHANGING:
+            elif isinstance(node.func, ast.Name) and node.func.id not in NOT_CHANGING:
                 for each in (*node.args, *(argument.value for argument in node.keywords)):
                     yield _variable(each), ""
 

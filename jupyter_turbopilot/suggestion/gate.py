@@ -132,6 +132,7 @@ class Gate:
         self._certain = certain.removesuffix(following) if following in _QUOTES else certain
         needs_quote = not following.isidentifier() and _QUOTES.isdisjoint(cursor.rest)
         self._labels = [text for text in candidates.texts if needs_quote and text[-1:] in _QUOTES]
+        self.candidates = candidates
         self.fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
@@ -170,7 +171,7 @@ class Gate:
     @property
     def hopeless(self) -> bool:
         """Whether no continuation could be shown."""
-        if not self.threshold or len(self.text) < len(self._certain):
+        if not self.threshold or len(self.text) <= len(self._certain):
             return False
         if self._line and self._open < self._line:
             return True  # a line that is not shown whole hides all later ones
@@ -199,9 +200,12 @@ class Gate:
             if not boundary.whole:
                 break
             line += 1
-        if end < len(self._certain) and self._begins_with_certain(text):
-            end, confidence = len(self._certain), 1.0
-        return end, confidence
+        certain = self._certain
+        # The only possible text is worth a keystroke.
+        if end < len(certain) >= WORTH_A_KEY and text.startswith(certain) and self.fits(certain):
+            end, confidence = self._end_of_label(text, len(certain)) or len(certain), 1.0
+        is_known = final or end < len(self.text)  # the next token may close a bracket
+        return (end, confidence) if is_known else (0, 0.0)
 
     def opening(self, end: int) -> str:
         """Return an opening bracket and quote that very probably follow the text up to `end`."""
@@ -236,20 +240,15 @@ class Gate:
                 return len(closed)
         return end
 
-    def _is_label_complete(self, text: str, end: int) -> bool:
-        """Return whether the text up to `end` is a unique label whose closing quote follows and fits."""
+    def _end_of_label(self, text: str, end: int) -> int:
+        """Return the end after the quote and the bracket that must follow a label; 0 if there is no label."""
         closed = text[: end + 1]
-        return (
-            0 < end < len(text)
-            and closed in self._labels
-            and sum(label.startswith(text[:end]) for label in self._labels) == 1
-            and self.fits(closed)
-        )
-
-    def _begins_with_certain(self, text: str) -> bool:
-        """Return whether the text begins with the only possible text, which is worth a keystroke."""
-        certain = self._certain
-        return len(certain) >= WORTH_A_KEY and text.startswith(certain) and self.fits(certain)
+        is_unique = [label for label in self._labels if label.startswith(text[:end])] == [closed]
+        end = len(closed) if is_unique and self.fits(closed) else end
+        if text[:end] not in self._labels:
+            return 0
+        closed = text[: end + 1]
+        return len(closed) if closed[end:] == self.candidates.closer and self._may_stand(closed) else end
 
     def _best(self, text: str, line: int, start: int, *, everything: bool) -> tuple[Boundary, int] | None:
         """Return the boundary of a line with the greatest gain, and the end of the text shown for it."""
@@ -273,12 +272,13 @@ class Gate:
             if not self._may_stand(text[: boundary.end]):
                 continue
             end = min(boundary.end, len(text))
-            if self._is_label_complete(text, end):
-                return boundary, end + 1
             begun = "" if line else self._opening
-            end = self._with_closers(begun + text[start:end], text, end)
+            label = self._end_of_label(text, end)
+            end = label or end
+            if text[:end] not in self._labels:
+                end = self._with_closers(begun + text[start:end], text, end)
             # Text after the cursor may close brackets, as `fits` checks. After a label, they may stay open.
-            if everything or not self._is_python or self.cursor.rest or text[:end] in self._labels:
+            if everything or not self._is_python or self.cursor.rest or label or text[:end] in self._labels:
                 return boundary, end
             if is_complete(self.cursor.body + text[:end], begun + text[start:end], whole=boundary.whole):
                 return boundary, end

@@ -59,6 +59,11 @@ class Writing(ABC):
         return ""
 
     @property
+    def table(self) -> str:
+        """The variable of the kernel whose column the text names at the cursor."""
+        return ""
+
+    @property
     def fits(self) -> bool:
         """Whether the names in the shown text exist, as far as they are known."""
         return True
@@ -150,6 +155,11 @@ class TrimmedText(Writing):
         opening = self._gate.opening(len(self.shown)) if self._unasked and self.shown else ""
         was_cut = not self._surroundings.rest and len(self._cut.text) <= len(self.shown)
         return "" if was_cut else opening
+
+    @property
+    def table(self) -> str:
+        candidates = self._gate.candidates
+        return candidates.table if self._text.startswith((*candidates.names,)) else ""
 
     @property
     def fits(self) -> bool:

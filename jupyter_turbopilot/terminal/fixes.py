@@ -117,7 +117,6 @@ def _field(error: BaseException, name: str) -> Any:
 
 
 def _message(error: BaseException) -> str:
-    """Return the message of an error, if it is plain text."""
     arguments = vars(BaseException)["args"].__get__(error)
     if not arguments or type(arguments[0]) is not str:
         return ""

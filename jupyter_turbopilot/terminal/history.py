@@ -67,7 +67,6 @@ def session_cells(shell: Any) -> list[Cell]:
 
 
 def names_of(shell: Any) -> list[str]:
-    """Return the names in a shell."""
     return [name for name in [*shell.user_ns] if type(name) is str and len(name) <= LONGEST_NAME]
 
 
@@ -103,7 +102,6 @@ def request_at(
 def imports_for(
     shell: Any, request: Completion, text: str, notebook_index: NotebookIndex | None = None
 ) -> tuple[str, ...]:
-    """Return the import lines that a completion of a request needs."""
     kernel_context = kernel_context_of(shell)
     sources = sources_of(request, kernel_context, notebook_index)
     return Names(request, scope_of(request, kernel_context), sources).imports(text)

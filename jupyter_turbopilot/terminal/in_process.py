@@ -54,7 +54,6 @@ class InProcess:
         check_file(self.pilot.access, self._file)
 
     def begin(self) -> None:
-        """Start loading in the background."""
         if self.pilot.worker.state.phase in {Phase.EMPTY, Phase.FAILED}:
             self.pilot.start()
 
@@ -75,7 +74,6 @@ class InProcess:
             raise not_ready(state)
 
     def _settled(self) -> EngineState:
-        """Wait until loading has ended."""
         if (state := self.pilot.worker.state).phase in {Phase.LOADING, Phase.UNLOADED, Phase.RELOADING}:
             self._notify(f"Loading {state.model}…")
         while (state := self.pilot.worker.state).phase is Phase.LOADING:
@@ -83,7 +81,6 @@ class InProcess:
         return state
 
     def ready(self) -> bool:
-        """Return whether a completion can start at once."""
         return self.pilot.worker.state.ready
 
     def replies(self, request: Completion, kernel_context: KernelContext = NONE) -> Generator[Reply]:
@@ -108,10 +105,8 @@ class InProcess:
             job.cancel.set(STOPPED)
 
     def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
-        """Return the complete reply."""
         *_, reply = self.replies(request, kernel_context)
         return reply
 
     def close(self) -> None:
-        """Stop the pilot and free its memory."""
         self.pilot.stop()

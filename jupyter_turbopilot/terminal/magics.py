@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +79,6 @@ def unload(shell: InteractiveShell) -> None:
 
 
 def complain(error: TurbopilotError, rest: str = "") -> None:
-    """Print an error on one line."""
     print(f"Turbopilot: {printable(error.message)} {rest}".strip(), file=sys.stderr)
 
 
@@ -121,16 +119,6 @@ def _plugins() -> list[TerminalPlugin]:
     return plugins
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """The completions of one request, from which the user chooses."""
-
-    request: Completion
-    before: str  # the code before the cursor
-    after: str
-    texts: list[str]
-
-
 @magics_class
 class TurbopilotMagics(Magics):
     """Code completion in a shell."""
@@ -140,7 +128,8 @@ class TurbopilotMagics(Magics):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.local: InProcess | None = None
-        self._alternatives: _Answers | None = None  # of the last call with --alternatives
+        # The request and the completions of the last call with --alternatives.
+        self._alternatives: tuple[Completion, list[str]] | None = None
         self._failed: tuple[BaseException, int] | None = None  # error and number of the last input
         self._corrected_input: CorrectedInput | None = None  # of the last input in a terminal
 
@@ -156,7 +145,6 @@ class TurbopilotMagics(Magics):
 
     @property
     def in_terminal(self) -> bool:
-        """Whether the shell runs in a terminal, not in a kernel."""
         return not hasattr(self.shell, "kernel")
 
     # %turbopilot --------------------------------------------------------------------------------------------
@@ -208,7 +196,6 @@ class TurbopilotMagics(Magics):
                 print(listener.notice)
 
     def off(self) -> None:
-        """Turn ghost text in the prompt off."""
         if getattr(self.shell, "pt_app", None) is not None:
             from jupyter_turbopilot.terminal import terminal
 
@@ -353,7 +340,7 @@ class TurbopilotMagics(Magics):
         )
         output = Output(self.in_terminal, code[:offset], code[offset:])
         try:
-            texts = self._ask(request, options, output)
+            texts = [*filter(None, self._ask(request, options, output))]
         except TurbopilotError as error:
             complain(error)
             return
@@ -361,21 +348,19 @@ class TurbopilotMagics(Magics):
             output.stop()
             self._notify("Stopped.")
             return
-        answers = _Answers(request, code[:offset], code[offset:], [*filter(None, texts)])
-        if not answers.texts:
+        if not texts:
             self._notify("Turbopilot has nothing to suggest here.")
             return
         if request.n > 1:
-            output.alternatives(answers.texts)
-            self._alternatives = answers
-            if len(answers.texts) > 1:
+            output.alternatives(texts)
+            self._alternatives = request, texts
+            if len(texts) > 1:
                 self._notify(
                     "The next input contains the first one. For another, run: %complete --use NUMBER"
                 )
-        self._insert(answers, 1, replace=options.replace)
+        self._insert(request, texts[0], replace=options.replace)
 
     def _use(self, options: Any, code: str) -> None:
-        """Insert one of the last alternatives."""
         default = self.complete.parser.get_default
         given = {name for name, value in vars(options).items() if (value or None) != (default(name) or None)}
         if code.strip() or given - {"use", "replace"}:
@@ -384,27 +369,26 @@ class TurbopilotMagics(Magics):
             raise UsageError(
                 "There are no alternatives yet. Run %%complete --alternatives 3 on your code first."
             )
-        if options.use > (most := len(self._alternatives.texts)):
+        request, texts = self._alternatives
+        if options.use > (most := len(texts)):
             raise UsageError(f"--use must be a whole number from 1 to {most}, not '{options.use}'.")
-        self._insert(self._alternatives, options.use, replace=options.replace)
+        self._insert(request, texts[options.use - 1], replace=options.replace)
 
-    def _insert(self, answers: _Answers, number: int, *, replace: bool) -> None:
-        """Put the code with one of its completions into the next input."""
+    def _insert(self, request: Completion, text: str, *, replace: bool) -> None:
+        """Put the code with a completion into the next input."""
         from jupyter_turbopilot.suggestion.imports import with_imports
         from jupyter_turbopilot.terminal.history import imports_for
 
-        text = answers.texts[number - 1]
         pilot = self.local.pilot if self.local else None
         notebook_index = pilot.notebook_index if pilot and pilot.settings.may_send_index else None
-        imports = imports_for(self.shell, answers.request, text, notebook_index)
+        imports = imports_for(self.shell, request, text, notebook_index)
         if imports:
             self._notify(f"Adds {'; '.join(imports)}")
         self.shell.set_next_input(
-            with_imports(answers.before + text + answers.after, imports), replace=replace
+            with_imports(request.prefix + text + request.suffix, imports), replace=replace
         )
 
     def _notify(self, words: str) -> None:
-        """Show a message that is not an error."""
         say(words, terminal=self.in_terminal)
 
     def _read(self, line: str, cell: str | None) -> tuple[Any, str]:

@@ -36,17 +36,6 @@ def real(least: float, most: float) -> Callable[[str], float]:
     return convert
 
 
-def positive(most: float) -> Callable[[str], float]:
-    """Return an argparse type for numbers above 0."""
-
-    def convert(text: str) -> float:
-        if not 0 < (number := _float(text)) <= most:
-            raise argparse.ArgumentTypeError(_must_be("a number", f"above 0 and up to {most:g}", text))
-        return number
-
-    return convert
-
-
 def _float(text: str) -> float:
     try:
         return float(text)
@@ -58,16 +47,6 @@ def _must_be(kind: str, numbers: str, text: str) -> str:
     return f"must be {kind} {numbers}, not {text[:40]!r}"
 
 
-def add_number(
-    parser: Any,
-    names: str,
-    kind: Callable[[str], float],
-    default: float,
-    text: str,
-    *,
-    metavar: str | None = None,
-) -> None:
+def add_number(parser: Any, names: str, kind: Callable[[str], float], default: float, text: str) -> None:
     """Declare an option with a number; its help ends with the default."""
-    parser.add_argument(
-        *names.split(), type=kind, default=default, metavar=metavar, help=f"{text} (%(default)s)"
-    )
+    parser.add_argument(*names.split(), type=kind, default=default, help=f"{text} (%(default)s)")

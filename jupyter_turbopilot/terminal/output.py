@@ -57,12 +57,10 @@ class Output:
         self._handle = show(whole, _highlight(whole, "html"), self._handle)
 
     def stop(self) -> None:
-        """End the unfinished line."""
         if self._terminal:
             print()
 
     def alternatives(self, texts: list[str]) -> None:
-        """Show each text with its number."""
         for number, text in enumerate(texts, 1):
             self._printed = 0
             self._handle = None
@@ -95,7 +93,6 @@ def _highlight(code: str, form: str) -> str:
 
 
 def say(words: str, *, terminal: bool) -> None:
-    """Show a message that is not an error."""
     words = printable(words)
     if terminal:
         print(fill(words, width()) if sys.stderr.isatty() else words, file=sys.stderr, flush=True)

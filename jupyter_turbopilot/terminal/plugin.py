@@ -41,6 +41,5 @@ def own_plugins() -> list[TerminalPlugin]:
 
 
 def other_plugins() -> list[TerminalPlugin]:
-    """Return the plugins of other distributions."""
     entries = [entry for entry in found("magics") if not entry.is_own]
     return [plugin for entry in entries if (plugin := entry.load(partial(instance_of, TerminalPlugin)))]

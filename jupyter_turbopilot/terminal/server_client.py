@@ -43,11 +43,6 @@ class CompleteAnswer(msgspec.Struct):
 
 class _Error(msgspec.Struct):
     message: str
-    code: str
-    retry_after: int | None
-
-    def exception(self) -> TurbopilotError:
-        return TurbopilotError(self.message, code=self.code, after=self.retry_after)
 
 
 class _Failure(msgspec.Struct):
@@ -68,13 +63,11 @@ class ServerClient:
         )
 
     def health(self) -> dict[str, Any]:
-        """Return the server's health."""
         health = self._ask("GET", "health")
         _decoded(health, ServerHealth)
         return _decoded(health, dict[str, Any])
 
     def complete(self, request: Completion) -> list[str]:
-        """Return the texts of complete suggestions."""
         answer = self._ask("POST", "complete", msgspec.json.encode(request))
         return [item.text for item in _decoded(answer, CompleteAnswer).items]
 
@@ -87,11 +80,10 @@ class ServerClient:
                 raise _refusal(answer)
             for line in _lines(answer.iter_bytes()):
                 if error := _decoded(line, _Failure).error:
-                    raise error.exception()
+                    raise TurbopilotError(error.message)
                 yield _decoded(line, kind)
 
     def _ask(self, method: str, path: str, content: bytes | None = None) -> bytes:
-        """Return a complete answer."""
         with _explained():
             answer = self._client.request(method, path, content=content)
         if answer.is_error:
@@ -99,7 +91,6 @@ class ServerClient:
         return answer.content
 
     def close(self) -> None:
-        """Close the connection."""
         self._client.close()
 
 
@@ -141,5 +132,5 @@ def _refusal(answer: httpx.Response) -> TurbopilotError:
     """Return the error of a response. Jupyter's own errors, and those of a proxy, have another form."""
     with suppress(NotReadyError):
         if error := _decoded(answer.content, _Failure).error:
-            return error.exception()
+            return TurbopilotError(error.message)
     return TurbopilotError(f"The server answered {answer.status_code}.")

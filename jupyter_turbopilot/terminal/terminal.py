@@ -6,7 +6,6 @@ import asyncio
 import atexit
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
@@ -27,19 +26,17 @@ from jupyter_turbopilot.jupyter.runtime import path_in_server
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
-from jupyter_turbopilot.terminal.history import client_of, failed_inputs, kernel_context_of, request_at
+from jupyter_turbopilot.terminal.history import client_of, kernel_context_of, request_at
 from jupyter_turbopilot.terminal.outcomes import Outcomes, inserted_since
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable
 
     from IPython.terminal.interactiveshell import TerminalInteractiveShell
     from prompt_toolkit import PromptSession
     from prompt_toolkit.buffer import Buffer
-    from prompt_toolkit.formatted_text import AnyFormattedText, StyleAndTextTuples
-    from prompt_toolkit.history import History
-    from prompt_toolkit.key_binding import KeyBindingsBase, KeyPressEvent
-    from prompt_toolkit.styles import BaseStyle
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
+    from prompt_toolkit.key_binding import KeyPressEvent
 
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.terminal.in_process import InProcess
@@ -48,14 +45,6 @@ if TYPE_CHECKING:
 ALTERNATIVES = 4  # suggestions requested by the key for another one
 # Readable on black and on white (4.6 : 1); the suggestions from the history are grey.
 _STYLE = Style([("auto-suggestion", "italic #0080a0")])
-
-
-class _Configured(NamedTuple):
-    """The options of a prompt to restore when it is disconnected."""
-
-    rprompt: AnyFormattedText
-    style: BaseStyle | None
-    key_bindings: KeyBindingsBase | None
 
 
 class ImportingSuggestion(Suggestion):
@@ -86,7 +75,6 @@ class _Candidate(NamedTuple):
 
 
 def _found(reply: Reply, before: str) -> list[_Candidate]:
-    """Return the distinct suggestions of a reply."""
     return [
         _Candidate(reply.id, before, item.text, item.imports, reply.uncached)
         for item in {item.text: item for item in reply.items if item.text}.values()
@@ -126,7 +114,8 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         self._before = ""  # the text before the cursor at the last insertion or suggestion
         self._job: Job | None = None  # the last request
         self._choices: list[_Candidate] = []  # the suggestions that a key cycles through
-        self._configured: dict[PromptSession[str], _Configured] = {}
+        # The right prompt, style and key bindings of each prompt, restored when it is disconnected.
+        self._configured: dict[PromptSession[str], tuple[Any, Any, Any]] = {}
         self._kept = (-1, 0)  # cursor position that a key may restore, and the offset to add to it
         self._outcomes = Outcomes(local.pilot.completer.feedback)
 
@@ -148,20 +137,19 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         pt_app.app.key_processor.after_key_press += self._key_pressed
         pt_app.app.on_reset += self._begin
         show_lines(_control_of(pt_app))
-        before = _Configured(pt_app.rprompt, pt_app.style, pt_app.key_bindings)
+        rprompt, style, key_bindings = before = pt_app.rprompt, pt_app.style, pt_app.key_bindings
         self._configured[pt_app] = before
-        pt_app.rprompt = lambda: self._note(buffer) or to_formatted_text(before.rprompt)
+        pt_app.rprompt = lambda: self._note(buffer) or to_formatted_text(rprompt)
         pt_app.style = merge_styles(
             [
-                DynamicStyle(lambda: before.style),
+                DynamicStyle(lambda: style),
                 DynamicStyle(lambda: _STYLE if isinstance(buffer.suggestion, ImportingSuggestion) else None),
             ]
         )
         # Later bindings take precedence: those that the user has configured.
-        pt_app.key_bindings = merge_key_bindings([self._keys(), before.key_bindings or KeyBindings()])
+        pt_app.key_bindings = merge_key_bindings([self._keys(), key_bindings or KeyBindings()])
 
     def disconnect(self) -> None:
-        """Disconnect from all prompts."""
         if self._configured:
             self._shell.events.unregister("pre_run_cell", self._outcomes.entered)
         for pt_app in self._connected_apps:
@@ -235,7 +223,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         # In the same command as the acceptance: one step to undo.
         buffer.document = Document(above.into(buffer.text), len(self._before))
         self._kept = len(begun), len(above.text)
-        asyncio.get_running_loop().call_soon(self._forget_cursor)
+        asyncio.get_running_loop().call_soon(lambda: setattr(self, "_kept", (-1, 0)))
 
     def _changed(self, buffer: Buffer) -> None:
         """Drop an index match once the text differs from it: its document may be deleted meanwhile."""
@@ -248,9 +236,6 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         (position, more), self._kept = self._kept, (-1, 0)
         if buffer.cursor_position == position:
             buffer.cursor_position += more
-
-    def _forget_cursor(self) -> None:
-        self._kept = (-1, 0)
 
     async def get_suggestion_async(self, buffer: Buffer, document: Document) -> Suggestion | None:
         """Complete at the cursor; typing along a suggestion sends no request."""
@@ -300,7 +285,6 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         return bool(self._choices)
 
     def _left(self, buffer: Buffer) -> ImportingSuggestion | None:
-        """Return the rest of the model's suggestion at the cursor."""
         before, after = buffer.document.text_before_cursor, buffer.document.text_after_cursor
         return self._known.rest_at(before) if self._known and not after.strip() else None
 
@@ -364,17 +348,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             buffer.on_cursor_position_changed -= changed
         return last
 
-    def _find_match(
-        self, text: str, skip_lines: float, history: History, previous: bool
-    ) -> Generator[tuple[str, float]]:
-        """Exclude failed inputs from the history that IPython suggests from."""
-        failed = failed_inputs(self._shell)
-        inputs = [source for source in history.get_strings() if source.strip() not in failed]
-        succeeded: Any = SimpleNamespace(get_strings=lambda: inputs)
-        return super()._find_match(text, skip_lines, succeeded, previous)
-
     def _stop(self) -> None:
-        """Cancel the running request."""
         if self._job:
             self._job.cancel.set(DISCONNECTED)
             self._job = None
@@ -405,5 +379,4 @@ def turn_off(shell: TerminalInteractiveShell) -> None:
 
 
 def is_on(shell: Any) -> bool:
-    """Return whether the prompt uses Turbopilot's suggestions."""
     return isinstance(getattr(shell, "auto_suggest", None), TurbopilotSuggest)

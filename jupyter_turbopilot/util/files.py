@@ -62,13 +62,11 @@ def describe_size(size: float) -> str:
 
 
 def _nearest(path: Path) -> Path:
-    """Return a folder, or its nearest existing ancestor."""
     path = path.absolute()
     return next(one for one in (path, *path.parents) if one.is_dir())
 
 
 def free_room(path: Path) -> int:
-    """Return the free bytes on the disk of a path, whether it exists or not."""
     return shutil.disk_usage(_nearest(path)).free
 
 
@@ -121,7 +119,6 @@ def need_room(target: Path, size: int, refuse: Callable[[str], Exception]) -> No
 
 
 def describe_shortage(size: int, free: int) -> str:
-    """Describe the required and the free disk space."""
     required = f"{describe_size(size + ROOM_TO_SPARE)} of disk space"
     parts = f"{describe_size(size)}, and {describe_size(ROOM_TO_SPARE)} to spare"
     return f"{required} required ({parts}), {describe_size(free)} free"
@@ -231,7 +228,6 @@ def object_in(data: bytes) -> dict[str, Any]:
 
 
 def size_of(path: Path) -> int:
-    """Return a file's size, or 0 if it does not exist."""
     try:
         return path.stat().st_size
     except OSError:
@@ -248,7 +244,6 @@ def remove(path: Path) -> int:
 
 
 def sha256_of(path: Path) -> str:
-    """Return a file's SHA-256 digest."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

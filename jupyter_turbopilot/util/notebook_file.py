@@ -35,17 +35,14 @@ class Notebook:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Source text of each cell."""
         return tuple(cell.source for cell in self.cells)
 
     @property
     def types(self) -> tuple[str, ...]:
-        """Type of each cell."""
         return tuple(cell.type for cell in self.cells)
 
     @property
     def code(self) -> str:
-        """Text of all code cells."""
         return "\n\n".join(cell.source for cell in self.cells if cell.type == "code")
 
 

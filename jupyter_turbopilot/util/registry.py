@@ -159,7 +159,7 @@ OWN: dict[str, tuple[Entry, ...]] = {
     ),
     "magics": (
         Entry("functions", f"{_PLUGINS}functions.terminal:PLUGIN"),
-        Entry("usage", f"{_PLUGINS}usage.terminal:PLUGIN"),
+        Entry("usage", f"{_PLUGINS}usage.checks:STATUS"),
     ),
     "fixes": (Entry("own", f"{PREFIX}fixes.find:FINDERS"),),
     "listeners": (Entry("usage", f"{_PLUGINS}usage:usage_log_of"),),
@@ -167,7 +167,6 @@ OWN: dict[str, tuple[Entry, ...]] = {
 
 
 def own(group: str) -> tuple[Entry, ...]:
-    """Return our own entries of a group."""
     return OWN.get(group, ())
 
 

@@ -39,7 +39,6 @@ _USED = (
 )
 _BESIDE = ("-journal", "-wal", "-shm")  # auxiliary files of SQLite
 _ADVICE = "it has to be in a folder that only you can write to"
-_MOST_ASIDE = 100  # files that were not created by Turbopilot
 _OBJECTS = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
 
 
@@ -84,7 +83,6 @@ class OpenFile:
         self._connection.close()
 
     def used(self) -> int:
-        """Return the bytes of all pages in use."""
         return int(self._connection.execute(_USED).fetchall()[0][0])
 
     @contextmanager
@@ -100,7 +98,6 @@ class OpenFile:
 
 
 def is_busy(error: Exception) -> bool:
-    """Return whether another process locks the file."""
     return _code_of(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -128,7 +125,6 @@ def reason_of(error: OSError | NotImplementedError | sqlite3.Error) -> str:
 
 
 def beside(path: Path) -> list[Path]:
-    """Return the auxiliary files that SQLite may create."""
     return [path.with_name(path.name + end) for end in _BESIDE]
 
 
@@ -259,7 +255,9 @@ class Schema:
                 path.chmod(0o600)
                 return
             if found is FileState.FOREIGN:
-                move(path, aside := _free_name(path))
+                if os.path.lexists(aside := path.with_name(f"{path.name}.aside")):
+                    raise FileExistsError(errno.EEXIST, f"it is another program's, and {aside.name} exists")
+                move(path, aside)
                 log.warning("Turbopilot: %s was %s. It has been moved to %s.", path, found.value, aside)
             elif found is not FileState.NOTHING:
                 log.warning("Turbopilot: %s is %s. It is replaced by a new file.", path, found.value)
@@ -273,15 +271,6 @@ class Schema:
                     f"PRAGMA user_version = {self.version}; COMMIT"
                 )
             move(fresh, path)
-
-
-def _free_name(path: Path) -> Path:
-    """Return an unused name next to a file: files moved aside earlier are kept."""
-    names = (path.with_name(f"{path.name}.aside{number}") for number in ("", *range(2, _MOST_ASIDE)))
-    for name in names:
-        if not any(os.path.lexists(file) for file in (name, *beside(name))):
-            return name
-    raise FileExistsError(errno.EEXIST, "it belongs to another program, and all names for moving it are used")
 
 
 @cache

@@ -10,7 +10,6 @@ import time
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
-from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar
@@ -119,30 +118,22 @@ _timer = _Timer()
 def exit_with_parent(parent: int) -> None:
     """End this process when its parent ends. On Windows, its standard input is replaced.
 
-    There, a thread waiting on standard input blocks native libraries that another thread loads: so the thread
-    reads from a copy.
+    There, the system closes the pipe. A thread waiting on standard input blocks native libraries that another
+    thread loads: so the thread reads from a copy. On POSIX systems, processes that the parent forked may keep
+    the pipe open. The parent's id is an argument, as the parent may end before the first check.
     """
     pipe = 0
     if os.name != "posix":
         pipe = os.dup(0)
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
             os.dup2(nothing.fileno(), 0)
-    start_thread("parent", partial(_end, parent, pipe))
 
+    def wait() -> None:
+        if os.name != "posix":
+            os.read(pipe, 1)
+        else:
+            while os.getppid() == parent:
+                time.sleep(_PARENT_INTERVAL)
+        os._exit(1)
 
-def _end(parent: int, pipe: int) -> None:
-    wait_for_parent(parent, pipe)
-    os._exit(1)
-
-
-def wait_for_parent(parent: int, pipe: int = 0) -> None:
-    """Wait until the parent process has ended: on Windows, the system then closes the pipe.
-
-    Processes that the parent forked may keep the pipe open, so POSIX systems check the parent's id. It is
-    passed as an argument, as the parent may end before the first check.
-    """
-    if os.name != "posix":
-        os.read(pipe, 1)
-        return
-    while os.getppid() == parent:
-        time.sleep(_PARENT_INTERVAL)
+    start_thread("parent", wait)

@@ -6,7 +6,7 @@ import type * as wire from './wire';
 export type IEngineHealth = Partial<wire.IHealth> &
   Pick<wire.IHealth, 'ready' | 'phase' | 'model'> & {
     /** size of the browser model in bytes, and the progress of its download; missing for a server */
-    inPage?: { size: number | null; step: wire.IStep | null };
+    inPage?: { size: number | null; step: wire.IProgress | null };
   };
 
 export interface IClient {
@@ -16,6 +16,8 @@ export interface IClient {
   alternatives(request: wire.IRequest, signal: AbortSignal): Promise<wire.IAnswer>;
   /** Return fixes for an error, or null: an engine in the page has neither fixes nor renames. */
   fix(request: wire.IFixRequest, signal: AbortSignal): Promise<wire.IFixes | null>;
+  /** Return the names in a cell that the kernel shows not to exist. */
+  check(request: wire.ICheckRequest, signal: AbortSignal): Promise<wire.IFindings | null>;
   rename(request: wire.IRenameRequest, signal: AbortSignal): Promise<wire.IRenameEdits | null>;
   /** Return the edits of the other occurrences of edited code. */
   repeat(request: wire.IRepeatRequest, signal: AbortSignal): Promise<wire.IRepeatEdits | null>;
@@ -29,7 +31,12 @@ export interface IClient {
   models(): Promise<wire.IModel[]>;
   select(model: string, adaptersEnabled?: boolean | null): Promise<IEngineHealth>;
   /** Download a model, calling `step` with the progress. Rejects if the download does not complete. */
-  pull(model: string, mirrors: boolean, step: (step: wire.IStep) => void, select?: boolean): Promise<void>;
+  pull(
+    model: string,
+    mirrors: boolean,
+    step: (step: wire.IProgress) => void,
+    select?: boolean
+  ): Promise<void>;
   stopPull(model: string): Promise<void>;
   /** Delete a model's file; return the freed bytes. */
   remove(model: string): Promise<number>;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type Action, decide, type Event, type ICurrent, type IState } from './decision';
+import type { Decline } from './decline';
 
 /** The user has typed at a position where nothing was requested yet, and the server can answer. */
 const TYPED: IState = {
@@ -22,192 +23,113 @@ const OTHER: ICurrent = {
   isUsedUp: false,
   hasDropped: false
 };
+const HERE = { ...OTHER, isHere: true };
 const SHOWN = { ...OTHER, shown: true, hasRest: true };
 const DROPPED = { ...SHOWN, hasDropped: true };
 const GROWING = { ...OTHER, done: false };
 const INVOKED_GROWING: ICurrent = { ...GROWING, trigger: 'invoke' };
 
-const row = (name: string, state: IState, change: Partial<IState>, event: Event, action: Action) =>
+const REQUEST: Action = { kind: 'request', keep: false };
+const KEEP: Action = { kind: 'request', keep: true };
+const ALONG: Action = { kind: 'continue', trigger: 'automatic' };
+const AGAIN: Action = { kind: 'continue', trigger: 'invoke' };
+const declined = (reason: Decline): Action => ({ kind: 'decline', reason });
+const cancelled = (reason: Decline): Action => ({ ...declined(reason), cancel: true });
+
+/** Make rows for an event: a name, the state and its changes, and the expected action. */
+const rowsFor = (event: Event) => (name: string, state: IState, change: Partial<IState>, action: Action) =>
   [name, { ...state, ...change }, event, action] as const;
+const EVENTS = ['called', 'continued', 'checked', 'ended'] as const;
+const [called, continued, checked, ended] = EVENTS.map(rowsFor);
 
 describe('decide', () => {
   it.each([
     // A call at a position without a suggestion.
-    row('typed', TYPED, {}, 'called', { kind: 'request', keep: false }),
-    row('invoked', INVOKED, {}, 'called', { kind: 'request', keep: false }),
-    row('typed, read-only', TYPED, { obstacle: 'read-only' }, 'called', {
-      kind: 'decline',
-      reason: 'read-only',
-      cancel: true
-    }),
-    row('typed, no server', TYPED, { isOpen: false }, 'called', {
-      kind: 'decline',
-      reason: 'unavailable',
-      cancel: true
-    }),
-    row('invoked, no server', INVOKED, { isOpen: false }, 'called', { kind: 'check', cancel: true }),
-    row('invoked, an obstacle and no server', INVOKED, { isOpen: false, obstacle: 'off' }, 'called', {
-      kind: 'decline',
-      reason: 'off',
-      cancel: true
-    }),
+    called('typed', TYPED, {}, REQUEST),
+    called('invoked', INVOKED, {}, REQUEST),
+    called('typed, read-only', TYPED, { obstacle: 'read-only' }, cancelled('read-only')),
+    called('typed, no server', TYPED, { isOpen: false }, cancelled('unavailable')),
+    called('invoked, no server', INVOKED, { isOpen: false }, { kind: 'check', cancel: true }),
+    called(
+      'invoked, an obstacle and no server',
+      INVOKED,
+      { isOpen: false, obstacle: 'off' },
+      cancelled('off')
+    ),
 
     // A keystroke during a current request.
-    row('typed elsewhere', TYPED, { current: OTHER }, 'called', { kind: 'request', keep: false }),
-    row('typed along', TYPED, { current: SHOWN }, 'called', { kind: 'continue', trigger: 'automatic' }),
-    row('typed along, an obstacle', TYPED, { current: SHOWN, obstacle: 'unfocused' }, 'called', {
-      kind: 'continue',
-      trigger: 'automatic'
-    }),
-    row('typed along, no server', TYPED, { current: SHOWN, isOpen: false }, 'called', {
-      kind: 'continue',
-      trigger: 'automatic'
-    }),
-    row('typed more than has come', TYPED, { current: GROWING }, 'called', { kind: 'request', keep: false }),
-    row('typed all that has come', TYPED, { current: { ...GROWING, isUsedUp: true } }, 'called', {
-      kind: 'request',
-      keep: false
-    }),
-    row('accepted all that has come', TYPED, { current: { ...INVOKED_GROWING, isUsedUp: true } }, 'called', {
-      kind: 'continue',
-      trigger: 'automatic'
-    }),
-    row('a timer at the same position', TYPED, { current: { ...GROWING, isHere: true } }, 'called', {
-      kind: 'continue',
-      trigger: 'automatic'
-    }),
-    row('a late timer', TYPED, { current: { ...INVOKED_GROWING, isHere: true } }, 'called', {
-      kind: 'continue',
-      trigger: 'invoke'
-    }),
-    row(
+    called('typed elsewhere', TYPED, { current: OTHER }, REQUEST),
+    called('typed along', TYPED, { current: SHOWN }, ALONG),
+    called('typed along, an obstacle', TYPED, { current: SHOWN, obstacle: 'unfocused' }, ALONG),
+    called('typed along, no server', TYPED, { current: SHOWN, isOpen: false }, ALONG),
+    called('typed more than has come', TYPED, { current: GROWING }, REQUEST),
+    called('typed all that has come', TYPED, { current: { ...GROWING, isUsedUp: true } }, REQUEST),
+    called('accepted all that has come', TYPED, { current: { ...INVOKED_GROWING, isUsedUp: true } }, ALONG),
+    called('a timer at the same position', TYPED, { current: { ...GROWING, isHere: true } }, ALONG),
+    called('a late timer', TYPED, { current: { ...INVOKED_GROWING, isHere: true } }, AGAIN),
+    called(
       'a timer after an answer',
       TYPED,
       { current: { ...SHOWN, trigger: 'invoke', isHere: true } },
-      'called',
-      {
-        kind: 'continue',
-        trigger: 'automatic'
-      }
+      ALONG
     ),
-    row('a timer where nothing was found', TYPED, { current: { ...OTHER, isHere: true } }, 'called', {
-      kind: 'request',
-      keep: false
-    }),
+    called('a timer where nothing was found', TYPED, { current: HERE }, REQUEST),
 
     // The user's command during a current request.
-    row('invoked, shown', INVOKED, { current: SHOWN }, 'called', { kind: 'request', keep: true }),
-    row('invoked, shown here', INVOKED, { current: { ...SHOWN, isHere: true } }, 'called', {
-      kind: 'request',
-      keep: true
-    }),
-    row('invoked, dismissed', INVOKED, { current: { ...SHOWN, shown: false } }, 'called', {
-      kind: 'request',
-      keep: false
-    }),
-    row('invoked, all of it typed', INVOKED, { current: { ...SHOWN, hasRest: false } }, 'called', {
-      kind: 'request',
-      keep: false
-    }),
-    row('invoked after an answer', INVOKED, { current: { ...SHOWN, trigger: 'invoke' } }, 'called', {
-      kind: 'request',
-      keep: true
-    }),
-    row('invoked, another text dropped', INVOKED, { current: DROPPED }, 'called', {
-      kind: 'request',
-      keep: true
-    }),
-    row('invoked again', INVOKED, { current: { ...DROPPED, isHere: true } }, 'called', {
-      kind: 'request',
-      keep: false
-    }),
-    row('invoked during an automatic one', INVOKED, { current: { ...GROWING, isHere: true } }, 'called', {
-      kind: 'request',
-      keep: false
-    }),
-    row('invoked twice', INVOKED, { current: { ...INVOKED_GROWING, isHere: true } }, 'called', {
-      kind: 'continue',
-      trigger: 'invoke'
-    }),
-    row('invoked, typed along', INVOKED, { current: { ...INVOKED_GROWING, hasRest: true } }, 'called', {
-      kind: 'continue',
-      trigger: 'invoke'
-    }),
-    row(
+    called('invoked, shown', INVOKED, { current: SHOWN }, KEEP),
+    called('invoked, shown here', INVOKED, { current: { ...SHOWN, isHere: true } }, KEEP),
+    called('invoked, dismissed', INVOKED, { current: { ...SHOWN, shown: false } }, REQUEST),
+    called('invoked, all of it typed', INVOKED, { current: { ...SHOWN, hasRest: false } }, REQUEST),
+    called('invoked after an answer', INVOKED, { current: { ...SHOWN, trigger: 'invoke' } }, KEEP),
+    called('invoked, another text dropped', INVOKED, { current: DROPPED }, KEEP),
+    called('invoked again', INVOKED, { current: { ...DROPPED, isHere: true } }, REQUEST),
+    called('invoked during an automatic one', INVOKED, { current: { ...GROWING, isHere: true } }, REQUEST),
+    called('invoked twice', INVOKED, { current: { ...INVOKED_GROWING, isHere: true } }, AGAIN),
+    called('invoked, typed along', INVOKED, { current: { ...INVOKED_GROWING, hasRest: true } }, AGAIN),
+    called(
       'invoked after accepted text',
       INVOKED,
       { current: { ...INVOKED_GROWING, isUsedUp: true } },
-      'called',
-      {
-        kind: 'request',
-        keep: false
-      }
+      REQUEST
     ),
-    row('invoked, shown, an obstacle', INVOKED, { current: SHOWN, obstacle: 'cursors' }, 'called', {
-      kind: 'decline',
-      reason: 'cursors',
-      cancel: true
-    }),
-    row('invoked, shown, no server', INVOKED, { current: SHOWN, isOpen: false }, 'called', {
-      kind: 'check',
-      cancel: false
-    }),
+    called(
+      'invoked, shown, an obstacle',
+      INVOKED,
+      { current: SHOWN, obstacle: 'cursors' },
+      cancelled('cursors')
+    ),
+    called(
+      'invoked, shown, no server',
+      INVOKED,
+      { current: SHOWN, isOpen: false },
+      { kind: 'check', cancel: false }
+    ),
 
     // The current request has ended.
-    row('nothing left', TYPED, { current: OTHER }, 'continued', { kind: 'request', keep: false }),
-    row('dismissed', TYPED, { current: SHOWN }, 'continued', { kind: 'request', keep: false }),
-    row('nothing left, moved on', TYPED, { current: OTHER, isOutdated: true }, 'continued', {
-      kind: 'decline',
-      reason: 'outdated'
-    }),
-    row('nothing left, no server', TYPED, { current: OTHER, isOpen: false }, 'continued', {
-      kind: 'decline',
-      reason: 'reported'
-    }),
-    row('nothing found here', TYPED, { current: { ...OTHER, isHere: true } }, 'continued', {
-      kind: 'decline',
-      reason: 'reported'
-    }),
+    continued('nothing left', TYPED, { current: OTHER }, REQUEST),
+    continued('dismissed', TYPED, { current: SHOWN }, REQUEST),
+    continued('nothing left, moved on', TYPED, { current: OTHER, isOutdated: true }, declined('outdated')),
+    continued('nothing left, no server', TYPED, { current: OTHER, isOpen: false }, declined('reported')),
+    continued('nothing found here', TYPED, { current: HERE }, declined('reported')),
 
     // The health of the server was checked.
-    row('well again', INVOKED, {}, 'checked', { kind: 'request', keep: false }),
-    row('well again, shown', INVOKED, { current: SHOWN }, 'checked', { kind: 'request', keep: true }),
-    row('well again, moved on', INVOKED, { isOutdated: true }, 'checked', {
-      kind: 'decline',
-      reason: 'outdated'
-    }),
-    row('not well', INVOKED, { isOpen: false }, 'checked', {
-      kind: 'decline',
-      reason: 'unavailable',
-      cancel: true
-    }),
-    row('not well, shown', INVOKED, { current: SHOWN, isOpen: false }, 'checked', {
-      kind: 'continue',
-      trigger: 'invoke',
-      reason: 'unavailable'
-    }),
+    checked('well again', INVOKED, {}, REQUEST),
+    checked('well again, shown', INVOKED, { current: SHOWN }, KEEP),
+    checked('well again, moved on', INVOKED, { isOutdated: true }, declined('outdated')),
+    checked('not well', INVOKED, { isOpen: false }, cancelled('unavailable')),
+    checked(
+      'not well, shown',
+      INVOKED,
+      { current: SHOWN, isOpen: false },
+      { ...AGAIN, reason: 'unavailable' }
+    ),
 
     // The request of the call has ended.
-    row('nothing', INVOKED, { current: { ...OTHER, isHere: true } }, 'ended', {
-      kind: 'decline',
-      reason: 'nothing'
-    }),
-    row('failed', INVOKED, { current: { ...OTHER, isHere: true }, isOpen: false }, 'ended', {
-      kind: 'decline',
-      reason: 'unavailable'
-    }),
-    row('denied', INVOKED, { current: { ...OTHER, isHere: true }, obstacle: 'denied' }, 'ended', {
-      kind: 'decline',
-      reason: 'denied'
-    }),
-    row('timed out', INVOKED, { current: { ...OTHER, isHere: true }, isTimedOut: true }, 'ended', {
-      kind: 'decline',
-      reason: 'timeout'
-    }),
-    row('moved on', TYPED, { isOutdated: true, isOpen: false }, 'ended', {
-      kind: 'decline',
-      reason: 'outdated'
-    })
+    ended('nothing', INVOKED, { current: HERE }, declined('nothing')),
+    ended('failed', INVOKED, { current: HERE, isOpen: false }, declined('unavailable')),
+    ended('denied', INVOKED, { current: HERE, obstacle: 'denied' }, declined('denied')),
+    ended('timed out', INVOKED, { current: HERE, isTimedOut: true }, declined('timeout')),
+    ended('moved on', TYPED, { isOutdated: true, isOpen: false }, declined('outdated'))
   ])('%s', (_, state, event, action) => {
     expect(decide(state, event)).toEqual(action);
   });

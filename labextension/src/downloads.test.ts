@@ -4,17 +4,17 @@ import type { Availability } from './availability';
 import type { IClient } from './client';
 import { describeStep, downloadLabel, Downloads } from './downloads';
 import { ServerError } from './requesterror';
-import type { IStep } from './wire';
+import type { IProgress } from './wire';
 
 const trans = nullTranslator.load('jupyter_turbopilot');
 const MODEL = { name: 'small', spec: 'owner/small' };
 
 /** Downloads whose server answers each request with the next of these. */
-function bench(...answers: (Error | IStep)[]) {
+function bench(...answers: (Error | IProgress)[]) {
   const asked: unknown[][] = [];
   let checks = 0;
   const client = {
-    pull: (spec: string, mirrors: boolean, step: (step: IStep) => void, select: boolean) => {
+    pull: (spec: string, mirrors: boolean, step: (step: IProgress) => void, select: boolean) => {
       asked.push([spec, mirrors, select]);
       const answer = answers.shift();
       if (answer instanceof Error) {
@@ -34,7 +34,7 @@ describe('Downloads', () => {
   it('reports progress and completion, then checks the health', async () => {
     const step = { phase: 'downloading', received: 1, total: 2 };
     const { downloads, asked, checks } = bench(step);
-    const steps: IStep[] = [];
+    const steps: IProgress[] = [];
     const outcome = await downloads.start(MODEL, {
       mirrors: true,
       select: false,

@@ -5,7 +5,7 @@ import type { Availability } from './availability';
 import type { IClient } from './client';
 import { describeSize } from './filesize';
 import { ServerError } from './requesterror';
-import type { IModel, IStep } from './wire';
+import type { IModel, IProgress } from './wire';
 import { describeError } from './messages';
 
 /** The fields of a model that a download needs. */
@@ -16,7 +16,7 @@ export interface IOptions {
   mirrors: boolean;
   /** Whether to select the model afterwards. */
   select: boolean;
-  progress?: (step: IStep) => void;
+  progress?: (step: IProgress) => void;
 }
 
 /** The outcome of a download, with the reason for a failure. */
@@ -73,7 +73,7 @@ export function downloadLabel(
 }
 
 /** Describe the progress of a download in one line. */
-export function describeStep(trans: TranslationBundle, name: string, step: IStep): string {
+export function describeStep(trans: TranslationBundle, name: string, step: IProgress): string {
   if (step.phase === 'verifying') {
     return trans.__('Verifying the checksum of %1…', name);
   }

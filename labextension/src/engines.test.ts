@@ -204,6 +204,11 @@ describe('the client of the engines', () => {
     expect((await early).model).toBe('server');
   });
 
+  it('is not a promise', async () => {
+    const { client } = bench(true);
+    expect(await Promise.resolve(client)).toBe(client);
+  });
+
   it('forwards all calls with their arguments', async () => {
     const { client, makers, engines } = bench(true);
     const complete = vi.fn(() => Promise.resolve());

@@ -87,12 +87,14 @@ export class Engines {
 
   /** Forwards each call to the client of the engine that is in use; until there is one, the calls wait. */
   readonly client = new Proxy({} as IClient, {
-    get:
-      (_, method: Exclude<keyof IClient, 'leave'>) =>
-      async (...given: unknown[]): Promise<unknown> => {
-        const client = await this._used.promise;
-        return (client[method] as (...given: unknown[]) => unknown).apply(client, given);
-      }
+    get: (_, method: Exclude<keyof IClient, 'leave'> | 'then') =>
+      // `await` would call a method `then`.
+      method === 'then'
+        ? undefined
+        : async (...given: unknown[]): Promise<unknown> => {
+            const client = await this._used.promise;
+            return (client[method] as (...given: unknown[]) => unknown).apply(client, given);
+          }
   });
 
   /** Use an engine; return whether the engine has changed or was not available before. */

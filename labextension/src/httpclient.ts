@@ -36,6 +36,11 @@ export class HttpClient implements IClient {
     return this._json('fix', 'POST', ({ fixes }: wire.IFixes) => Array.isArray(fixes), request, signal);
   }
 
+  check(request: wire.ICheckRequest, signal: AbortSignal): Promise<wire.IFindings> {
+    const isExpected = ({ findings }: wire.IFindings): boolean => Array.isArray(findings);
+    return this._json('check', 'POST', isExpected, request, signal);
+  }
+
   rename(request: wire.IRenameRequest, signal: AbortSignal): Promise<wire.IRenameEdits> {
     return this._json<wire.IRenameEdits>('rename', 'POST', hasEdits, request, signal);
   }
@@ -62,10 +67,10 @@ export class HttpClient implements IClient {
   async pull(
     model: string,
     mirrors: boolean,
-    step: (step: wire.IStep) => void,
+    step: (step: wire.IProgress) => void,
     select = true
   ): Promise<void> {
-    await this._stream<wire.IStep>(
+    await this._stream<wire.IProgress>(
       'models/pull',
       { model, mirrors, select } satisfies wire.IPull,
       undefined,

@@ -16,6 +16,7 @@ import { Engines, pageProperties } from './engines';
 import { addCommands, clearSuggestions, CommandIDs, fillMenu, fillPalette } from './commands';
 import { Completers } from './completers';
 import { Downloads } from './downloads';
+import { NotebookCheck } from './fixes/check';
 import { EditFollower } from './fixes/edits';
 import { FixOffers } from './fixes/fixes';
 import { Offers } from './fixes/offers';
@@ -167,6 +168,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     };
     new FixOffers(fixing);
     new RepeatOffers(fixing, new RenameOffers(fixing));
+    app.docRegistry.addWidgetExtension('Notebook', {
+      createNew: panel => void new NotebookCheck(fixing, panel as NotebookPanel)
+    });
     status.changed.connect((_, now) => {
       statusItem.display(now);
       announcer.announce(now);
@@ -247,7 +251,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
       provider.outcomes.executed(cell.model.sharedModel)
     );
     NotebookActions.executed.connect(() => provider.forget());
-    const switches = new SwitchFollower((model, state) => {
+    const noteInvalid = (): void => {
+      if (switches.becameInvalid(page.notebook)) {
+        notice.brief(`Turbopilot: ${describeDecline(trans, 'invalid metadata', null)}`);
+      }
+    };
+    const switches = new SwitchFollower(app.docRegistry, (model, state) => {
       provider.documentChanged(); // the texts of other notebooks are in the prompt
       offers.removeDisallowed();
       if (model !== page.notebook) {
@@ -256,22 +265,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
       if (state !== 'enabled') {
         clearSuggestions({ provider, alternatives, page });
       }
-      if (state === 'invalid') {
-        notice.brief(`Turbopilot: ${describeDecline(trans, 'invalid metadata', null)}`);
-      }
+      noteInvalid();
       commands.notifyCommandChanged(CommandIDs.disableInNotebook);
       status.update();
     });
-    const followSwitches = (): void => {
-      for (const widget of shell.widgets('main')) {
-        if (widget instanceof NotebookPanel) {
-          void widget.context.ready.then(() => switches.follow(widget.content.model));
-        }
-      }
-    };
     shell.currentChanged?.connect(() => {
       provider.documentChanged();
-      followSwitches();
+      noteInvalid();
       commands.notifyCommandChanged(CommandIDs.disableInNotebook);
       status.update();
     });
@@ -286,7 +286,6 @@ const plugin: JupyterFrontEndPlugin<void> = {
     window.addEventListener('offline', check);
     serviceManager.connectionFailure?.connect(check);
     void app.restored.then(() => {
-      followSwitches();
       // The status item is not visible before.
       notifyOfUsageLog(
         availability,

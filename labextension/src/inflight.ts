@@ -29,6 +29,8 @@ export interface IActivity {
   isTimedOut: boolean;
   /** The reason for which the last automatic request has no suggestion. */
   hiddenReason: HiddenReason | null;
+  /** The table of the kernel whose column the last suggestion names at the cursor. */
+  table?: string;
 }
 
 /** A call of the provider. */
@@ -153,7 +155,7 @@ export class InFlight {
       request.keep(before);
     }
     this._replace(request, before?.editor === editor && before.rest !== null);
-    this._report({ hiddenReason: null });
+    this._report({ hiddenReason: null, table: suggestion.table });
     if (cached) {
       this._close();
     } else {
@@ -225,6 +227,7 @@ export class InFlight {
           text,
           imports,
           opens = '',
+          table,
           uncached,
           timings,
           finish_reason,
@@ -235,10 +238,11 @@ export class InFlight {
             request.isTimedOut = finish_reason === 'deadline' && !text;
             request.isCacheable &&= !uncached;
             request.suggestion.grow(text + opens, imports, opens.length);
+            request.suggestion.table = table;
             if (timings) {
               const { isTimedOut } = request;
               // The latency excludes model loading; a timeout has none.
-              this._report({ lastMs: isTimedOut ? null : timings.total_ms, isTimedOut, hiddenReason });
+              this._report({ lastMs: isTimedOut ? null : timings.total_ms, isTimedOut, hiddenReason, table });
               if (isTimedOut) {
                 clearTimeout(this._timeoutTimer);
                 this._timeoutTimer = setTimeout(() => this._report({ isTimedOut: false }), TIMEOUT_SHOWN);

@@ -1,5 +1,7 @@
+import { nullTranslator } from '@jupyterlab/translation';
 import { describe, expect, it } from 'vitest';
-import { hiddenAs, ordered, speed } from './modelrow';
+import type { IEngineHealth } from './client';
+import { describeHost, hiddenAs, ordered, tokenSpeed } from './modelrow';
 import type { IModel } from './wire';
 
 const model = (name: string, more: Partial<IModel> = {}) =>
@@ -32,7 +34,18 @@ describe('the list of models', () => {
   });
 
   it('formats a speed below one token per second as <1', () => {
-    expect(speed(14.2)).toBe('~14');
-    expect(speed(0.3)).toBe('<1');
+    expect(tokenSpeed(14.2)).toBe('~14');
+    expect(tokenSpeed(0.3)).toBe('<1');
+  });
+});
+
+describe('describeHost', () => {
+  it.each([
+    [{ inPage: { size: 1, step: null } }, /in your browser/],
+    [{ address: 'models.example.org' }, /on models.example.org/],
+    [{}, /in your Jupyter server/],
+    [null, /^$/] // no engine responds, for example because there is no server
+  ])('names the host of an engine with %j', (health, host) => {
+    expect(describeHost(nullTranslator.load(''), health as IEngineHealth | null)).toMatch(host);
   });
 });

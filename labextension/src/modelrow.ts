@@ -1,6 +1,7 @@
-/** The rows of models in the panel: their order, and the properties, the state and the buttons of each. */
+/** The content of the models panel: where they run, and for each a row with its properties, state and buttons. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
+import type { IEngineHealth } from './client';
 import { describeStep, downloadLabel } from './downloads';
 import { button, element } from './elements';
 import { describeSize } from './filesize';
@@ -38,7 +39,7 @@ export function hiddenAs(model: IModel): Hidden | null {
 }
 
 /**
- * Sort models: selected, default (the first one listed), recommended, stored, downloading, others, hidden; larger models
+ * Sort models: selected, default (the server lists it first), recommended, stored, downloading, others, hidden; larger models
  * first within a group.
  */
 export function ordered(models: readonly IModel[]): IModel[] {
@@ -55,6 +56,21 @@ export function ordered(models: readonly IModel[]): IModel[] {
   return [...models].sort((a, b) => rank(a) - rank(b) || (b.size ?? 0) - (a.size ?? 0));
 }
 
+/** Describe where the models run; empty: no engine has responded. */
+export function describeHost(trans: TranslationBundle, health: IEngineHealth | null): string {
+  if (!health) {
+    return '';
+  }
+  if (health.inPage) {
+    return trans.__(
+      'The model runs in your browser, which stores its file. Your code does not leave this page.'
+    );
+  }
+  return health.address
+    ? trans.__('The model runs on %1, where it is also selected. Your code is sent there.', health.address)
+    : trans.__('The model runs in your Jupyter server. Values marked ~ are estimates for this machine.');
+}
+
 /** A column: its title, the text of a model and its tooltip. */
 type Column = [title: string, textOf: (model: IModel) => string, tooltipOf?: (model: IModel) => string];
 
@@ -66,7 +82,7 @@ function columns(trans: TranslationBundle, inPage: boolean): Column[] {
       trans.__('Speed'),
       model => describeSpeed(trans, model.tokens_per_second),
       model =>
-        model.tokens_per_second ? trans.__('%1 tokens per second', speed(model.tokens_per_second)) : ''
+        model.tokens_per_second ? trans.__('%1 tokens per second', tokenSpeed(model.tokens_per_second)) : ''
     ],
     [trans.__('Keystrokes saved'), model => describeSaved(trans, model.saved)]
   ];
@@ -78,7 +94,7 @@ function columns(trans: TranslationBundle, inPage: boolean): Column[] {
 }
 
 /** Format an estimated speed in tokens per second. */
-export function speed(tokens: number): string {
+export function tokenSpeed(tokens: number): string {
   return tokens < 1 ? '<1' : `~${Math.round(tokens)}`;
 }
 

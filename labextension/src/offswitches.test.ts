@@ -1,3 +1,5 @@
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import { DisposableDelegate } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 import { describe, expect, it } from 'vitest';
 import { type IMetadataModel, SwitchFollower, switchOf, toggleSwitch } from './offswitches';
@@ -76,16 +78,43 @@ describe('toggleSwitch', () => {
 });
 
 describe('SwitchFollower', () => {
-  it('reports the state once and after each change', () => {
+  /** Follow the notebooks that `open` opens. */
+  function follow() {
+    const extensions: DocumentRegistry.WidgetExtension[] = [];
+    const addWidgetExtension = (_: string, one: DocumentRegistry.WidgetExtension) => {
+      extensions.push(one);
+      return new DisposableDelegate(() => undefined);
+    };
     const states: string[] = [];
-    const follower = new SwitchFollower((_, state) => states.push(state));
+    const follower = new SwitchFollower({ addWidgetExtension }, (_, state) => states.push(state));
+    const open = async (notebook: Notebook): Promise<void> => {
+      const context = { ready: Promise.resolve(), model: notebook };
+      extensions.forEach(one => one.createNew({} as never, context as never));
+      await context.ready;
+    };
+    return { follower, open, states };
+  }
+
+  it('reports the state once and after each change', async () => {
+    const { open, states } = follow();
     const notebook = new Notebook({ turbopilot: { enabled: 'no' } });
-    follower.follow(null);
-    follower.follow(model(notebook));
-    follower.follow(model(notebook));
+    await open(notebook);
+    await open(notebook); // in a second view
     notebook.setMetadata('language_info', { name: 'python' });
     toggleSwitch(model(notebook));
     toggleSwitch(model(notebook));
     expect(states).toEqual(['invalid', 'enabled', 'disabled']);
+  });
+
+  it('reports invalid metadata once for each notebook, also of a restored tab', async () => {
+    const { follower, open } = follow();
+    const notebook = new Notebook({ turbopilot: { enabled: 'no' } });
+    await open(notebook);
+    expect(follower.becameInvalid(null)).toBe(false);
+    expect([1, 2].map(() => follower.becameInvalid(model(notebook)))).toEqual([true, false]);
+    toggleSwitch(model(notebook));
+    notebook.setMetadata('turbopilot', false);
+    toggleSwitch(model(notebook));
+    expect(follower.becameInvalid(model(notebook))).toBe(false);
   });
 });

@@ -1,5 +1,6 @@
 /** Switches that turn suggestions off: in a notebook, and all at once. */
 
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { INotebookModel } from '@jupyterlab/notebook';
 
 /** Turbopilot's section of a notebook's metadata. */
@@ -64,26 +65,37 @@ export function toggleSwitch(model: IMetadataModel): void {
   }
 }
 
-/** Follows the switches of notebooks, which collaborators and the metadata editor can change, too. */
+/** Follows the switches of all notebooks, which collaborators and the metadata editor can change, too. */
 export class SwitchFollower {
-  /** `changed` is called for each notebook when it is first followed, and whenever its metadata change. */
-  constructor(private readonly _changed: (model: IMetadataModel, state: NotebookSwitch) => void) {}
-
-  follow(model: IMetadataModel | null): void {
-    if (model && !this._followed.has(model)) {
-      this._followed.add(model);
-      let before: NotebookSwitch | null = null;
-      const check = (): void => {
-        const state = switchOf(model);
-        if (state !== before) {
-          before = state;
-          this._changed(model, state);
-        }
-      };
-      model.metadataChanged.connect(check);
-      check();
-    }
+  /** `changed` is called for each notebook when it has been opened, and whenever its switch changes. */
+  constructor(
+    registry: Pick<DocumentRegistry, 'addWidgetExtension'>,
+    private readonly _changed: (model: IMetadataModel, state: NotebookSwitch) => void
+  ) {
+    registry.addWidgetExtension('Notebook', {
+      createNew: (_, context) => void context.ready.then(() => this._follow(context.model as INotebookModel))
+    });
   }
 
-  private readonly _followed = new WeakSet<IMetadataModel>();
+  /** Return whether the metadata of a notebook have become invalid since the last call for it. */
+  becameInvalid(model: IMetadataModel | null): boolean {
+    return model !== null && this._invalid.delete(model);
+  }
+
+  private _follow(model: IMetadataModel): void {
+    const check = (): void => {
+      const state = switchOf(model);
+      if (state !== this._states.get(model)) {
+        this._states.set(model, state);
+        this._invalid[state === 'invalid' ? 'add' : 'delete'](model);
+        this._changed(model, state);
+      }
+    };
+    model.metadataChanged.connect(check);
+    check();
+  }
+
+  private readonly _states = new WeakMap<IMetadataModel, NotebookSwitch>();
+  /** notebooks with invalid metadata, until `becameInvalid` */
+  private readonly _invalid = new WeakSet<IMetadataModel>();
 }

@@ -10,7 +10,7 @@ import { type Availability, servesAnother } from './availability';
 import type { IClient } from './client';
 import type { Downloadable, Downloads } from './downloads';
 import { button, element } from './elements';
-import { type Hidden, hiddenAs, type IActions, modelRow, ordered, titles } from './modelrow';
+import { describeHost, type Hidden, hiddenAs, type IActions, modelRow, ordered, titles } from './modelrow';
 import { describeSize } from './filesize';
 import { ServerError } from './requesterror';
 import type { IModel } from './wire';
@@ -172,20 +172,11 @@ export class ModelPanel extends Widget {
 
   /** Describe where the models run, and show the controls that are available there. */
   private _introduce(): void {
-    const inPage = this._inPage;
-    const address = this._availability.state.health?.address ?? '';
-    this._intro.textContent = inPage
-      ? this._trans.__(
-          'The model runs in your browser, which stores its file. Your code does not leave this page.'
-        )
-      : address
-        ? this._trans.__('The model runs on %1, where it is also selected. Your code is sent there.', address)
-        : this._trans.__(
-            'The model runs in your Jupyter server. Values marked ~ are estimates for this machine.'
-          );
-    this._form.hidden = this._further.hidden = inPage || address !== '';
+    const { health } = this._availability.state;
+    this._intro.textContent = describeHost(this._trans, health);
+    this._form.hidden = this._further.hidden = this._inPage || Boolean(health?.address);
     this._head.replaceChildren(
-      ...titles(this._trans, inPage).map(title => {
+      ...titles(this._trans, this._inPage).map(title => {
         const cell = element('th', '', title);
         cell.scope = 'col';
         return cell;

@@ -165,6 +165,13 @@ class Bench {
   private readonly _slots: ((sender: unknown, change: unknown) => void)[] = [];
 }
 
+/** The reasons for which a provider declines requests from now on. */
+function declinedBy(bench: Bench): string[] {
+  const declined: string[] = [];
+  bench.provider.declined.connect((_, reason) => declined.push(reason));
+  return declined;
+}
+
 describe('an answer that must not be cached', () => {
   /** Request at a position, answer if the request reaches the server, and return the shown text. */
   async function at(bench: Bench, text: string, answer: Partial<IFrame>, trigger = AUTOMATIC) {
@@ -367,13 +374,25 @@ describe('an automatic request without a suggestion', () => {
   });
 });
 
-describe('an explicit request without a suggestion', () => {
-  const declinedBy = (bench: Bench) => {
-    const declined: string[] = [];
-    bench.provider.declined.connect((_, reason) => declined.push(reason));
-    return declined;
-  };
+describe('a suggestion that names a column', () => {
+  it('reports its table until the next request, and again if it is cached', async () => {
+    const bench = new Bench('x = orders["');
+    const tables: (string | undefined)[] = [];
+    bench.provider.activity.connect((_, { table }) => tables.push(table));
+    const timings = { total_ms: 10 } as IFrame['timings'];
+    await bench.ask();
+    await bench.answer(0, { text: 'price"]', finish_reason: 'stop', table: 'orders', timings });
+    expect(tables.at(-1)).toBe('orders');
+    bench.text += 'q';
+    await bench.ask();
+    expect(tables.at(-1)).toBeUndefined();
+    bench.text = 'x = orders["';
+    await bench.ask();
+    expect(tables.at(-1)).toBe('orders');
+  });
+});
 
+describe('an explicit request without a suggestion', () => {
   it.each([
     ['stop', 'nothing'],
     ['deadline', 'timeout']
@@ -463,8 +482,7 @@ describe('an explicit request while a suggestion is shown', () => {
     const bench = new Bench('min(');
     await bench.ask();
     await bench.answer(0, { text: 'values' });
-    const declined: string[] = [];
-    bench.provider.declined.connect((_, why) => declined.push(why));
+    const declined = declinedBy(bench);
     bench.health = () => Promise.reject(new ResponseError('incomplete'));
     bench.availability.failed(new ResponseError('incomplete'));
     await bench.ask(INVOKE);
@@ -870,14 +888,8 @@ describe('a text that replaced the selection', () => {
 });
 
 describe('prefetching', () => {
-  function bench(): Bench {
-    const bench = new Bench('x = ');
-    bench.provider.settings = DEFAULTS;
-    return bench;
-  }
-
   it('evaluates the prompt of an editor in which the user stays', async () => {
-    const passed = bench();
+    const passed = new Bench('x = ');
     passed.provider.warmUp(passed.editor);
     await later(50);
     passed.text = 'stayed = ';
@@ -890,7 +902,7 @@ describe('prefetching', () => {
     ['has lost the focus', (one: Bench) => (one.focused = false)],
     ['has a request', (one: Bench) => void one.fetch(AUTOMATIC)]
   ])('evaluates no prompt for an editor that %s', async (_, change) => {
-    const one = bench();
+    const one = new Bench('x = ');
     one.provider.warmUp(one.editor);
     change(one);
     await later(500);
@@ -898,7 +910,7 @@ describe('prefetching', () => {
   });
 
   it('ends with all other requests', async () => {
-    const one = bench();
+    const one = new Bench('x = ');
     one.provider.warmUp(one.editor);
     one.provider.cancelAll();
     await later(500);
@@ -906,7 +918,7 @@ describe('prefetching', () => {
   });
 
   it('continues after a suggestion as if the user had accepted it', async () => {
-    const one = bench();
+    const one = new Bench('x = ');
     await one.ask();
     await one.answer(0, { text: '1 + ' });
     expect(one.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['prefetch', 8]]);
@@ -930,13 +942,19 @@ describe('the other documents of a prompt', () => {
 describe('a request that the administrator does not allow', () => {
   const DENIAL = new ServerError(403, 'disabled', 'Off.');
 
-  it('is sent once, and again only if the user requests a suggestion', async () => {
+  /** A request was denied. */
+  async function denied(kernel: string | null = 'k'): Promise<Bench> {
     const bench = new Bench('x = ');
-    const declined: string[] = [];
-    bench.provider.declined.connect((_, reason) => declined.push(reason));
+    bench.kernel = kernel;
     await bench.ask();
     bench.asked[0].fail(DENIAL);
     await later();
+    return bench;
+  }
+
+  it('is sent once, and again only if the user requests a suggestion', async () => {
+    const bench = await denied();
+    const declined = declinedBy(bench);
     bench.type('1');
     await bench.ask();
     expect(bench.triggers).toEqual(['automatic']);
@@ -953,21 +971,14 @@ describe('a request that the administrator does not allow', () => {
   });
 
   it('is not sent again after the kernel of its document has started', async () => {
-    const bench = new Bench('x = ');
-    bench.kernel = null;
-    await bench.ask();
-    bench.asked[0].fail(DENIAL);
-    await later();
+    const bench = await denied(null);
     bench.kernel = 'k';
     await bench.ask();
     expect(bench.asked).toHaveLength(1);
   });
 
   it('stays denied after a minute while no request is sent', async () => {
-    const bench = new Bench('x = ');
-    await bench.ask();
-    bench.asked[0].fail(DENIAL);
-    await later();
+    const bench = await denied();
     vi.advanceTimersByTime(60000);
     bench.provider.paused.add('a.py');
     await bench.ask();
@@ -993,10 +1004,7 @@ describe('a request that the administrator does not allow', () => {
       }
     ]
   ])('is sent again after %s', async (_, change) => {
-    const bench = new Bench('x = ');
-    await bench.ask();
-    bench.asked[0].fail(DENIAL);
-    await later();
+    const bench = await denied();
     bench.type('1');
     await bench.ask();
     expect(bench.asked).toHaveLength(1);
@@ -1022,8 +1030,7 @@ describe('a request for alternatives', () => {
 describe('stop', () => {
   it('aborts the requests in flight, and sends none until resume', async () => {
     const bench = new Bench('x = ');
-    const declined: string[] = [];
-    bench.provider.declined.connect((_, reason) => declined.push(reason));
+    const declined = declinedBy(bench);
     await bench.ask();
     bench.provider.stop();
     await later();

@@ -8,31 +8,10 @@ const left = (...steps: IStep[]): number | null => {
 };
 
 describe('Retention', () => {
-  it('counts the whole text while others edit around it', () => {
-    expect(left({ retain: 3 }, { insert: 'before' })).toBe(10);
-    expect(left({ retain: 10 }, { insert: 'right before' })).toBe(10);
-    expect(left({ retain: 20 }, { insert: 'directly after' })).toBe(10);
-    expect(left({ retain: 2 }, { delete: 8 })).toBe(10);
-    expect(left({ retain: 20 }, { delete: 5 })).toBe(10);
-  });
-
-  it('subtracts deleted characters', () => {
-    expect(left({ retain: 12 }, { delete: 3 })).toBe(7);
-    expect(left({ retain: 5 }, { delete: 8 })).toBe(7);
-    expect(left({ retain: 18 }, { delete: 8 })).toBe(8);
+  it('is 0 after all of the text was deleted', () => {
     expect(left({ delete: 40 })).toBe(0);
     expect(left({ delete: 40 }, { insert: 'k' })).toBe(0); // all of it was selected, and a key pressed
     expect(left({ retain: 10 }, { delete: 10 }, { insert: 'same again' })).toBe(0);
-  });
-
-  it('follows consecutive changes', () => {
-    const retention = new Retention(0, 'total(');
-    retention.change([{ retain: 3 }, { insert: 'XX' }]);
-    retention.change([{ delete: 1 }]);
-    retention.change([{ retain: 6 }, { delete: 1 }]);
-    expect(retention.length).toBe(4);
-    retention.change([{ retain: 2 }, { delete: 2 }]); // the inserted characters
-    expect(retention.length).toBe(4);
   });
 
   it('counts the whole text if the document is replaced by an equal one', () => {

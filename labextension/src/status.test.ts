@@ -15,7 +15,7 @@ import {
   tooltipOf,
   labelOf
 } from './status';
-import type { IHealth, IStep } from './wire';
+import type { IHealth, IProgress } from './wire';
 
 const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
 const LOADING = { ready: false, phase: 'loading', model: 'a' } as IHealth;
@@ -114,6 +114,16 @@ describe('Status', () => {
     expect(status.current.reason).toMatch(message);
     activity.emit({ generating: true, lastMs: 40, isTimedOut: false, hiddenReason: null });
     expect(status.current.reason).toBe('');
+  });
+
+  it('shows which table has the column that the last suggestion names', () => {
+    const { status, availability, activity } = bench();
+    availability.reported(READY);
+    const idle = { generating: false, lastMs: 40, isTimedOut: false, hiddenReason: null };
+    activity.emit({ ...idle, table: 'orders' });
+    expect(tooltipOf(trans, status.current)).toContain('column of orders');
+    activity.emit(idle);
+    expect(tooltipOf(trans, status.current)).not.toContain('column');
   });
 
   it('shows no reason of an earlier request while suggestions are off or on demand', () => {
@@ -219,7 +229,7 @@ describe('the status of a browser model', () => {
     expect(statusOf(READY).model).toBe('a');
   });
 
-  it.each<[IStep | null, number | null]>([
+  it.each<[IProgress | null, number | null]>([
     [{ phase: 'downloading', received: 1_999_999, total: 5_000_000 }, 39],
     [{ phase: 'downloading', total: 5_000_000 }, 0],
     [{ phase: 'downloading', received: 1 }, null],

@@ -11,7 +11,7 @@ import { type OffSwitch, offSwitch } from './decline';
 import { switchOf } from './offswitches';
 import type { Page } from './page';
 import { DISABLED, WITHHELD } from './requesterror';
-import type { IStep } from './wire';
+import type { IProgress } from './wire';
 import { describeDecline, describeIndex, describeHidden, describeRequestError } from './messages';
 
 export type Condition = OffSwitch | 'loading' | 'ready' | 'generating' | 'busy' | 'absent' | 'failed';
@@ -78,7 +78,7 @@ export function tooltipOf(trans: TranslationBundle, status: IStatus): string {
 }
 
 /** Return the progress of a download in percent. */
-function percentOf(step: IStep | null | undefined): number | null {
+function percentOf(step: IProgress | null | undefined): number | null {
   return step?.phase === 'downloading' && step.total
     ? Math.floor((100 * (step.received ?? 0)) / step.total)
     : null;
@@ -168,7 +168,12 @@ export class Status {
                 ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
                 : this._activity.isTimedOut && !state.health?.inPage
                   ? describeDecline(this._trans, 'timeout', null)
-                  : [state.health?.notice || describeHidden(this._trans, hidden), state.health?.slow]
+                  : [
+                      state.health?.notice || describeHidden(this._trans, hidden),
+                      this._activity.table &&
+                        this._trans.__('Suggestion: column of %1', this._activity.table),
+                      state.health?.slow
+                    ]
                       .filter(Boolean)
                       .join('\n'),
       index: !index

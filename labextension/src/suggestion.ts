@@ -29,6 +29,8 @@ export class Suggestion {
   needs: readonly string[] = [];
   /** The number of characters at its end that are typed as keys when it is accepted: an opening bracket and a quote. */
   opens = 0;
+  /** The table of the kernel whose column it names at the cursor. */
+  table?: string;
   done = false;
   /** Whether a received text did not continue the previous one; the next explicit request shows it. */
   hasDropped = false;

@@ -75,6 +75,8 @@ export interface ISuggestion {
   imports?: string[];
   /** the opening bracket, or bracket and quote, that very probably follows the text; an editor inserts it as if it was typed, and so may close the bracket; missing if there is none */
   opens?: string;
+  /** the variable of the kernel whose column the text names at the cursor; missing if there is none */
+  table?: string;
   /** `stop`, `length` or `deadline` */
   finish_reason: string;
 }
@@ -136,6 +138,8 @@ export interface IFrame {
   imports?: string[];
   /** the opening bracket, or bracket and quote, that very probably follows the text; an editor inserts it as if it was typed, and so may close the bracket; missing if there is none */
   opens?: string;
+  /** the variable of the kernel whose column the text names at the cursor; missing if there is none */
+  table?: string;
   done?: boolean;
   finish_reason?: string;
   /** why an automatic suggestion is not shown: the model is not confident, the text is not worth reading, it would not fit the code, it would use a name or a column that does not exist, or the model generated no text */
@@ -147,7 +151,7 @@ export interface IFrame {
   error?: IError;
 }
 
-/** A cell in a request for fixes or a rename. */
+/** A cell in a request for fixes, a rename or a check. */
 export interface IFixCell {
   id: string;
   type: 'code' | 'markdown' | 'raw';
@@ -155,8 +159,8 @@ export interface IFixCell {
   source?: string | null;
   /** number of its last execution; null if it has not been run */
   execution_count?: number | null;
-  /** whether it has been edited since its last execution */
-  changed: boolean;
+  /** whether it has been edited since its last execution; null if unknown */
+  changed: boolean | null;
 }
 
 /** The error output of a cell, without ANSI escape sequences and HTML. */
@@ -228,6 +232,45 @@ export interface IFixes {
   /** identifies this response in `POST feedback` */
   id: string;
   fixes: IFix[];
+}
+
+/** A request for the names in a cell that the kernel shows not to exist. */
+export interface ICheckRequest {
+  /** path of the notebook or file on the server */
+  path: string;
+  /** kernel of the notebook; its variables are used if the caller may execute code in it */
+  kernel_id?: string | null;
+  /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
+  enabled?: boolean | null;
+  /** only Python is supported */
+  language: string;
+  /** all cells */
+  cells: IFixCell[];
+  /** identifies the notebook's view */
+  client: string;
+  /** index of the cell to check */
+  active: number;
+  /** line of the cursor, from 0; findings that touch it are omitted; null: none */
+  line?: number | null;
+}
+
+/** A name in the checked cell that does not exist. */
+export interface IFinding {
+  /** start of the name in the cell, in code points */
+  start: number;
+  /** end of the name, in code points */
+  end: number;
+  /** message for the user, with names between backticks */
+  message: string;
+  /** the nearest name, if there is one: at most one fix */
+  fixes: IFix[];
+}
+
+/** The names in a cell that do not exist, in the order of the text: at most ten. */
+export interface IFindings {
+  /** identifies this response in `POST feedback` */
+  id: string;
+  findings: IFinding[];
 }
 
 /** A request for the other uses of a name that the user has changed at its binding. */
@@ -415,7 +458,7 @@ export interface IPull {
 }
 
 /** One line of download progress. The last has `done: true`. */
-export interface IStep {
+export interface IProgress {
   phase: 'done' | 'downloading' | 'failed' | 'verifying' | 'waiting';
   /** bytes received */
   received?: number;
@@ -469,7 +512,7 @@ export interface IModel {
   /** why the last download failed */
   failed: string | null;
   /** progress of a running download */
-  progress: IStep | null;
+  progress: IProgress | null;
   /** whether allowing mirrors adds a source */
   mirror: boolean;
   /** whether mirrors are its only source, and are not allowed yet */

@@ -2,7 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { editCell, GHOST, ghost, openFile, openLab, screenshot, textOf, writeNotebook } from './lab.mjs';
+import {
+  editCell,
+  GHOST,
+  ghost,
+  openFile,
+  openLab,
+  screenshot,
+  showsStatus,
+  textOf,
+  writeNotebook
+} from './lab.mjs';
 import { startProxy } from './proxy.mjs';
 
 const KEYS = '1, 1, 1, ';
@@ -60,11 +70,7 @@ describe('failures of the server', { timeout: 300_000 }, () => {
   async function back(timeout = SOON) {
     await page.waitForSelector(GHOST, { timeout });
     assert.equal(await ghost(page), SAYS);
-    await page.waitForFunction(
-      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('ready'),
-      null,
-      { timeout: SOON }
-    );
+    await showsStatus(page, 'ready', SOON);
     await page.waitForFunction(() => !document.querySelector('.Toastify__toast'), null, { timeout: SOON });
   }
 
@@ -114,11 +120,7 @@ describe('failures of the server', { timeout: 300_000 }, () => {
     const head = await fresh();
     proxy.fault = request => ours(request);
     await page.keyboard.type(KEYS, { delay: 90 });
-    await page.waitForFunction(
-      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('error'),
-      null,
-      { timeout: 15000 }
-    );
+    await showsStatus(page, 'error', 15000);
     const before = asks();
     await page.keyboard.type(KEYS, { delay: 90 });
     assert.equal(asks(), before);
@@ -154,22 +156,14 @@ describe('failures of the server', { timeout: 300_000 }, () => {
     await fresh();
     await lab.kill();
     // The state is detected without typing.
-    await page.waitForFunction(
-      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('error'),
-      null,
-      { timeout: 15000 }
-    );
+    await showsStatus(page, 'error', 15000);
     // JupyterLab reports it in a dialog.
     await page.locator('.jp-Dialog', { hasText: 'Server Connection Error' }).waitFor({ timeout: 15000 });
     await page.waitForTimeout(2000);
     await screenshot(page, 'server-killed');
     assert.equal(await page.locator('.Toastify__toast', { hasText: 'Turbopilot' }).count(), 0);
     await lab.start();
-    await page.waitForFunction(
-      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('ready'),
-      null,
-      { timeout: 20000 }
-    );
+    await showsStatus(page, 'ready', 20000);
     // JupyterLab's dialogs about the lost connection have taken the focus.
     for (let tries = 0; tries < 20 && (await page.locator('.jp-Dialog').count()); tries++) {
       await page.keyboard.press('Escape');

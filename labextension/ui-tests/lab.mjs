@@ -406,9 +406,22 @@ export function shortTracebacks(lab) {
   writeFileSync(path.join(profile, 'ipython_config.py'), 'c.InteractiveShell.xmode = "Minimal"\n');
 }
 
+/** Execute a command of JupyterLab, and wait for its end. */
+export async function execute(page, command, options = {}) {
+  await page.evaluate(
+    async ([name, given]) => void (await window.jupyterapp.commands.execute(name, given)),
+    [command, options]
+  );
+}
+
+/** Wait until the status item shows a text. */
+export async function showsStatus(page, text, timeout = 30_000) {
+  await page.locator('.jp-Turbopilot-status', { hasText: text }).waitFor({ state: 'attached', timeout });
+}
+
 /** Open a document in an open page. */
 export async function openTab(page, file) {
-  await page.evaluate(path => window.jupyterapp.commands.execute('docmanager:open', { path }), file);
+  await execute(page, 'docmanager:open', { path: file });
 }
 
 /** Save a notebook through the server, as an editor does. */

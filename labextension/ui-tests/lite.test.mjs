@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { editCell, GHOST, screenshot, textOf } from './lab.mjs';
+import { editCell, execute, GHOST, screenshot, textOf } from './lab.mjs';
 import { askInVain, BEGUN, ISOLATED, modelIn, openLite, REST, STATIC, typeBegun } from './site.mjs';
 
 describe('a JupyterLite site', { timeout: 120_000 }, () => {
@@ -64,9 +64,7 @@ describe('a JupyterLite site', { timeout: 120_000 }, () => {
     const ours = () => site.asked.filter(name => /models\.json$|\.gguf$|\.wasm$|worker/.test(name ?? ''));
     const before = ours().filter(name => name.startsWith(STATIC));
     assert.deepEqual(before, []);
-    await page.evaluate(() =>
-      window.jupyterapp.commands.execute('docmanager:open', { path: 'shapes.ipynb' })
-    );
+    await execute(page, 'docmanager:open', { path: 'shapes.ipynb' });
     await editCell(page, 0);
     await typeBegun(page);
     assert.equal(ours().filter(name => name.startsWith(STATIC)).length, 3);
@@ -82,7 +80,7 @@ describe('a JupyterLite site', { timeout: 120_000 }, () => {
     page = await lite.open(site);
     await completesIn(page, await editCell(page, 0));
     // Of the site's files, it caches those that the user has saved.
-    await page.evaluate(() => window.jupyterapp.commands.execute('docmanager:save'));
+    await execute(page, 'docmanager:save');
     await site.stop();
     await page.close();
     page = await lite.open(site);

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { editCell, GHOST, ghost, screenshot } from './lab.mjs';
+import { editCell, execute, GHOST, ghost, screenshot } from './lab.mjs';
 import { BEGUN, openLite, REST, STATIC, typeBegun } from './site.mjs';
 
 const MODEL = `${STATIC}rectangles.gguf`;
@@ -69,11 +69,11 @@ describe('failures in a JupyterLite site', { timeout: 120_000 }, () => {
   });
 
   test('a cell is deleted during a generation', async () => {
-    await page.evaluate(() => window.jupyterapp.commands.execute('notebook:insert-cell-below'));
+    await execute(page, 'notebook:insert-cell-below');
     await editCell(page, 1);
     await page.keyboard.insertText('for row in ro');
     await page.keyboard.type('ws');
-    await page.evaluate(() => window.jupyterapp.commands.execute('notebook:delete-cell'));
+    await execute(page, 'notebook:delete-cell');
     await page.waitForTimeout(500);
     assert.equal(await page.locator('.jp-Notebook .jp-Cell').count(), 1);
     assert.equal(await page.locator(GHOST).count(), 0);
@@ -98,9 +98,7 @@ describe('failures in a JupyterLite site', { timeout: 120_000 }, () => {
   });
 
   test('the setting “server” without a server is reported, with the browser as an alternative', async () => {
-    await page.evaluate(() =>
-      window.jupyterapp.commands.execute('settingeditor:open', { query: 'Turbopilot' })
-    );
+    await execute(page, 'settingeditor:open', { query: 'Turbopilot' });
     await page.locator('select[id*="engine"]').selectOption({ label: 'server' });
     const notice = page.locator('.Toastify__toast', { hasText: 'No Jupyter server responds' });
     await notice.waitFor({ timeout: 20_000 });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { editCell, screenshot } from './lab.mjs';
+import { editCell, execute, screenshot } from './lab.mjs';
 import { openLite, REST, STATIC, twoModelsIn, typeBegun } from './site.mjs';
 
 describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
@@ -62,9 +62,7 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
   test('has the focus after it is opened with the keyboard', async () => {
     await page.locator('.jp-Turbopilot-models button:focus').waitFor();
     await screenshot(page, 'lite-models');
-    await page.evaluate(() =>
-      window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })
-    );
+    await execute(page, 'apputils:change-theme', { theme: 'JupyterLab Dark' });
     await page.waitForSelector('body[data-jp-theme-name="JupyterLab Dark"]', { state: 'attached' });
     await screenshot(page, 'lite-models-dark');
   });
@@ -128,39 +126,5 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
     assert.equal(await typeBegun(page), REST);
     assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /rectangles/);
     await screenshot(page, 'lite-lab-dark');
-  });
-
-  test('removes the model in use: another replaces it, or it is downloaded again', async () => {
-    const models = page.locator('.lm-TabBar-tab', { hasText: 'Models' }).first();
-    const status = condition =>
-      page.locator(`.jp-Turbopilot-status[data-condition="${condition}"]`).waitFor({ timeout: 20_000 });
-    const typeAnew = async () => {
-      await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
-      await editCell(page, 0);
-      await page.keyboard.press('Control+a');
-      await page.keyboard.press('Delete');
-    };
-    await models.click();
-    const both = () => [fetched('rectangles.gguf'), fetched('shapes.gguf')];
-    const before = both();
-    await remove('rectangles');
-    await typeAnew();
-    assert.equal(await typeBegun(page), REST);
-    assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /shapes/);
-    await models.click();
-    await remove('shapes');
-    await status('absent');
-    assert.match(await page.locator('.jp-Turbopilot-status').getAttribute('title'), /shapes was removed/);
-    await typeAnew();
-    await page.keyboard.type('z = 1'); // nothing is known of that
-    await page.waitForTimeout(2000);
-    assert.deepEqual(both(), before);
-    await models.click();
-    await press('rectangles', /Download/);
-    await message('Downloaded rectangles.');
-    await status('ready');
-    await typeAnew();
-    assert.equal(await typeBegun(page), REST);
-    assert.equal(fetched('rectangles.gguf'), before[0] + 1);
   });
 });

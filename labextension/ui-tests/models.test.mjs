@@ -29,6 +29,7 @@ import {
   ROOT,
   runPython,
   screenshot,
+  showsStatus,
   writeNotebook
 } from './lab.mjs';
 
@@ -292,11 +293,7 @@ describe('a server without a model', { timeout: 300_000 }, () => {
     await screenshot(page, 'progress');
     // The others move out.
     await page.waitForFunction(() => document.querySelectorAll('.Toastify__toast').length === 1);
-    await page.waitForFunction(
-      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('ready'),
-      null,
-      { timeout: 60000 }
-    );
+    await showsStatus(page, 'ready', 60000);
     const cell = await editCell(page, 0);
     await page.keyboard.type('.');
     assert.equal(await ghost(page), 'height');

@@ -9,18 +9,20 @@ import { after, before, describe, test } from 'node:test';
 import {
   defaultModel,
   editCell,
+  execute,
   ghost,
   gone,
   holds,
-  SILENT,
   ON_DEMAND,
   openFile,
   openLab,
+  picture,
   recordTexts,
   RESULTS,
   ROOT,
   runFirstCell,
   shortTracebacks,
+  SILENT,
   textOf,
   writeNotebook
 } from './lab.mjs';
@@ -57,7 +59,7 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
     const at = id => cells.findIndex(cell => cell.id === id);
     const page = await openFile(browser.context, lab, FILES[0]);
     await page.setViewportSize({ width: 860, height: 430 });
-    await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
+    await execute(page, 'application:toggle-left-area');
     await runFirstCell(page, at('load'));
     await page.locator('.jp-OutputArea', { hasText: 'unit_price' }).waitFor({ timeout: 60_000 });
     // Kernel context arrives in the background: wait for it with other text than the recorded one.
@@ -134,7 +136,7 @@ describe('the moving pictures of offers', { timeout: 120_000, skip: !process.env
     writeNotebook(lab, name, cells);
     const page = await openFile(browser.context, lab, name);
     await page.setViewportSize({ width: 860, height });
-    await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
+    await execute(page, 'application:toggle-left-area');
     return page;
   }
 
@@ -165,6 +167,30 @@ describe('the moving pictures of offers', { timeout: 120_000, skip: !process.env
     await cell.locator('.jp-OutputArea', { hasText: '200.5' }).waitFor();
     await page.waitForTimeout(2000);
     combine(await record(), 'fix-moving.png');
+    await page.close();
+  });
+
+  test('shows a misspelled column that is corrected before the cell is run', async () => {
+    const setup =
+      'import pandas as pd\n\norders = pd.DataFrame({\n    "quantity": [3, 1],\n    "unit_price": [120.0, 80.5],\n})';
+    const page = await open('orders.ipynb', [setup, ''], 410);
+    await runFirstCell(page);
+    const [cell, record] = await recordIn(page, 1);
+    await page.keyboard.type('orders["unit_prise"].mean()', { delay: KEYSTROKE / 2 });
+    await page.keyboard.press('Enter');
+    const mark = cell.locator('.jp-Turbopilot-finding');
+    await mark.waitFor({ timeout: 20_000 });
+    await cell.locator(OFFER).waitFor();
+    recordTexts('check-moving', await page.locator('body').innerText());
+    await page.waitForTimeout(2500);
+    await page.keyboard.press('Alt+.');
+    await mark.waitFor({ state: 'detached' });
+    await page.waitForTimeout(1500);
+    combine(await record(), 'check-moving.png');
+    await page.keyboard.press('Control+z');
+    await mark.waitFor({ timeout: 20_000 });
+    await page.waitForTimeout(1000);
+    await picture(page, '../check', [page.locator('.jp-Notebook .jp-Cell').first(), cell], 4);
     await page.close();
   });
 

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
   editCell,
+  execute,
   GHOST,
   ghost,
   holds,
@@ -13,7 +14,8 @@ import {
   openLab,
   runFirstCell,
   saveNotebook,
-  screenshot
+  screenshot,
+  showsStatus
 } from './lab.mjs';
 
 const LINE = 'frobnicated_ledger = sorted(range(2026), reverse=True)';
@@ -94,24 +96,13 @@ describe('notebook index', { timeout: 300_000 }, () => {
     await page.evaluate(() => window.localStorage.clear()); // as in another browser
     await page.close();
     page = await openFile(browser.context, lab, 'open.ipynb', { reset: false });
-    await page.waitForFunction(() =>
-      document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')
-    );
+    await showsStatus(page, 'ready');
     assert.notEqual(await typed(4), '');
     await page.keyboard.press('Tab');
     await page.waitForTimeout(500);
     assert.equal(await notice().count(), 0);
     await page.keyboard.press('Control+a');
     await page.keyboard.press('Delete');
-  });
-
-  test('the tooltip of the status item shows the number of indexed files', async () => {
-    const { files } = await until(4);
-    await page.locator(`.jp-Turbopilot-status[title*="Notebook index: ${files} files"]`).waitFor();
-    await page.locator('.jp-Turbopilot-status').click();
-    await page.locator('.lm-Menu-item.lm-mod-toggled', { hasText: 'Suggest From My Notebooks' }).waitFor();
-    await screenshot(page, 'memory-menu');
-    await page.keyboard.press('Escape');
   });
 
   test('lines of closed notebooks are suggested until these are deleted', async () => {
@@ -142,12 +133,12 @@ describe('notebook index', { timeout: 300_000 }, () => {
       page
         .waitForRequest(request => request.url().includes('turbopilot/complete'))
         .then(request => request.postDataJSON().notebook_index);
-    await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:open-settings'));
+    await execute(page, 'turbopilot:open-settings');
     const setting = page.getByText('Suggest from my notebooks', { exact: true });
     await setting.waitFor({ timeout: 30000 });
     await setting.scrollIntoViewIfNeeded();
     await screenshot(page, 'memory-setting');
-    await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:notebook-index'));
+    await execute(page, 'turbopilot:notebook-index');
     await page.evaluate(() =>
       window.jupyterapp.shell.activateById(
         [...window.jupyterapp.shell.widgets('main')].find(one => one.title.label === 'open.ipynb').id
@@ -160,13 +151,12 @@ describe('notebook index', { timeout: 300_000 }, () => {
   });
 
   test('Delete Index empties the index until the setting is enabled again', async () => {
-    const execute = command => page.evaluate(id => window.jupyterapp.commands.execute(id), command);
     const isUsed = () =>
       page.evaluate(() => window.jupyterapp.commands.isToggled('turbopilot:notebook-index'));
-    await execute('turbopilot:notebook-index');
+    await execute(page, 'turbopilot:notebook-index');
     await until(4);
     assert.equal(await isUsed(), true);
-    void execute('turbopilot:delete-index'); // it waits for the dialog
+    void execute(page, 'turbopilot:delete-index'); // it waits for the dialog
     const dialog = page.locator('.jp-Dialog');
     await dialog.waitFor();
     assert.ok((await dialog.innerText()).includes(lab.work));
@@ -175,7 +165,7 @@ describe('notebook index', { timeout: 300_000 }, () => {
     await page.locator('.jp-Turbopilot-status[title*="it was deleted in JupyterLab"]').waitFor();
     assert.equal((await memory()).files, 0);
     assert.equal(await isUsed(), false);
-    await execute('turbopilot:notebook-index');
+    await execute(page, 'turbopilot:notebook-index');
     await until(4);
     assert.equal(await isUsed(), true);
   });

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
   editCell,
+  execute,
   GHOST,
   ghost,
   gone,
@@ -13,6 +14,7 @@ import {
   openLab,
   openTab,
   screenshot,
+  showsStatus,
   textOf,
   writeNotebook
 } from './lab.mjs';
@@ -33,14 +35,9 @@ function follow(page) {
   return {
     requests,
     aborted,
-    run: command => page.evaluate(name => window.jupyterapp.commands.execute(name), command),
+    run: command => execute(page, command),
     toast: text => page.locator('.Toastify__toast', { hasText: text }).first(),
-    shows: text =>
-      page.waitForFunction(
-        wanted => document.querySelector('.jp-Turbopilot-status').textContent.includes(wanted),
-        text,
-        { timeout: 10_000 }
-      ),
+    shows: text => showsStatus(page, text, 10_000),
     /** Type a line without a cached suggestion into the first cell of the current notebook. */
     async type() {
       await page.locator('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell .cm-content').first().click();

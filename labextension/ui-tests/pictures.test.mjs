@@ -7,18 +7,19 @@ import { after, before, describe, test } from 'node:test';
 import {
   defaultModel,
   editCell,
+  execute,
   ghost,
   gone,
   holds,
-  SILENT,
-  openFile,
   ON_DEMAND,
+  openFile,
   openLab,
   picture,
   ROOT,
   runFirstCell,
   setCells,
   shortTracebacks,
+  SILENT,
   textOf,
   writeNotebook
 } from './lab.mjs';
@@ -65,8 +66,6 @@ describe('the tutorial', { timeout: 600_000 }, () => {
 
   const cellOf = id => page.locator('.jp-Notebook .jp-Cell').nth(at(id));
   const status = () => page.locator('.jp-Turbopilot-status');
-  const run = (command, options) =>
-    page.evaluate(([name, args]) => void window.jupyterapp.commands.execute(name, args), [command, options]);
   const note = () =>
     page
       .locator('.cm-line:has(.jp-GhostText)')
@@ -114,7 +113,7 @@ describe('the tutorial', { timeout: 600_000 }, () => {
       before: () => delete window.ResizeObserverEntry.prototype.devicePixelContentBoxSize
     });
     await page.setViewportSize({ width: 900, height: 740 });
-    await run('application:toggle-left-area');
+    await execute(page, 'application:toggle-left-area');
     for (let tries = 0, index = null; index?.files !== 3 || index.building; tries++) {
       assert.ok(tries < 240, JSON.stringify(index));
       await page.waitForTimeout(250);
@@ -244,7 +243,7 @@ describe('the tutorial', { timeout: 600_000 }, () => {
     writeNotebook(lab, 'air.ipynb', [AIR[0], '']);
     const notebook = await openFile(browser.context, lab, 'air.ipynb');
     await notebook.setViewportSize({ width: 560, height: 420 });
-    await notebook.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
+    await execute(notebook, 'application:toggle-left-area');
     const cells = notebook.locator('.jp-Notebook .jp-Cell');
     const halves = [];
     for (const runs of [false, true]) {
@@ -289,7 +288,7 @@ describe('the tutorial', { timeout: 600_000 }, () => {
       headers: { Authorization: `token ${lab.token}` },
       body: JSON.stringify({ cwd: lab.work })
     });
-    await run('terminal:open', { name: (await made.json()).name });
+    await execute(page, 'terminal:open', { name: (await made.json()).name });
     const terminal = page.locator('.jp-Terminal');
     const rows = terminal.locator('.xterm-accessibility-tree > div');
     const shows = (text, timeout = 60_000) =>
@@ -341,7 +340,7 @@ describe('the documentation of fixes and renames', { timeout: 120_000, skip: !TA
     writeNotebook(lab, 'sales.ipynb', ['']);
     page = await openFile(browser.context, lab, 'sales.ipynb');
     await page.setViewportSize({ width: 860, height: 420 });
-    await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
+    await execute(page, 'application:toggle-left-area');
   });
 
   after(() => close?.());

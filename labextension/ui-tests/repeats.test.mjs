@@ -36,13 +36,6 @@ describe('repeated edits', { timeout: 300_000 }, () => {
 
   const events = () => sent('feedback').map(({ event }) => event);
   const offered = text => offer().getByText(text).waitFor({ timeout: 10_000 });
-  const sources = async count => {
-    const texts = [];
-    for (let index = 0; index < count; index++) {
-      texts.push(await textOf(cellAt(index)));
-    }
-    return texts;
-  };
   /** Where the cursor is: the index of the cell, and the offset. */
   const cursor = () =>
     page.evaluate(() => {
@@ -116,37 +109,6 @@ describe('repeated edits', { timeout: 300_000 }, () => {
     }
     await gone();
     assert.deepEqual(events(), ['shown', 'applied', 'undone']);
-  });
-
-  test('undo reverts one application after the other, then the own edit', async () => {
-    await repeated();
-    await page.keyboard.press('Alt+.');
-    await offered('Change 2 more occurrences?');
-    await page.keyboard.press('Alt+Shift+.');
-    await offered('Changed 2 occurrences.');
-    for (const index of [3, 2]) {
-      await editCell(page, index);
-      await page.keyboard.press('Control+z');
-      await holds(cellAt(4), CELLS[4]);
-      assert.deepEqual(await sources(6), [
-        ...CELLS.slice(0, 1),
-        `print(a${added})`,
-        `print(a + 1${added})`,
-        `print(a + 2${added})`,
-        ...CELLS.slice(4)
-      ]);
-      await page.keyboard.press('Control+Shift+z');
-      await holds(cellAt(4), `print(a + 3${added})`);
-    }
-    for (const [index, last] of [
-      [4, 5],
-      [3, 3],
-      [2, 2]
-    ]) {
-      await page.keyboard.press('Control+z');
-      await holds(cellAt(last), CELLS[last]);
-      assert.equal(await textOf(cellAt(index)), CELLS[index]);
-    }
   });
 
   test('in command mode, the active cell gets the focus', async () => {

@@ -4,7 +4,18 @@ import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { editCell, GHOST, ghost, openFile, openLab, screenshot, textOf, writeNotebook } from './lab.mjs';
+import {
+  editCell,
+  execute,
+  GHOST,
+  ghost,
+  openFile,
+  openLab,
+  screenshot,
+  showsStatus,
+  textOf,
+  writeNotebook
+} from './lab.mjs';
 
 const SAID = 'sum([1, 2])';
 
@@ -56,9 +67,7 @@ describe('the usage log', { timeout: 300_000 }, () => {
   after(() => close?.());
 
   test('is shown in the status bar and first in its menu, which describes its contents', async () => {
-    await page.waitForFunction(() =>
-      document.querySelector('.jp-Turbopilot-status').textContent.includes('usage log')
-    );
+    await showsStatus(page, 'usage log');
     await page.locator('.jp-Turbopilot-status').click();
     const items = page.locator('.lm-Menu-item:visible:not([data-type="separator"])');
     await items.first().waitFor();
@@ -93,7 +102,7 @@ describe('the usage log', { timeout: 300_000 }, () => {
   test('is reported in a notification while the status bar is hidden', async () => {
     const toast = page.locator('.Toastify__toast', { hasText: 'logs your suggestions' });
     assert.equal(await toast.count(), 0);
-    await page.evaluate(() => window.jupyterapp.commands.execute('statusbar:toggle'));
+    await execute(page, 'statusbar:toggle');
     await toast.waitFor();
     await screenshot(page, 'study-notification');
     await toast.getByRole('button', { name: 'More…' }).click();
@@ -101,7 +110,7 @@ describe('the usage log', { timeout: 300_000 }, () => {
     await dialog.waitFor();
     assert.ok((await dialog.innerText()).includes('not sent anywhere'));
     await dialog.getByRole('button', { name: 'Ok' }).click();
-    await page.evaluate(() => window.jupyterapp.commands.execute('statusbar:toggle'));
+    await execute(page, 'statusbar:toggle');
     await page.locator('.jp-Turbopilot-status').waitFor();
   });
 

@@ -121,7 +121,7 @@ def look_up(notebook_index: MaintainedIndex) -> None:
     below: dict[Line, Completion] = {}  # for each line, the focus moves to an empty cell below
     for path in draw.sample(names, min(len(names), 100)):
         page = page_of(path, notebook_index.source.read(path))
-        cells = [Cell(source=entry.source) for entry in page.entries]
+        cells = [Cell(source=entry.source) for entry in page]
         for at, cell in enumerate(cells):
             window = [*cells[: at + 1], Cell(), *cells[at + 1 :]]
             request = Completion(path=path, cells=window, active=at + 1, offset=0)

@@ -12,13 +12,14 @@ model in a separate process: precision, keystrokes saved, latency per keystroke 
 `--write` updates `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show.
 `adapter` counts lines that are completed exactly with and without the adapter; a third of the lines with text
 below them are completed within the finished cell. `columns` runs the notebooks in a kernel, and counts the
-first mentions of columns that are completed, with and without kernel context, after none and one of their
-characters. `sessions` types cells of notebooks, which may read files beside them, and runs each afterwards,
-with and without kernel context; it adds the answers to a log and summarises it. `ends` counts the right
-suggestions that leave a bracket or quote to close or end before a bracket, and the suggestions in the middle
-of a line after which a valid cell does not parse. `holes` removes an argument, a subscript or a condition
-from a line, and counts the suggestions that fill the hole. The notebooks of `columns` and `sessions` should
-read files with unfamiliar column names: a model knows those of public data.
+first mentions of columns that are completed, with and without kernel context, after none, one and two of
+their characters. It counts common beginnings of several candidates apart. `sessions` types cells of
+notebooks, which may read files beside them, and runs each afterwards, with and without kernel context; it
+adds the answers to a log and summarises it. `ends` counts the right suggestions that leave a bracket or quote
+to close or end before a bracket, and the suggestions in the middle of a line after which a valid cell does
+not parse. `holes` removes an argument, a subscript or a condition from a line, and counts the suggestions
+that fill the hole. The notebooks of `columns` and `sessions` should read files with unfamiliar column names:
+a model knows those of public data.
 """
 
 from __future__ import annotations
@@ -48,14 +49,12 @@ from harness import settings_of  # noqa: E402
 from page_model import PageModel  # noqa: E402
 
 from jupyter_turbopilot.context.kernel_context import NONE  # noqa: E402
-from jupyter_turbopilot.engine.llama.kind import LlamaKind  # noqa: E402
-from jupyter_turbopilot.jupyter.pilot.library import store_of  # noqa: E402
-from jupyter_turbopilot.models.catalog import find  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
 from jupyter_turbopilot.suggestion.brackets import closing_length  # noqa: E402
+from jupyter_turbopilot.suggestion.candidates import names_at  # noqa: E402
+from jupyter_turbopilot.suggestion.names import scope_of  # noqa: E402
 from jupyter_turbopilot.suggestion.syntax import valid_beginning  # noqa: E402
 from jupyter_turbopilot.terminal.in_process import InProcess  # noqa: E402
-from jupyter_turbopilot.util.files import size_of  # noqa: E402
 from turbopilot_research.evaluate import lines, replay, traces  # noqa: E402
 from turbopilot_research.evaluate.live import Live, ResolvedNames  # noqa: E402
 from turbopilot_research.evaluate.notebooks import read  # noqa: E402
@@ -151,10 +150,7 @@ def models(options: argparse.Namespace) -> None:
             for row in rows
         }
         if model != PAGE:
-            most = max(row["memory"] for row in rows)
-            settings = settings_of(model, None if tuned else [])
-            file = size_of(LlamaKind(settings, store_of(settings)).served(find(model)))
-            written.append(Measured(model, most, file, by_eagerness, without_adapter=not tuned))
+            written.append(Measured(model, by_eagerness, without_adapter=not tuned))
     if options.write:
         WRITTEN.write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=1) + b"\n")
 
@@ -194,23 +190,34 @@ def columns(options: argparse.Namespace) -> None:
         local.wait()
         chosen = islice(mentions_in(read(options.set), live), options.mentions)
         for mention, context in chosen:
-            for name, typed in product(missing, (0, 1)):
+            for name, typed in product(missing, (0, 1, 2)):
                 request = mention.typed(typed).request(ran=True, trigger="automatic", client="typist")
-                reply = local.last(request, context if name == "with" else NONE)
+                known = context if name == "with" else NONE
+                reply = local.last(request, known)
                 text = reply.items[0].text if reply.items else ""
-                counts[name, typed, "all"] += 1
-                counts[name, typed, "shown"] += bool(text)
                 rest = mention.label[typed:]
+                following = names_at(request, scope_of(request, known))
+                is_beginning = bool(text) and len(following.names) > 1 and text == following.certain_prefix
+                counts[name, typed, "all"] += 1
+                counts[name, typed, "shown"] += bool(text) and not is_beginning
+                counts[name, typed, "beginnings"] += is_beginning
+                counts[name, typed, "right beginnings"] += is_beginning and rest.startswith(text)
                 counts[name, typed, "right"] += (
                     text.startswith(rest) and not text[len(rest) :][:1].isidentifier()
                 )
                 if text:
                     live.count_names(missing[name], request.prefix, text)
-    print("| kernel context | typed | mentions | shown | right | missing names |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for name, typed in product(missing, (0, 1)):
-        every, shown, right = (counts[name, typed, part] for part in ("all", "shown", "right"))
-        print(f"| {name} | {typed} | {every} | {shown} | {right} | {missing[name].share:.3f} |")
+    print("| kernel context | typed | mentions | shown | right | beginnings | precision | missing names |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name, typed in product(missing, (0, 1, 2)):
+        every, shown, right, beginnings = (
+            counts[name, typed, part] for part in ("all", "shown", "right", "beginnings")
+        )
+        precision = counts[name, typed, "right beginnings"] / max(1, beginnings)
+        print(
+            f"| {name} | {typed} | {every} | {shown} | {right} | {beginnings} | {precision:.2f} "
+            f"| {missing[name].share:.3f} |"
+        )
 
 
 def sessions(options: argparse.Namespace) -> None:

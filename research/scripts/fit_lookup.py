@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count, groupby
@@ -89,11 +88,10 @@ class Position:
 
 def positions(number: int, notebook: TypedNotebook, memory: NotebookIndex) -> Iterator[Position]:
     """Iterate over the positions of a notebook with their index matches."""
-    now = time.time()
     for kind, active, place, request, future in (*appended(notebook), *edited(number, notebook)):
         around = surroundings_of(request.prefix, request.suffix)
         found: list[Candidate] = []
-        if ways := continuations_at(memory, request, around, now):
+        if ways := continuations_at(memory, request, around):
             cursor = cursor_features(request.prefix, request.suffix, gather(request).pieces)
             fits = Names(request, Scope()).fit
             found = [

@@ -136,15 +136,6 @@ def test_infill_stops_at_a_dedented_line(server: Server) -> None:
     assert server.client.post("/completion", json=asked).json()["content"] == "a"
 
 
-def test_tokenize_and_detokenize_are_inverse(server: Server) -> None:
-    text = "naïve = '字' # 🎈"
-    tokens = server.client.post("/tokenize", json={"content": text}).json()["tokens"]
-    assert server.client.post("/detokenize", json={"tokens": tokens}).json()["content"] == text
-    pieces = server.client.post("/tokenize", json={"content": text, "with_pieces": True}).json()["tokens"]
-    assert [piece["id"] for piece in pieces] == tokens
-    assert server.client.post("/detokenize", json={"tokens": [10**6]}).status_code == 400
-
-
 def test_props_slots_and_metrics_contain_no_text(server: Server) -> None:
     secret = "a_users_secret_words"
     server.client.post("/completion", json={"prompt": secret, "n_predict": 2})

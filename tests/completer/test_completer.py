@@ -9,7 +9,7 @@ from traitlets.config import Config
 
 from jupyter_turbopilot.completer import completer
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CacheKey, CompletionCache
-from jupyter_turbopilot.completer.completer import Completer, identity_of
+from jupyter_turbopilot.completer.completer import Completer, cache_identity
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import check
@@ -119,8 +119,8 @@ def test_hidden_suggestion_stays_hidden_while_the_user_types_it(
 )
 def test_identity_changes_with_settings_that_change_answers(changed: dict[str, object]) -> None:
     engine = ScriptedEngine()
-    assert identity_of(engine, Turbopilot(**changed)) != identity_of(engine, Turbopilot())
-    assert identity_of(engine, Turbopilot(deadline=1.0)) == identity_of(ScriptedEngine(), Turbopilot())
+    assert cache_identity(engine, Turbopilot(**changed)) != cache_identity(engine, Turbopilot())
+    assert cache_identity(engine, Turbopilot(deadline=1.0)) == cache_identity(ScriptedEngine(), Turbopilot())
 
 
 @pytest.mark.parametrize(
@@ -136,11 +136,13 @@ def test_identity_changes_with_settings_that_change_answers(changed: dict[str, o
 )
 def test_identity_changes_with_settings_of_the_remote_engine(changed: dict[str, object]) -> None:
     remote = Turbopilot(engine="remote", config=Config(TurbopilotRemote=changed))
-    assert identity_of(ScriptedEngine(), remote) != identity_of(ScriptedEngine(), Turbopilot(engine="remote"))
+    assert cache_identity(ScriptedEngine(), remote) != cache_identity(
+        ScriptedEngine(), Turbopilot(engine="remote")
+    )
 
 
 def test_identity_contains_addresses_without_secrets() -> None:
-    report = identity_of(
+    report = cache_identity(
         ScriptedEngine(),
         Turbopilot(
             engine="remote",
@@ -157,7 +159,7 @@ def test_completer_does_not_save_answers_of_engines_without_identity(lasting: bo
     engine = ScriptedEngine("1")
     engine.capabilities = Capabilities(persistent=lasting)
     completer = Completer(Worker(), Turbopilot(), CompletionCache(1 << 20, kept.append))
-    completer.answer_from(engine)
+    completer.use_cache_of(engine)
     completer.results.remember(CacheKey("g", "x", persistent=True), [Token(b"1", 0.9)], ended=True)
     assert len(kept) == lasting
     assert completer.results.find(CacheKey("g", "x"))

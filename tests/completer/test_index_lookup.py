@@ -74,7 +74,7 @@ def test_confident_index_match_is_the_answer_without_the_engine(desk: Callable[.
     assert (reply.items[0].finish_reason, reply.model) == ("stop", "scripted")
     assert d.engine.asks == []
     assert (d.completer.counters["index_matches"], d.completer.counters["cache_hits"]) == (1, 0)
-    assert d.completer.last_ms is not None
+    assert d.completer.shared.last_ms is not None
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
-from jupyter_turbopilot.completer.plan import Plan, replay
+from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
+from jupyter_turbopilot.completer.text_generator import replay
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.protocol.engine_request import RawRequest, Token
 from jupyter_turbopilot.protocol.errors import NotReadyError

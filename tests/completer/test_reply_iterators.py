@@ -20,11 +20,11 @@ async def test_mailbox_gives_a_slow_reader_complete_texts() -> None:
     found, deltas, message = AsyncReplies(), Deltas(), ["", ""]
     for index, text in ((0, "first"), (1, "second")):
         for end in range(1, len(text) + 1):
-            found.put(reply(text[:end], index))
+            found.put(0, reply(text[:end], index))
     (items,) = {(await anext(found)).items}
     assert [item.text for item in items] == ["first", "second"]
-    found.put(Reply("id", items=tuple(Item(item.text + "!", 1.0, "stop", item.index) for item in items)))
-    found.put(Reply("id", done=True))
+    found.put(0, Reply("id", items=tuple(Item(item.text + "!", 1.0, "stop", item.index) for item in items)))
+    found.put(0, Reply("id", done=True))
     for pieces in (Reply("id", items=items), *[one async for one in found]):
         for delta in deltas.of(pieces):
             message[delta.item.index] += delta.text
@@ -43,8 +43,8 @@ async def test_mailbox_returns_replies_in_the_order_of_arrival() -> None:
 
 async def test_async_replies_return_text_before_an_error() -> None:
     found = AsyncReplies()
-    found.put(reply("a"))
-    found.put(Reply("id", done=True, error=BusyError("full")))
+    found.put(0, reply("a"))
+    found.put(0, Reply("id", done=True, error=BusyError("full")))
     assert [one.error is None async for one in found] == [True, False]
     batch = AsyncBatch(1)
     batch.put(0, Reply("id", done=True, error=BusyError("full")))

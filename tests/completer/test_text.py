@@ -27,8 +27,7 @@ def written_text(*texts: str) -> Text:
 
 
 def plan(source: str, tenant: str = "", **more: object) -> Plan:
-    planned = plan_suggestion(request(source, **more), NONE, "model", Turbopilot())
-    return planned.for_tenant(tenant, "")
+    return plan_suggestion(request(source, **more), NONE, "model", Turbopilot(), tenant=tenant)
 
 
 @pytest.mark.parametrize(

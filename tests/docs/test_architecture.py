@@ -22,7 +22,7 @@ def test_architecture_has_a_walk_through_of_every_step() -> None:
     for step in (
         "plan_suggestion",
         "Editors.enter",
-        "CompletionJob.offer",
+        "CompletionJob.take_matches",
         "Worker.submit",
         "CompletionJob.begin",
     ):

@@ -473,16 +473,17 @@ def test_submit_begins_anew_if_the_deadline_of_the_older_job_passed(worker: Work
     assert (older.cancel.reason, older.replaced, len(engine.prompts)) == (DEADLINE, False, 2)
 
 
-def test_submit_begins_anew_if_another_model_was_loaded(worker: Worker) -> None:
-    older, told, _ = begun(worker)
-    next_engine = ScriptedEngine("next")
+def test_submit_takes_over_nothing_while_another_model_is_loaded(worker: Worker) -> None:
+    older, told, engine = begun(worker)
+    go_on, next_engine = hold_step(engine), ScriptedEngine("next")
     worker.load("next", lambda _: next_engine)
+    with pytest.raises(NotReadyError):
+        worker.submit(FunctionJob(nothing_but_one, Outcome(), older=older))
+    go_on.set()
     assert told.wait() is None
-    wait_until(lambda: worker.engine is next_engine and worker.state.phase is Phase.READY)
-    newer_told = Outcome()
-    worker.submit(FunctionJob(nothing_but_one, newer_told, older=older))
-    assert newer_told.wait() is None
-    assert (older.cancel.reason, len(next_engine.prompts)) == (SUPERSEDED, 1)
+    assert (older.cancel.reason, older.replaced) == (SUPERSEDED, False)
+    wait_until(lambda: worker.engine is next_engine)
+    assert next_engine.prompts == []
 
 
 def test_submit_supersedes_the_older_job_of_a_cancelled_one(worker: Worker) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.jupyter.routes import base
-from jupyter_turbopilot.jupyter.routes.endpoint import endpoints
 from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.protocol.request import MAX_BODY
 
@@ -21,7 +20,7 @@ TAKING = sorted(
     {
         (path.replace("([^/]+)", "any"), method)
         for path, route in loaded()
-        for method, endpoint in endpoints(route).items()
+        for method, endpoint in route.endpoints.items()
         if endpoint.takes
     }
 )

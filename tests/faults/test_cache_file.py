@@ -5,14 +5,9 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,8 +16,6 @@ from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 
 from ..completer.cache.answers import MEGABYTE, answers, cache_key, open_file, texts, whole_size
-from ..serving import Server
-from ..waiting import until
 
 WRITER = """
 import sys
@@ -118,67 +111,3 @@ def test_corrupt_file_returns_no_wrong_completion_and_accepts_new(
     database.add(answers([77]))
     assert next(database.newest()).text == answers([77])[0].text
     database.close()
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """Settings that name a file."""
-    lines = [f"cache_file = {str(tmp_path / 'answers.db')!r}", "threads = 1"]
-    (tmp_path / "jupyter_turbopilot_config.py").write_text(
-        "".join(f"c.Turbopilot.{line}\n" for line in lines)
-    )
-    return {"JUPYTER_CONFIG_DIR": str(tmp_path)}
-
-
-@pytest.fixture
-def start(tiny_model: Path, environment: dict[str, str]) -> Iterator[Any]:
-    """Start servers on the same file."""
-    begun: list[Server] = []
-
-    def another() -> Server:
-        begun.append(Server(tiny_model, "--no-api-key", environment=environment))
-        return begun[-1]
-
-    yield another
-    for server in begun:
-        server.client.close()
-        server.process.kill()
-        server.process.wait()
-
-
-def ask(server: Server, source: str) -> dict[str, Any]:
-    body = {"cells": [{"source": source}], "offset": len(source), "trigger": "invoke", "max_tokens": 4}
-    found: dict[str, Any] = server.client.post("/complete", json=body | {"lines": "multi"}).json()
-    return found
-
-
-def test_killed_server_answers_from_the_file_after_a_restart(start: Any, tmp_path: Path) -> None:
-    first = start()
-    probes = [f"probe_{number} = " for number in range(40)]
-    sources = [f"value_{number} = " for number in range(5)]
-    for probe in probes:
-        ask(first, probe)
-    before = [ask(first, source) for source in sources]
-    assert all(answer["timings"]["predicted_tokens"] for answer in before)
-    until(lambda: len(texts(tmp_path / "answers.db")) >= len(probes + sources))
-
-    def typing() -> None:
-        with suppress(httpx.HTTPError):
-            for number in range(10_000):
-                ask(first, "x = " + "y" * number)
-
-    typist = threading.Thread(target=typing)
-    typist.start()
-    written = (tmp_path / "answers.db").stat().st_mtime_ns
-    until(lambda: (tmp_path / "answers.db").stat().st_mtime_ns != written)
-    first.process.kill()
-    typist.join()
-    second = start()
-    # The server loads the file in the background, newest entry first, so the probe's entry comes last.
-    while ask(second, probes.pop())["timings"]["predicted_tokens"]:
-        time.sleep(0.1)
-    after = [ask(second, source) for source in sources]
-    assert [answer["items"] for answer in after] == [answer["items"] for answer in before]
-    assert {answer["timings"]["predicted_tokens"] for answer in after} == {0}
-    assert {answer["timings"]["prompt_tokens"] for answer in after} == {0}
-    second.stop()

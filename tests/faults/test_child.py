@@ -16,7 +16,6 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import ChildRun, IsolatedEngine
-from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import (
     CancelledError,
@@ -24,10 +23,8 @@ from jupyter_turbopilot.protocol.errors import (
     ModelRefusedError,
     TurbopilotError,
 )
-from jupyter_turbopilot.protocol.phase import Phase
 
 from ..engine.child_process.children import WAITS, change, load, play
-from ..engine.jobs import FunctionJob, Outcome, nothing_but_one
 from ..index.folders import until
 
 signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, which Windows does not have")
@@ -91,37 +88,6 @@ def test_dying_child_fails_only_its_current_requests(
     while not run.done:
         another.step([run], Cancel())
     another.close()
-
-
-@signals
-def test_worker_restarts_the_child_for_the_next_request(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    change(tmp_path, monkeypatch, WAITS)
-    engines: list[IsolatedEngine] = []
-
-    def factory(cancel: Cancel) -> IsolatedEngine:
-        engines.append(load(tiny_model, cancel=cancel))
-        return engines[-1]
-
-    def submit() -> Outcome:
-        reported = Outcome()
-        worker.submit(FunctionJob(nothing_but_one, reported))
-        return reported
-
-    worker = Worker()
-    worker.load("tiny", factory)
-    until(lambda: worker.state.phase is Phase.READY)
-    reported = submit()
-    until((tmp_path / "computing").exists)
-    os.kill(engines[0].pid, signal.SIGKILL)
-    assert isinstance(reported.wait(), EngineGoneError)
-    (tmp_path / "go").touch()
-    until(lambda: worker.state.phase is Phase.READY)
-    assert submit().wait() is None
-    assert len(engines) == 2
-    worker.stop()
-    until(lambda: gone(engines[1].pid))
 
 
 @signals

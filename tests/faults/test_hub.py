@@ -14,7 +14,7 @@ import pytest
 from jupyter_turbopilot.plugins.hub.client import Hub
 from jupyter_turbopilot.plugins.hub.identity import HubIdentity
 
-from ..plugins.hub.fake_hub import REFUSED, FakeHub, answer, known
+from ..plugins.hub.fake_hub import FakeHub, answer, known
 from ..serve_app import ServeApp
 
 if TYPE_CHECKING:
@@ -98,38 +98,6 @@ def test_invalid_hub_response_is_reported_while_health_responds(
     assert message.headers["retry-after"]
     assert alone.client.get(f"{PREFIX}health").status_code == 200
     assert "t0ken" not in caplog.text + message.text
-
-
-def test_next_valid_request_succeeds(service: Service) -> None:
-    answers = iter([answer(500, b""), REFUSED, known()])  # a rejection applies only to its token
-
-    async def says(_: str) -> bytes:
-        return next(answers)
-
-    alone = service(says)
-    assert [ask(alone, token).status_code for token in ("a", "a", "b", "b")] == [503, 401, 200, 200]
-
-
-def test_slow_hub_does_not_delay_known_users(service: Service) -> None:
-    free = threading.Event()
-
-    async def says(token: str) -> bytes:
-        while token != "known" and not free.is_set():
-            await asyncio.sleep(0.01)
-        return known(name=token)
-
-    alone = service(says, 60.0)
-    assert ask(alone, "known").status_code == 200
-    others = [threading.Thread(target=ask, args=(alone, f"new{number}")) for number in range(5)]
-    for other in others:
-        other.start()
-    for _ in range(5):
-        assert ask(alone, "known").status_code == 200
-    assert all(other.is_alive() for other in others)
-    free.set()
-    for other in others:
-        other.join(20)
-        assert not other.is_alive()
 
 
 @pytest.mark.parametrize("host", ["hub.example.org", "10.0.0.7:10101"])

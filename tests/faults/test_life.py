@@ -1,4 +1,4 @@
-"""A real server with the real model: idle, and stopped under load."""
+"""A real server with the real model: idle, overloaded, and stopped under load."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,22 @@ def test_idle_server_uses_no_cpu(server: Server) -> None:
 
     # Work after an answer takes longer on a busy machine.
     assert any(used_in_two_seconds() < 0.1 for _ in range(10))
+
+
+def test_overload_gets_answers_or_429_with_bounded_threads(server: Server) -> None:
+    server.complete("x = 1\ny =", max_tokens=2)
+    process = psutil.Process(server.process.pid)
+    before = process.num_threads()
+
+    def ask(number: int) -> int:
+        return server.complete("x = 1\ny =", client=f"c{number}", max_tokens=2).status_code
+
+    with ThreadPoolExecutor(50) as pool:
+        codes = [*pool.map(ask, range(200))]
+    assert set(codes) <= {200, 429}
+    assert codes.count(200) >= 32  # as many as may wait at once
+    assert server.complete("z = ", max_tokens=2).status_code == 200
+    assert process.num_threads() <= before + 4
 
 
 def test_busy_server_stops_on_sigterm(server: Server) -> None:

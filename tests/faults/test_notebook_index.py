@@ -1,25 +1,19 @@
-"""Faults of files, disks, servers and contents managers: the index stays correct and blocks nothing."""
+"""Faults of files, disks and servers: the index stays correct and blocks nothing."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.index import build, contents, local_files
+from jupyter_turbopilot.index import build, local_files
 from jupyter_turbopilot.index.build import Builder
-from jupyter_turbopilot.index.contents import Contents
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import path_of
 from jupyter_turbopilot.index.reader import MaintainedIndex
@@ -27,7 +21,6 @@ from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.util.sqlite_file import FileState, Schema
 
 from ..index.folders import built, known, look_again, rests, settled, until
-from ..index.managers import Manager
 from ..index.notebooks import notebook, write
 from ..index.test_store import content
 
@@ -239,167 +232,3 @@ def test_concurrent_builders_produce_the_same_index(root: Path, tmp_path: Path) 
     assert {*read[0], *read[1]} == {f"{at}.ipynb" for at in range(30)}
     with closing(built(root)) as notebook_index:
         assert held(notebook_index) == fresh(root, tmp_path / "fresh.db")
-
-
-# Third-party contents managers ----------------------------------------------------------------------
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield loop
-
-    async def end() -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)  # so that no thread waits for them any longer
-
-    asyncio.run_coroutine_threadsafe(end(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
-
-
-def builder_of(manager: Manager, loop: asyncio.AbstractEventLoop) -> Builder:
-    """Return the builder of a manager's index, which reads files without pauses."""
-    source = Contents(manager, loop)
-    builder = Builder(path_of(source.identity), source)
-    builder._rushing = True
-    return builder
-
-
-@pytest.mark.parametrize("status", [503, 403])
-def test_failing_manager_keeps_its_index_entries(loop: asyncio.AbstractEventLoop, status: int) -> None:
-    manager = Manager()
-    builder = builder_of(manager, loop)
-
-    def user_works() -> None:
-        look_again(builder, store)
-
-    manager.fails = status
-    with closing(builder._open()) as store:
-        builder._work(store)
-        assert not store.stamps()
-        manager.fails = 0
-        user_works()
-        assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
-        manager.fails = status
-        builder.changed("a.ipynb", "d")
-        user_works()
-        assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
-        manager.fails = 0
-        del manager.texts["d/b.ipynb"]
-        manager.asked.clear()
-        user_works()
-        assert set(store.stamps()) == {"a.ipynb"}
-        assert manager.asked == [""], "folders are asked, not each file"
-
-
-def test_temporarily_missing_file_is_not_indexed_as_empty(loop: asyncio.AbstractEventLoop) -> None:
-    manager = Manager()
-    source = Contents(manager, loop)
-    manager.fails, manager.failing = 500, "a"
-    with pytest.raises(OSError, match="does not answer"):
-        source.read("a.ipynb")
-    manager.fails = 400  # another type than requested
-    assert source.read("a.ipynb") == ""
-    with pytest.raises(OSError, match="does not answer"):
-        source.look("a.ipynb")
-
-
-def test_deleted_code_is_hidden_while_the_manager_is_slow(loop: asyncio.AbstractEventLoop) -> None:
-    manager = Manager()
-    notebook_index = MaintainedIndex(Contents(manager, loop))
-    with closing(notebook_index), closing(notebook_index.builder._open()) as store:
-        notebook_index.builder._rushing = True
-        notebook_index.builder._work(store)
-        assert rests(notebook_index, "settle") == ["_it(2)"]
-        assert rests(notebook_index, "frob") == ["nicate_it(1)"]
-        notebook_index.builder.changed("d")  # the thread is waiting for the manager
-        assert rests(notebook_index, "settle") == []
-        assert rests(notebook_index, "frob") == ["nicate_it(1)"]
-
-
-def test_code_not_confirmed_recently_is_hidden(loop: asyncio.AbstractEventLoop) -> None:
-    notebook_index = MaintainedIndex(Contents(Manager(), loop))
-    with closing(notebook_index), closing(notebook_index.builder._open()) as store:
-        notebook_index.builder._rushing = True
-        notebook_index.builder._work(store)
-        notebook_index.builder._seen -= 2 * build.SWEEP
-        assert rests(notebook_index, "frob") == []
-        look_again(notebook_index.builder, store)
-        assert rests(notebook_index, "frob") == ["nicate_it(1)"]
-        notebook_index.builder._report("an error")
-        assert rests(notebook_index, "frob") == []
-
-
-def test_circular_links_end_after_a_depth_limit(
-    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Circle(Manager):
-        async def get(self, path: str, **_: Any) -> dict[str, Any]:
-            self.asked.append(path)
-            names = ["again", "once_more"]
-            models = [
-                {"type": "directory", "path": f"{path}/{name}".strip("/"), "name": name} for name in names
-            ]
-            return {"type": "directory", "content": [*models, {"type": "file", "path": f"{path}/a.py"}]}
-
-    monkeypatch.setattr(contents, "MOST_FOLDERS", 100)
-    manager, unseen = Circle(), []
-    assert len([*Contents(manager, loop).walk(unseen)]) == 100
-    assert len(manager.asked) == 100
-    assert unseen
-
-
-def test_large_notebook_of_a_manager_blocks_no_other(loop: asyncio.AbstractEventLoop) -> None:
-    class Huge(Manager):
-        async def get(self, path: str, **wanted: Any) -> dict[str, Any]:
-            model = await super().get(path, **wanted)
-            for one in (model, *(model["content"] if isinstance(model.get("content"), list) else ())):
-                one["size"] = None
-                one["last_modified"] = datetime.min.replace(tzinfo=UTC)
-            return model
-
-    manager = Huge()
-    manager.texts["a.ipynb"] = "x" * 200 * 1024**2
-    builder = builder_of(manager, loop)
-    with closing(builder._open()) as store:
-        builder._work(store)
-        assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
-        assert store.having("settle_it")
-
-
-def test_managers_have_separate_indexes_that_survive_a_new_token(loop: asyncio.AbstractEventLoop) -> None:
-    def identity(**settings: Any) -> str:
-        manager = Manager()
-        manager.trait_values = lambda **_: settings  # type: ignore[method-assign]
-        return Contents(manager, loop).identity
-
-    inner = {"": Manager, "s3": Contents}
-    assert identity(managers=inner) == identity(managers=dict(reversed(inner.items())))
-    assert identity(managers=inner) != identity(managers={"": Manager, "s3": Builder})
-    assert identity(kwargs={"s3": {"prefix": "ada"}}) != identity(kwargs={"s3": {"prefix": "eve"}})
-    assert identity(access_key_id="a1", kwargs={"s3": {"token": 1}}) == identity(
-        access_key_id="b2", kwargs={"s3": {"token": 2}}
-    )
-    assert "b2" not in identity(access_key_id="b2")
-    assert identity(object=Manager()) == identity(object=Manager()), "it contains no memory addresses"
-
-
-def test_stop_does_not_wait_for_a_hanging_manager(
-    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    manager = Manager()
-    manager.slow = 1000.0
-    notebook_index = MaintainedIndex(Contents(manager, loop))
-    notebook_index.builder.start()
-    until(lambda: manager.asked == [""])
-    assert rests(notebook_index, "frob") == []
-    notebook_index.close()
-    monkeypatch.setattr(contents, "_ANSWER", 0.05)
-    with pytest.raises(OSError, match="does not answer"):
-        notebook_index.source.look("a.ipynb")

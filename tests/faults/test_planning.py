@@ -7,6 +7,7 @@ from functools import partial
 from itertools import count
 from typing import NamedTuple
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, Ob
 from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.plugins.protocols.options import InfillBody
 from jupyter_turbopilot.protocol.engine_request import RawRequest
-from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.protocol.request import Cell, Completion, parse_completion
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
@@ -152,6 +153,16 @@ def test_planning_parses_nothing_on_the_event_loop(notebook: Notebook) -> None:
     request = notebook.request()
     assert operations_of(partial(plan, request)) == 0
     assert lines_of(partial(plan, request)) < PLAN_LINES
+
+
+@BOUNDED
+@given(NOTEBOOKS)
+def test_request_of_a_mebibyte_is_decoded_with_little_python(notebook: Notebook) -> None:
+    request = notebook.request()
+    found: list[Completion] = []
+    body = msgspec.json.encode(request)
+    assert lines_of(lambda: found.append(parse_completion(body))) < PLAN_LINES
+    assert found == [request]
 
 
 @BOUNDED

@@ -1,4 +1,4 @@
-"""Disconnects at every stage on every route leave no log line and no task."""
+"""Disconnects at every stage on every route end the generation, and leave no log line and no task."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from jupyter_turbopilot.settings.config import Turbopilot
 from ..scripted_engine import ScriptedEngine, pilot_with, words
 
 CELLS = [{"source": "x = "}]
+MANY = 1500  # tokens; generating them takes longer than the test waits
 BODIES: dict[str, dict[str, Any]] = {
-    "complete": {"cells": CELLS, "offset": 4, "stream": True, "max_tokens": 60, "client": "same"},
-    "infill": {"input_prefix": "x = ", "input_suffix": "", "n_predict": 60, "stream": True},
-    "completion": {"prompt": ["a", "b", "c"], "n_predict": 60, "stream": True},
-    "v1/completions": {"prompt": ["a", "b", "c"], "n": 2, "max_tokens": 60, "stream": True},
-    "v1/engines/any/completions": {"prompt": "a", "max_tokens": 60, "stream": True},
-    "api/generate": {"inputs": "a", "parameters": {"max_new_tokens": 60}, "stream": True},
+    "complete": {"cells": CELLS, "offset": 4, "stream": True, "max_tokens": MANY, "client": "same"},
+    "infill": {"input_prefix": "x = ", "input_suffix": "", "n_predict": MANY, "stream": True},
+    "completion": {"prompt": ["a", "b", "c"], "n_predict": MANY, "stream": True},
+    "v1/completions": {"prompt": ["a", "b", "c"], "n": 2, "max_tokens": MANY, "stream": True},
+    "v1/engines/any/completions": {"prompt": "a", "max_tokens": MANY, "stream": True},
+    "api/generate": {"inputs": "a", "parameters": {"max_new_tokens": MANY}, "stream": True},
 }
 # Bytes of the answer to read before the disconnect; None: disconnect within the request.
 MOMENTS = (None, 0, 1, 400)
@@ -39,8 +40,8 @@ MOMENTS = (None, 0, 1, 400)
 def pilot(tiny_model: Path, tmp_path: Path) -> Iterator[Pilot]:
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
-    engine = ScriptedEngine(words(60), pause=0.002)
-    found = pilot_with(Turbopilot(model=str(own)), lambda *_: engine)
+    engine = ScriptedEngine(words(MANY), pause=0.005, prompt_pause=0.02)
+    found = pilot_with(Turbopilot(model=str(own), deadline=100.0), lambda *_: engine)
     yield found
     found.stop()
 
@@ -75,10 +76,10 @@ async def storm(pilot: Pilot, seen: list[dict[str, Any]]) -> set[Any]:
             bodies = {route: body | {"stream": streamed} for route, body in BODIES.items()}
             # A response that is not streamed is interrupted before its first byte.
             at = moment if streamed or not moment else 0
-            await asyncio.gather(*(leave(port, *pair, at) for pair in bodies.items() for _ in range(3)))
+            await asyncio.gather(*(leave(port, *pair, at) for pair in bodies.items() for _ in range(2)))
     server.stop()
     await server.close_all_connections()
-    for _ in range(3000):
+    for _ in range(500):
         gc.collect()
         left = {task for task in asyncio.all_tasks() - before if not task.done()}
         if not left and not len(pilot.worker._scheduler):

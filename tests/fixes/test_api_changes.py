@@ -29,10 +29,7 @@ OBJECTS = {
     ("source", "fixed"),
     [
         ("np.float(1)", "float(1)"),
-        ("np.NaN", "np.nan"),
-        ("np.product([1])", "np.prod([1])"),
         ("np.asfarray(x)", "np.asarray(x, dtype=float)"),
-        ("np.AxisError", "np.exceptions.AxisError"),
         ("pd.datetime.now()", "from datetime import datetime\ndatetime.now()"),
         ("x = pd.datetime", "from datetime import datetime\nx = datetime"),
         ("df.iteritems()", "df.items()"),

@@ -25,7 +25,6 @@ MODULE = ObjectDescription(
         ("df.city", POLARS, "df['city']", "Did you mean ['city']?"),
         ("df.cooy()", FRAME, "df.copy()", "Did you mean 'copy'?"),
         ("math.floro(1)", MODULE, "math.floor(1)", "Did you mean 'floor'?"),
-        ("f'{df.haed()!r}'", FRAME, "f'{df.head()!r}'", "Did you mean 'head'?"),
         ("(df\n .haed())", FRAME, "(df\n .head())", "Did you mean 'head'?"),
     ],
 )

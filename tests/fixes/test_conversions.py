@@ -35,10 +35,8 @@ def message(kind: str) -> str:
         ('"Total: " + total', "", TEXT_FIRST, '"Total: " + str(total)'),
         ('"Total: " + total + "\\n"', '"Total: " + total', TEXT_FIRST, '"Total: " + str(total) + "\\n"'),
         ('name + ": " + n + "!"', 'name + ": " + n', TEXT_FIRST, 'name + ": " + str(n) + "!"'),
-        ('name + n + " items"', "name + n", TEXT_FIRST, 'name + str(n) + " items"'),
         ('"Total: " + total + unit', '"Total: " + total', TEXT_FIRST, '"Total: " + str(total) + unit'),
         ('print("a" + (b + c))', '"a" + (b + c)', TEXT_FIRST, 'print("a" + str(b + c))'),
-        ('"a" + f(b)', '"a" + f(b)', TEXT_FIRST, '"a" + str(f(b))'),
         ('"a" + -b * 2', '"a" + -b * 2', message("float"), '"a" + str(-b * 2)'),
         ("'ä' + df['x'].max()", "'ä' + df['x'].max()", message("numpy.int64"), "'ä' + str(df['x'].max())"),
         ('"-" * 10 + n', '"-" * 10 + n', message("decimal.Decimal"), '"-" * 10 + str(n)'),
@@ -77,14 +75,11 @@ def test_find_converts_a_number_to_a_string(source: str, expression: str, error:
         ('"a" + b + ("c" + d)', "", TEXT_FIRST),  # which one failed is unknown
         ('"a" + items', "", message("list")),
         ('"a" + None', "", message("NoneType")),
-        ('"a" + day', "", message("datetime.date")),
         ('"a" + n', "", message("mine.int")),
         ('text += "a"', "", "TypeError: unsupported operand type(s) for +=: 'int' and 'str'"),
-        ("text += 1", "", TEXT_FIRST),
         ('sum(["a"])', "", NUMBER_FIRST),
         ('"a" - n', "", "TypeError: unsupported operand type(s) for -: 'str' and 'int'"),
         ('shares + " %"', "", NUMPY_FIRST),
-        ('values + " %"', "", NUMPY_FIRST),
         ('df["x"].mean(axis=0) + " %"', "", NUMPY_FIRST),
         ('"a" + n', "", 'TypeError: can only concatenate list (not "str") to list'),
     ],
@@ -122,7 +117,6 @@ def dates(source: str, expression: str, **options: object) -> list[Fix]:
     [
         ('df["day"].dt.year', 'df["day"].dt', 'pd.to_datetime(df["day"]).dt.year'),
         ("df.day.dt.month_name()", "df.day.dt", "pd.to_datetime(df.day).dt.month_name()"),
-        ("days.dt.date", "days.dt", "pd.to_datetime(days).dt.date"),
         ('x = f(df["day"].dropna().dt.hour)', 'df["day"].dropna().dt', 'x = f(pd.to_datetime(df["day"].dropna()).dt.hour)'),
         (
             'x = df["day"].dt.year\ny = df["day"].dt.month + df["end"].dt.year',
@@ -147,7 +141,6 @@ def test_find_converts_strings_to_dates(source: str, expression: str, fixed: str
     ("source", "expression"),
     [
         ('df["day"].dt.days', 'df["day"].dt'),  # of a duration
-        ('df["day"].dt.upper()', 'df["day"].dt'),
         ('x = df["day"].dt', 'df["day"].dt'),
         ('df["day"].dt.year + df["day"].dt.month', ""),  # which one failed is unknown
         ('getattr(df["day"], "dt")', ""),

@@ -195,49 +195,25 @@ def test_find_fixes_does_not_wait_again_for_a_plugin_that_hangs(
     released.set()
 
 
-def test_find_fixes_ignores_the_report_of_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[KernelReport] = []
-
-    def kind(failure: FailedCell) -> Iterator[Fix]:
-        seen.append(failure.report)
-        return iter(())
-
-    monkeypatch.setitem(FINDERS, "KeyError", (kind,))
-    own, other = (
-        KernelReport(error=KernelError(type=name), names=["a"]) for name in ("KeyError", "NameError")
-    )
-    for report in (own, other):
-        find_fixes(failure(report=report))
-    assert seen == [own, KernelReport()]
-
-
 @pytest.mark.parametrize(
     ("name", "message", "own", "other"),
     [
+        ("KeyError", "", {}, {"type": "NameError"}),
         ("KeyError", r"'a\n'", {"key": "a\n"}, {"key": "b"}),
         ("NameError", "name 'a' is not defined", {"name": "a"}, {"name": "b"}),
         ("FileNotFoundError", "[Errno 2] No such file or directory: 'a'", {"path": "a"}, {"path": "b"}),
-        ("FileNotFoundError", "", {"path": "a"}, None),
+        ("FileNotFoundError", "", {"path": "a"}, {"type": "OSError", "path": "a"}),
     ],
 )
-def test_find_fixes_ignores_the_report_of_a_later_error_of_the_same_class(
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    message: str,
-    own: dict[str, str],
-    other: dict[str, str] | None,
+def test_find_fixes_ignores_the_report_of_another_error(
+    monkeypatch: pytest.MonkeyPatch, name: str, message: str, own: dict[str, str], other: dict[str, str]
 ) -> None:
     seen: list[KernelReport] = []
-
-    def kind(failure: FailedCell) -> Iterator[Fix]:
-        seen.append(failure.report)
-        return iter(())
-
-    monkeypatch.setitem(FINDERS, name, (kind,))
-    for fields in filter(None, (own, other)):
-        report = KernelReport(error=KernelError(type=name, **fields), names=["a"])  # type: ignore[arg-type]
+    monkeypatch.setitem(FINDERS, name, (lambda failure: seen.append(failure.report) or iter(()),))
+    reports = [KernelReport(error=KernelError(**{"type": name} | each), names=["a"]) for each in (own, other)]
+    for report in reports:
         find_fixes(FailedCell(cells("x"), 0, name, message, report=report))
-        assert seen.pop() == (report if fields is own else KernelReport())
+    assert seen == [reports[0], KernelReport()]
 
 
 def test_wanted_lists_dotted_names_nearest_to_the_error_first() -> None:

@@ -90,9 +90,6 @@ def test_find_corrects_an_imported_name_and_its_uses() -> None:
     [
         ("import cv2", "cv2", "opencv-python"),
         ("from sklearn.svm import SVC", "sklearn", "scikit-learn"),
-        ("from PIL import Image", "PIL", "pillow"),
-        ("import yaml", "yaml", "pyyaml"),
-        ("from bs4 import BeautifulSoup", "bs4", "beautifulsoup4"),
         ("import pandas as pd", "pandas", "pandas"),
         ("import sentence_transformers", "sentence_transformers", "sentence-transformers"),
     ],

@@ -18,7 +18,6 @@ from jupyter_turbopilot.fixes.nearest import nearest, nearest_short
         ("num_row", ["num_rows"], "num_rows"),
         ("categorys", ["categories"], "categories"),
         ("flase", ["False"], "False"),
-        ("DataFarme", ["DataFrame"], "DataFrame"),
         ("pagetitel", ["page_title"], "page_title"),
         ("lenght_1", ["length_1", "length_2"], "length_1"),
         ("total_price", ["price_total"], "price_total"),
@@ -59,7 +58,6 @@ def test_nearest_name_is_found(word: str, candidates: list[str], found: str) -> 
         ("xTrainScaled", ["yTrainScaled"]),
         ("built_y", ["built_yr", "built_yd"]),
         ("power_w", ["power_wh"]),
-        ("pos_x", ["pos_xy"]),
         ("y_rate", ["yr_rate"]),
         ("built_yr", ["built_y"]),
         ("Län", ["Lan"]),
@@ -106,8 +104,6 @@ def test_nearest_name_is_none_if_it_is_uncertain(word: str, candidates: list[str
         ("Effekt (W)", ["Effekt (Wh)"], None),
         ("Energi (kWh)", ["Energi (MWh)"], None),
         ("Energi (kWh)", ["Energi (Wh)"], None),
-        ("Frekvens (kHz)", ["Frekvens (Hz)"], None),
-        ("Tryck (kPa)", ["Tryck (hPa)"], None),
         ("2020", ["2021"], None),
     ],
 )
@@ -121,18 +117,13 @@ def test_nearest_key(word: str, candidates: list[str], found: str | None) -> Non
     [
         ("men", "mean"),
         ("meen", "mean"),
-        ("maan", "mean"),
         ("knd", "kind"),
-        ("bin", "bins"),
         ("mean", None),
         ("list", None),
-        ("moon", None),
         ("lat", None),  # `late` and `last`
         ("mn", None),
         ("", None),
         ("coss", None),  # `cos`
-        ("sep", None),
-        ("log", None),
     ],
 )
 def test_nearest_short_lacks_or_doubles_one_letter(word: str, found: str | None) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules
+from jupyter_turbopilot.fixes import check as checks
 from jupyter_turbopilot.fixes import repeats
 from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe
 from jupyter_turbopilot.fixes.report import Folder, KernelError, KernelReport, ObjectDescription
@@ -21,6 +22,7 @@ from jupyter_turbopilot.protocol.request import (
     FixRequest,
     RenameRequest,
     RepeatRequest,
+    parse_check,
     parse_fix,
     parse_rename,
     parse_repeat,
@@ -109,6 +111,23 @@ def test_find_fixes_counts_operations_for_any_notebook(
     body = encoded({"cells": cells, "failed": len(cells) - 1, "error": error})
     request = parse_fix(body)
     check(body, lambda: find(request, reported=reported))
+
+
+@settings(max_examples=30)
+@given(st.lists(SOURCES, max_size=5), SOURCES)
+def test_checks_count_operations_for_any_notebook(others: list[str], source: str) -> None:
+    cells = [{"source": each, "execution_count": at if at % 2 else None} for at, each in enumerate(others)]
+    body = encoded({"cells": [*cells, {"source": source}], "active": len(others)})
+    request = parse_check(body)
+    objects = dict.fromkeys(NAMES, TABLE)
+    report = KernelReport(objects=objects, names=LABELS, all=True, executions=9)
+
+    def find() -> None:
+        with suppress(OperationLimitError):
+            if prepared := checks.prepare(request):
+                checks.find(request, prepared[0], report)
+
+    check(body, find)
 
 
 @settings(max_examples=30)

@@ -22,7 +22,6 @@ from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
         ("f'{f\"{x} x\"}{x}'", 2),
         ("f'{(lambda x: x)(x)}'", 2),
         ("f'{x:=5}{(x := 1)}'", 2),
-        ("f'{x, x}'", 2),
         ("f''; f'é' + x", 1),
         ("f'''ö\n{é(x,\n  x)}'''", 2),
     ],

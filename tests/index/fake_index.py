@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from jupyter_turbopilot.index.base import IndexMatch
+from jupyter_turbopilot.index.base import Continuation
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.protocol.request import Document
 
 
 def sighting(
     rest: str, documents: int = 3, *, above: bool = False, times: int = 0, imports: float = 1.0
-) -> IndexMatch:
-    return IndexMatch(rest, times or documents, documents, above, time.time() - 86_400, imports)
+) -> Continuation:
+    return Continuation(
+        rest, times=times or documents, documents=documents, above=above, days=1.0, imports=imports
+    )
 
 
 @dataclass(eq=False)
 class FakeIndex(NotebookIndex):
     """`lines`: indexed lines with their matches; `documents`: the entries that follow any cell."""
 
-    lines: dict[str, IndexMatch] = field(default_factory=dict)
+    lines: dict[str, Continuation] = field(default_factory=dict)
     documents: list[Document] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
     asked: list[str] = field(default_factory=list)
@@ -34,13 +35,13 @@ class FakeIndex(NotebookIndex):
 
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
-    ) -> Sequence[IndexMatch]:
+    ) -> Sequence[Continuation]:
         self.before()
         start = begun.lstrip()
         self.asked.append(start)
         return [
-            IndexMatch(line[len(start) :], s.times, s.documents, s.above, s.modified, s.imports)
-            for line, s in self.lines.items()
+            replace(found, rest=line[len(start) :])
+            for line, found in self.lines.items()
             if line.startswith(start)
         ]
 

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.private import looks_secret
 from jupyter_turbopilot.index import continuations as module
-from jupyter_turbopilot.index.continuations import Continuation, continuations_at, merged, own_continuations
+from jupyter_turbopilot.index.base import Continuation
+from jupyter_turbopilot.index.continuations import continuations_at, merged, own_continuations
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 
@@ -28,7 +27,7 @@ def ways_of(*sources: str, typed: str, below: str = "") -> list[Continuation]:
     cells = [*map(cell_of, sources), Cell(source=typed + below)]
     request = Completion(cells=cells, active=len(sources), offset=len(typed))
     around = surroundings_of(request.prefix, request.suffix)
-    return continuations_at(FakeIndex(), request, around, time.time())
+    return continuations_at(FakeIndex(), request, around)
 
 
 def cell_of(source: str) -> Cell:
@@ -54,7 +53,7 @@ def test_ways_at_reads_the_nearest_cells_of_a_long_notebook(monkeypatch: pytest.
 def test_merged_adds_notebook_and_index_most_frequent_first() -> None:
     own = [Continuation("b", own=1), Continuation("c", own=1)]
     seen = [sighting("a", 1), sighting("b", 2, times=7)]
-    ways = merged(own, seen, time.time())
+    ways = merged(own, seen)
     assert [(way.rest, way.own, way.times, way.documents) for way in ways] == [
         ("b", 1, 7, 2),
         ("c", 1, 0, 0),
@@ -70,7 +69,7 @@ def test_ways_at_reads_only_cells_of_the_same_language() -> None:
         Cell(source="pr"),
     ]
     request = Completion(cells=cells, active=3, offset=2)
-    ways = continuations_at(FakeIndex(), request, surroundings_of("pr", ""), time.time())
+    ways = continuations_at(FakeIndex(), request, surroundings_of("pr", ""))
     assert [way.rest for way in ways] == ["int(1)"]
 
 

@@ -22,7 +22,7 @@ SECRETS = (
 
 
 def sources(path: str, text: str) -> list[tuple[str, str]]:
-    return [(entry.language, entry.source) for entry in page_of(path, text).entries]
+    return [(entry.language, entry.source) for entry in page_of(path, text)]
 
 
 def test_page_of_makes_each_code_cell_an_entry() -> None:
@@ -113,7 +113,7 @@ def test_lines_of_contains_no_secrets(cells: list[str], secret: str, at: int, in
     for number, cell in enumerate(cells):
         cells[number] = f"{cell[:at]}\n{secret}\n{cell[at:]}"
     page = page_of("a.py", "\n\n".join(cells)) if in_file else page_of("a.ipynb", notebook(*cells))
-    for entry in page.entries:
+    for entry in page:
         assert not any(map(looks_secret, entry.source.split("\n")))
         lines, words = lines_of(entry.source), words_of(entry.source)
         assert not any(secret in (line.text, line.above) for line in lines)
@@ -122,7 +122,7 @@ def test_lines_of_contains_no_secrets(cells: list[str], secret: str, at: int, in
 
 @given(CODE)
 def test_page_of_returns_storable_text_with_line_feeds(source: str) -> None:
-    for entry in page_of("a.py", source).entries:
+    for entry in page_of("a.py", source):
         assert entry.source == entry.source.encode().decode()
         assert entry.source.splitlines() == entry.source.split("\n")
         assert entry.source.strip()
@@ -139,6 +139,6 @@ def test_lines_of_counts_lines_with_the_line_above(source: str) -> None:
 @pytest.mark.parametrize("section", [{"enabled": False}, {"enabled": "no"}, None, False])
 def test_page_of_a_disabled_notebook_is_empty(section: Any) -> None:
     content = json.loads(notebook("x_lesson = 1"))
-    assert page_of("a.ipynb", json.dumps(content)).entries
+    assert page_of("a.ipynb", json.dumps(content))
     content["metadata"]["turbopilot"] = section
     assert page_of("a.ipynb", json.dumps(content)) == Page()

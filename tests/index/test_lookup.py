@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.index import lookup
-from jupyter_turbopilot.index.continuations import Continuation
+from jupyter_turbopilot.index.base import Continuation
 from jupyter_turbopilot.index.lookup import candidates
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import may_end

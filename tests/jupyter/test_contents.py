@@ -33,24 +33,11 @@ class Elsewhere(AsyncLargeFileManager):
         return super()._get_os_path(path)
 
 
-class Slow(FileContentsManager):
-    """A synchronous manager."""
-
-    def _get_os_path(self, path: str) -> str:
-        return super()._get_os_path(path)
+class Own(FileContentsManager):
+    """A synchronous manager of a third party."""
 
 
-class Converting(FileContentsManager):
-    """A manager that stores files on the disk in another format."""
-
-    def get(self, path: str, **wanted: Any) -> Any:
-        model = super().get(path, **wanted)
-        if isinstance(model["content"], str):
-            model["content"] = model["content"].replace("kept_as", "read_as")
-        return model
-
-
-MANAGERS = {one.__name__: one for one in (AsyncLargeFileManager, Elsewhere, Slow, Converting)}
+MANAGERS = {one.__name__: one for one in (AsyncLargeFileManager, Own)}
 
 
 @pytest.fixture(params=MANAGERS)
@@ -127,21 +114,19 @@ async def test_index_follows_saves_renames_and_deletions(
     }
 
 
-@pytest.mark.parametrize("manager", [Converting])
-async def test_local_files_match_their_managers_listing(jp_root_dir: Path, pilot: Any) -> None:
-    write(jp_root_dir, "a.ipynb", "frobnicate = kept_as")
-    (jp_root_dir / "circle").symlink_to(jp_root_dir)
-    await until(lambda: paths(pilot) == {"a.ipynb"})
-    assert rests(pilot, "frob") == ["nicate = read_as"]
-
-
 def test_hidden_files_have_a_separate_index(tmp_path: Path) -> None:
     def identity(**settings: Any) -> str:
         manager = AsyncLargeFileManager(root_dir=str(tmp_path), **settings)
-        return source_of(manager, None).identity  # type: ignore[arg-type]
+        source = source_of(manager)
+        assert source
+        return source.identity
 
     assert identity() == LocalFiles(tmp_path).identity
     assert identity(hide_globs=["mine*"]) != identity()
+
+
+def test_files_that_a_manager_stores_elsewhere_have_no_index(tmp_path: Path) -> None:
+    assert source_of(Elsewhere(root_dir=str(tmp_path))) is None
 
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])

@@ -5,10 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.ggml import Q8_0, TYPES
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model
+from jupyter_turbopilot.models.tuning.adapters import ours
+from jupyter_turbopilot.models.tuning.recipe import LAYERS
 from jupyter_turbopilot.protocol.errors import UnknownModelError
 
 DIGEST = "a" * 64
+VOCABULARY, METADATA = 151_936, 6_000_000  # tokens; bytes before the weights
+# Layers, the width, that of the feed-forward part and that of the keys, types of the embedding and the output.
+SHAPES = {
+    "qwen2.5-coder-0.5b": (24, 896, 4864, 128, 6, 8),
+    "qwen2.5-coder-1.5b": (28, 1536, 8960, 256, 12, 14),
+}
 
 
 @pytest.mark.parametrize("model", catalog().values(), ids=lambda m: m.name)
@@ -24,6 +33,19 @@ def test_entries_have_both_digest_and_size_or_neither() -> None:
     counted = [model for model in catalog().values() if model.sha256 or model.size]
     assert len(counted) == 3
     assert all(len(model.sha256 or "") == 64 and (model.size or 0) > 1_000_000 for model in counted)
+
+
+def test_entries_have_the_size_of_a_copy_if_an_adapter_is_bundled() -> None:
+    assert [name for name, model in catalog().items() if model.copy_size] == [*SHAPES]
+    assert [name for name in catalog() if ours(name)] == [*SHAPES]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_copy_size_follows_from_shapes_and_types(name: str) -> None:
+    layers, width, feed, keys, embedding, output = SHAPES[name]
+    layer = TYPES[LAYERS].size(2 * width * width + 3 * width * feed) + TYPES[Q8_0].size(2 * width * keys)
+    rows = sum(TYPES[kind].size(VOCABULARY * width) for kind in (embedding, output))
+    assert catalog()[name].served_bytes == pytest.approx(layers * layer + rows + METADATA, rel=0.005)
 
 
 def test_sources_list_the_publisher_before_a_mirror() -> None:

@@ -6,7 +6,7 @@ import gguf
 import numpy as np
 import pytest
 
-from jupyter_turbopilot.models.ggml import FILE_NUMBERS, FILE_TYPES, TYPES, interleave_halves, separate_halves
+from jupyter_turbopilot.models.ggml import FILE_NUMBERS, FILE_TYPES, TYPES, interleave_halves
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,7 @@ def test_file_types_match_the_gguf_package(name: str) -> None:
     assert theirs.removeprefix("MOSTLY_").removeprefix("ALL_") == name == FILE_TYPES[number]
 
 
-def test_separate_halves_undoes_interleave_halves() -> None:
+def test_interleave_halves_pairs_neighbours() -> None:
     matrix = np.arange(24).reshape(12, 2)
     rows = interleave_halves(matrix, heads=2)
     assert rows[:6, 0].tolist() == [0, 6, 2, 8, 4, 10]
-    assert (separate_halves(rows, heads=2) == matrix).all()

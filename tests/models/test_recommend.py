@@ -9,10 +9,8 @@ from jupyter_turbopilot.models.recommend import (
     MEMORY_SHARE,
     MIN_TOKENS_PER_SECOND,
     advise,
-    measured,
     memory_of,
     rate_of,
-    served_bytes,
     speed_of,
 )
 from jupyter_turbopilot.settings.config import Turbopilot
@@ -25,6 +23,8 @@ SPEEDS = [
     {625: 42.6, 1427: 20.0},  # AVX-512, layers in Q8_0
     {429: 71.3, 1073: 31.8},  # the same, layers in IQ4_NL
 ]
+# Resident bytes that a model with its bundled adapter adds to a program, with a context of 4096 tokens.
+MEMORY = {SMALL: 643e6, LARGER: 1162e6, "smollm2-135m": 303e6}
 
 
 def recommended(free: float, rate: float, saved: dict[str, float]) -> str:
@@ -45,15 +45,13 @@ def test_advise_recommends_the_largest_fast_model_without_measurements() -> None
 
 @pytest.mark.parametrize(("faster", "model"), [(1, Turbopilot().model), (2, LARGER)])
 def test_advise_recommends_a_larger_model_only_where_it_is_fast_enough(faster: int, model: str) -> None:
-    advice = advise(catalog().values(), 64 * GB, faster * rate_of(served_bytes(catalog()[SMALL]), 38.1))
+    advice = advise(catalog().values(), 64 * GB, faster * rate_of(catalog()[SMALL].served_bytes, 38.1))
     assert [one.model.name for one in advice if one.verdict == "recommended"] == [model]
 
 
-def test_estimated_memory_agrees_with_the_measurements() -> None:
-    python = 150e6  # the measured processes include it
-    for one in measured():
-        if not one.without_adapter:
-            assert abs(memory_of(catalog()[one.model]) + python - one.memory) < 0.15 * one.memory
+@pytest.mark.parametrize("name", MEMORY)
+def test_memory_of_is_a_little_more_than_measured(name: str) -> None:
+    assert 1 <= memory_of(catalog()[name]) / MEMORY[name] < 1.2
 
 
 @pytest.mark.parametrize("speeds", SPEEDS)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.download import pull
+from jupyter_turbopilot.models.download import obtain
 from jupyter_turbopilot.models.model import IndexParts, Model, Url
 from jupyter_turbopilot.models.store import Store, unavailable
 from jupyter_turbopilot.protocol.errors import DownloadError, UnknownModelError
@@ -51,7 +51,7 @@ def test_store_knows_a_file_of_another_size_as_damaged(
 ) -> None:
     server.files[HUB_PATH] = data
     wanted = model(data, **known)
-    pull(store, wanted).write_bytes(data[:1000])
+    obtain(store, wanted).write_bytes(data[:1000])
     stored = store.stored(wanted)
     assert stored is not None
     assert stored.damaged
@@ -79,11 +79,11 @@ def test_store_reports_the_bytes_of_an_unfinished_download(
     server.cut[HUB_PATH] = 300_000
     assert store.received(model(data)) is None
     with pytest.raises(DownloadError):
-        pull(store, model(data))
+        obtain(store, model(data))
     received = store.received(model(data))
     assert received is not None
     assert 0 < received < len(data)
-    pull(store, model(data))
+    obtain(store, model(data))
     assert store.received(model(data)) is None
 
 

@@ -32,6 +32,12 @@ def test_frame_contains_only_the_text_before_the_end() -> None:
     }
 
 
+def test_frame_contains_what_belongs_to_the_text() -> None:
+    item = Item("a", 0.9, "stop", imports=("import b",), opens="(", table="orders")
+    more = {"imports": ["import b"], "opens": "(", "table": "orders"}
+    assert Reply("id", "tiny", (item,)).frame() == {"id": "id", "text": "a", "confidence": 0.9} | more
+
+
 def test_last_frame_contains_all_fields() -> None:
     frame = Reply("id", "tiny", ITEMS[:1], TIMINGS, done=True).frame()
     assert (frame["text"], frame["done"], frame["finish_reason"], frame["model"]) == (

@@ -279,6 +279,36 @@ def test_certain_is_empty_where_the_line_may_assign(text: str, only: str) -> Non
     assert below(text).certain_prefix == only
 
 
+@pytest.mark.parametrize(
+    ("text", "shared"),
+    [("df['", ""), ("df['g", ""), ("df['ga", "s_"), ("x = df['", "gas_"), ("x = df['g", "as_")],
+)
+def test_certain_prefix_of_a_new_column_needs_two_characters(text: str, shared: str) -> None:
+    scope = Scope(columns={"df": frozenset({"gas_m3", "gas_per_cm2"})})
+    assert names_at(request(text), scope).certain_prefix == shared
+
+
+@pytest.mark.parametrize(
+    ("text", "table", "closer"),
+    [
+        ("x = df['n", "df", "]"),
+        ("df.loc[df['name'] > 3, 'n", "df", "]"),
+        ("df.query('x')['n", "df", "]"),
+        ("f'{df[\"n", "df", "]"),
+        ("df.apply(lambda d: d['n", "", "]"),
+        ("df[['n", "df", ""),
+        ("df.groupby('n", "df", ""),
+        ("df.groupby(['n", "df", ""),
+        ("df.agg({'n", "df", ""),
+        ("df.he", "", ""),
+        ("x = ", "", ""),
+    ],
+)
+def test_names_at_returns_the_table_and_the_bracket_that_follows(text: str, table: str, closer: str) -> None:
+    found = below(text)
+    assert (found.table, found.closer) == (table, closer)
+
+
 def test_names_at_returns_nothing_for_an_object_without_attributes() -> None:
     assert not below("empty.").texts
 

@@ -10,6 +10,9 @@ from jupyter_turbopilot.suggestion.candidates import Candidates
 from jupyter_turbopilot.suggestion.features import CursorFeatures
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS, FITS, fit_for
+from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+from jupyter_turbopilot.suggestion.syntax import fitting
+from jupyter_turbopilot.suggestion.trim import trim
 from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
 from ..shared_cases import golden
@@ -132,8 +135,9 @@ def label_gate(
     line: str = "df['",
     rest: str = "",
     fits: Callable[[str], bool] = lambda _: True,
+    closer: str = "]",
 ) -> Product:
-    candidates = Candidates(texts.split("|"), must_exist=True)
+    candidates = Candidates(texts.split("|"), must_exist=True, closer=closer)
     made = Product(CursorFeatures(line, rest), 0.5, fits, candidates=candidates)
     for piece, probability in tokens:
         made.add(piece, probability)
@@ -143,7 +147,8 @@ def label_gate(
 @pytest.mark.parametrize(
     ("tokens", "text"),
     [
-        ([("ishing", 1.0), (" Rate", 1.0), ("']", 0.1)], "ishing Rate'"),
+        ([("ishing", 1.0), (" Rate", 1.0), ("']", 0.1)], "ishing Rate']"),
+        ([("ishing Rate'", 1.0), (",", 0.1)], "ishing Rate'"),
         ([("other", 0.1), ("ishing Rate'", 0.1)], ""),
         ([("ishing Rate'", 1.0), ("]", 0.9), (".mean", 0.9), ("()\n", 0.9)], "ishing Rate'].mean()"),
     ],
@@ -159,8 +164,10 @@ def test_gate_shows_the_common_prefix_regardless_of_its_score() -> None:
 
 
 def test_gate_waits_for_the_common_prefix() -> None:
-    tokens = ("s_", 0.1), ("per_", 1.0)
-    assert [label_gate("s_per_day'|s_per_km'", *tokens[:count]).hopeless for count in (1, 2)] == [False, True]
+    tokens = ("s_", 0.1), ("per_", 1.0), ("day", 0.9)
+    written = [label_gate("s_per_day'|s_per_km'", *tokens[:count]) for count in (1, 2, 3)]
+    assert [made.hopeless for made in written] == [False, False, True]
+    assert [made.shown(made.text, final=False)[0] for made in written] == [0, 0, len("s_per_")]
 
 
 def test_gate_shows_no_single_candidate_within_a_name() -> None:
@@ -179,9 +186,9 @@ def test_gate_hides_a_single_candidate_that_is_short_or_does_not_fit() -> None:
 @pytest.mark.parametrize(
     ("texts", "rest", "text"),
     [
-        ("gion'|location'", "", "location'"),
+        ("gion'|location'", "", "location']"),
         ("gion'|location'|location_net'", "", ""),
-        ("gion'|location'", ")", "location'"),
+        ("gion'|location'", ")", "location']"),
         ("gion'|location'", "'].sum()", "location"),
         ("gion'|location'", '"]', "location"),
         ("gion'|location'", "2']", "location"),
@@ -191,6 +198,47 @@ def test_gate_hides_a_single_candidate_that_is_short_or_does_not_fit() -> None:
 )
 def test_gate_adds_the_closing_quote_after_a_unique_label(texts: str, rest: str, text: str) -> None:
     assert shown(label_gate(texts, ("location", 0.9), ("'])", 0.1), rest=rest)) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "rest", "after", "closer", "text"),
+    [
+        ("x = df['", "", "'] *", "]", "location']"),
+        ("print(df['", "", "'].", "]", "location']"),
+        ("print(df['", "", "'])", "]", "location']"),
+        ("f\"{df['", "", "']}", "]", "location']"),
+        ("df.loc[x, '", "", "'] =", "]", "location']"),
+        ("df[['", "", "']]", "", "location'"),
+        ("df[['", "", "', '", "", "location'"),
+        ("df.groupby('", "", "').", "", "location'"),
+        ("df.agg({'", "", "': ", "", "location'"),
+        ("x = df['", "']", "']", "]", "location"),
+        ("x = df['", "]", "']", "]", "location'"),
+    ],
+)
+@pytest.mark.parametrize("is_split", [False, True])
+def test_gate_closes_the_subscript_of_a_label(
+    line: str, rest: str, after: str, closer: str, text: str, is_split: bool
+) -> None:
+    pieces = [after[:1], after[1:]] if is_split else [after]
+    tokens = [("location", 0.9), *((piece, 0.2) for piece in pieces), (" total", 0.1)]
+    made = label_gate(
+        "gion'|location'", *tokens, line=line, rest=rest, fits=fitting("python", line), closer=closer
+    )
+    cut = trim(made.text, surroundings_of(line, rest, line.split("\n"), 1), final=False).text
+    assert cut[: made.shown(cut)[0]] == text
+
+
+def test_gate_closes_what_probably_ends_after_a_subscript() -> None:
+    tokens = ("location", 0.9), ("'])\n", 0.4)
+    assert shown(label_gate("gion'|location'", *tokens, line="x = log(df['")) == "location'])"
+    assert shown(label_gate("gion'|location'", *tokens, line="x = log(['", closer="")) == "location'"
+
+
+def test_gate_waits_for_the_bracket_after_a_label() -> None:
+    tokens = ("location", 0.9), ("'", 0.9), ("]", 0.2), (".", 0.2)
+    written = [label_gate("gion'|location'", *tokens[:count]) for count in (2, 4)]
+    assert [made.shown(made.text, final=False)[0] for made in written] == [0, len("location']")]
 
 
 def test_gate_adds_only_the_closing_quote_of_a_label() -> None:
@@ -230,7 +278,7 @@ def test_gate_shows_further_lines_after_a_space_at_the_end_of_a_line() -> None:
     assert shown_of([("a = 1", 0.9), (" \n", 0.9), ("b = 2", 0.9), ("\n", 0.9)], 0.0) == "a = 1 \nb = 2"
 
 
-@pytest.mark.parametrize("tail", [" =", " +", " in", " not in", ",", " if", " -"])
+@pytest.mark.parametrize("tail", [" =", " ==", " +", " -", " in", " not", ",", " if", "; return"])
 def test_gate_ends_before_a_sign_or_word_that_needs_an_operand(tail: str) -> None:
     written = [("quantity", 0.95), (tail, 0.95), (" total", 0.4)]
     assert shown_of(written) == "quantity"

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.protocol.engine_request import Token
+from jupyter_turbopilot.suggestion.candidates import Candidates
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.joining import joining
@@ -166,6 +167,15 @@ def test_suggestion_shows_the_first_line_by_word_and_others_whole(
     seen = [writing.shown for token in tokens(texts) if writing.take([token])]
     writing.finish(whole=whole)
     assert [*dict.fromkeys([*seen, writing.shown])] == frames
+
+
+@pytest.mark.parametrize(("text", "table"), [("unit_price']", "orders"), ("total", "")])
+def test_suggestion_returns_the_table_whose_column_it_names(text: str, table: str) -> None:
+    candidates = Candidates(["unit_price'", "unit'"], must_exist=True, table="orders")
+    gate = Gate(CursorFeatures("x = orders['"), 0.5, candidates=candidates)
+    writing = TrimmedText(surroundings_of("x = orders['", ""), gate, unasked=True)
+    writing.take(tokens([text, "\n"]))
+    assert writing.table == table
 
 
 def test_resume_keeps_indentation() -> None:

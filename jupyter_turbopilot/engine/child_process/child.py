@@ -9,27 +9,21 @@ import traceback
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.messages import (
     REFUSED,
-    BrokenFrameError,
     ChildError,
     ChildReply,
     Close,
     Description,
     Interrupt,
-    Load,
     Progress,
-    Release,
     Request,
-    Resume,
+    RunRequest,
     Start,
     Step,
-    Suspend,
     UseThreads,
     decode_request,
     encode,
@@ -45,14 +39,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.engine_request import EngineRequest
 
 
-class QueuedRequest(NamedTuple):
-    """A request and its interrupt."""
-
-    request: Request
-    interrupt: Cancel
-
-
-def listen(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> None:
+def listen(pipe: FramePipe, queue: SimpleQueue[tuple[Request, Cancel]]) -> None:
     """Queue requests, and apply an interrupt to the last one. End the process if the pipe is closed.
 
     The parent sends an interrupt only while it waits for a reply, so a late interrupt has no effect.
@@ -65,8 +52,8 @@ def listen(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> None:
                 interrupt.set("interrupt")
             else:
                 interrupt = Cancel()
-                queue.put(QueuedRequest(request, interrupt))
-    except (EOFError, OSError, BrokenFrameError, msgspec.DecodeError, ValueError):
+                queue.put((request, interrupt))
+    except (EOFError, OSError, ValueError):
         os._exit(0)  # the parent has ended
 
 
@@ -79,7 +66,6 @@ class Host:
         self._requests: dict[int, EngineRequest] = {}
 
     def describe(self) -> Description:
-        """Return the description of the engine."""
         engine = self.engine
         return Description(engine.name, engine.fim, engine.context_size, engine.identity, engine.capabilities)
 
@@ -93,7 +79,7 @@ class Host:
         match request:
             case Step(runs):
                 numbers = runs
-            case Start(run) | Suspend(run) | Resume(run):
+            case Start(run) | RunRequest(run=run):
                 numbers = (run,)
             case _:
                 numbers = ()
@@ -110,11 +96,11 @@ class Host:
                 runs[number], self._requests[number] = run, engine_request
             case Step(numbers):
                 engine.step([runs[number] for number in numbers], interrupt)
-            case Suspend(number):
+            case RunRequest("suspend", number):
                 engine.suspend(runs[number])
-            case Resume(number):
+            case RunRequest("resume", number):
                 return engine.resume(runs[number])
-            case Release(number):
+            case RunRequest("release", number):
                 del self._requests[number]
                 engine.release(runs.pop(number))
             case UseThreads(count):
@@ -129,11 +115,9 @@ class Host:
         return Progress(fresh, run.done, run.pending, self._requests[number].usage)
 
 
-def serve(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> int:
+def serve(pipe: FramePipe, queue: SimpleQueue[tuple[Request, Cancel]]) -> int:
     """Load an engine and process requests until it is closed; return the exit status."""
-    request = queue.get().request
-    if not isinstance(request, Load):
-        return 1
+    request: Any = queue.get()[0]  # a `Load`
     try:
         host = Host(request.hosted().load())
     except EngineError as error:
@@ -150,11 +134,10 @@ def serve(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> int:
 
 
 def main() -> None:
-    """Run the child process."""
     with suppress(ValueError, OSError):
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     pipe = take_standard_pipes()
-    queue = SimpleQueue[QueuedRequest]()
+    queue = SimpleQueue[tuple[Request, Cancel]]()
     start_thread("requests", partial(listen, pipe, queue))
     if os.name == "posix":  # on Windows, `listen` sees that the pipe is closed
         exit_with_parent(int(sys.argv[1]))

@@ -7,24 +7,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from jupyter_turbopilot.engine.base import Speed
 from jupyter_turbopilot.engine.child_process.messages import (
     ChildReply,
     Close,
     Load,
-    Release,
     Request,
-    Resume,
+    RunRequest,
     Start,
     Step,
-    Suspend,
     UseThreads,
 )
 from jupyter_turbopilot.engine.child_process.process import ChildProcess, ProcessEndedError, refusal
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.protocol.errors import CancelledError, EngineError, EngineGoneError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import CancelledError, EngineGoneError, TurbopilotError
 from jupyter_turbopilot.util.failures import on_failure
 
 if TYPE_CHECKING:
@@ -36,10 +34,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
 
 PATIENCE = 60.0  # seconds that the first step may take
-LEAST_PATIENCE, MARGIN = (
-    10.0,
-    20,
-)  # later steps: the minimum in seconds; a multiple of the slowest tokens' time
+# The seconds of a later step: the minimum, and a multiple of the slowest tokens' time.
+LEAST_PATIENCE, MARGIN = 10.0, 20
 URGENT = 20.0  # seconds that an interrupted step may still take; a batch of several texts is not interrupted
 CLOSES_WITHIN = 10.0  # seconds for closing, which saves the sequences
 CANCELLED = "The load was cancelled."
@@ -81,9 +77,7 @@ def loading(hosted: Hosted, cancel: Cancel, *, timeout: float) -> Iterator[tuple
 def _description(reply: ChildReply) -> Description:
     if reply.failure:
         raise reply.failure.error()
-    if reply.engine is None:
-        raise EngineError("The model's process sent no description of the loaded model. Try again.")
-    return reply.engine
+    return cast("Description", reply.engine)
 
 
 def load_in_child(
@@ -136,14 +130,14 @@ class IsolatedEngine:
         self._pace = max(self._pace, (time.monotonic() - begun) / max(1, done))
 
     def suspend(self, run: ChildRun) -> None:
-        self._ask(Suspend(run.number), [run])
+        self._ask(RunRequest("suspend", run.number), [run])
 
     def resume(self, run: ChildRun) -> bool:
-        return self._ask(Resume(run.number), [run])
+        return self._ask(RunRequest("resume", run.number), [run])
 
     def release(self, run: ChildRun) -> None:
         with suppress(EngineGoneError):
-            self._ask(Release(run.number))
+            self._ask(RunRequest("release", run.number))
 
     def use_threads(self, count: int) -> None:
         if count != self._threads:

@@ -6,7 +6,7 @@ import os
 import traceback
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -50,12 +50,10 @@ class Load(Struct, frozen=True, tag=True, array_like=True):
 
     @classmethod
     def of(cls, hosted: Hosted) -> Load:
-        """Return the request for a model."""
         kind = type(hosted)
         return cls(kind.__module__, kind.__qualname__, msgspec.Raw(encode(hosted)))
 
     def hosted(self) -> Hosted:
-        """Return the model."""
         kind = getattr(import_module(self.module), self.kind)
         hosted: Hosted = msgspec.msgpack.decode(self.values, type=kind)
         return hosted
@@ -78,21 +76,10 @@ class Interrupt(Struct, frozen=True, tag=True, array_like=True):
     """Interrupt the current step. It has no reply, and no effect after the step."""
 
 
-class Suspend(Struct, frozen=True, tag=True, array_like=True):
-    """Free the slot of a run."""
+class RunRequest(Struct, frozen=True, tag=True, array_like=True):
+    """Call a method of the engine for a run."""
 
-    run: int
-
-
-class Resume(Struct, frozen=True, tag=True, array_like=True):
-    """Assign a slot to a suspended run."""
-
-    run: int
-
-
-class Release(Struct, frozen=True, tag=True, array_like=True):
-    """End a run."""
-
+    method: Literal["suspend", "resume", "release"]
     run: int
 
 
@@ -108,7 +95,7 @@ class Close(Struct, frozen=True, tag=True, array_like=True):
     keep: bool
 
 
-Request = Load | Start | Step | Interrupt | Suspend | Resume | Release | UseThreads | Close
+Request = Load | Start | Step | Interrupt | RunRequest | UseThreads | Close
 
 
 class Progress(Struct, array_like=True):
@@ -134,7 +121,6 @@ class ChildError(Struct, array_like=True):
 
     @classmethod
     def of(cls, error: Exception) -> ChildError:
-        """Describe an error; an unexpected one without its message, which may contain a prompt."""
         if not isinstance(error, TurbopilotError):
             error = EngineError(f"{UNEXPECTED} ({_place_of(error)}). Try again.")
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
@@ -144,12 +130,9 @@ class ChildError(Struct, array_like=True):
         )
 
     def error(self) -> TurbopilotError:
-        """Return the error with its original type."""
-        kind = getattr(errors, self.kind, None)
-        if not (isinstance(kind, type) and issubclass(kind, TurbopilotError)):
-            kind = EngineError
+        kind: type[TurbopilotError] = getattr(errors, self.kind)
         error = kind.__new__(kind)  # without `__init__`, whose arguments differ between the types
-        TurbopilotError.__init__(error, str(self.values.get("message", "")))
+        TurbopilotError.__init__(error, self.values["message"])
         vars(error).update(self.values)
         return error
 
@@ -174,16 +157,9 @@ class ChildReply(Struct, array_like=True):
     speed: Speed = Speed()
 
 
-_encoder = msgspec.msgpack.Encoder()
-_requests = msgspec.msgpack.Decoder(Request)
-_replies = msgspec.msgpack.Decoder(ChildReply)
-encode = _encoder.encode
-decode_request = _requests.decode
-decode_reply = _replies.decode
-
-
-class BrokenFrameError(Exception):
-    """The other process has sent an invalid frame."""
+encode = msgspec.msgpack.Encoder().encode
+decode_request = msgspec.msgpack.Decoder(Request).decode
+decode_reply = msgspec.msgpack.Decoder(ChildReply).decode
 
 
 class FramePipe:
@@ -200,10 +176,10 @@ class FramePipe:
             frame = frame[self._sending.write(frame) :]
 
     def receive(self) -> bytes:
-        """Wait for a message; raise EOFError if the other process has ended."""
+        """Wait for a message; raise EOFError if the other process has ended, ValueError for other data."""
         size = int.from_bytes(self._read(LENGTH), "little")
         if size > LARGEST:
-            raise BrokenFrameError
+            raise ValueError(size)
         return self._read(size)
 
     def _read(self, size: int) -> bytes:
@@ -213,7 +189,6 @@ class FramePipe:
         return data
 
     def close(self) -> None:
-        """Close both pipes."""
         self._sending.close()
         self._receiving.close()
 

@@ -14,13 +14,10 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager, nullcontext, suppress
-from typing import IO, TYPE_CHECKING, NamedTuple, cast
-
-import msgspec
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from jupyter_turbopilot.engine.child_process.messages import (
     REFUSED,
-    BrokenFrameError,
     ChildReply,
     FramePipe,
     Interrupt,
@@ -78,7 +75,6 @@ class ExitReason(NamedTuple):
 
 
 def refusal(hosted: Hosted, verdict: ExitReason) -> TurbopilotError:
-    """Return the error for a model that did not load."""
     problem = f"{hosted.name} could not be loaded in a child process: {verdict.reason}."
     if verdict.code == EngineMissingError.code:
         advice = "Build the engine for this processor, then restart the server."
@@ -92,18 +88,6 @@ _ADVICE = {
     "memory": "Close programs that use memory, or choose a smaller model.",
     "load_test": "The next request tries again. If the machine is busy, close other programs.",
 }
-
-
-def not_started(error: OSError) -> ExitReason:
-    """Return the verdict for a process that could not be started."""
-    reason = f"the process could not be started ({error.strerror or error})"
-    return ExitReason(reason, code="memory" if error.errno == errno.ENOMEM else "load_test")
-
-
-def read_end(output: IO[bytes]) -> str:
-    """Return the end of a child's error output."""
-    output.seek(max(0, output.seek(0, os.SEEK_END) - _OUTPUT))
-    return output.read().decode("utf-8", "replace").strip()
 
 
 def judge(status: int, output: str) -> ExitReason:
@@ -137,7 +121,6 @@ class TimeLimit:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Limit the time of the block."""
         self.shorten(seconds)
         try:
             yield
@@ -194,14 +177,15 @@ class ChildProcess:
             )
         except OSError as error:
             self._output.close()
-            raise ProcessEndedError(not_started(error)) from None
+            reason = f"the process could not be started ({error.strerror or error})"
+            code = "memory" if error.errno == errno.ENOMEM else "load_test"
+            raise ProcessEndedError(ExitReason(reason, code)) from None
         receiving = io.BufferedReader(cast("io.FileIO", self._process.stdout))
         self._pipe = FramePipe(receiving, cast("io.FileIO", self._process.stdin))
         self._limit = TimeLimit(lambda seconds: self.kill(f"it did not answer within {seconds:g} seconds"))
 
     @property
     def pid(self) -> int:
-        """The process id."""
         return self._process.pid
 
     def ask(self, request: Request, seconds: float, interrupt: Cancel | None = None) -> ChildReply:
@@ -220,7 +204,7 @@ class ChildProcess:
                 return decode_reply(data)
             except (OSError, EOFError):
                 raise ProcessEndedError(self.end()) from None
-            except (BrokenFrameError, msgspec.DecodeError, ValueError):
+            except ValueError:
                 self.kill("it violated the protocol")
                 raise ProcessEndedError(self.end()) from None
 
@@ -250,8 +234,9 @@ class ChildProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 status = self._process.wait()
-            self._verdict = self._judge(status, read_end(self._output))
-            self._output.close()
+            with self._output as output:
+                output.seek(max(0, output.seek(0, os.SEEK_END) - _OUTPUT))
+                self._verdict = self._judge(status, output.read().decode("utf-8", "replace").strip())
         return self._verdict
 
     def _judge(self, status: int, output: str) -> ExitReason:

@@ -61,11 +61,6 @@ def install_command() -> str:
     return f"python -m pip install {REQUIREMENT} {wheels}"
 
 
-def reinstall_command() -> str:
-    """Return the command that installs the engine again, from the same source."""
-    return f"{install_command()} --force-reinstall --no-deps"
-
-
 def build_command() -> str:
     """Return the command that builds the engine for this processor, in place of the installed one."""
     return f"python -m pip install --force-reinstall --no-deps --no-cache-dir {SOURCE} {REQUIREMENT}"
@@ -81,7 +76,9 @@ def bindings() -> types.ModuleType:
             raise EngineMissingError(f"Engine broken: {error}.", install_command()) from None
         raise EngineMissingError("The engine llama.cpp is not installed.", install_command()) from None
     except DAMAGED as error:
-        broken = EngineMissingError(f"Engine broken ({type(error).__name__}).", reinstall_command())
+        broken = EngineMissingError(
+            f"Engine broken ({type(error).__name__}).", f"{install_command()} --force-reinstall --no-deps"
+        )
         broken.hint = str(error)
         raise broken from None
     if not _callbacks:

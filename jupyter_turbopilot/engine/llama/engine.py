@@ -162,7 +162,10 @@ class LlamaEngine(Stepping):
             self._adapters = LoadedAdapters(lib, self._model, self._context, hardware.adapters, path)
             self.tunings = self._adapters.tunings
             lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
-            self._read_vocabulary()
+            self.vocabulary = vocabulary = LlamaVocabulary(lib, self._model)
+            # Copied into attributes, because every token needs them.
+            self._vocab_size = vocabulary.size
+            self.table, self.ends, self.controls = vocabulary.table, vocabulary.ends, vocabulary.controls
             self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
             # The state of a recurrent model cannot be truncated.
             divisible = not (
@@ -180,7 +183,8 @@ class LlamaEngine(Stepping):
             )
             self._state = state
             self.identity = f"{stamp(path)}|{version()}|{hardware.stamp}"
-            self._restore()
+            for saved in snapshot.load(state, self.identity)[::-1] if state else []:
+                self.sequences.adopt(saved)
 
     def _new_context(self, cells: int, sequences: int) -> Any:
         lib = self._lib
@@ -199,14 +203,7 @@ class LlamaEngine(Stepping):
         parameters.type_k = parameters.type_v = getattr(lib, f"GGML_TYPE_{self._hardware.cache_type.upper()}")
         return lib.llama_init_from_model(self._model, parameters)
 
-    def _read_vocabulary(self) -> None:
-        self.vocabulary = vocabulary = LlamaVocabulary(self._lib, self._model)
-        # Copied into attributes, because every token needs them.
-        self._vocab_size = vocabulary.size
-        self.table, self.ends, self.controls = vocabulary.table, vocabulary.ends, vocabulary.controls
-
     def tune(self, tuning: int) -> None:
-        """Apply the adapters for one language."""
         self._adapters.use(tuning)
 
     def use_threads(self, count: int) -> None:
@@ -244,21 +241,13 @@ class LlamaEngine(Stepping):
         hidden = hidden_tokens(self.controls, ends)
         return SamplerChain(self._lib, self.vocabulary.handle, self.vocabulary.size, sampling, hidden, prompt)
 
-    def _restore(self) -> None:
-        """Load the sequences that were saved at the last stop."""
-        if self._state:
-            for saved in reversed(snapshot.load(self._state, self.identity)):
-                stale = [int(index >= saved.exact) for index in range(len(saved.tokens))]
-                copy = KVSequence(-1, saved.tokens, stale=stale, state=saved.data)
-                self.sequences.adopt(copy)
-
     def _keep(self) -> None:
         """Save the sequences of the most recently used notebooks."""
-        saved: list[snapshot.SavedSequence] = []
+        saved: list[KVSequence] = []
         for copy in self.sequences.park_all():
-            if sum(len(sequence.data) for sequence in saved) + len(copy.state) > STATE_BYTES:
+            if sum(len(sequence.state) for sequence in saved) + len(copy.state) > STATE_BYTES:
                 break
-            saved.append(snapshot.SavedSequence(copy.tokens, copy.state, copy.exact))
+            saved.append(copy)
         if saved and self._state:
             snapshot.save(self._state, self.identity, saved)
 

@@ -111,7 +111,6 @@ class LlamaKind(EngineKind):
 
     @staticmethod
     def load_vocabulary(path: Path) -> OwnVocabulary:
-        """Load the vocabulary of a GGUF file."""
         from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 
         return load_vocabulary(path)
@@ -210,7 +209,6 @@ class LlamaKind(EngineKind):
         return [adapter for adapter in adapters_of(self.settings, model) if not adapter.language]
 
     def hardware(self, model: Model, *, adapters_enabled: bool = True) -> Hardware:
-        """Return the settings that llama.cpp receives."""
         settings, layers = self.settings, self._layers()
         return Hardware(
             gpu_layers=layers,

@@ -126,7 +126,6 @@ class SamplerChain:
         self._lib.llama_sampler_accept(self._chain, token)
 
     def close(self) -> None:
-        """Free the samplers."""
         if self._chain:
             self._lib.llama_sampler_free(self._chain)
             self._chain = None

@@ -7,13 +7,13 @@ import json
 import logging
 from array import array
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from jupyter_turbopilot.engine.llama.kv_cache import new_buffer
+from jupyter_turbopilot.engine.stepping.sequences import KVSequence
 from jupyter_turbopilot.models.user_cache import SEQUENCES_MAGIC
 from jupyter_turbopilot.util.failures import DAMAGED
 from jupyter_turbopilot.util.files import UNFINISHED, open_replacement
@@ -33,22 +33,13 @@ WAIT = 5.0  # seconds to wait for another server that writes the file
 _TOKEN = array("i").itemsize
 
 
-@dataclass(frozen=True)
-class SavedSequence:
-    """The tokens of a sequence, and its keys and values in llama.cpp's format."""
-
-    tokens: list[int]
-    data: bytes | memoryview
-    exact: int  # leading tokens that nothing was moved or changed before
-
-
-def save(path: Path, key: str, sequences: Sequence[SavedSequence]) -> None:
-    """Write the file; `key` identifies the model and the engine. Log a warning if that fails."""
-    sizes = [[len(sequence.tokens), len(sequence.data), sequence.exact] for sequence in sequences]
+def save(path: Path, key: str, sequences: Sequence[KVSequence]) -> None:
+    """Write parked sequences; `key` identifies the model and the engine. Log a warning if that fails."""
+    sizes = [[len(sequence.tokens), len(sequence.state), sequence.exact] for sequence in sequences]
     header = json.dumps({"key": key, "sequences": sizes}).encode()
     body: list[bytes | memoryview] = [len(header).to_bytes(_LENGTH, "little"), header]
     for sequence in sequences:
-        body += array("i", sequence.tokens).tobytes(), sequence.data
+        body += array("i", sequence.tokens).tobytes(), sequence.state
     digest = hashlib.sha256()
     for part in body:
         digest.update(part)
@@ -69,7 +60,7 @@ def _warn(reason: str) -> None:
     )
 
 
-def load(path: Path, key: str) -> list[SavedSequence]:
+def load(path: Path, key: str) -> list[KVSequence]:
     """Return the saved sequences. Delete a file that is damaged or for another model."""
     _clean(path)
     try:
@@ -98,7 +89,7 @@ def _clean(path: Path) -> None:
                 file.unlink(missing_ok=True)
 
 
-def _parse(file: BufferedReader, key: str) -> list[SavedSequence] | None:
+def _parse(file: BufferedReader, key: str) -> list[KVSequence] | None:
     if file.read(len(SEQUENCES_MAGIC)) != SEQUENCES_MAGIC:
         return None  # without reading another program's file, which may be huge
     expected, start = file.read(_DIGEST), file.tell()
@@ -112,5 +103,6 @@ def _parse(file: BufferedReader, key: str) -> list[SavedSequence] | None:
     for count, size, exact in header["sequences"]:
         tokens, data = array("i", file.read(count * _TOKEN)), new_buffer(size)
         file.readinto(data)
-        sequences.append(SavedSequence(tokens.tolist(), data, exact))
+        stale = [int(index >= exact) for index in range(count)]
+        sequences.append(KVSequence(-1, tokens.tolist(), stale=stale, state=data))
     return sequences

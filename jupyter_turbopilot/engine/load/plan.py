@@ -94,25 +94,6 @@ class LoadPlan:
     hardware: Hardware = PLAIN
 
 
-def compute_bytes(header: Header) -> int:
-    """Estimate the working memory, without weights and cache. Measured values were lower."""
-    tokens = header.metadata.get("tokenizer.ggml.tokens", 0)
-    return COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0)
-
-
-def weight_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
-    """Return the system memory for the weights; those on a GPU with dedicated memory need none."""
-    if hardware.gpu_layers < 0:
-        return header.file_size if hardware.shares_memory else 0
-    return header.resident
-
-
-def score_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
-    """Estimate the size of the attention scores of the largest batch, per token of the cache."""
-    heads = 0 if hardware.fused_attention else header.number("attention.head_count")
-    return heads * CHUNK * PIECES * SCORE_BYTES
-
-
 def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> LoadPlan:
     """Choose the context size and the cache for a GGUF file; raise ModelRefusedError if it does not fit.
 
@@ -124,30 +105,27 @@ def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Ha
         sizes = replace(sizes, weights=min(sizes.weights, header.file_size))
     plan = fit(sizes, name, limits, free)
     if hardware.separate_caches:
-        separate = with_separate_caches(plan, sizes)
-        plan, hardware = (
-            (separate, hardware)
-            if separate.needs <= min(free, limits.max_bytes or free)
-            else (plan, replace(hardware, separate_caches=False))
-        )
+        cells = SLOTS * plan.context_size
+        # Attention scores cover the cells of one text.
+        more = sizes.token * (cells - plan.cells) + sizes.scores * (plan.context_size - plan.cells)
+        if (needs := plan.needs + int(more)) <= min(free, limits.max_bytes or free):
+            plan = replace(plan, cells=cells, needs=needs)
+        else:
+            hardware = replace(hardware, separate_caches=False)
     return replace(plan, hardware=hardware, is_mapped=is_mapped)
 
 
-def with_separate_caches(plan: LoadPlan, sizes: Sizes) -> LoadPlan:
-    """Return the plan with a cache for each text. Attention scores cover the cells of one of them."""
-    cells = SLOTS * plan.context_size
-    more = sizes.token * (cells - plan.cells) + sizes.scores * (plan.context_size - plan.cells)
-    return replace(plan, cells=cells, needs=plan.needs + int(more))
-
-
 def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
-    """Estimate the memory for a GGUF file."""
+    """Estimate the memory for a GGUF file. The measured working memory was lower."""
+    on_gpu = header.file_size if hardware.shares_memory else 0
+    tokens = header.metadata.get("tokenizer.ggml.tokens", 0)
+    heads = 0 if hardware.fused_attention else header.number("attention.head_count")
     return Sizes(
         trained=header.number("context_length", DEFAULT_CONTEXT),
-        weights=weight_bytes(header, hardware),
+        weights=on_gpu if hardware.gpu_layers < 0 else header.resident,
         token=header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type],
-        compute=compute_bytes(header),
-        scores=score_bytes(header, hardware),
+        compute=COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0),
+        scores=heads * CHUNK * PIECES * SCORE_BYTES,  # of the largest batch
     )
 
 

@@ -43,7 +43,7 @@ def choose(
         return int(allowed[index]), float(1.0 / np.exp(weights - weights[index]).sum())
     if drawn != UNDRAWN:
         return drawn, probability(drawn)
-    if top in ends or not _in(controls, top):
+    if top in ends or top not in controls:
         return top, probability(top)
     # A control token that does not end the text would be invisible, so choose the next best token.
     row = logits.copy()
@@ -81,8 +81,3 @@ def bias_by_id(sampling: Sampling, tokenize: Callable[[str], Sequence[int]]) -> 
         (tokenize(token) if isinstance(token, str) else (token,), bias) for token, bias in sampling.logit_bias
     ]
     return replace(sampling, logit_bias=tuple((token, bias) for tokens, bias in each for token in tokens))
-
-
-def _in(ids: Ids, token: int) -> bool:
-    index = int(np.searchsorted(ids, token))
-    return index < len(ids) and int(ids[index]) == token

@@ -165,7 +165,9 @@ class Sequences:
         if source and (parts := self._movable_parts(source, kept, wanted)):
             self._detach(source, kept, parts)
             return source
-        is_short = source and len(source.tokens) - kept < self._worth_forking(kept)
+        # The length from which the tail of the source stays in a separate sequence.
+        worth = WORTH_KEEPING if self._shares or kept < WORTH_KEEPING else WORTH_COPYING
+        is_short = source and len(source.tokens) - kept < worth
         if source and not source.busy and (is_short or not (self._free or len(self.idle()) > 1)):
             self.cut(source, kept)
             return source
@@ -255,13 +257,11 @@ class Sequences:
         sequence.busy = False
 
     def drop(self, sequence: KVSequence) -> None:
-        """Remove a sequence."""
         self.cut(sequence, 0)
         self._all.remove(sequence)
         self._free.append(sequence.id)
 
     def idle(self) -> list[KVSequence]:
-        """Return the sequences that are not busy."""
         return [sequence for sequence in self._all if not sequence.busy]
 
     def park_all(self) -> list[KVSequence]:
@@ -278,10 +278,6 @@ class Sequences:
         sequence = KVSequence(self._free.pop(), partition=partition)
         self._all.append(sequence)
         return sequence
-
-    def _worth_forking(self, kept: int) -> int:
-        """Return the length from which a tail after `kept` common tokens stays in a separate sequence."""
-        return WORTH_KEEPING if self._shares or kept < WORTH_KEEPING else WORTH_COPYING
 
     def _touch(self, sequence: KVSequence) -> None:
         self._turn += 1

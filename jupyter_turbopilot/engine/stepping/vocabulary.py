@@ -134,7 +134,6 @@ class TableVocabulary(ABC):
         return self.table.pieces[token]
 
     def join(self, tokens: Sequence[int]) -> bytes:
-        """Return the bytes of several tokens."""
         return b"".join(map(self.piece, tokens))
 
     def tokenize(self, text: str, *, continues: bool = False) -> list[int]:

@@ -4,7 +4,7 @@ A query opens a comm. The kernel sends its answer as one message and closes the 
 kernels broadcast to all clients, and JupyterLab logs an error for each closed comm that it does not know.
 A comm handler runs without IPython's hooks, history, output or execution count. Only the first message to a
 kernel, which installs the handler, is a silent execution, and triggers `pre_execute` and `post_execute` once.
-After an error, a query names the expressions to describe, and its answer has a report, too.
+After an error and for a check, a query names the expressions to describe, and its answer has a report, too.
 Kernels of other languages than Python are not queried so: their own completer lists the members of an object.
 This module does no I/O: the caller owns the sockets and the clock.
 """
@@ -37,7 +37,7 @@ class Message:
 
 @dataclass(frozen=True)
 class KernelAnswer:
-    """The answer in a comm. `report` is that of a query after an error."""
+    """The answer in a comm. `report` is that of a query after an error or for a check."""
 
     comm: str
     kernel_context: KernelContext
@@ -52,12 +52,12 @@ class ClosedWithoutAnswer:
 
 
 class Conversation:
-    """The queries to one kernel, each in its own comm: one for its context, and others after errors."""
+    """The queries to one kernel, each in its own comm: one for its context, and others for reports."""
 
     def __init__(self) -> None:
         self._installed = False
         self._comm = ""
-        self._reports: set[str] = set()  # comms of the queries after errors
+        self._reports: set[str] = set()  # comms of the queries for reports
 
     @property
     def is_open(self) -> bool:
@@ -69,11 +69,11 @@ class Conversation:
         self._comm = uuid4().hex
         return self._messages(self._comm, {})
 
-    def ask_for_report(self, wanted: Sequence[str]) -> tuple[str, list[Message]]:
-        """Return the comm and the messages of a query after an error."""
+    def ask_for_report(self, wanted: Sequence[str], *, is_check: bool) -> tuple[str, list[Message]]:
+        """Return the comm and the messages of a query after an error, or for a check."""
         comm = uuid4().hex
         self._reports.add(comm)
-        return comm, self._messages(comm, {"wanted": [*wanted]})
+        return comm, self._messages(comm, {"wanted": [*wanted], "check": is_check})
 
     def _messages(self, comm: str, data: dict[str, Any]) -> list[Message]:
         messages = [] if self._installed else [_installing()]

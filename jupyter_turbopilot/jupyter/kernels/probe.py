@@ -9,10 +9,12 @@ are never reported. The amount of work is bounded, also in time, so that the ker
 
 After an error, a query may name expressions. The answer then also has a report: the fields of the error that
 are plain data, descriptions of these expressions, and the names of files near a missing file. A description
-contains whether the first values of a column are strings.
+contains whether the first values of a column are strings. A check of a cell before its execution names
+expressions, too; its report is only about the namespace, and not about an error.
 """
 
 import ast
+import builtins
 import math
 import os
 import re
@@ -290,7 +292,7 @@ class _Look:
         kind, described = type(value), self._class_of(value)
         module, (package, name) = described["module"], self._kind(value)
         words, more = self._words_of(kind)
-        closed = type(kind) is type and (name == "DataFrame" or not more)
+        closed = name == "DataFrame" or not more
         if kind is types.ModuleType:
             own = _module_dict(value)
             plain = _plain(own)
@@ -304,8 +306,10 @@ class _Look:
             described["attributes"], own_more = self._words_of(value)
             if more:
                 described["attributes"] = None
-            closed = kind is type and not own_more
-            described.update(self._constructor(value) if self._full else {})
+            constructor = self._constructor(value) if self._full else {}
+            # Instances alone use the `__getattr__` of a class.
+            closed = kind is type and (self._full or not own_more) and constructor.pop("closed", True)
+            described.update(constructor)
         elif package or not more:  # in known classes, the code adds only columns
             described["attributes"] = _both(words, self._own(value))
         if name == "DataFrame":
@@ -330,12 +334,11 @@ class _Look:
         """Return the parameters of a class, unless its metaclass is called instead."""
         if any("__call__" in self._members(base) for base in _mro(type(kind)) if base is not type):
             return {}
-        for name in ("__init__", "__new__"):
-            member = self._member(kind, name)
-            member = member.__func__ if type(member) is staticmethod else member
-            if type(member) is types.FunctionType:
-                return _parameters(member)
-        return {}
+        members = [self._member(kind, name) for name in ("__init__", "__new__")]
+        members = [member.__func__ if type(member) is staticmethod else member for member in members]
+        functions = [member for member in members if type(member) is types.FunctionType]
+        found = _parameters(functions[0]) if functions else {}
+        return {**found, "closed": False} if len(functions) > 1 else found
 
 
 def _is_class(value: Any) -> bool:
@@ -625,11 +628,14 @@ def _folders(path: str) -> List[Dict[str, Any]]:
     return [{"path": each.replace(os.sep, "/"), "names": found} for each, found in listed]
 
 
-def report(namespace: Any, wanted: Any) -> Dict[str, Any]:
-    """Describe the last error, and the objects of expressions that it may concern."""
+def report(namespace: Any, wanted: Any, *, is_check: bool = False) -> Dict[str, Any]:
+    """Describe the last error, and the objects of expressions that it may concern.
+
+    For a check, describe the objects of expressions in the namespace, and add the names of built-in objects.
+    """
     if not _is_one_of(dict, _mro(type(namespace))):
         return {}
-    look, error, left = _ErrorLook(full=True), _last_error(), MOST_REPORT_BYTES
+    look, error, left = _ErrorLook(full=True), None if is_check else _last_error(), MOST_REPORT_BYTES
     last = _last(namespace)
     scope = {name: value for name, value in reversed(last) if type(name) is str}
     reported: Dict[str, Any] = {}
@@ -651,6 +657,10 @@ def report(namespace: Any, wanted: Any) -> Dict[str, Any]:
             objects[expression] = found
             left -= _size(found)
     names = [name for name in reversed([*scope]) if _is_public(name) and name not in _SHELLS]
+    if is_check:
+        names += filter(_is_public, _plain(_module_dict(builtins)))  # the user may have added some
+        cells = scope.get("In")  # the sources of all executed cells, after an empty one
+        reported["executions"] = len(cells) - 1 if type(cells) is list else None
     kept = []
     for name in names:
         left -= len(name) + 4
@@ -666,7 +676,8 @@ def _answer(namespace: Any, message: Any) -> Dict[str, Any]:
     answer = facts(namespace)
     asked = _safely(lambda: message["content"]["data"])
     if type(asked) is dict and type(asked.get("wanted")) is list:
-        reported = _safely(lambda: report(namespace, asked["wanted"]))
+        is_check = asked.get("check") is True
+        reported = _safely(lambda: report(namespace, asked["wanted"], is_check=is_check))
         if reported:
             answer["report"] = reported
     return answer

@@ -43,7 +43,7 @@ MOST_PATIENCE = 60.0
 MOST_BYTES = 1024 * 1024  # size of a message; the probe's own are much smaller
 _ANSWERS = {"complete_reply", *ANSWERS}
 REPORT_SECONDS = 1.0  # until a query after an error times out
-MEMBER_SECONDS = 0.1  # until a request is answered without the members of an object
+MEMBER_SECONDS = 0.1  # until a request is answered without the members of an object, or a check
 MOST_OBJECTS = 100  # whose members are cached
 POLL = 0.005  # seconds between checks whether a kernel has become idle, or has answered
 UNUSED = 600.0  # seconds without a request after which a kernel is not queried any more
@@ -70,6 +70,7 @@ class Watch:
         self._opened_at = time.monotonic()
         self._reports: dict[str, asyncio.Future[KernelReport | None]] = {}  # by comm; None: no handler
         self._members: dict[str, KernelContext] = {}  # by code, since the last execution
+        self._checked: tuple[Sequence[str], KernelReport] | None = None  # since the last execution
         self._question: tuple[str, str] | None = None  # the open one: message id, code
         self._question_ends = 0.0  # when another one may be sent, as a reply may be lost or too large
         self.busy = False
@@ -114,7 +115,22 @@ class Watch:
                     await asyncio.sleep(POLL)
         return self._members.get(code, NONE)
 
-    async def report(self, wanted: Sequence[str]) -> KernelReport:
+    async def check(self, wanted: Sequence[str]) -> KernelReport:
+        """Query the kernel about expressions, once after each execution; an empty report if it is busy."""
+        if self._checked and self._checked[0] == wanted and not self.busy:
+            return self._checked[1]
+        end = time.monotonic() + MEMBER_SECONDS  # the kernel may just answer another request
+        while self._is_busy():
+            if self.busy or time.monotonic() > end:
+                return NO_REPORT
+            await asyncio.sleep(POLL)
+        executions, report = self._executions, await self.report(wanted, is_check=True)
+        if report is NO_REPORT or executions != self._executions:
+            return NO_REPORT
+        self._checked = wanted, report
+        return report
+
+    async def report(self, wanted: Sequence[str], *, is_check: bool = False) -> KernelReport:
         """Query the kernel after an error, without waiting for it to settle; an empty report if that fails.
 
         A cell of a queue may follow the failed one, so a busy kernel is not queried.
@@ -126,15 +142,15 @@ class Watch:
                 for _ in range(2):  # if the handler is missing, the second query installs it
                     while self._is_busy():  # noqa: ASYNC110 - the manager's state has no event
                         await asyncio.sleep(POLL)
-                    if (report := await self._query(wanted)) is not None:
+                    if (report := await self._query(wanted, is_check=is_check)) is not None:
                         return report
         except TimeoutError:
             pass
         return NO_REPORT
 
-    async def _query(self, wanted: Sequence[str]) -> KernelReport | None:
-        """Query the kernel after an error; None if the handler is missing."""
-        comm, messages = self._conversation.ask_for_report(wanted)
+    async def _query(self, wanted: Sequence[str], *, is_check: bool) -> KernelReport | None:
+        """Query the kernel for a report; None if the handler is missing."""
+        comm, messages = self._conversation.ask_for_report(wanted, is_check=is_check)
         answered: asyncio.Future[KernelReport | None] = asyncio.get_running_loop().create_future()
         self._reports[comm] = answered
         try:
@@ -241,10 +257,11 @@ class Watch:
         self._members[code] = read_members(code, content)
         asyncio.get_running_loop().call_later(SETTLE, self._restore_activity)
 
-    def _forget_members(self) -> None:
+    def _forget_answers(self) -> None:
         """Ask again after an execution: it may have changed any object."""
+        self._executions += 1
         self._members.clear()
-        self._question = None
+        self._question = self._checked = None
 
     def _restore_activity(self) -> None:
         """Restore the kernel's last activity, unless another client used it meanwhile."""
@@ -258,14 +275,15 @@ class Watch:
             for report in self._reports.values():
                 _resolve(report, NO_REPORT)
             self.busy, self.kernel_context, self._patience = False, NONE, PATIENCE
-            self._forget_members()
+            self._forget_answers()
             self._schedule()
         elif parent == "execute_request":
             self.busy = state == "busy"
             if not self.busy:
-                self._executions += 1
-                self._forget_members()
+                self._forget_answers()
                 self._schedule()
+        elif parent == "comm_msg":  # the code behind a widget may have changed any object
+            self._checked = None
 
 
 def _resolve(future: asyncio.Future[KernelReport | None], report: KernelReport | None) -> None:
@@ -294,6 +312,11 @@ class Kernels:
         """Query a kernel after an error about its last exception and the wanted expressions."""
         watch = self._watch(kernel_id)
         return await watch.report(wanted) if watch else NO_REPORT
+
+    async def check(self, kernel_id: str, wanted: Sequence[str]) -> KernelReport:
+        """Query a kernel about expressions for a check, if it is idle."""
+        watch = self._watch(kernel_id)
+        return await watch.check(wanted) if watch else NO_REPORT
 
     def _watch(self, kernel_id: str, language: str = "python") -> Watch | None:
         watch = self._watches.get(kernel_id) or self._start_watching(kernel_id, language)

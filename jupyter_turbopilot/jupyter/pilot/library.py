@@ -9,17 +9,15 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import models_dir
-from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate, rate_of, served_bytes
+from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate, rate_of
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.user_cache import measured_rate, personal_dir
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
-    BusyError,
     CancelledError,
     DownloadError,
     TurbopilotError,
 )
-from jupyter_turbopilot.util.bounds import LimitedDict
 from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
@@ -29,12 +27,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.settings.config import Turbopilot
 
-MAX_DOWNLOADS = 16  # running or finished downloads that are tracked
-MOST_ADVICE = 16
-
 
 def store_of(settings: Turbopilot) -> Store:
-    """Return the store for the configured models folder."""
     return Store(models_dir(settings.models_dir), mirrors=settings.mirrors)
 
 
@@ -66,8 +60,6 @@ class Library:
         self._kind = kind
         self._downloads: dict[str, Download] = {}
         self._lock = threading.Lock()
-        # By the loaded model and its speed; each health check returns it.
-        self._advice_on = LimitedDict[tuple[str, int], str](MOST_ADVICE)
 
     def advice(self) -> dict[str, Advice]:
         """Return a recommendation about each catalogue model for this machine."""
@@ -80,14 +72,7 @@ class Library:
         model = catalog().get(name)
         if not model or not tokens_per_second:
             return "Run `jupyter turbopilot models recommend` for the model that fits it."
-        key = name, round(tokens_per_second)
-        if key not in self._advice_on:
-            self._advice_on[key] = self._best_instead(model, tokens_per_second)
-        return self._advice_on[key]
-
-    @staticmethod
-    def _best_instead(model: Model, tokens_per_second: float) -> str:
-        rate = rate_of(served_bytes(model), tokens_per_second)
+        rate = rate_of(model.served_bytes, tokens_per_second)
         # The memory of the loaded model would be free for another one.
         advice = advise(catalog().values(), machine.free_memory() + model.bytes, rate)
         best = next((one.model for one in advice if one.verdict == "recommended"), model)
@@ -103,7 +88,6 @@ class Library:
         with self._lock:
             if running := self._running(model):
                 return running
-            self._make_room(model.name)
             download = self._downloads[model.name] = Download()
 
         def work() -> None:
@@ -127,7 +111,6 @@ class Library:
         return download
 
     def download_of(self, model: Model) -> Download | None:
-        """Return a model's latest download, if it is still tracked."""
         return self._downloads.get(model.name)
 
     def _running(self, model: Model) -> Download | None:
@@ -150,15 +133,5 @@ class Library:
         return self._kind.remove(model)
 
     def close(self) -> None:
-        """Cancel all downloads."""
         for download in list(self._downloads.values()):
             download.cancel.set()
-
-    def _make_room(self, name: str) -> None:
-        """Drop the oldest finished downloads; running ones are kept."""
-        self._downloads.pop(name, None)
-        ended = [other for other, download in self._downloads.items() if download.finished.is_set()]
-        for other in ended[: max(0, len(self._downloads) + 1 - MAX_DOWNLOADS)]:
-            del self._downloads[other]
-        if len(self._downloads) >= MAX_DOWNLOADS:
-            raise BusyError(f"{MAX_DOWNLOADS} downloads are running. Wait until one finishes, or cancel one.")

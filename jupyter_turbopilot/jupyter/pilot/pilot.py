@@ -17,10 +17,9 @@ from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.completer.statistics import Statistics
 from jupyter_turbopilot.engine.cpu_usage import Effort
 from jupyter_turbopilot.engine.kind import kind_of, limits_of
-from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.jupyter.pilot.library import Download, Library, store_of
-from jupyter_turbopilot.jupyter.pilot.retry import LoadConditions, Recovery
+from jupyter_turbopilot.jupyter.pilot.retry import Recovery
 from jupyter_turbopilot.jupyter.pilot.threads import BackgroundThreads, DiskThreads
 from jupyter_turbopilot.models.folder import is_unreadable
 from jupyter_turbopilot.models.gguf import stamp
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.kind import EngineKind
-    from jupyter_turbopilot.index.base import Source
+    from jupyter_turbopilot.index.local_files import LocalFiles
     from jupyter_turbopilot.index.reader import MaintainedIndex
     from jupyter_turbopilot.jupyter.kernels.watch import Kernels
     from jupyter_turbopilot.models.model import Model
@@ -91,7 +90,11 @@ class Pilot:
             idle=settings.idle_minutes * 60,
             deadline=settings.deadline,
         )
-        self._cache_writer = cache_writer_of(settings)
+        self._cache_writer: CacheWriter | None = None  # the persistent completion cache
+        if settings.cache_file:
+            from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
+
+            self._cache_writer = CacheWriter(settings.cache_file)
         results = CompletionCache(CACHE_BYTES, keep=self._cache_writer.keep if self._cache_writer else None)
         self.statistics = Statistics(personal_dir() / STATISTICS) if has_owner else None
         self.completer = Completer(
@@ -116,16 +119,10 @@ class Pilot:
 
     @property
     def selected(self) -> str:
-        """The selected model."""
         return self._wanted.spec
-
-    @selected.setter
-    def selected(self, spec: str) -> None:
-        self._wanted = Selection(spec, self._wanted.adapters_enabled)
 
     @property
     def adapters_enabled(self) -> bool:
-        """Whether adapters are used."""
         return self._wanted.adapters_enabled
 
     @property
@@ -138,10 +135,10 @@ class Pilot:
         try:
             self._select(self._wanted)
         except TurbopilotError as error:
-            self._recovery.failed(self._load_conditions())
+            self._recovery.failed(self._stamp())
             self.worker.set_error(self.selected, error)
 
-    def remember(self, source: Source, folder: str = "") -> MaintainedIndex | None:
+    def remember(self, source: LocalFiles, folder: str = "") -> MaintainedIndex | None:
         """Start indexing the user's own code, unless the settings disable it.
 
         `folder`: the source's root, relative to the server's.
@@ -155,7 +152,6 @@ class Pilot:
             pause=self.effort.pause,
             asked=lambda: self.completer.counters["requests"],
             allows=lambda path: self.access.allows(f"{folder}/{path}"),
-            denied=self.access.identity(folder),
         )
         self.notebook_index.builder.start()
         return self.notebook_index
@@ -172,7 +168,7 @@ class Pilot:
         state = self.worker.state
         if self.access.reason:
             return  # a retry would be refused, too
-        if state.phase is Phase.FAILED and self._recovery.due(state.code, self._load_conditions):
+        if state.phase is Phase.FAILED and self._recovery.due(state.code, self._stamp):
             self.start()
 
     def select(self, spec: str, *, adapters_enabled: bool | None = None) -> Model:
@@ -217,17 +213,16 @@ class Pilot:
         if self.notebook_index:
             self.notebook_index.close()
 
-    def _load_conditions(self) -> LoadConditions:
-        """Return the conditions that the next load depends on; reads the disk and the free memory."""
-        files = ""
+    def _stamp(self) -> str:
+        """Return what changes with the files of the selected model; empty if there are none."""
         with suppress(TurbopilotError, OSError):
             model = self.kind.find(self.selected)
             stored = self.kind.stored(model)
             if stored and stored.size and not stored.damaged:
                 adapters = adapters_of(self.settings, model) if self.adapters_enabled else ()
                 paths = [stored.path, *(Path(adapter.path) for adapter in adapters)]
-                files = "|".join(stamp(path) for path in paths if path.exists())
-        return LoadConditions(files, machine.free_memory())
+                return "|".join(stamp(path) for path in paths if path.exists())
+        return ""
 
     def _uses(self, model: Model) -> bool:
         """Return whether a model shares its files with a loaded or selected one, regardless of names."""
@@ -260,10 +255,12 @@ class Pilot:
         """Load a selected model on the worker's thread, and record the result."""
         begun = time.monotonic()
         failed = partial(self._load_failed, choice, cancel, begun)
+        self.effort.full = limits_of(self.settings).threads
         with on_failure(failed, unless=(EngineGoneError,)):  # then the worker retries
-            engine = self._load(model, cancel, adapters_enabled=choice.adapters_enabled)
-        self.completer.answer_from(engine)
-        self._recovery.loaded(self._load_conditions())
+            engine = self.kind.load(model, cancel, adapters_enabled=choice.adapters_enabled)
+        self.effort.computes_in(engine.pid)
+        self.completer.use_cache_of(engine)
+        self._recovery.loaded(self._stamp())
         self._last_loaded = choice
         return engine
 
@@ -272,19 +269,4 @@ class Pilot:
             if self._wanted is choice:  # no other model was selected meanwhile
                 self._wanted = self._last_loaded  # which stays in use
         if not cancel.is_set():
-            self._recovery.failed(self._load_conditions(), time.monotonic() - begun)
-
-    def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
-        self.effort.full = limits_of(self.settings).threads
-        engine = self.kind.load(model, cancel, adapters_enabled=adapters_enabled)
-        self.effort.computes_in(engine.pid)
-        return engine
-
-
-def cache_writer_of(settings: Turbopilot) -> CacheWriter | None:
-    """Return the persistent completion cache, if it is configured."""
-    if not settings.cache_file:
-        return None
-    from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
-
-    return CacheWriter(settings.cache_file)
+            self._recovery.failed(self._stamp(), time.monotonic() - begun)

@@ -76,7 +76,6 @@ class BackgroundThreads:
             raise _stopped()
 
     def close(self) -> None:
-        """Start no more calls; running ones may finish."""
         with self._lock:
             self.is_closed = True
             waiting = [call for calls in self._waiting.values() for call in calls]
@@ -120,12 +119,12 @@ class BackgroundThreads:
                 calls.remove(call)
                 if not calls:
                     del self._waiting[call.caller]
-                _decrement(self._pending, call.caller)
+                self._pending -= Counter([call.caller])
 
     def _end(self, call: _Call) -> None:
-        """Record the end of a call."""
-        _decrement(self._running, call.caller)
-        _decrement(self._pending, call.caller)
+        ended = Counter([call.caller])
+        self._running -= ended  # without callers that have none left
+        self._pending -= ended
 
     def _run(self, call: _Call | None) -> None:
         """Run a call, then the next ones: the end of a call lets at most one more start."""
@@ -142,12 +141,6 @@ class BackgroundThreads:
 
 def _stopped() -> NotReadyError:
     return NotReadyError("The server is stopping.", code="stopped")
-
-
-def _decrement(counts: Counter[Hashable], caller: Hashable) -> None:
-    counts[caller] -= 1
-    if not counts[caller]:
-        del counts[caller]
 
 
 class DiskThreads:
@@ -168,5 +161,4 @@ class DiskThreads:
         return cast("T", await asyncio.shield(call))
 
     def close(self) -> None:
-        """Start no more calls; running ones may finish."""
         self._threads.close()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_core.utils import ensure_async
 from tornado import web
 
+from jupyter_turbopilot.completer.raw_plan import priority_of
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.jupyter.routes.auth import may
-from jupyter_turbopilot.jupyter.routes.jobs import DISK_SECONDS, Completions, Parser, is_awaited
+from jupyter_turbopilot.jupyter.routes.jobs import DISK_SECONDS, Completions, Parser
 from jupyter_turbopilot.protocol.errors import BadRequestError, DisabledError, TooComplexError
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.settings.access import UNCHECKED
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.index.reader import MaintainedIndex
     from jupyter_turbopilot.jupyter.routes.base import Route
     from jupyter_turbopilot.protocol.engine_request import RawRequest
-    from jupyter_turbopilot.protocol.request import Document, NotebookRequest
+    from jupyter_turbopilot.protocol.request import NotebookRequest
 
 WINDOW = 1 << 18  # characters around the cursor that a page may send with each keystroke
 DISABLED_IN_NOTEBOOK = "Suggestions are off in this notebook. Choose Settings, Turbopilot, Turn On."
@@ -57,7 +58,7 @@ def admit_texts(route: Route, texts: Sequence[RawRequest], *, in_turn: bool = Fa
         pilot.access.check()
         for number, text in enumerate(texts):
             size = 0 if number else route.body.size - WINDOW
-            route.shared.limits.charge(caller, size, awaited=is_awaited(text))
+            route.shared.limits.charge(caller, size, awaited=priority_of(text).awaited)
     route.is_admitted = True
     return completions
 
@@ -81,12 +82,20 @@ async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaite
         shared.limits.charge(caller, route.body.size - free, awaited=awaited)
         is_unknown = request.enabled is None
         paths: tuple[str, ...] = ()
-        if request.kernel_id and (access.denied or is_unknown):
-            paths = await session_paths(route.settings.get("session_manager"), request.kernel_id)
+        manager = route.settings.get("session_manager")
+        if manager and request.kernel_id and (access.denied or is_unknown):
+            # Several notebooks and consoles may share the kernel.
+            sessions = await ensure_async(manager.list_sessions())
+            paths = tuple(
+                str(session.get("path"))
+                for session in sessions
+                if (session.get("kernel") or {}).get("id") == request.kernel_id
+            )
         readable, paths = paths, (*paths, request.path)
         if request.kernel_id:
             access.check(*paths)
-        await asyncio.gather(*(_check_links(route, path) for path in paths if path))
+        for path in filter(None, paths):
+            await check_links(route, path)
         if is_unknown:
             if await may(route, "read", "contents"):
                 readable = paths
@@ -95,19 +104,7 @@ async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaite
     route.is_admitted = True
 
 
-async def session_paths(manager: Any, kernel_id: str) -> tuple[str, ...]:
-    """Return the paths of all sessions with a kernel: several notebooks and consoles may share one."""
-    if manager is None:
-        return ()
-    sessions = await ensure_async(manager.list_sessions())
-    return tuple(
-        str(session.get("path"))
-        for session in sessions
-        if (session.get("kernel") or {}).get("id") == kernel_id
-    )
-
-
-async def _check_links(route: Route, path: str) -> None:
+async def check_links(route: Route, path: str) -> None:
     """Raise a DisabledError unless completion is allowed for the file that a path leads to."""
     access = route.pilot.access
     if access.denied:
@@ -116,14 +113,6 @@ async def _check_links(route: Route, path: str) -> None:
             await asyncio.wait_for(following, DISK_SECONDS)
         except TimeoutError:
             raise DisabledError(UNCHECKED) from None
-
-
-async def allowed_documents(route: Route, request: Completion) -> list[Document]:
-    """Return the other documents of a request for which completion is allowed."""
-    allowed = [document for document in request.documents if route.pilot.access.allows(document.path)]
-    checks = (_check_links(route, document.path) for document in allowed)
-    errors = await asyncio.gather(*checks, return_exceptions=True)
-    return [document for document, error in zip(allowed, errors, strict=True) if not error]
 
 
 async def readable_index(route: Route) -> MaintainedIndex | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 from dataclasses import dataclass
 from functools import cache
@@ -14,12 +13,9 @@ from tornado import web
 
 from jupyter_turbopilot.completer.tenant import tenant_of
 from jupyter_turbopilot.jupyter.identity import StandaloneIdentity, is_key
-from jupyter_turbopilot.jupyter.runtime import SECRET_HEADER
 from jupyter_turbopilot.protocol.reply import SESSION_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from jupyter_server.base.handlers import APIHandler
 
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -40,12 +36,6 @@ class KernelIdentity(StandaloneIdentity):
 
 
 kernel_identity = cache(KernelIdentity)
-
-
-def is_kernel(headers: Mapping[str, str], secret: str) -> bool:
-    """Return whether a request contains the secret of this server's kernels."""
-    sent = headers.get(SECRET_HEADER, "")
-    return bool(secret and sent and hmac.compare_digest(sent.encode(), secret.encode()))
 
 
 @dataclass(frozen=True)
@@ -72,10 +62,6 @@ class Caller:
     def is_owner(self) -> bool:
         """Whether the caller owns the server, whose statistics count the owner's suggestions."""
         return self.may_manage and not self.tenant
-
-    def editor(self, client: str) -> str:
-        """Return an id of the editor: a new request replaces only earlier ones of the same editor."""
-        return f"{client} {self.address} {self.agent}" if client else ""
 
 
 def caller_of(handler: APIHandler, standalone: StandaloneIdentity | None, pilot: Pilot) -> Caller:
@@ -105,7 +91,7 @@ def caller_of(handler: APIHandler, standalone: StandaloneIdentity | None, pilot:
         address=address,
         agent=headers.get("User-Agent", ""),
         session=session if is_key(session) and len(session) <= MAX_SESSION else "",
-        tenant="" if has_server or not distinguishes_users else tenant_of(shared, pilot.completer.secret),
+        tenant="" if has_server or not distinguishes_users else tenant_of(shared),
         distinguishes_users=distinguishes_users,
         names_users=bool(standalone) and not distinguishes_users and may_manage,
         may_manage=may_manage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from http import HTTPStatus
@@ -12,13 +13,13 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.http1connection import HTTP1Connection
-from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.jupyter.identity import StandaloneIdentity, is_loopback, is_same_site
 from jupyter_turbopilot.jupyter.metrics import Metrics
 from jupyter_turbopilot.jupyter.routes import limits
-from jupyter_turbopilot.jupyter.routes.auth import Caller, caller_of, is_kernel, kernel_identity
-from jupyter_turbopilot.jupyter.routes.endpoint import METHODS, Endpoint, endpoints
+from jupyter_turbopilot.jupyter.routes.auth import Caller, caller_of, kernel_identity
+from jupyter_turbopilot.jupyter.routes.endpoint import METHODS, Endpoint
+from jupyter_turbopilot.jupyter.runtime import SECRET_HEADER
 from jupyter_turbopilot.jupyter.saved_switch import SavedSwitches
 from jupyter_turbopilot.protocol.errors import BusyError, RefusedError, TurbopilotError
 from jupyter_turbopilot.protocol.reply import compact
@@ -26,7 +27,7 @@ from jupyter_turbopilot.protocol.request import MAX_BODY
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 
@@ -58,6 +59,7 @@ class Route(APIHandler):
 
     auth_resource = "turbopilot"
     serves_kernels = False  # whether this server's kernels may call the route with their secret
+    endpoints: ClassVar[Mapping[str, Endpoint]] = {}  # the declarations of its methods
     extra_headers: ClassVar[Mapping[str, Callable[[], str]]] = {}  # of all responses of the route
 
     @staticmethod
@@ -68,7 +70,9 @@ class Route(APIHandler):
     def __init_subclass__(cls, **more: Any) -> None:
         """Raise an error for methods without `Endpoint`. Handle HEAD like GET (tornado omits the body)."""
         super().__init_subclass__(**more)
-        bare = [name for name in METHODS if name.lower() in vars(cls) and name not in endpoints(cls)]
+        declared = {name: getattr(getattr(cls, name.lower()), "endpoint", None) for name in METHODS}
+        cls.endpoints = {name: endpoint for name, endpoint in declared.items() if endpoint}
+        bare = [name for name in METHODS if name.lower() in vars(cls) and name not in cls.endpoints]
         if bare:
             raise TypeError(f"{cls.__name__} has methods without an Endpoint: {', '.join(bare)}.")
         cls.head = cls.get
@@ -80,12 +84,14 @@ class Route(APIHandler):
         self.at_disconnect = ExitStack()
         self.is_disconnected = False
         self.is_admitted = False  # by a function of admission.py, without which `Completions` raise an error
-        self._is_kernel = self.serves_kernels and is_kernel(self.request.headers, secret)
-        self._endpoint = endpoints(type(self)).get(self.request.method or "", Endpoint())
+        sent = self.request.headers.get(SECRET_HEADER, "").encode()
+        is_kernel = bool(secret) and hmac.compare_digest(sent, secret.encode())
+        self._is_kernel = self.serves_kernels and is_kernel
+        self._endpoint = self.endpoints.get(self.request.method or "", Endpoint())
         self.body = limits.Body(self._endpoint.max_body)
         self._count = ExitStack()  # of the running requests
         self._is_slowed_down = False
-        self._is_handled = False  # whether the method of the route has begun
+        self.is_handled = False  # whether the method of the route has begun
 
     @property
     def name(self) -> str:
@@ -129,13 +135,13 @@ class Route(APIHandler):
                 await self._slow_down()
             if not self.refused and self._endpoint.takes and not self.is_disconnected:
                 most = self._endpoint.max_parallel
-                self._count.callback(self.shared.limits.begin(self.name, self.caller, most))
+                self._count.enter_context(self.shared.limits.running(self.name, self.caller, most))
         except BusyError as error:
             self.refused = error
             self.shared.metrics.count_error(self.name, error)
         if self.refused and not is_http1:
             # uvicorn, which Ray Serve uses, discards the rest of the body. Waiting for it would hold a slot.
-            self._finish_with(self.refused)
+            self.answer_error(self.refused)
         elif self.refused:
             # tornado closes the connection after an early response. A client that is still sending then
             # reports a broken connection instead of the error, so the response follows the body.
@@ -152,7 +158,7 @@ class Route(APIHandler):
             return self._rejection(error.status_code)
         except ValueError:  # an invalid Origin
             return self._rejection(403)
-        required = {endpoint.access for endpoint in endpoints(type(self)).values()}
+        required = {endpoint.access for endpoint in self.endpoints.values()}
         if not required:
             return RefusedError(404)
         is_safe = self.request.method in SAFE_METHODS
@@ -170,7 +176,7 @@ class Route(APIHandler):
         """Refuse the request of a caller who repeats refused requests, after a delay."""
         if self.refused and self.refused.status == HTTPStatus.UNAUTHORIZED:
             name = self.caller.address
-        elif self.current_user and all(each.access != "open" for each in endpoints(type(self)).values()):
+        elif self.current_user and all(each.access != "open" for each in self.endpoints.values()):
             name = self.caller.name
         else:
             return
@@ -209,28 +215,13 @@ class Route(APIHandler):
     def options(self, *address: Any, **named: Any) -> None:
         """Handle CORS preflight requests like the Jupyter server."""
         if self.refused:
-            self._finish_with(self.refused)
+            self.answer_error(self.refused)
         else:
             super().options(*address, **named)
 
     def data_received(self, chunk: bytes) -> None:
         """Store a part of the body."""
         self.body.add(chunk)
-
-    def take_body(self) -> bytes:
-        """Return the body; raise an error if its size or content type is invalid."""
-        may_be_plain = self._endpoint.may_be_plain and self.standalone_identity is not None
-        return self.body.take(self.request.headers, may_be_plain=may_be_plain)
-
-    async def finish_work(self, work: Awaitable[None]) -> None:
-        """Await `work`; send its error unless a stream has sent it or the client has disconnected."""
-        self._is_handled = True
-        with suppress(StreamClosedError):
-            try:
-                await work
-            except TurbopilotError as error:
-                if not (self._headers_written or self.is_disconnected):
-                    await self._finish_with(error)
 
     async def run(self, function: Callable[..., T], *given: Any, **named: Any) -> T:
         """Call a function in a background thread."""
@@ -250,15 +241,16 @@ class Route(APIHandler):
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         """Send a rejected caller the reason instead of other errors."""
         if self.refused:
-            self._finish_with(self.refused)
+            self.answer_error(self.refused)
         else:
             super().send_error(status_code, **kwargs)
 
     def write_error(self, status_code: int, **_: Any) -> None:
         """Send only the status: an exception may contain a path or the user's code."""
-        self._finish_with(RefusedError(status_code))
+        self.answer_error(RefusedError(status_code))
 
-    def _finish_with(self, error: TurbopilotError) -> Future[None]:
+    def answer_error(self, error: TurbopilotError) -> Future[None]:
+        """Finish with an error in the route's protocol."""
         if error.status in COUNTED:
             self.shared.limits.count_refusal(error, self.caller)
         self.set_status(error.status)
@@ -295,6 +287,6 @@ class Route(APIHandler):
         """End all work: the client has disconnected. If the body is incomplete, the method does not run."""
         self.is_disconnected = True
         self.at_disconnect.close()
-        if not self._is_handled:
+        if not self.is_handled:
             self._count.close()
         super().on_connection_close()

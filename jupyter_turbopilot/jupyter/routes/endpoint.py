@@ -6,6 +6,7 @@ It determines authentication, authorization, validation of the body, error respo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,13 +15,11 @@ from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.protocol.errors import BusyError, NotReadyError
+from jupyter_turbopilot.protocol.errors import BusyError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.protocol.request import MAX_BODY, decode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from jupyter_turbopilot.protocol.errors import TurbopilotError
 
     Handler = Callable[..., Awaitable[None]]
 
@@ -51,7 +50,23 @@ class Endpoint:
 
         @wraps(handle)
         async def method(route: Any, *address: str) -> None:
-            await route.finish_work(self._handled(handle, route, address))
+            route.is_handled = True
+            with suppress(StreamClosedError):
+                try:
+                    if route.is_disconnected:  # in the authorizer, so that the request is no longer counted
+                        return
+                    if route.refused:
+                        raise route.refused
+                    route.set_status(self.status)
+                    is_plain_allowed = self.may_be_plain and route.standalone_identity is not None
+                    body: tuple[Any, ...] = ()
+                    if self.takes is not None:
+                        received = route.body.take(route.request.headers, may_be_plain=is_plain_allowed)
+                        body = (self.read(received, self.takes),)
+                    await handle(route, *body, *address)
+                except TurbopilotError as error:
+                    if not (route._headers_written or route.is_disconnected):  # noqa: SLF001 - of tornado
+                        await route.answer_error(error)
 
         if self.access == "open":
             declared: Any = allow_unauthenticated(method)
@@ -59,15 +74,6 @@ class Endpoint:
             declared = web.authenticated(authorized(method))
         declared.endpoint = self
         return declared  # type: ignore[no-any-return]
-
-    async def _handled(self, handle: Handler, route: Any, address: tuple[str, ...]) -> None:
-        if route.is_disconnected:  # in the authorizer, so that the request is no longer counted
-            raise StreamClosedError
-        if route.refused:
-            raise route.refused
-        route.set_status(self.status)
-        body = () if self.takes is None else (self.read(route.take_body(), self.takes),)
-        await handle(route, *body, *address)
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,3 @@ class CodeEndpoint(Endpoint):
     errors: tuple[type[TurbopilotError], ...] = (BusyError, NotReadyError)
     max_body: int = MAX_BODY
     may_be_plain: bool = True
-
-
-def endpoints(route: type[Any]) -> dict[str, Endpoint]:
-    """Return the declarations of a route by method."""
-    methods = ((name, getattr(route, name.lower(), None)) for name in METHODS)
-    declared = ((name, getattr(method, "endpoint", None)) for name, method in methods)
-    return {name: endpoint for name, endpoint in declared if endpoint}

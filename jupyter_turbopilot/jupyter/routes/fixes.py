@@ -1,4 +1,4 @@
-"""Fixes after an error, and renames and repeated edits after an edit."""
+"""Checks before an execution, fixes after an error, and renames and repeated edits after an edit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tornado.iostream import StreamClosedError
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.engine.job import DISCONNECTED
-from jupyter_turbopilot.fixes import column_renames, renames, repeats
+from jupyter_turbopilot.fixes import check, column_renames, renames, repeats
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
@@ -20,15 +20,17 @@ from jupyter_turbopilot.jupyter.routes.admission import admit, allowed_kernel, r
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint
 from jupyter_turbopilot.jupyter.routes.jobs import Parser
-from jupyter_turbopilot.protocol.contract import Fixes, RenameEdits, RepeatEdits
+from jupyter_turbopilot.protocol.contract import Finding, Findings, Fixes, RenameEdits, RepeatEdits
 from jupyter_turbopilot.protocol.errors import BusyError, TooComplexError, TurbopilotError
 from jupyter_turbopilot.protocol.request import (
     Cell,
+    CheckRequest,
     Completion,
     EditRequest,
     FixRequest,
     RenameRequest,
     RepeatRequest,
+    parse_check,
     parse_fix,
     parse_rename,
     parse_repeat,
@@ -62,6 +64,17 @@ class FixRoute(Route):
         nothing: list[Fix] = []
         fixes = await _found(self, request, _fixes, nothing)
         self.answer(msgspec.json.encode(Fixes(id=_id(self.name), fixes=fixes)))
+
+
+class CheckRoute(Route):
+    """`POST turbopilot/check`."""
+
+    @_endpoint(CheckRequest, parse_check, Findings)
+    async def post(self, request: CheckRequest) -> None:
+        """Find the names in a cell that the kernel shows not to exist. The server executes nothing."""
+        nothing: list[Finding] = []
+        findings = await _found(self, request, _check, nothing)
+        self.answer(msgspec.json.encode(Findings(id=_id(self.name), findings=findings)))
 
 
 class RenameRoute(Route):
@@ -143,6 +156,19 @@ def _find(
             sources,
         )
     )
+
+
+async def _check(route: Route, request: CheckRequest) -> list[Finding]:
+    kernels, name = route.pilot.kernels, await allowed_kernel(route, request)
+    if not kernels or not name:
+        return []
+    parser = Parser(route)
+    prepared = await parser.run(check.prepare, request)
+    if not prepared:
+        return []
+    parsed, expressions = prepared
+    report = await kernels.check(name, expressions)
+    return await parser.run(check.find, request, parsed, report)
 
 
 async def _rename(route: Route, request: RenameRequest) -> renames.Rename | None:

@@ -49,13 +49,6 @@ CPU_SECONDS = 0.5  # of a parsing thread for a call, on machines where operation
 T = TypeVar("T")
 
 
-def is_awaited(request: Completion | RawRequest) -> bool:
-    """Return whether a user waits for the answer."""
-    if isinstance(request, Completion):
-        return request.trigger not in {"warmup", "prefetch"}
-    return priority_of(request).awaited
-
-
 async def try_loading(route: Route, *, only_again: bool = False) -> None:
     """Start loading if necessary, or retry a failed load. `only_again`: do not start the first load."""
     pilot, phase = route.pilot, route.pilot.worker.state.phase
@@ -99,14 +92,14 @@ class Completions:
     ) -> AsyncReplies:
         """Submit a request for a notebook and return its replies."""
         await try_loading(self._route)
-        replies = AsyncReplies(partial(self._count, is_awaited=is_awaited(request)))
+        replies = AsyncReplies(partial(self._count, is_awaited=request.is_awaited))
         self._submit(request, replies.listen, kernel_context, notebook_index)
         return replies
 
     async def batch(self, requests: Sequence[RawRequest]) -> AsyncBatch:
         """Submit texts of another protocol and return all their replies in the order of arrival."""
         await try_loading(self._route)
-        awaited = any(is_awaited(request) for request in requests)
+        awaited = any(priority_of(request).awaited for request in requests)
         batch = AsyncBatch(len(requests), partial(self._count, is_awaited=awaited))
         for number, request in enumerate(requests):
             self._submit(request, batch.listener(number))
@@ -124,7 +117,9 @@ class Completions:
         if not self._route.is_admitted:
             raise RuntimeError("Call admit or admit_texts before any completion.")
         if isinstance(request, Completion):
-            request = msgspec.structs.replace(request, client=caller.editor(request.client))
+            if request.client:  # a new request replaces only earlier ones of the same editor
+                editor = f"{request.client} {caller.address} {caller.agent}"
+                request = msgspec.structs.replace(request, client=editor)
         else:
             request = replace(request, session=caller.session)
         with self._route.shared.metrics.counted_errors(self._metric):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from contextlib import suppress
-from functools import partial
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from jupyter_turbopilot.protocol.request import MAX_BODY
 from jupyter_turbopilot.util.bounds import LimitedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
 
     from jupyter_turbopilot.jupyter.routes.auth import Caller
     from jupyter_turbopilot.protocol.errors import TurbopilotError
@@ -122,8 +121,9 @@ class Limits:
         self._refusals = RateLimiter(REFUSALS_PER_MINUTE, REFUSAL_BURST)
         self._running: Counter[tuple[str, str]] = Counter()  # requests with a body, by route and caller
 
-    def begin(self, route: str, caller: Caller, most: float | None) -> Callable[[], None]:
-        """Count a running request, and return the function that ends it; raise an error above the limit.
+    @contextmanager
+    def running(self, route: str, caller: Caller, most: float | None) -> Iterator[None]:
+        """Count a running request; raise an error above the limit.
 
         The default for `most` is MAX_PARALLEL, but there is none for servers with the key: they have many
         users, and generation has separate limits.
@@ -136,9 +136,7 @@ class Limits:
                 code="too_many_waiting",
             )
         self._running[key] += 1
-        return partial(self._end, key)
-
-    def _end(self, key: tuple[str, str]) -> None:
+        yield
         self._running[key] -= 1
         if not self._running[key]:
             del self._running[key]

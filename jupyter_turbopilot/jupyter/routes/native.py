@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from msgspec import structs
 
 from jupyter_turbopilot.jupyter.metrics import OFFER_KINDS
 from jupyter_turbopilot.jupyter.routes.admission import (
     WINDOW,
     admit,
-    allowed_documents,
+    check_links,
     kernel_context,
     readable_index,
 )
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint, Endpoint
-from jupyter_turbopilot.jupyter.routes.jobs import Completions, is_awaited
+from jupyter_turbopilot.jupyter.routes.jobs import Completions
 from jupyter_turbopilot.jupyter.routes.streams import send_lines
 from jupyter_turbopilot.protocol.contract import Answer, Frame
 from jupyter_turbopilot.protocol.errors import NotReadyError
 from jupyter_turbopilot.protocol.request import Completion, Feedback, parse_completion
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
     from jupyter_turbopilot.protocol.reply import Reply
+    from jupyter_turbopilot.protocol.request import Document
 
 
 class CompleteRoute(Route):
@@ -37,8 +39,8 @@ class CompleteRoute(Route):
     async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
         # The active cell, of which a character may have three bytes, and the others are free.
-        await admit(self, request, free=2 * WINDOW, awaited=is_awaited(request))
-        request = msgspec.structs.replace(request, documents=await allowed_documents(self, request))
+        await admit(self, request, free=2 * WINDOW, awaited=request.is_awaited)
+        request = structs.replace(request, documents=await self._allowed(request.documents))
         notebook_index = await readable_index(self) if request.notebook_index else None
         context = await kernel_context(self, request)
         replies = await Completions(self, self.caller.name).replies(request, context, notebook_index)
@@ -52,6 +54,13 @@ class CompleteRoute(Route):
         if reply.error:
             raise reply.error
         self.answer(reply.body())
+
+    async def _allowed(self, documents: Sequence[Document]) -> list[Document]:
+        """Return the other documents of a request for which completion is allowed."""
+        allowed = [document for document in documents if self.pilot.access.allows(document.path)]
+        checks = (check_links(self, document.path) for document in allowed)
+        errors = await asyncio.gather(*checks, return_exceptions=True)
+        return [document for document, error in zip(allowed, errors, strict=True) if not error]
 
 
 async def _frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[dict[str, Any]]:

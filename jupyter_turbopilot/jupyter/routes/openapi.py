@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from jupyter_turbopilot.jupyter.routes.base import Route
-from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint, endpoints
+from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.streams import NDJSON
 from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.protocol.contract import Failure
@@ -40,7 +40,7 @@ def document(routes: tuple[tuple[str, type[Route]], ...]) -> dict[str, Any]:
         path = re.sub(r"\([^()]*+\)", "{name}", pattern)
         paths[f"/{path}"] = {
             method.lower(): _operation(route, method, endpoint, path, schemas)
-            for method, endpoint in endpoints(route).items()
+            for method, endpoint in route.endpoints.items()
         }
     return {
         "openapi": "3.1.0",
@@ -56,7 +56,7 @@ def document(routes: tuple[tuple[str, type[Route]], ...]) -> dict[str, Any]:
 
 def schemas_of(routes: tuple[tuple[str, type[Route]], ...]) -> list[type[Any]]:
     """Return all schemas that routes declare, each once, in the order of the routes."""
-    declared = [endpoint for _, route in routes for endpoint in endpoints(route).values()]
+    declared = [endpoint for _, route in routes for endpoint in route.endpoints.values()]
     kinds = [kind for each in declared for kind in (each.takes, each.gives, each.streams) if kind]
     return list(dict.fromkeys(kinds))
 

@@ -23,6 +23,7 @@ _HERE = "jupyter_turbopilot.jupyter.routes."
 CORE = {
     "complete": f"{_HERE}native:CompleteRoute",
     "fix": f"{_HERE}fixes:FixRoute",
+    "check": f"{_HERE}fixes:CheckRoute",
     "rename": f"{_HERE}fixes:RenameRoute",
     "repeat": f"{_HERE}fixes:RepeatRoute",
     "feedback": f"{_HERE}native:FeedbackRoute",

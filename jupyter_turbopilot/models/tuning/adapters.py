@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import F16, F32
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.protocol.errors import BadRequestError, ModelRefusedError, TurbopilotError
-from jupyter_turbopilot.util.files import write_atomically
+from jupyter_turbopilot.protocol.errors import BadRequestError, ModelRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -136,25 +135,3 @@ def _matrix(data: bytes, header: Header, part: GGUFTensor) -> Any:
     if not np.isfinite(numbers).all():
         raise ModelRefusedError(f"The adapter's {part.name} contains NaN or infinity: the file is damaged.")
     return numbers.reshape(part.shape[::-1]).astype(np.float32)
-
-
-def write(
-    target: Path, architecture: str, name: str, alpha: float, matrices: Iterable[tuple[str, Any, Any]]
-) -> Path:
-    """Write low-rank matrices as a GGUF adapter, atomically."""
-    from gguf import GGUFWriter
-
-    with write_atomically(target, TurbopilotError) as partial:
-        out = GGUFWriter(partial, architecture)
-        out.add_type("adapter")
-        out.add_string("adapter.type", "lora")
-        out.add_float32("adapter.lora.alpha", float(alpha))
-        out.add_name(name)
-        for matrix, a, b in matrices:
-            out.add_tensor(f"{matrix}.lora_a", a)
-            out.add_tensor(f"{matrix}.lora_b", b)
-        out.write_header_to_file()
-        out.write_kv_data_to_file()
-        out.write_tensors_to_file()
-        out.close()
-    return target

@@ -155,23 +155,14 @@ def _tidy(folder: Path, model: Path, latest: Path, key: str) -> None:
 
     Users who switch between adapters need two. The copies of other users may be in use elsewhere.
     """
-    owner, _ = _status(latest)
-    dated = [(*_status(path), path) for path in copies(folder, model) if path != latest]
-    mine = [path for user, _, path in sorted(dated) if user == owner]
-    others = [path for path in mine if read_note(path).get("key") != key]
-    for path in {*mine} - {*others[1 - MAX_COPIES :]}:
-        with suppress(OSError):  # another process has it open, or has removed it
+    with suppress(OSError):  # another process has a copy open, or has removed it
+        by_age = sorted(copies(folder, model), key=lambda path: path.stat().st_mtime)
+        owner = latest.stat().st_uid
+        mine = [path for path in by_age if path != latest and path.stat().st_uid == owner]
+        others = [path for path in mine if read_note(path).get("key") != key]
+        for path in {*mine} - {*others[1 - MAX_COPIES :]}:
             remove_with_note(path)
             path.with_suffix(".lock").unlink(missing_ok=True)
-
-
-def _status(path: Path) -> tuple[int, float]:
-    """Return a file's owner and modification time; -1 and 0 if it no longer exists."""
-    try:
-        status = path.stat()
-    except OSError:
-        return -1, 0.0
-    return status.st_uid, status.st_mtime
 
 
 def _digests(adapters: Sequence[AdapterSpec]) -> str:

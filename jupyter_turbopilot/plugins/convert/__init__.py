@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models.checkpoint import Checkpoint
 from jupyter_turbopilot.models.download import DownloadProgress, move_damaged_aside
-from jupyter_turbopilot.models.folder import is_complete, write_note
+from jupyter_turbopilot.models.folder import checkpoint_path, is_complete, write_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.repositories import Repositories
 from jupyter_turbopilot.plugins.convert import gpt, llama, tokenizer, writer
@@ -48,7 +48,7 @@ def fetch(
             raise CancelledError("The conversion was cancelled. The downloaded checkpoint is kept.")
         progress(DownloadProgress("downloading", done, total, f"converting {name}"))
 
-    kept = is_complete(repositories.where(model.checkpoint))  # keep it for the engine that runs it
+    kept = is_complete(checkpoint_path(store.folder, model.checkpoint))  # keep it for the engine that runs it
     folder = repositories.fetch(model.checkpoint, keep=False)
     move_damaged_aside(store.path(model))
     path = convert(

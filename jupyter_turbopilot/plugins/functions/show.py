@@ -7,11 +7,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.plugins.functions.result import combine
+from jupyter_turbopilot.plugins.functions.function_generator import combine
 from jupyter_turbopilot.plugins.functions.stub import parse_instruction
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.terminal import output
-from jupyter_turbopilot.terminal.output import printable, width
+from jupyter_turbopilot.terminal.output import printable
 from jupyter_turbopilot.util.files import count_of
 
 if TYPE_CHECKING:
@@ -27,14 +27,13 @@ _TREE = '<pre style="margin: 0; padding: 0 8px">{}</pre>'
 class TreeOutput:
     """The functions so far, callees below their caller.
 
-    In a terminal, a line is printed when it is final, and the last one is temporary. A notebook shows one
-    display with all of them.
+    A terminal prints a line when a function is found and when it has ended. A notebook shows one display with
+    all functions.
     """
 
     def __init__(self, *, terminal: bool) -> None:
         self._terminal = terminal
         self._handle: Any = None
-        self._begun = False  # whether a temporary line is shown
         # A path consists of numbers: that of the caller, and one for the function.
         self._paths: dict[str, tuple[int, ...]] = {}
         self._lines: dict[tuple[int, ...], str] = {}
@@ -48,22 +47,15 @@ class TreeOutput:
             return
         line = self._apply(event)
         if self._terminal:
-            self._print(line, ended=event.event not in {"found", "writing"})
+            if event.event != "writing":
+                print(printable(line), file=sys.stderr, flush=True)
         else:
             text = printable("\n".join(line for _, line in sorted(self._lines.items())))
             self._handle = output.show(text, _TREE.format(html.escape(text)), self._handle)
 
     def say(self, words: str) -> None:
         """Show a message that is not an error."""
-        if self._terminal:
-            self.end()
         output.say(words, terminal=self._terminal)
-
-    def end(self) -> None:
-        """Remove the temporary line."""
-        if self._begun:
-            print(f"\r{' ' * width()}\r", end="", file=sys.stderr, flush=True)
-        self._begun = False
 
     def _apply(self, event: Event) -> str:
         """Apply an event to a function; return its line."""
@@ -80,17 +72,6 @@ class TreeOutput:
         line = f"{'  ' * (len(path) - 1)}{_MARKS[kind]} {head}{'  ' * bool(note)}{note}"
         self._lines[path] = line
         return line
-
-    def _print(self, line: str, *, ended: bool) -> None:
-        """Print a line; one that is not ended is replaced by the next, if the output is a terminal."""
-        self.end()
-        line = printable(line)
-        if ended:
-            print(line, file=sys.stderr, flush=True)
-        elif sys.stderr.isatty():
-            # A line that wraps could not be removed.
-            print(line[: width()], end="", file=sys.stderr, flush=True)
-            self._begun = True
 
 
 @dataclass(frozen=True)
@@ -110,8 +91,6 @@ def write(request: FunctionRequest, events: Iterable[Event], shown: TreeOutput) 
             shown.show(event)
     except (KeyboardInterrupt, TurbopilotError) as error:
         ended = error
-    finally:
-        shown.end()
     if shown.done:
         return Functions(shown.done.source, shown.done.undefined)
     if shown.functions:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -181,22 +180,9 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
         managed = options.kind != "systemd"
         text = on_host(python, models, INSTRUCTIONS[options.kind], user=options.user, managed=managed)
         print(text, end="")
-    account = options.user or (NAME if options.kind == "systemd-service" else "")
-    for advice in filter(None, (_account_advice(account), _environment_advice(), _folder_advice(folder))):
+    for advice in filter(None, (_environment_advice(), _folder_advice(folder))):
         print(advice, file=sys.stderr)
     return 0
-
-
-def _account_advice(user: str) -> str:
-    """Return advice if this host has no such account, or ""."""
-    if sys.platform == "win32" or not user:
-        return ""
-    import pwd
-
-    with suppress(KeyError):
-        pwd.getpwnam(user)
-        return ""
-    return f"This host has no account {user}, so the service cannot start. Create the account."
 
 
 def _environment_advice() -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import logging
 import math
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,11 +21,10 @@ from jupyter_turbopilot.util.bounds import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from urllib.parse import SplitResult
 
     from jupyter_turbopilot.plugins.hub.client import TokenOwner
     from jupyter_turbopilot.protocol.errors import TurbopilotError
-
-log = logging.getLogger(__name__)
 
 # Seconds: cached owners expire after the first and are renewed in the background after the second. A revoked
 # token works at most until it expires. Users do not notice a hub that restarts within this time.
@@ -70,7 +69,6 @@ class HubIdentity(StandaloneIdentity):
         self._owners: LimitedDict[str, tuple[TokenOwner, float]] = LimitedDict(MAX_TOKENS)
         self._rejected: LimitedDict[str, float] = LimitedDict(MAX_TOKENS)
         self._lookups: dict[str, asyncio.Task[TokenOwner | None]] = {}  # by the token's digest
-        self._warned: set[str] = set()  # services with broad tokens; "" for users
         self._new: set[str] = set()  # digests in `_lookups` that the hub has not accepted yet
 
     async def get_user(self, handler: Any) -> User | None:
@@ -94,29 +92,11 @@ class HubIdentity(StandaloneIdentity):
                 "your server.",
                 code=MISSING_SCOPE,
             )
-        if owner.broad_scopes:
-            self._warn_about(owner)
         return HubUser(
             owner.unique_name,
             owner.name,
             is_manager=owner.may_manage,
             reads_metrics=owner.may_read_metrics,
-        )
-
-    def _warn_about(self, owner: TokenOwner) -> None:
-        """Log once that a service or a user presents a broad token. The log contains no users' names."""
-        service = owner.name if owner.kind == "service" else ""
-        if service in self._warned:
-            return
-        self._warned.add(service)
-        log.warning(
-            "Turbopilot: A token of %s has more scopes than this service needs: %s. Use a token with the "
-            "scope %s, and %s for the metrics or %s to manage models.",
-            f"the service {service}" if service else "an administrator",
-            ", ".join(owner.broad_scopes),
-            scope_for(self._service),
-            METRICS_SCOPE,
-            MANAGE_SCOPE,
         )
 
     async def _owner(self, token: str) -> TokenOwner | None:
@@ -215,35 +195,28 @@ def read_environment(environment: Mapping[str, str]) -> Service:
             "for a service with a command and a url (see `jupyter turbopilot hub-config`). If you start the "
             "service yourself, set them as the JupyterHub page of the documentation describes."
         )
-    host, port = _listen_address(environment[URL])
-    if not _split_url(environment[API_URL])[1]:
-        raise _invalid(API_URL)
+    url = _split_url(environment, URL)
+    if url.scheme == "https":
+        raise BadRequestError(
+            f"The environment variable {URL} begins with https://, but only the hub's proxy supports TLS. Use http://."
+        )
+    if not (url.hostname and url.port):
+        raise _invalid(URL)
+    _split_url(environment, API_URL)
     prefix = "/" + "".join(f"{part}/" for part in environment[PREFIX].split("/") if part)
     name = environment.get(NAME) or prefix.rstrip("/").rpartition("/")[2]
     if not name:
         raise _invalid(PREFIX)
-    return Service(name, environment[API_URL].rstrip("/"), host, port, prefix)
+    return Service(name, environment[API_URL].rstrip("/"), url.hostname, url.port, prefix)
 
 
-def _listen_address(url: str) -> tuple[str, int]:
-    scheme, host, port = _split_url(url)
-    if scheme == "https":
-        raise BadRequestError(
-            f"The environment variable {URL} begins with https://, but only the hub's proxy supports TLS. Use http://."
-        )
-    if not host or not port:
-        raise _invalid(URL)
-    return host, port
-
-
-def _split_url(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port; empty values for an invalid URL."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or 0
-    except ValueError:
-        return "", "", 0
-    return (parts.scheme, parts.hostname or "", port) if parts.scheme in {"http", "https"} else ("", "", 0)
+def _split_url(environment: Mapping[str, str], name: str) -> SplitResult:
+    """Return the parts of a variable's URL; raise an error if it is invalid."""
+    with suppress(ValueError):
+        parts = urlsplit(environment[name])
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return parts
+    raise _invalid(name)
 
 
 def _invalid(name: str) -> BadRequestError:

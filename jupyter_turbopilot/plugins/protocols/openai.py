@@ -16,8 +16,7 @@ from jupyter_turbopilot.jupyter.routes.manage import COPILOT_HEADERS
 from jupyter_turbopilot.jupyter.routes.streams import send_events
 from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import Deltas
-from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
-from jupyter_turbopilot.plugins.protocols.openai_format import CompletionFormat
+from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionFormat, CompletionsBody
 from jupyter_turbopilot.plugins.protocols.turbopilot import FIELDS, describe_engine, identity_digest
 from jupyter_turbopilot.protocol.errors import MODEL_LOST, UnknownModelError
 from jupyter_turbopilot.protocol.phase import Phase

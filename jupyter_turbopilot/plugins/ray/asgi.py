@@ -120,12 +120,12 @@ class Mounted:
             # The route may respond before the body has arrived, for example with 401.
             await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            answered = sending.done()
+            answered = sending.done() and not sending.cancelled() and not sending.exception()
             connection.close()
             for task in (receiving, sending):
                 task.cancel()
-            received, sent = await asyncio.gather(receiving, sending, return_exceptions=True)
-            if not answered or isinstance(sent, Exception):
+            received, _ = await asyncio.gather(receiving, sending, return_exceptions=True)
+            if not answered:
                 delegate.on_connection_close()
         if isinstance(received, Exception):
             raise received
@@ -202,9 +202,6 @@ async def _acknowledge_lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"lifespan.{event}.complete"})
 
 
-HTTP = "http"
-
-
 class Unanswered:
     """ASGI middleware that responds 503 with Retry-After if the wrapped application does not respond.
 
@@ -224,11 +221,11 @@ class Unanswered:
             await send(message)
 
         await self._app(scope, receive, record)
-        if begun or scope["type"] != HTTP:
+        if begun or scope["type"] != "http":
             return
         error = NotReadyError(
             "The replica that received this request has stopped. Send the request again.", code="replica_gone"
         )
         headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-        await send({"type": "http.response.start", "status": error.status, "headers": headers})
-        await send({"type": "http.response.body", "body": compact(error.openai_body())})
+        await send({"type": START, "status": error.status, "headers": headers})
+        await send({"type": BODY, "body": compact(error.openai_body())})

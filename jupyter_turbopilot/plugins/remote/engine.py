@@ -125,7 +125,7 @@ class RemoteEngine:
         self.context_size = peer.context_size
         self.capabilities = capabilities
         self.vocabulary = vocabulary
-        self._kind = peer.kind
+        self.kind = peer.kind
         self._dialect = dialect
         self._exchange = exchange
         self._connections = connections
@@ -148,7 +148,7 @@ class RemoteEngine:
                 "Send a shorter prompt."
             )
         limit = max(0, min(request.sampling.max_tokens, self.context_size - size))
-        listed = self.vocabulary if self._kind is Kind.LLAMA else None
+        listed = self.vocabulary if self.kind is Kind.LLAMA else None
         run = RemoteRun(request, limit, request.sampling.beginning, listed)
         request.usage.prompt_tokens = size
         return run if self._send(run) else None
@@ -175,7 +175,7 @@ class RemoteEngine:
         error: TurbopilotError | None = None
         try:
             begins = request.sampling.beginning != ANY and request.sampling.max_tokens > 0
-            if begins and self._kind is Kind.LLAMA:
+            if begins and self.kind is Kind.LLAMA:
                 request = await self._begin(request, receive)
             if not answer.ended:
                 await self._write(request, receive)

@@ -7,8 +7,6 @@ import ssl
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -162,12 +160,6 @@ def reported_level(answer: httpx.Response) -> Level:
 
 
 def retry_after(answer: httpx.Response) -> float | None:
-    """Return the seconds in the Retry-After header, or None if it is missing or invalid."""
+    """Return the seconds in the Retry-After header; None if it is missing, invalid or a date."""
     header = answer.headers.get("retry-after", "").strip()
-    if header.isascii() and header.isdigit():
-        return float(header[:9])
-    try:
-        date = parsedate_to_datetime(header)
-    except (ValueError, IndexError, TypeError, OverflowError):
-        return None
-    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return float(header[:9]) if header.isascii() and header.isdigit() else None

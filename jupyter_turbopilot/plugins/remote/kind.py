@@ -22,9 +22,9 @@ from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.models.store import Store
+    from jupyter_turbopilot.plugins.remote.engine import RemoteEngine
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
@@ -59,7 +59,7 @@ class RemoteKind(EngineKind):
         """Return an empty record: no file has to be on disk."""
         return Stored(Path(), 0, None, verified=True, source=model.name)
 
-    def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:  # noqa: ARG002
+    def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> RemoteEngine:  # noqa: ARG002
         """Connect to the server, or raise the error."""
         from jupyter_turbopilot.plugins.remote.loading import load
 
@@ -98,29 +98,19 @@ class RemoteKind(EngineKind):
         return self._vocabulary.of(path, kind.load_vocabulary)
 
     def examine(self) -> Iterator[Finding]:
-        """Report which server responds, and its model."""
-        from jupyter_turbopilot.plugins.remote.loading import remote_server
-        from jupyter_turbopilot.plugins.remote.remote_server import Kind
-
-        try:
-            peer, seconds = remote_server(self.settings, Cancel())
-        except TurbopilotError as error:
-            yield Finding("engine", error.message, problem=True)
-            return
-        trip = "" if peer.kind is Kind.PROVIDER else f", round-trip time {1000 * seconds:.1f} ms"
-        yield Finding("engine", f"{peer.kind} at {self.address}, model {peer.model or 'unknown'}{trip}")
+        """Report which server responds, its model, and how prompts are sent."""
         try:
             engine = self.load(self.find(""), Cancel(), adapters_enabled=False)
         except TurbopilotError as error:
-            yield Finding("vocabulary", error.message, problem=True)
+            yield Finding("engine", error.message, problem=True)
             return
-        known = not isinstance(engine.vocabulary, CodePoints)
         engine.close()
+        yield Finding("engine", f"{engine.kind} at {self.address}, model {engine.name or 'unknown'}")
         yield Finding(
             "vocabulary",
-            "available: prompts are sent as token ids"
-            if known
-            else "not available: prompts are sent as text. Set c.TurbopilotRemote.vocabulary to change this",
+            "not available: prompts are sent as text. Set c.TurbopilotRemote.vocabulary to change this"
+            if isinstance(engine.vocabulary, CodePoints)
+            else "available: prompts are sent as token ids",
         )
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 T = TypeVar("T")
-ROUND_TRIPS = 4  # the shortest counts, because the first one includes connecting
 CONTEXT_SIZE = 4096  # tokens, if neither the server nor a setting defines it
 DEFAULT_SLOTS = 4  # concurrent requests to a server that does not report its slots
 TOPS = {Kind.LLAMA: 100, Kind.VLLM: 20, Kind.OPENAI: 5}  # the maximum number of top logprobs, with ids
@@ -71,24 +69,6 @@ def clients(settings: Turbopilot) -> list[HttpClient]:
         )
     key = read_key(remote.key_file, provider=by_provider, jupyterhub=in_hub)
     return [HttpClient(address, key, remote.timeout, in_hub=in_hub) for address in found]
-
-
-def remote_server(settings: Turbopilot, cancel: Cancel) -> tuple[RemoteServer, float]:
-    """Return the description of the remote server, and its round-trip time in seconds."""
-    remote = settings.section(TurbopilotRemote)
-
-    async def measure(side: HttpClient) -> tuple[RemoteServer, float]:
-        took = []
-        for _ in range(ROUND_TRIPS):
-            begun = time.perf_counter()
-            async with limited(side, remote.timeout):
-                peer = await identify(side, remote.model)
-            took.append(time.perf_counter() - begun)
-        return peer, min(took)
-
-    sides = clients(settings)
-    with closing(Connections(sides)) as connections:
-        return connections.wait_for(_first(sides, measure), cancel)[1]
 
 
 def load(

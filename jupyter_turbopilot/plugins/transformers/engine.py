@@ -15,12 +15,13 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from jupyter_turbopilot.engine.base import CHUNK, Capabilities
+from jupyter_turbopilot.engine.llama.bindings import bindings
+from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.stepping.engine import Stepping
 from jupyter_turbopilot.engine.stepping.kv_cache import KVCache
 from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
-from jupyter_turbopilot.plugins.transformers.sampler import NumpySampler
-from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
+from jupyter_turbopilot.protocol.errors import BadRequestError, EngineError, ModelRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -217,11 +218,14 @@ class TransformersEngine(Stepping):
     def logits(self, index: int) -> Logits:
         return self._rows[index]
 
-    def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> NumpySampler:
-        """Return the sampler for one text."""
+    def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> SamplerChain:
+        """Return llama.cpp's samplers for one text. They need no model, except for `infill`."""
+        if "infill" in sampling.samplers:
+            raise BadRequestError("This engine has no sampler `infill`. Remove it.", field="samplers")
         ends = frozenset[int]() if sampling.ignore_end else self.ends
         sampling = bias_by_id(sampling, self.vocabulary.tokenize)
-        return NumpySampler(sampling, hidden_tokens(self.controls, ends), self.vocabulary.size, prompt)
+        hidden = hidden_tokens(self.controls, ends)
+        return SamplerChain(bindings(), None, self.vocabulary.size, sampling, hidden, prompt)
 
     def use_threads(self, count: int) -> None:
         self._threads = count

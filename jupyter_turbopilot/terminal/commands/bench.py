@@ -84,7 +84,8 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
         for count in threads
         for batch in options.batch
     ]
-    _store_rate(rows)
+    # How fast this machine reads weights, to estimate the speed of other models.
+    remember_rate(personal_dir(), max(rate_of(row.size, row.written_a_second) for row in rows))
     print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
     if options.plot:
         draw(rows, options.plot)
@@ -132,7 +133,6 @@ def measure(
 
 
 def table(rows: Sequence[Measurement]) -> str:
-    """Format the results as a Markdown table."""
     lines = [
         (
             "| model | MB | threads | batch | prompt, tokens/s | generation, tokens/s | first token, ms "
@@ -171,8 +171,3 @@ def draw(rows: Sequence[Measurement], target: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: the file name's suffix is no image format
         why = getattr(error, "strerror", None) or error
         raise BadRequestError(f"The plot {target} could not be written: {why}.", field="plot") from None
-
-
-def _store_rate(rows: Sequence[Measurement]) -> None:
-    """Store how fast this machine reads weights, to estimate the speed of other models."""
-    remember_rate(personal_dir(), max(rate_of(row.size, row.written_a_second) for row in rows))

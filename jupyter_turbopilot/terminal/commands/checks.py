@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 
 def delete(path: Path) -> None:
-    """Delete a file that may be missing."""
     path.unlink(missing_ok=True)
 
 
@@ -47,7 +46,6 @@ class Check:
 
 
 def findings_of(settings: Turbopilot) -> Iterator[Finding]:
-    """Iterate over the findings of the plugins."""
     for check in _checks():
         try:
             for finding in check(settings).examine():
@@ -57,7 +55,6 @@ def findings_of(settings: Turbopilot) -> Iterator[Finding]:
 
 
 def leftovers_of(settings: Turbopilot) -> Iterator[Leftovers]:
-    """Iterate over the files of the plugins."""
     for check in _checks():
         try:
             left = registry.instance_of(Leftovers, check(settings).leftovers())

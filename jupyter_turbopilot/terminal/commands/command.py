@@ -37,7 +37,6 @@ class Parser(argparse.ArgumentParser):
         declare(self)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Declare the options, and parse them."""
         self.declare()
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
@@ -65,7 +64,6 @@ def _summary(declare: Any) -> str:
 
 
 def declare_group(parser: Parser) -> None:
-    """Declare the subcommands of a group."""
     prefix = f"{parser.prog.rpartition(' ')[2]}."
     add_commands(
         parser,
@@ -75,7 +73,6 @@ def declare_group(parser: Parser) -> None:
 
 
 def without_options(run: Callable[[argparse.Namespace, Turbopilot], int]) -> Callable[[Parser], None]:
-    """Return the entry of a subcommand without options."""
     return lambda parser: parser.set_defaults(execute=run)
 
 
@@ -85,7 +82,6 @@ def add_model(parser: argparse.ArgumentParser, what: str = "the model to use") -
 
 
 def add_model_and_engine(parser: argparse.ArgumentParser) -> None:
-    """Declare `--model` and `--engine`."""
     add_model(parser)
     add_engine(parser)
 
@@ -109,5 +105,4 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser, what: str = "the results") -> None:
-    """Declare `--json`."""
     parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")

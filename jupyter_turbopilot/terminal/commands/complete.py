@@ -75,7 +75,6 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 
 def request_of(options: argparse.Namespace) -> Completion:
-    """Read the file and return the request."""
     file = Path(options.file)
     try:
         source = sys.stdin.read() if options.file == "-" else file.read_text("utf-8")

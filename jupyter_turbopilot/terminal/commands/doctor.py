@@ -9,15 +9,12 @@ import secrets
 import sys
 from dataclasses import asdict
 from functools import partial
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from jupyter_core.paths import jupyter_config_path, jupyter_path
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 
 from jupyter_turbopilot.engine.base import Speed
 from jupyter_turbopilot.engine.kind import limits_of
@@ -26,7 +23,7 @@ from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
 from jupyter_turbopilot.jupyter import front_end
 from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.models.folder import described, is_unreadable, models_dir
-from jupyter_turbopilot.models.recommend import MIN_TOKENS_PER_SECOND, rate_of, served_bytes
+from jupyter_turbopilot.models.recommend import MIN_TOKENS_PER_SECOND, rate_of
 from jupyter_turbopilot.models.user_cache import personal_dir, remember_rate
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -97,21 +94,11 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    try:
-        required = [*map(Requirement, requires("jupyter-turbopilot") or ())]
-    except PackageNotFoundError:
-        required = []
-    supported = {canonicalize_name(one.name): one.specifier for one in reversed(required)}
     for name in ("jupyter-turbopilot", "jupyterlab", "jupyter-server", "ipython"):
-        wanted = supported.get(canonicalize_name(name), SpecifierSet())
         try:
-            found = version(name)
+            yield Finding(name, version(name))
         except PackageNotFoundError:
             yield Finding(name, f"missing. Run: python -m pip install {name}", problem=True)
-        else:
-            fits = wanted.contains(found, prereleases=True)
-            advice = f' is not supported. Run: python -m pip install "{name}{wanted}"'
-            yield Finding(name, found if fits else found + advice, problem=not fits)
 
 
 def _folders(settings: Turbopilot) -> Iterator[Finding]:
@@ -162,30 +149,18 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
         findings = [*kind.examine()]
         yield from findings
         if not any(finding.problem and finding.name in {"engine", "model"} for finding in findings):
-            speed = _speed(local)
-            yield speed
-            if kind.address and not speed.problem:
-                yield _prompt_reuse(local)
-            yield _gate(local.pilot.worker.state.model)
-            yield from _statistics(local)
+            yield _speed(local)
+            is_fitted = is_fitted_to(local.pilot.worker.state.model)
+            unfitted = "not fitted to this model; see the Engines page of the documentation"
+            yield Finding("gate", "fitted to this model" if is_fitted else unfitted)
+            if statistics := local.pilot.statistics:
+                week = statistics.week
+                counts = f"{week.accepted} of {week.shown} suggestions accepted this week"
+                yield Finding("statistics", counts)
     except TurbopilotError as error:
         yield Finding("speed", error.message, problem=True)
     finally:
         local.close()
-
-
-def _gate(model: str) -> Finding:
-    """Report whether the gate is fitted to the model."""
-    fitted = "fitted to this model"
-    unfitted = "not fitted to this model; see the Engines page of the documentation"
-    return Finding("gate", fitted if is_fitted_to(model) else unfitted)
-
-
-def _statistics(local: InProcess) -> Iterator[Finding]:
-    """Report this week's statistics of suggestions."""
-    if statistics := local.pilot.statistics:
-        week = statistics.week
-        yield Finding("statistics", f"{week.accepted} of {week.shown} suggestions accepted this week")
 
 
 _FASTER = {
@@ -195,28 +170,13 @@ _FASTER = {
 }
 
 
-def _complete(local: InProcess, name: str, title: str) -> Timings:
-    """Generate a function body. With a new title, the engine cannot reuse the evaluated prompt."""
-    source = f"# {title}\n{_SAMPLE}def {name}(values):\n    "
+def _complete(local: InProcess, name: str) -> Timings:
+    """Generate a function body. With a new first line, the engine cannot reuse the evaluated prompt."""
+    source = f"# {secrets.token_hex(4)}\n{_SAMPLE}def {name}(values):\n    "
     request = Completion(
         cells=[Cell(source=source)], offset=len(source), max_tokens=SPEED_TOKENS, lines="multi"
     )
     return local.last(request).timings
-
-
-def _prompt_reuse(local: InProcess) -> Finding:
-    """Report how much of the previous prompt a remote server reused."""
-    title = secrets.token_hex(4)
-    _complete(local, "median", title)
-    timings = _complete(local, "mode", title)
-    share = timings.cached_tokens / max(1, timings.prompt_tokens)
-    if share:
-        return Finding("prompt reuse", f"{share:.0%} of the next prompt was reused")
-    return Finding(
-        "prompt reuse",
-        "nothing of the next prompt was reused, or the server does not report it. A router must "
-        "send all requests of a session to the same server; see the Scale page of the documentation",
-    )
 
 
 def rates_of(runs: Sequence[Timings], *, is_remote: bool = False) -> tuple[float, float] | None:
@@ -238,7 +198,6 @@ def rates_of(runs: Sequence[Timings], *, is_remote: bool = False) -> tuple[float
 
 
 def _busy_advice(engine: str) -> str:
-    """Return advice if the CPU that computes completions is busy, or ""."""
     load, cores = psutil.getloadavg()[0], machine.cores()
     if engine == "remote" or load <= cores:
         return ""
@@ -246,13 +205,12 @@ def _busy_advice(engine: str) -> str:
 
 
 def _speed(local: InProcess) -> Finding:
-    """Measure the speed of completions."""
     pilot = local.pilot
     engine = pilot.settings.engine
     faster = _FASTER.get(engine, "close busy programs")  # the default: for engines of plugins
     busy = _busy_advice(engine)  # before the model is loaded, which raises the load
     local.wait()
-    runs = [_complete(local, name, secrets.token_hex(4)) for name in _FUNCTIONS]
+    runs = [_complete(local, name) for name in _FUNCTIONS]
     rates = rates_of(runs, is_remote=engine == "remote")
     if not rates:
         advice = busy or f"Try again, and {faster}."
@@ -263,7 +221,7 @@ def _speed(local: InProcess) -> Finding:
     model = pilot.kind.find(pilot.selected)
     stored = pilot.kind.stored(model)
     if stored and engine == "llama":  # the rate of other engines is not comparable
-        remember_rate(personal_dir(), rate_of(served_bytes(model) or stored.size, generation), rough=True)
+        remember_rate(personal_dir(), rate_of(model.served_bytes or stored.size, generation), rough=True)
     speed = f"prompt evaluation {prefill:.0f} tokens/s, generation {generation:.0f} tokens/s."
     slow = generation < MIN_TOKENS_PER_SECOND
     if slow:

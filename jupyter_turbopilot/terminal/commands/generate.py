@@ -15,7 +15,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
 from jupyter_turbopilot.protocol.errors import ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model
-from jupyter_turbopilot.terminal.numeric_options import add_number, positive, real, whole
+from jupyter_turbopilot.terminal.numeric_options import add_number, real, whole
 from jupyter_turbopilot.terminal.plugin import own_plugins
 from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_CONTEXT, MOST_THREADS
 from jupyter_turbopilot.util.files import describe_size
@@ -65,7 +65,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_number(
         parser,
         "--top-p --top_p",
-        positive(1.0),
+        real(0.0, 1.0),
         PLAIN["top_p"],
         "sample from the most likely tokens with this total probability",
     )

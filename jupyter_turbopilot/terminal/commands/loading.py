@@ -70,7 +70,6 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
 def write(
     engine: Stepping, prompt: Sequence[int], sampling: Sampling, usage: Usage, cancel: Cancel
 ) -> Iterator[Token]:
-    """Generate one text without a worker."""
     run = engine.start(EngineRequest(prompt, sampling, usage))
     if run is None:
         raise EngineError("The engine is busy. Try again in a moment.")

@@ -34,7 +34,6 @@ def declare_rebuild(parser: argparse.ArgumentParser) -> None:
 
 
 def info(_: argparse.Namespace, settings: Turbopilot) -> int:
-    """Print the notebook indexes and their sizes."""
     if not settings.notebook_index:
         print("The notebook index is off: c.Turbopilot.notebook_index is False.")
     found = indexes()
@@ -59,8 +58,7 @@ def rebuild(options: argparse.Namespace, settings: Turbopilot) -> int:
     source = LocalFiles(root)
     access = access_of(settings, os.environ, source.root)
     access.require_enabled()
-    path = path_of(source.identity, access.identity())
-    builder = Builder(path, source, allows=access.allows)
+    builder = Builder(path_of(source.identity), source, allows=access.allows)
     try:
         builder.build_now()
     except (OSError, NotImplementedError, sqlite3.Error) as error:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from typing import Any, Self
 
+from jupyter_turbopilot.terminal.output import width
 from jupyter_turbopilot.util.files import describe_size
 
 WIDTH = 30
 _PAUSE = 0.1  # seconds between two updates
-_COLUMNS = 80  # the width of a terminal that does not report it
 _MINUTE, _HOUR = 60, 3600
 
 
@@ -35,7 +34,6 @@ class Bar:
         self.end()
 
     def end(self) -> None:
-        """End the line."""
         if self._live and self._text:
             sys.stderr.write("\n")
 
@@ -49,19 +47,18 @@ class Bar:
         if not self._live and int(share * 10) == self._last_tenth:
             return
         self._last_tenth = int(share * 10)
-        columns = _columns() if self._live else sys.maxsize
+        columns = width() if self._live else sys.maxsize
         name = self._name if len(self._name) <= columns // 3 else f"…{self._name[1 - columns // 3 :]}"
         end = f" {share:4.0%} {words}"
-        width = max(0, min(WIDTH, columns - len(f"{name}: {end}") - 1))
-        line = f"{name}: {'█' * int(share * width):<{width}}{end}"
-        self.write(line + detail if len(line + detail) < columns else line)
+        length = max(0, min(WIDTH, columns - len(f"{name}: {end}")))
+        line = f"{name}: {'█' * int(share * length):<{length}}{end}"
+        self.write(line + detail if len(line + detail) <= columns else line)
 
     def write(self, text: str) -> None:
-        """Replace the current line."""
         if text == self._text:
             return
         self._text = text
-        sys.stderr.write(f"\r\x1b[2K{text[: _columns() - 1]}" if self._live else f"{text}\n")
+        sys.stderr.write(f"\r\x1b[2K{text[: width()]}" if self._live else f"{text}\n")
         sys.stderr.flush()
 
     def show_download(self, step: Any) -> None:
@@ -82,13 +79,6 @@ class Bar:
         if not rate:
             return ""
         return f", {describe_size(rate)}/s, {_duration((step.total - step.received) / rate)} left"
-
-
-def _columns() -> int:
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
-    except (OSError, ValueError):
-        return _COLUMNS
 
 
 def _duration(seconds: float) -> str:

@@ -90,7 +90,7 @@ def _completion_cache(settings: Turbopilot) -> Leftovers:
             files = [*files, named]
     except (OSError, sqlite3.Error) as error:
         return Leftovers(error=unusable(settings.cache_file, reason_of(error)))
-    servers = servers_with(files[0]) if files else []
+    servers = caching_servers() if files else []
     return Leftovers(files, {"These servers create a new file with their next completion": servers})
 
 
@@ -134,7 +134,6 @@ def remove_empty(folder: Path, files: Iterable[Path]) -> None:
 
 
 def size_of_all(files: Iterable[Path]) -> str:
-    """Return the total size of files, formatted."""
     return describe_size(sum(map(size_of, files)))
 
 
@@ -151,22 +150,14 @@ def list_names(words: str, names: Iterable[Path | str]) -> None:
 
 
 def confirmed(question: str) -> bool:
-    """Ask for confirmation; the default is no."""
     try:
         return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
     except EOFError:
         return False
 
 
-def servers_with(path: Path) -> list[str]:
-    """Return the URLs of this machine's servers whose settings name the file."""
-    from jupyter_turbopilot.completer.cache.cache_file import locate
+def caching_servers() -> list[str]:
+    """Return the URLs of this machine's servers with a persistent completion cache."""
     from jupyter_turbopilot.jupyter import runtime
 
-    def names_it(name: str) -> bool:
-        try:
-            return bool(name) and locate(name) == path
-        except OSError:
-            return False
-
-    return [server.url for server in runtime.running() if names_it(server.cache_file)]
+    return [server.url for server in runtime.running() if server.cache_file]

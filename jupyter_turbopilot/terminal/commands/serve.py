@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole
-from jupyter_turbopilot.util.registry import failures, found, own
+from jupyter_turbopilot.util.registry import failures, found
 
 if TYPE_CHECKING:
     import argparse
@@ -40,21 +40,16 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help=f"a file with the key; alternative: the environment variable {API_KEY}",
     )
     keys.add_argument("--no-api-key", action="store_true", help="no key; only with a loopback address")
-    for entry in own("callers"):
-        _add_callers(keys, entry)
     add_model_and_engine(parser)
     for entry in found("callers"):
-        if entry not in own("callers"):
-            try:
-                _add_callers(keys, entry)
-            except ArgumentError as error:  # another option has this name
-                failures[entry.value] = f"{error}"
+        summary = entry.summary or f"authenticate clients with {entry.value.partition(':')[0]}"
+        try:
+            keys.add_argument(
+                f"--{entry.name}", dest="callers", action="store_const", const=entry, help=summary
+            )
+        except ArgumentError as error:  # another option has this name
+            failures[entry.value] = f"{error}"
     parser.set_defaults(execute=run)
-
-
-def _add_callers(keys: argparse._MutuallyExclusiveGroup, entry: Entry) -> None:
-    summary = entry.summary or f"authenticate clients with {entry.value.partition(':')[0]}"
-    keys.add_argument(f"--{entry.name}", dest="callers", action="store_const", const=entry, help=summary)
 
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:

@@ -50,6 +50,7 @@ describe('Executions', () => {
     const [older, cell] = [new Cell('a', 3), new Cell('b')];
     run(cell, 4);
     expect([older, cell].map(each => executions.countOf(each))).toEqual([3, 4]);
+    expect([older, cell].map(each => executions.isChanged(each))).toEqual([null, false]);
   });
 
   it('forgets all executions when the kernel is restarted', () => {

@@ -36,10 +36,10 @@ export class Executions {
     return isOlder || this._runs.get(cell)?.count === count ? count : null;
   }
 
-  /** Return whether a cell has been edited since it was run. */
-  isChanged(cell: IExecuted): boolean {
+  /** Return whether a cell has been edited since it was run; null if it was run before the page was opened. */
+  isChanged(cell: IExecuted): boolean | null {
     const run = this._runs.get(cell);
-    return run !== undefined && run.source !== cell.sharedModel.getSource();
+    return run ? run.source !== cell.sharedModel.getSource() : this.countOf(cell) === null ? false : null;
   }
 
   private readonly _sources = new WeakMap<IExecuted, string>();

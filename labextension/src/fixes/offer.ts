@@ -5,7 +5,7 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import { type PanelLayout, Widget } from '@lumino/widgets';
-import { button, element } from '../elements';
+import { button, element, withCode } from '../elements';
 import { describeCell } from './notebook';
 import { firstLine, type IHunk, type ISegment } from './replacements';
 
@@ -99,7 +99,7 @@ export class Offer extends Widget {
     if (content.error) {
       title.append(element('code', '', content.error), ': ');
     }
-    title.append(content.question);
+    title.append(...withCode(content.question));
     this.label = [title.textContent, ...runs.map(cell => firstLine(sourceOf(cell), LINE))].join(' ');
     this.node.setAttribute('aria-label', this.label);
     const buttons = element('div', 'jp-Turbopilot-offer-buttons');

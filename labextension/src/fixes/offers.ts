@@ -20,6 +20,9 @@ export class Offers {
   /** Emitted when an offer has been added, changed or removed. */
   readonly changed = new Signal<this, void>(this);
 
+  /** Emitted when a setting or an off switch has changed. */
+  readonly switched = new Signal<this, void>(this);
+
   /** Add an offer; `isAllowed` returns whether it may still be shown. */
   add(offer: Offer, setting: Setting, isAllowed: () => boolean): void {
     this._offers.set(offer, { setting, isAllowed });
@@ -52,6 +55,7 @@ export class Offers {
         offer.dispose();
       }
     }
+    this.switched.emit();
   }
 
   /** Return the offers of a notebook by kind, oldest first. */

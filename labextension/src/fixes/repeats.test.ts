@@ -232,15 +232,6 @@ describe('RepeatOffers', () => {
     expect(FakeOffer.shown).toEqual([]);
   });
 
-  it('ends after an undo of the first occurrence, and when it is dismissed', async () => {
-    await repeated();
-    shown()?.primary?.();
-    notebook.cells[0].undo();
-    await vi.advanceTimersByTimeAsync(0);
-    expect(FakeOffer.shown).toEqual([]);
-    expect(sent.at(-1)).toBe('repeat-1 undone');
-  });
-
   it('is not offered again after it was dismissed', async () => {
     await repeated();
     shown()?.dismiss();

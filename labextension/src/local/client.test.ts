@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { IFrame, IRequest, IStep } from '../wire';
+import type { IFrame, IRequest, IProgress } from '../wire';
 import { type ILocalOptions, LocalClient } from './client';
 import { requestOf } from './testing/request';
 import { FakeWorker } from './testing/worker';
@@ -260,9 +260,9 @@ describe('LocalClient', () => {
   });
 
   it('reports the progress of a download and that it was stopped', async () => {
-    const stuck: IStep = { phase: 'downloading', received: 3, total: 6 };
+    const stuck: IProgress = { phase: 'downloading', received: 3, total: 6 };
     prepare = worker => (worker.stuck = workers.length === 0 ? stuck : null);
-    const steps: IStep[] = [];
+    const steps: IProgress[] = [];
     const fetching = client.pull('characters', false, step => steps.push(step));
     const stopped = expect(fetching).rejects.toMatchObject({ code: 'cancelled' });
     await vi.advanceTimersByTimeAsync(0);
@@ -283,7 +283,7 @@ describe('LocalClient', () => {
   });
 
   it('stops the download of the model in use, but no other', async () => {
-    const step: IStep = { phase: 'downloading', received: 3, total: 6 };
+    const step: IProgress = { phase: 'downloading', received: 3, total: 6 };
     prepare = worker => (worker.stuck = step);
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
     const other = client.pull('characters', false, () => undefined, false);

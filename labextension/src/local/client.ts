@@ -2,7 +2,7 @@
 
 import type { IClient, IEngineHealth } from '../client';
 import { ServerError, WITHHELD } from '../requesterror';
-import type { IAnswer, IFrame, IModel, IRequest, IStep, Phase } from '../wire';
+import type { IAnswer, IFrame, IModel, IRequest, IProgress, Phase } from '../wire';
 import { type ILocalModel, readCatalogue } from './catalogue';
 import { Completer } from './completer';
 import { type FromWorker, type IOpened, type IPort, NO_STORAGE, STOPPED, type ToWorker } from './messages';
@@ -32,7 +32,7 @@ export interface ILocalOptions {
   /** Start the worker. */
   connect(): ILine;
   /** Called with the progress of a model's download. */
-  progress?(step: IStep): void;
+  progress?(step: IProgress): void;
   /** Called once a model is loaded. */
   opened?(): void;
 }
@@ -42,7 +42,7 @@ interface ILoading {
   model: ILocalModel;
   completer: Promise<Completer>;
   /** the progress of its download; null: none */
-  step: IStep | null;
+  step: IProgress | null;
 }
 
 /** A model that the worker is opening. */
@@ -55,7 +55,7 @@ interface IOpening {
 /** A download beside the model in use. */
 interface IPull {
   model: ILocalModel;
-  step: IStep;
+  step: IProgress;
 }
 
 /** A pending call to the worker. */
@@ -63,7 +63,7 @@ interface ICall {
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
   /** Called with the progress. */
-  step: (step: IStep) => void;
+  step: (step: IProgress) => void;
   pull: IPull | null;
 }
 
@@ -106,6 +106,7 @@ export class LocalClient implements IClient {
 
   /** The browser engine has neither fixes nor renames. */
   fix = (): Promise<null> => Promise.resolve(null);
+  check = this.fix;
   rename = this.fix;
   repeat = this.fix;
 
@@ -195,10 +196,10 @@ export class LocalClient implements IClient {
   }
 
   /** Download a model into the browser's storage; the model in use stays available. */
-  async pull(name: string, _mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
+  async pull(name: string, _mirrors: boolean, step: (step: IProgress) => void, select = true): Promise<void> {
     const source = await this._named(name);
     const pull: IPull = { model: source, step: { phase: 'waiting' } };
-    const fetching = (now: IStep): void => step((pull.step = now));
+    const fetching = (now: IProgress): void => step((pull.step = now));
     this._refused = null;
     const isKept = await this._call({ kind: 'fetch', source }, fetching, pull).then(
       () => true,
@@ -385,7 +386,7 @@ export class LocalClient implements IClient {
   private async _open(model: ILocalModel): Promise<Completer> {
     this._phase = 'loading';
     const line = this._connected();
-    const step = (now: IStep): void => {
+    const step = (now: IProgress): void => {
       if (this._loading?.model === model) {
         this._loading.step = now;
         this._options.progress?.(now);
@@ -522,7 +523,7 @@ export class LocalClient implements IClient {
       | { kind: 'stored'; sources: ILocalModel[] }
       | { kind: 'remove' | 'fetch'; source: ILocalModel }
       | { kind: 'open'; name: string; source: ILocalModel },
-    step: (step: IStep) => void = () => undefined,
+    step: (step: IProgress) => void = () => undefined,
     pull: IPull | null = null
   ): Promise<unknown> {
     const call = ++this._lastCall;

@@ -1,7 +1,7 @@
 /** The worker's side: runs an engine on behalf of the page, one generation at a time. */
 
 import { ServerError } from '../requesterror';
-import type { IStep } from '../wire';
+import type { IProgress } from '../wire';
 import { newUsage } from './engineinterface';
 import {
   type GenerateRequest,
@@ -59,7 +59,7 @@ export class EngineHost {
   private async _open(
     name: string,
     source: ISource,
-    step: (step: IStep) => void,
+    step: (step: IProgress) => void,
     signal: AbortSignal
   ): Promise<IOpened> {
     this._engine = null;
@@ -73,11 +73,11 @@ export class EngineHost {
   /** Run a download: report its progress to the page, and let the page stop it. */
   private async _transfer(
     call: number,
-    work: (step: (step: IStep) => void, signal: AbortSignal) => Promise<unknown>
+    work: (step: (step: IProgress) => void, signal: AbortSignal) => Promise<unknown>
   ): Promise<void> {
     const stop = new AbortController();
     this._transfers.set(call, stop);
-    const tell = (step: IStep): void => this._port.postMessage({ kind: 'step', call, step });
+    const tell = (step: IProgress): void => this._port.postMessage({ kind: 'step', call, step });
     await this._answer(call, work(tell, stop.signal), stop.signal);
     this._transfers.delete(call);
   }

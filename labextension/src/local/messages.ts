@@ -1,6 +1,6 @@
 /** The messages between the page and the engine's worker. */
 
-import type { IError, IStep } from '../wire';
+import type { IError, IProgress } from '../wire';
 import type { IEngineRequest, IToken, IUsage } from './engineinterface';
 import type { ISource } from './modelfile';
 import type { IVocabularyData } from './vocabulary';
@@ -37,7 +37,7 @@ export type ToWorker =
 
 export type FromWorker =
   /** the progress of a call's download */
-  | { kind: 'step'; call: number; step: IStep }
+  | { kind: 'step'; call: number; step: IProgress }
   /** heartbeat during a long operation */
   | { kind: 'alive' }
   | { kind: 'token'; id: number; token: IToken }

@@ -1,7 +1,7 @@
 import { sha256 as digest } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { IStep } from '../wire';
+import type { IProgress } from '../wire';
 import { MOST_BYTES } from './engine/gguf';
 import { evict, type ISource, modelFile, MAX_FILES, sha256 } from './modelfile';
 import { Files } from './testing/files';
@@ -41,7 +41,7 @@ describe("a model's file", () => {
 
   it('is downloaded once and then read from the browser’s storage', async () => {
     const files = new Files();
-    const steps: IStep[] = [];
+    const steps: IProgress[] = [];
     expect(await bytesOf(await modelFile(SOURCE, files, step => steps.push(step)))).toEqual(MODEL);
     expect(steps.at(-2)).toEqual({ phase: 'downloading', received: 6, total: 6, source: 'site.test' });
     expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);

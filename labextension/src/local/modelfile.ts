@@ -2,7 +2,7 @@
 
 import { describeSize } from '../filesize';
 import { ServerError } from '../requesterror';
-import type { IStep } from '../wire';
+import type { IProgress } from '../wire';
 import { fileName, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import { MOST_BYTES } from './engine/gguf';
 import type { IFiles } from './files';
@@ -24,7 +24,7 @@ export interface ISource {
 export async function modelFile(
   source: ISource,
   files: IFiles | null,
-  step: (step: IStep) => void,
+  step: (step: IProgress) => void,
   signal?: AbortSignal
 ): Promise<Blob> {
   const kept = await files?.read(source.sha256);
@@ -85,7 +85,7 @@ async function isIntact(content: Blob, source: ISource): Promise<boolean> {
 
 async function fetched(
   { url, size }: ISource,
-  step: (step: IStep) => void,
+  step: (step: IProgress) => void,
   signal?: AbortSignal
 ): Promise<Blob> {
   const name = fileName(url);

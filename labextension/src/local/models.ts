@@ -1,7 +1,7 @@
 /** The models that a worker can open: their files in the browser, their weights in WebAssembly. */
 
 import { ServerError } from '../requesterror';
-import type { IStep } from '../wire';
+import type { IProgress } from '../wire';
 import { Engine } from './engine/engine';
 import { write } from './engine/generation';
 import type { IEngine } from './engineinterface';
@@ -41,7 +41,7 @@ export class Models {
   async open(
     name: string,
     source: ISource,
-    step: (step: IStep) => void,
+    step: (step: IProgress) => void,
     signal: AbortSignal
   ): Promise<IHosted> {
     const [file, module] = await Promise.all([
@@ -54,7 +54,7 @@ export class Models {
   }
 
   /** Download a model into the browser's storage. */
-  async fetch(source: ISource, step: (step: IStep) => void, signal: AbortSignal): Promise<void> {
+  async fetch(source: ISource, step: (step: IProgress) => void, signal: AbortSignal): Promise<void> {
     const files = await this._files();
     if (!files) {
       throw new ServerError(500, NO_STORAGE, 'This browser does not store files for this page.');

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from jupyter_turbopilot.models.ggml import interleave_halves
 from jupyter_turbopilot.plugins.convert import convert
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from tests.plugins.convert import families, native
-from turbopilot_research.train.network import Network, adapt, load, write_adapter
+from turbopilot_research.train.network import Network, adapt, load, separate_halves, write_adapter
 
 CPU = torch.device("cpu")
 FAMILIES = ["qwen2", "llama", "llama-linear"]
@@ -82,3 +83,8 @@ def test_load_reports_missing_and_unexpected_tensors(tmp_path: Path) -> None:
     damaged.write_bytes(data)
     with pytest.raises(TurbopilotError, match="unexpected tensor"):
         load(damaged, CPU, torch.float32)
+
+
+def test_separate_halves_undoes_interleave_halves() -> None:
+    matrix = np.arange(24).reshape(12, 2)
+    assert (separate_halves(interleave_halves(matrix, heads=2), heads=2) == matrix).all()

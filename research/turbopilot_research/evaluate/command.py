@@ -143,7 +143,7 @@ def _add_typing(parser: argparse.ArgumentParser) -> None:
         f"milliseconds between two keystrokes ({KEY_INTERVAL})",
     )
     text = "number of other processes that each keep a core busy"
-    add_number(parser, "--busy", whole(0, 64), 0, text, metavar="N")
+    add_number(parser, "--busy", whole(0, 64), 0, text)
 
 
 def _add_engine(parser: argparse.ArgumentParser) -> None:

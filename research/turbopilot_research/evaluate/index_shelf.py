@@ -53,7 +53,7 @@ class Other:
     @cached_property
     def lines(self) -> frozenset[str]:
         """The indexed lines of the file."""
-        return frozenset(line.text for entry in self.page.entries for line in lines_of(entry.source))
+        return frozenset(line.text for entry in self.page for line in lines_of(entry.source))
 
 
 def of_notebook(notebook: Notebook, modified: float) -> Other:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 import transformers
+from gguf import GGUFWriter
 from torch import nn
 
-from jupyter_turbopilot.models.ggml import F16, F32, interleave_halves, separate_halves
+from jupyter_turbopilot.models.ggml import F16, F32, interleave_halves
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.merge import TensorChange, rewrite
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
+from jupyter_turbopilot.util.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -237,6 +238,12 @@ def _turned(network: Network, name: str, matrix: Any) -> Any:
     return np.ascontiguousarray(interleave_halves(matrix, heads=heads))
 
 
+def separate_halves(matrix: Any, *, heads: int) -> Any:
+    """Undo `interleave_halves`."""
+    pairs = matrix.reshape(heads, -1, 2, *matrix.shape[1:])
+    return pairs.swapaxes(1, 2).reshape(matrix.shape)
+
+
 def _heads(header: Header, name: str) -> int:
     """Return the number of heads whose rows llama.cpp permutes, or 0 if it does not."""
     short = name.split(".")[-2]
@@ -247,9 +254,18 @@ def _heads(header: Header, name: str) -> int:
 
 
 def write_adapter(network: Network, target: Path, name: str) -> Path:
-    """Write the LoRA matrices as a GGUF adapter."""
-    matrices = (
-        (matrix, _plain(lora.a, np.float16), _turned(network, matrix, _plain(lora.b, np.float16)))
-        for matrix, lora in network.loras.items()
-    )
-    return adapters.write(target, network.header.architecture, name, network.alpha, matrices)
+    """Write the LoRA matrices as a GGUF adapter, atomically."""
+    with write_atomically(target, TurbopilotError) as partial:
+        out = GGUFWriter(partial, network.header.architecture)
+        out.add_type("adapter")
+        out.add_string("adapter.type", "lora")
+        out.add_float32("adapter.lora.alpha", float(network.alpha))
+        out.add_name(name)
+        for matrix, lora in network.loras.items():
+            out.add_tensor(f"{matrix}.lora_a", _plain(lora.a, np.float16))
+            out.add_tensor(f"{matrix}.lora_b", _turned(network, matrix, _plain(lora.b, np.float16)))
+        out.write_header_to_file()
+        out.write_kv_data_to_file()
+        out.write_tensors_to_file()
+        out.close()
+    return target

@@ -138,22 +138,23 @@ def test_prepare_moves_a_foreign_file_aside(
     tmp_path: Path, foreign: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "answers.db"
-    moved: dict[Path, bytes] = {}
-    for number, name in enumerate(("answers.db.aside", "answers.db.aside2")):
-        path.unlink(missing_ok=True)
-        if foreign == "text":
-            path.write_text(f"chapter {number}" * 99)
-        else:
-            write_foreign(path)
-        kept = path.read_bytes()
-        assert SCHEMA.state_of(path) is FileState.FOREIGN
-        assert path not in SCHEMA.owned_files(path)
+    if foreign == "text":
+        path.write_text("chapter" * 99)
+    else:
+        write_foreign(path)
+    kept = path.read_bytes()
+    assert SCHEMA.state_of(path) is FileState.FOREIGN
+    assert path not in SCHEMA.owned_files(path)
+    SCHEMA.prepare(path)
+    assert SCHEMA.state_of(path) is FileState.OURS
+    aside = tmp_path / "answers.db.aside"
+    assert aside.read_bytes() == kept
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(aside) in caplog.text
+    path.write_text("another chapter")
+    with pytest.raises(FileExistsError, match=r"answers\.db\.aside exists"):
         SCHEMA.prepare(path)
-        assert SCHEMA.state_of(path) is FileState.OURS
-        moved[tmp_path / name] = kept
-        assert {aside: aside.read_bytes() for aside in moved} == moved
-    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-    assert all(str(aside) in caplog.text for aside in moved)
+    assert (path.read_text(), aside.read_bytes()) == ("another chapter", kept)
 
 
 @pytest.mark.parametrize("length", [16, 100, None])

@@ -7,14 +7,14 @@ import sys
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import child
 from jupyter_turbopilot.engine.child_process.child import Host
-from jupyter_turbopilot.engine.child_process.messages import Release, Resume, Step, Suspend
+from jupyter_turbopilot.engine.child_process.messages import RunRequest, Step
 
 from ..jobs import SmallEngine
 
 
 def test_host_reports_unknown_runs() -> None:
     host = Host(SmallEngine("word"))
-    for request in (Step((1,)), Suspend(1), Resume(1), Release(1)):
+    for request in (Step((1,)), RunRequest("suspend", 1), RunRequest("resume", 1), RunRequest("release", 1)):
         assert host.reply(request, Cancel()).failure
 
 

@@ -120,11 +120,6 @@ def test_failure_contains_only_type_and_location_of_an_exception() -> None:
     assert "(ValueError)" in ChildError.of(ValueError("hunter2")).error().message
 
 
-@pytest.mark.parametrize("kind", ["annotations", "os", "__doc__", "NoSuchError", "_KINDS"])
-def test_failure_of_an_unknown_type_becomes_an_engine_error(kind: str) -> None:
-    assert type(ChildError(kind, {"message": "failed"}).error()) is EngineError
-
-
 @given(st.lists(st.binary(max_size=200)))
 def test_frame_pipe_keeps_the_order_of_messages(messages: list[bytes]) -> None:
     sent = io.BytesIO()

@@ -193,7 +193,7 @@ def test_merge_adapters_is_cancelled_without_a_copy(
 def known(models_folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     """A catalogue model whose file is on disk."""
     data = tiny_model.read_bytes()
-    model = Model("known", "known.gguf", (HubFile("o/r", "m.gguf"),), None, hashlib.sha256(data).hexdigest())
+    model = Model("known", "known.gguf", (HubFile("o/r", "m.gguf"),), sha256=hashlib.sha256(data).hexdigest())
     monkeypatch.setitem(catalog(), "known", model)
     (models_folder / model.file).write_bytes(data)
     return model

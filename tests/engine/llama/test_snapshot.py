@@ -13,14 +13,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.kv_cache import new_buffer
-from jupyter_turbopilot.engine.llama.snapshot import SavedSequence, load, save
+from jupyter_turbopilot.engine.llama.snapshot import load, save
+from jupyter_turbopilot.engine.stepping.sequences import KVSequence
 from jupyter_turbopilot.models.user_cache import SEQUENCES_MAGIC
 
 SAVED = [
-    SavedSequence([1, 2, 3], b"\x00\xff" * 50, 2),
-    SavedSequence([], b"", 0),
-    SavedSequence([151935], b"x", 1),
+    KVSequence(-1, [1, 2, 3], stale=[0, 0, 1], state=b"\x00\xff" * 50),
+    KVSequence(-1, state=b""),
+    KVSequence(-1, [151935], stale=[0], state=b"x"),
 ]
+
+
+def content(sequences: list[KVSequence]) -> list[tuple[list[int], int, bytes]]:
+    return [(each.tokens, each.exact, each.state) for each in sequences]
 
 
 def test_save_makes_the_file_private(tmp_path: Path) -> None:
@@ -67,17 +72,17 @@ def test_load_deletes_a_file_with_an_invalid_header(tmp_path: Path, header: byte
 
 
 def test_save_and_load_make_no_copies(tmp_path: Path) -> None:
-    saved = [SavedSequence([1], new_buffer(2**20), 1)] * 8
+    saved = [KVSequence(-1, [1], stale=[0], state=new_buffer(2**20))] * 8
     tracemalloc.start()
     save(tmp_path / "state", "model", saved)
-    assert load(tmp_path / "state", "model") == saved
+    assert content(load(tmp_path / "state", "model")) == content(saved)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
 
 
 def test_save_in_parallel_leaves_one_complete_file(tmp_path: Path) -> None:
-    other = [SavedSequence([7], b"other" * 100_000, 1)]
+    other = [KVSequence(-1, [7], stale=[0], state=b"other" * 100_000)]
     writers = [
         threading.Thread(target=save, args=(tmp_path / "state", "model", kept)) for kept in (SAVED, other) * 4
     ]
@@ -85,7 +90,7 @@ def test_save_in_parallel_leaves_one_complete_file(tmp_path: Path) -> None:
         writer.start()
     for writer in writers:
         writer.join()
-    assert load(tmp_path / "state", "model") in (SAVED, other)
+    assert content(load(tmp_path / "state", "model")) in (content(SAVED), content(other))
     assert {path.name for path in tmp_path.iterdir()} == {"state", "state.lock"}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import Hardware, Limits, make_plan, score_bytes
+from jupyter_turbopilot.engine.load.plan import Hardware, Limits, make_plan, sizes_of
 from jupyter_turbopilot.models.ggml import F32, Q4_0
 from jupyter_turbopilot.models.gguf import GGUFTensor, Header
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
@@ -41,7 +41,7 @@ def test_make_plan_needs_less_memory_with_a_small_cache_or_gpu() -> None:
     whole = make_plan(MODEL, "m", Limits(context_size=8192)).needs
     assert make_plan(MODEL, "m", Limits(context_size=8192), Hardware(cache_type="q8_0")).needs < whole
     on_card = make_plan(MODEL, "m", Limits(context_size=8192), Hardware(gpu_layers=-1))
-    scores = score_bytes(MODEL) * on_card.cells
+    scores = sizes_of(MODEL).scores * on_card.cells
     assert on_card.needs == whole - MODEL.file_size - scores
     assert on_card.hardware.gpu_layers == -1
 

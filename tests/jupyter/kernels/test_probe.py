@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import types
-from abc import ABC
+from abc import ABC, ABCMeta, abstractmethod
 from collections import OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ import pytest
 import torch
 
 from jupyter_turbopilot.context import kernel_context as kernel
-from jupyter_turbopilot.fixes.report import Folder, KernelReport
+from jupyter_turbopilot.fixes.report import Folder, KernelReport, read_report
 from jupyter_turbopilot.jupyter.kernels import probe
 
 RAN: list[str] = []
@@ -344,21 +344,6 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("kind", HOSTILE)
-@pytest.mark.filterwarnings("ignore:non-string key:RuntimeWarning")  # Python 3.13 warns about such a class
-def test_facts_run_no_code_of_the_user(kind: str) -> None:
-    value = HOSTILE[kind]()
-    namespace = {"value": value, "last": 1}
-    RAN.clear()
-    found = probe.facts(namespace)
-    ran = list(RAN)
-    namespace.clear()
-    assert ran == []
-    assert list(found["names"]) == ["last", "value"]
-    assert isinstance(found["names"]["value"]["type"], str)
-    assert kernel.read_kernel_context(json.loads(json.dumps(found))).names["last"].type == "int"
-
-
 def test_facts_run_no_code_of_keys_or_namespace_classes() -> None:
     for kind in (dict, type("Held", (dict,), EVIL), OrderedDict):
         namespace = dict.__new__(kind)
@@ -387,16 +372,20 @@ def report_of(namespace: Any, *wanted: str) -> KernelReport:
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.filterwarnings("ignore:non-string key:RuntimeWarning")  # Python 3.13 warns about such a class
-def test_report_runs_no_code_of_the_user(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_and_report_run_no_code_of_the_user(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value = HOSTILE[kind]()
     failing(AttributeError("x", name="x", obj=value), monkeypatch)
     namespace = {"value": value, "held": types.SimpleNamespace(value=value)}
     RAN.clear()
+    facts = probe.facts(namespace | {"last": 1})
     found = report_of(namespace, "value", "value.columns", "value._df.select", "value.closed", "held.value")
     ran = list(RAN)
     namespace.clear()
     monkeypatch.undo()
     assert ran == []
+    assert list(facts["names"]) == ["last", "held", "value"]
+    assert isinstance(facts["names"]["value"]["type"], str)
+    assert kernel.read_kernel_context(json.loads(json.dumps(facts))).names["last"].type == "int"
     assert found.error
     assert found.error.object == found.objects["held.value"]
 
@@ -597,6 +586,57 @@ def test_report_describes_modules_that_compute_attributes() -> None:
     assert (found["np"].name, found["np"].version) == ("numpy", np.__version__)
     assert found["np.linalg"].version == np.__version__
     assert "join" in (report_of({}, "os.path").objects["os.path"].attributes or ())  # not bound to a name
+
+
+def test_check_reports_the_namespace_without_the_last_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(local: dict[str, int]) -> None:
+        raise KeyError(*local)
+
+    try:
+        fail({"key": 1})
+    except KeyError as error:
+        failing(error, monkeypatch)
+    monkeypatch.setattr("builtins.patched", 1, raising=False)
+    namespace = {"frame": {"key": 1}, "In": ["", "frame = 1"]}
+    found = read_report(json.loads(json.dumps(probe.report(namespace, ["frame", "local"], is_check=True))))
+    assert (found.error, [*found.objects], found.executions) == (None, ["frame"], 1)
+    assert {"frame", "patched", "print"} <= {*found.names}
+    assert "local" not in found.names
+    assert read_report(probe.report(namespace | {"In": 3}, [], is_check=True)).executions is None
+
+
+def test_report_distinguishes_closed_objects() -> None:
+    class Plain:
+        def __init__(self, depth: int) -> None:
+            self.depth = depth
+
+    class Computed(Plain):
+        def __getattr__(self, name: str) -> int:
+            return 1
+
+    class WithMetaclass(metaclass=ABCMeta):
+        @abstractmethod
+        def run(self) -> None: ...
+
+    class Runnable(WithMetaclass):
+        def run(self) -> None: ...
+
+    class Both(Plain):
+        def __new__(cls, *_: object, **__: object) -> Any: ...
+
+    @functools.wraps(Plain)
+    def wrapper(*given: object) -> None: ...
+
+    namespace: dict[str, Any] = {
+        "Plain": Plain, "plain": Plain(1), "Computed": Computed, "computed": Computed(1), "abstract": Runnable(),
+        "Both": Both, "wrapper": wrapper, "lambda_": lambda x: x, "np": np, "module": types, "array": np.ones(2),
+        "frame": pd.DataFrame({"a": [1]}), "series": pd.Series([1]), "text": "", "config": {},
+    }  # fmt: skip
+    found = report_of(namespace, *namespace, "missing").objects
+    closed = {name for name, each in found.items() if each.closed}
+    open_ = {"computed", "Both", "wrapper", "np", "series"}
+    assert closed == namespace.keys() - open_
+    assert found.keys() == namespace.keys()
 
 
 def test_report_lists_folders_around_a_missing_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -444,36 +444,6 @@ def test_report_describes_the_error_of_the_last_cell() -> None:
     asyncio.run(with_kernel(scenario))
 
 
-def test_report_runs_no_code_of_the_error() -> None:
-    async def scenario(person: Person) -> None:
-        await person.run(HOSTILE)
-        await person.run(
-            "class Odd(KeyError):\n"
-            "    def __str__(self): ran.append('str'); return 'odd'\n"
-            "    args = property(lambda self: ran.append('args'))\n"
-        )
-        await fail(person, "try:\n    raise Odd(hostile)\nfinally:\n    ran.clear()")
-        await person.run("ran.clear()")
-        found = await report(person, "hostile", "hostile.columns", "Hostile")
-        assert (found.error.type, found.error.key) == ("Odd", None)
-        assert found.objects["hostile"].type == "Hostile"
-        assert await person.value("ran") == "[]"
-
-    asyncio.run(with_kernel(scenario))
-
-
-def test_report_follows_a_restart() -> None:
-    async def scenario(person: Person) -> None:
-        await fail(person, "first")
-        assert (await report(person)).error.name == "first"
-        await person.manager.restart_kernel(person.kernel_id)
-        await person.client.wait_for_ready(timeout=60)
-        await fail(person, "second")
-        assert (await report(person)).error.name == "second"
-
-    asyncio.run(with_kernel(scenario))
-
-
 def test_report_of_a_busy_or_dead_kernel_is_empty() -> None:
     async def scenario(person: Person) -> None:
         await fail(person, "first")
@@ -486,6 +456,42 @@ def test_report_of_a_busy_or_dead_kernel_is_empty() -> None:
         kernel.stop_restarter()  # while it restarts the killed kernel, the shutdown fails
         await kernel.signal_kernel(9)
         assert await person.kernels.report(person.kernel_id, []) == NONE
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_check_queries_an_idle_kernel_once_after_each_execution(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    send = Watch._send
+
+    def noted(watch: Watch, messages: Any) -> Any:
+        asked.extend(message.type for message in messages if message.content.get("data", {}).get("wanted"))
+        return send(watch, messages)
+
+    monkeypatch.setattr(Watch, "_send", noted)
+
+    async def scenario(person: Person) -> None:
+        async def checked(*wanted: str) -> Any:
+            return await person.kernels.check(person.kernel_id, [*wanted])
+
+        await person.run("frame = {'revenue': 1}")
+        while not (found := await checked("frame")).all:  # on a busy machine, a kernel may answer late
+            asked.clear()
+        assert found.objects["frame"].keys == ["revenue"]
+        before = len(asked)
+        assert await checked("frame") is found
+        assert len(asked) == before
+        assert (await checked("other")).objects == {}
+        await person.run("frame['other'] = 1")
+        while (found := await checked("frame")).executions != 2:
+            await asyncio.sleep(0.05)
+        assert found.objects["frame"].keys == ["revenue", "other"]
+        person.client.execute("import time; time.sleep(600)")
+        while not person.kernels._watches[person.kernel_id].busy:
+            await asyncio.sleep(0.05)
+        before = len(asked)
+        assert await checked("frame") == NONE
+        assert len(asked) == before, "a busy kernel is not queried"
 
     asyncio.run(with_kernel(scenario))
 

@@ -50,7 +50,7 @@ def make_pilot(tiny_model: Path) -> Iterator[Make]:
             engine.identity = f"{path}|{plan.hardware.stamp}"
             return engine
 
-        chosen = Turbopilot(model=str(tiny_model), adapters=list(adapters), **settings)
+        chosen = Turbopilot(**{"model": str(tiny_model), "adapters": list(adapters)} | settings)
         made.append(pilot_with(chosen, engine))
         return made[-1], loaded
 
@@ -180,7 +180,7 @@ def test_retry_loads_once_memory_is_free(make_pilot: Make, monkeypatch: pytest.M
     load(pilot)
     assert polled(pilot)["code"] == "memory"
     monkeypatch.undo()
-    clock.after(1)
+    clock.after(3)
     polled(pilot)
     assert settled(pilot)["ready"]
     assert len(loaded) == 1
@@ -189,9 +189,7 @@ def test_retry_loads_once_memory_is_free(make_pilot: Make, monkeypatch: pytest.M
 def test_retry_waits_for_a_refused_file_to_change(make_pilot: Make, tiny_model: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.gguf"
     own.write_bytes(tiny_model.read_bytes()[:1000])
-    pilot, _ = make_pilot()
-    pilot.settings.model = pilot.selected = str(own)
-    pilot._last_loaded = pilot._wanted
+    pilot, _ = make_pilot(model=str(own))
     clock = Clock(pilot)
     load(pilot)
     refused = pilot.worker.state
@@ -311,10 +309,9 @@ def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Pa
 
 
 def test_remove_of_a_failed_model_leaves_the_reason_that_it_is_missing(
-    models_folder: Path, make_pilot: Make
+    models_folder: Path,
 ) -> None:
-    pilot, _ = make_pilot()
-    pilot.selected = "smollm2-135m"
+    pilot = Pilot(Turbopilot(model="smollm2-135m"))
     file = models_folder / catalog()["smollm2-135m"].file
     file.write_bytes(b"GGUF")
     pilot.start()
@@ -322,6 +319,7 @@ def test_remove_of_a_failed_model_leaves_the_reason_that_it_is_missing(
     assert pilot.remove("smollm2-135m")
     assert pilot.worker.state.code == "model_missing"
     assert "models pull --mirrors smollm2-135m" in pilot.worker.state.reason
+    pilot.stop()
 
 
 @pytest.mark.parametrize("where", ["setting", "environment"])

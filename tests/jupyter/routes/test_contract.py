@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from jupyter_turbopilot.jupyter.routes.endpoint import endpoints
 from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.protocol import contract
 from jupyter_turbopilot.protocol.errors import EngineError
@@ -31,11 +30,11 @@ def check(body: bytes, kind: Any) -> Any:
 
 
 def gives(path: str, method: str) -> Any:
-    return endpoints(TABLE[path])[method].gives
+    return TABLE[path].endpoints[method].gives
 
 
 def streams(path: str) -> Any:
-    return endpoints(TABLE[path])["POST"].streams
+    return TABLE[path].endpoints["POST"].streams
 
 
 async def test_stream_frames_fit_their_schema(ask: Ask, ready: Any) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_turbopilot.jupyter.routes.base import Route
-from jupyter_turbopilot.jupyter.routes.endpoint import METHODS, endpoints
+from jupyter_turbopilot.jupyter.routes.endpoint import METHODS
 from jupyter_turbopilot.jupyter.routes.manage import MissingRoute, StatusRoute
 from jupyter_turbopilot.jupyter.routes.table import loaded
 
@@ -21,7 +21,7 @@ def test_only_state_changing_methods_require_managing() -> None:
     managing = {
         (path, name)
         for path, route in loaded()
-        for name, one in endpoints(route).items()
+        for name, one in route.endpoints.items()
         if one.access == "manage"
     }
     assert managing == {
@@ -36,6 +36,6 @@ def test_only_state_changing_methods_require_managing() -> None:
 
 
 def test_routes_of_a_jupyter_server_are_not_open() -> None:
-    assert "open" not in {one.access for _, route in loaded() for one in endpoints(route).values()}
-    assert endpoints(StatusRoute)["GET"].access == "open"
-    assert endpoints(MissingRoute) == {}
+    assert "open" not in {one.access for _, route in loaded() for one in route.endpoints.values()}
+    assert StatusRoute.endpoints["GET"].access == "open"
+    assert MissingRoute.endpoints == {}

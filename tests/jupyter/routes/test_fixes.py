@@ -25,6 +25,10 @@ def fix_body(**more: Any) -> dict[str, Any]:
     return {"cells": [cell], "failed": 0, "error": {"name": "KeyError", "message": "'revenu'"}} | more
 
 
+def check_body(**more: Any) -> dict[str, Any]:
+    return {"cells": [{"source": "frame['revenu']; f(x=1)"}], "active": 0} | more
+
+
 def rename_body(**more: Any) -> dict[str, Any]:
     return {"cells": [{"source": "total = 1\ntotl"}], "active": 0, "before": "totl = 1\ntotl"} | more
 
@@ -57,7 +61,7 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> list[FailedCell]:
 
 
 class Queried:
-    """Records the queries of kernels after errors."""
+    """Records the queries of kernels for reports."""
 
     def __init__(self) -> None:
         self.wanted: list[list[str]] = []
@@ -66,6 +70,8 @@ class Queried:
     async def report(self, _: str, wanted: list[str]) -> Any:
         self.wanted.append(wanted)
         return self.reported
+
+    check = report
 
     def kernel_context(self, _: str) -> Any:
         return NO_CONTEXT
@@ -147,6 +153,49 @@ async def test_fix_without_permission_queries_no_kernel(
     assert len(queried.wanted) == 1
 
 
+async def test_check_finds_a_missing_column_in_the_kernel_of_the_notebook(
+    ask: Ask, session: Any, jp_serverapp: Any
+) -> None:
+    own = session["kernel"]["id"]
+    client = jp_serverapp.kernel_manager.get_kernel(own).client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=60)
+        await client.execute_interactive("frame = {'revenue': 1}; f = frame.get", timeout=60)
+        body = check_body(path="mine.ipynb", kernel_id=own)
+        for _ in range(5):  # on a busy machine, a new kernel may answer late
+            answer = json.loads((await ask("check", body)).body)
+            if answer["findings"]:
+                break
+    finally:
+        client.stop_channels()
+    edit = {"cell": 0, "start": 7, "end": 13, "old": "revenu", "text": "revenue"}
+    (finding,) = answer["findings"]
+    (fix,) = finding.pop("fixes")
+    assert finding == {"start": 7, "end": 13, "message": "`frame` has no key `revenu`."}
+    assert (fix["title"], fix["edits"]) == ("Did you mean 'revenue'?", [edit])
+    assert answer["id"].startswith("check-")
+
+
+async def test_check_queries_only_the_kernel_of_the_notebook_if_it_is_on(
+    ask: Ask, pilot: Any, queried: Queried, session: Any
+) -> None:
+    own = {"path": "mine.ipynb", "kernel_id": session["kernel"]["id"]}
+    keys = {"frame": ObjectDescription(keys=["revenue"])}
+    queried.reported = KernelReport(objects=keys, all=True, executions=1, names=["frame", "f"])
+    for more in ({}, own | {"path": "other.ipynb"}, own | {"language": "r"}):
+        assert json.loads((await ask("check", check_body(**more))).body)["findings"] == []
+    assert (
+        json.loads((await ask("check", check_body(cells=[{"source": "f("}], **own))).body)["findings"] == []
+    )
+    assert queried.wanted == []
+    assert len(json.loads((await ask("check", check_body(**own))).body)["findings"]) == 1
+    assert queried.wanted == [["frame", "f"]]
+    pilot.settings.suggest_fixes = False
+    assert json.loads((await ask("check", check_body(**own))).body)["findings"] == []
+    assert len(queried.wanted) == 1
+
+
 async def test_fix_is_silent_for_other_languages_and_if_it_is_off(
     ask: Ask, pilot: Any, failures: list[FailedCell]
 ) -> None:
@@ -156,7 +205,7 @@ async def test_fix_is_silent_for_other_languages_and_if_it_is_off(
     assert failures == []
 
 
-MAKE = {"fix": fix_body, "rename": rename_body, "repeat": repeat_body}
+MAKE = {"fix": fix_body, "check": check_body, "rename": rename_body, "repeat": repeat_body}
 
 
 @pytest.mark.parametrize("route", MAKE)
@@ -178,6 +227,7 @@ async def test_fix_survives_the_failure_of_a_kind(
     ("route", "field", "value"),
     [
         ("fix", "failed", 1),
+        ("check", "active", 1),
         ("rename", "active", 1),
         ("repeat", "active", 3),
         ("repeat", "earlier.cell", {"cell": 3, "before": "", "after": ""}),
@@ -247,6 +297,7 @@ async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failure
 async def test_feedback_on_corrections_is_counted_apart(ask: Ask, pilot: Any) -> None:
     for name, event in (
         ("fix-1", "applied"),
+        ("check-1", "shown"),
         ("rename-1", "dismissed"),
         ("repeat-call-1", "undone"),
         ("1", "undone"),
@@ -255,5 +306,6 @@ async def test_feedback_on_corrections_is_counted_apart(ask: Ask, pilot: Any) ->
     assert pilot.completer.counters["dismissed"] == 0
     text = (await ask("metrics", method="GET")).body.decode()
     assert 'turbopilot_offers_total{event="applied",kind="fix"} 1.0' in text
+    assert 'turbopilot_offers_total{event="shown",kind="check"} 1.0' in text
     assert 'turbopilot_offers_total{event="dismissed",kind="rename"} 1.0' in text
     assert 'turbopilot_offers_total{event="undone",kind="repeat-call"} 1.0' in text

@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from jupyter_turbopilot.completer.raw_plan import priority_of
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.jupyter.routes import native
-from jupyter_turbopilot.jupyter.routes.jobs import Completions, is_awaited
+from jupyter_turbopilot.jupyter.routes.jobs import Completions
 from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -143,7 +144,8 @@ def test_prefetch_requests_are_recognized_in_every_protocol() -> None:
         (RawRequest((1,), exact=ExactRequest(urgency="typing")), True),
     ]
     for request, awaited in asked:
-        assert is_awaited(request) is awaited
+        is_awaited = priority_of(request).awaited if isinstance(request, RawRequest) else request.is_awaited
+        assert is_awaited is awaited
 
 
 @pytest.mark.parametrize(

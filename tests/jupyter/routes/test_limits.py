@@ -17,7 +17,7 @@ import pytest
 from jupyter_turbopilot.jupyter.routes import fixes, jobs
 from jupyter_turbopilot.jupyter.routes.admission import WINDOW
 from jupyter_turbopilot.jupyter.routes.base import Route
-from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint, endpoints
+from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.limits import MAX_PARALLEL
 from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.plugins.functions import route as functions_route
@@ -27,7 +27,7 @@ from jupyter_turbopilot.util.bounds import count_operations
 
 from ...serve_app import KEY, ServeApp
 from .conftest import complete_body
-from .test_fixes import fix_body, rename_body, repeat_body
+from .test_fixes import check_body, fix_body, rename_body, repeat_body
 from .test_helpers import COMPLETE as HELPERS_BODY
 
 if TYPE_CHECKING:
@@ -48,18 +48,19 @@ class BodyMethod(NamedTuple):
 BODY_METHODS = [
     BodyMethod(path.replace("([^/]+)", "any"), method, route, endpoint)
     for path, route in loaded()
-    for method, endpoint in endpoints(route).items()
+    for method, endpoint in route.endpoints.items()
     if endpoint.takes
 ]
 USING = [
     body_method
     for body_method in BODY_METHODS
-    if "manage" not in {each.access for each in endpoints(body_method.route).values()}
+    if "manage" not in {each.access for each in body_method.route.endpoints.values()}
 ]
 BODIES: dict[str, dict[str, Any]] = {
     "complete": complete_body(),
     "helpers": HELPERS_BODY,
     "fix": fix_body(),
+    "check": check_body(),
     "rename": rename_body(),
     "repeat": repeat_body(),
     "infill": {"input_prefix": "x = ", "input_suffix": "", "n_predict": 1},
@@ -78,6 +79,7 @@ BODIES: dict[str, dict[str, Any]] = {
 PARSING: dict[str, tuple[Any, str]] = {
     "helpers": (functions_route, "generate_functions"),
     "fix": (fixes, "_find"),
+    "check": (fixes.check, "prepare"),
     "rename": (fixes.renames, "find"),
     "repeat": (fixes.repeats, "find"),
     "tokenize": (tokenization, "_tokenize_body"),
@@ -238,9 +240,9 @@ def test_operations_of_a_request_are_limited(
     monkeypatch.setattr(jobs, "CPU_SECONDS", math.inf)
     response = keyless.client.post(f"/{path}", json=BODIES[path])
     assert endless.ended.is_set()
-    if path in {"fix", "rename", "repeat"}:
+    if path in {"fix", "check", "rename", "repeat"}:
         assert response.status_code == 200
-        assert not response.json().get("fixes", response.json().get("edits"))
+        assert not any(response.json().get(name) for name in ("fixes", "findings", "edits"))
     else:
         assert (response.status_code, response.json()["error"]["code"]) == (400, "too_complex")
 

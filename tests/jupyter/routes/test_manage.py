@@ -16,6 +16,7 @@ from jupyter_turbopilot.index.reader import MaintainedIndex
 from jupyter_turbopilot.index.store import IndexStore
 from jupyter_turbopilot.jupyter.describe import describe_health
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.protocol.errors import NotReadyError
 
 from ...index.folders import known, until
 from ...index.notebooks import write
@@ -220,9 +221,7 @@ async def test_failed_deletion_is_reported_and_indexing_continues(
 async def test_requests_are_answered_while_the_models_folder_does_not_answer(
     ask: Ask, pilot: Any, monkeypatch: pytest.MonkeyPatch, path: str, method: str, body: Any
 ) -> None:
-    pilot.selected = "/missing.gguf"
-    pilot.start()
-    assert pilot.worker.state.phase == "failed"
+    pilot.worker.set_error("missing", NotReadyError("It is missing.", code="model_missing"))
     responds, threads = threading.Event(), list[int]()
 
     def stuck(_: Any) -> None:

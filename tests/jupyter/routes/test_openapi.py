@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.jupyter.routes.endpoint import endpoints
 from jupyter_turbopilot.jupyter.routes.openapi import document
 from jupyter_turbopilot.jupyter.routes.table import loaded
 
@@ -27,7 +26,7 @@ def test_openapi_describes_exactly_the_declared_methods() -> None:
     declared = {
         ("/" + path.replace("([^/]+)", "{name}").replace("(.+)", "{name}"), method)
         for path, route in loaded()
-        for method in endpoints(route)
+        for method in route.endpoints
     }
     assert described == declared
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from filelock import FileLock
 from gguf import GGUFReader, dequantize
 
 from jupyter_turbopilot.engine.llama.bindings import quantise
-from jupyter_turbopilot.models.folder import copies, write_note
+from jupyter_turbopilot.models.folder import COPIES, copies, note_path, write_note
 from jupyter_turbopilot.models.ggml import FILE_TYPES, Q4_0, Q8_0, TYPES
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, ours
@@ -24,6 +25,7 @@ from jupyter_turbopilot.models.tuning.recipe import LAYERS, group_of, matrix_pat
 from jupyter_turbopilot.plugins.convert.quantize import kinds, order, quantize
 from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.util import files
+from jupyter_turbopilot.util.files import partial_path
 
 from ...plugins.convert import native
 from ...tiny_adapter import make
@@ -286,6 +288,33 @@ def test_folded_makes_a_damaged_copy_again(tiny_model: Path, tmp_path: Path) -> 
     copy.write_bytes(whole[: len(whole) // 2])
     assert merged_copy(tmp_path, tiny_model, added, quantise) == copy
     assert copy.read_bytes() == whole
+
+
+def test_merged_copy_leaves_nothing_on_a_full_disk(tiny_model: Path, tmp_path: Path) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    added = [AdapterSpec(str(make(tmp_path / "a.gguf")))]
+    with pytest.raises(ModelRefusedError, match="No space left on device"):
+        merged_copy(tmp_path, tiny_model, added, fail)
+    assert [path.suffix for path in (tmp_path / COPIES).iterdir()] == [".lock"]
+
+
+def test_merged_copy_ignores_that_of_a_killed_process(tiny_model: Path, tmp_path: Path) -> None:
+    adapter = make(tmp_path / "a.gguf")
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from jupyter_turbopilot.models.tuning.adapters import AdapterSpec\n"
+        "from jupyter_turbopilot.models.tuning.merge import merged_copy\n"
+        "folder, model, adapter = sys.argv[1:]\n"
+        "merged_copy(Path(folder), Path(model), [AdapterSpec(adapter)], lambda *_: os._exit(1))"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path, tiny_model, adapter], check=False)
+    added = [AdapterSpec(str(adapter))]
+    assert partial_path(path_of(tmp_path, tiny_model, added)).exists()
+    assert copies(tmp_path, tiny_model) == []
+    copy = merged_copy(tmp_path, tiny_model, added, quantise)
+    assert {*(tmp_path / COPIES).iterdir()} == {copy, copy.with_suffix(".lock"), note_path(copy)}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the priority is not changed")

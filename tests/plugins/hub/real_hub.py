@@ -1,8 +1,7 @@
 """A real JupyterHub on loopback, with its proxy, the service of the snippet, and the users' servers.
 
 `python -m tests.plugins.hub.real_hub MODEL FOLDER` starts one with servers for ada (an administrator) and bob,
-prints where everything is as JSON, and ends it when its standard input does; a line `stop` or `start` stops
-or starts the service meanwhile.
+prints where everything is as JSON, and ends it when its standard input does.
 """
 
 from __future__ import annotations
@@ -43,7 +42,6 @@ folder = Path(given["folder"])
 c.JupyterHub.services = [
     {{"name": "tests", "api_token": given["admin"]}},
     {{"name": "other", "api_token": given["other"]}},
-    {{"name": "figures", "api_token": given["broad"], "admin": True}},
 ]
 c.JupyterHub.load_roles = [
     {{"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers", "admin:server_state", "admin:groups", "tokens", "read:services"]}}
@@ -135,8 +133,8 @@ class RealHub:
     ) -> None:
         """`flags` and `environment` are for users' servers; `settings` for the service."""
         self.folder, self.people = folder, ("ada", "bob")
-        tokens = (secrets.token_hex(16) for _ in range(5))
-        self.admin_token, self.other_token, self.metrics_token, self.broad_token, proxy = tokens
+        tokens = (secrets.token_hex(16) for _ in range(4))
+        self.admin_token, self.other_token, self.metrics_token, proxy = tokens
         self.public, self.hub, self.api, self.service = free_ports(4)
         (folder / "config").mkdir(parents=True)
         (folder / "config" / "jupyter_turbopilot_config.py").write_text(
@@ -147,7 +145,7 @@ class RealHub:
         given = {
             "folder": str(folder), "models": str(model.parent), "model": str(model), "python": sys.executable,
             "admin": self.admin_token, "other": self.other_token, "figures": self.metrics_token,
-            "broad": self.broad_token, "proxy": proxy, "held": HELD,
+            "proxy": proxy, "held": HELD,
             "documented": documented("load_groups", "spawner.user.groups", "custom_scopes"),
             "public": self.public, "hub": self.hub, "api": self.api, "service": self.service,
             "vocabulary": str(vocabulary or model), "flags": flags, "environment": environment or {},
@@ -293,9 +291,7 @@ def main() -> None:
         print(
             json.dumps({"url": hub.url, "service": f"127.0.0.1:{hub.service}", "tokens": tokens}), flush=True
         )
-        for line in sys.stdin:
-            hub.stop_service() if line.strip() == "stop" else hub.start_service()
-            print("done", flush=True)
+        sys.stdin.read()  # until the program ends
     finally:
         hub.stop()
 

@@ -48,13 +48,6 @@ def test_hub_config_prints_chart_values(capsys: pytest.CaptureFixture[str]) -> N
     assert yaml.safe_load(out)["hub"]["services"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such accounts")
-def test_hub_config_reports_a_missing_account(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no account gh0st" in run(capsys, "hub-config", "--user", "gh0st")[2]
-    assert "no account turbopilot" in run(capsys, "hub-config", "--kind", "systemd-service")[2]
-    assert "no account" not in run(capsys, "hub-config", "--user", "root")[2]
-
-
 def test_hub_config_reports_a_folder_without_a_model(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -221,6 +221,25 @@ async def test_disconnect_cancels_generation(call: Call, engine: ScriptedEngine,
     assert (await call("GET", "/health").body(b"").answer())[0] == 200
 
 
+@pytest.mark.parametrize("failure", [asyncio.CancelledError, ConnectionError])
+async def test_send_that_fails_cancels_generation(
+    call: Call, mounted: Any, engine: ScriptedEngine, failure: type[BaseException]
+) -> None:
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] != "http.response.start":
+            raise failure
+
+    engine.answer, engine.pause = words(2000), 0.02
+    asking = call("POST", "/v1/completions").body(asked(stream=True, max_tokens=500))
+    asking.task.cancel()
+    await asyncio.wait_for(mounted(asking.scope, asking.incoming.get, send), 20)
+    end = time.monotonic() + 20
+    while not engine.released:
+        assert time.monotonic() < end, "the generation is still running"
+        await asyncio.sleep(0.01)
+    assert engine.finished == [False]
+
+
 async def test_generation_waits_for_a_slow_reader(call: Call, mounted: Any) -> None:
     gate, taken, waiting = asyncio.Semaphore(1), list[dict[str, Any]](), list[bool]()
 

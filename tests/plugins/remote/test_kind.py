@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,7 +95,7 @@ def test_examine_reports_an_unreachable_server() -> None:
 
 def test_examine_reports_server_model_and_vocabulary(server: Server, model: Path) -> None:
     engine, vocabulary = kind_with(server.url, vocabulary=str(model)).examine()
-    assert re.search(r"tiny\.gguf.*, round-trip time [0-9.]+ ms$", engine.text)
+    assert engine.text.endswith("model tiny.gguf")
     assert "token ids" in vocabulary.text
     _, vocabulary = kind_with(server.url, vocabulary="none").examine()
     assert "sent as text" in vocabulary.text
@@ -104,9 +103,9 @@ def test_examine_reports_server_model_and_vocabulary(server: Server, model: Path
 
 def test_examine_reports_different_vocabularies(server: Server, tmp_path: Path) -> None:
     other = write_tiny_model(tmp_path / "other.gguf", merges=[("a", "b")])
-    engine, vocabulary = kind_with(server.url, vocabulary=str(other)).examine()
-    assert (engine.problem, vocabulary.problem) == (False, True)
-    assert "another vocabulary" in vocabulary.text
+    (finding,) = kind_with(server.url, vocabulary=str(other)).examine()
+    assert finding.problem
+    assert "another vocabulary" in finding.text
 
 
 @pytest.mark.parametrize("called", ["tiny", "/srv/models/tiny.gguf", "C:\\models\\tiny.gguf"])

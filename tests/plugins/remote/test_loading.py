@@ -23,7 +23,6 @@ from jupyter_turbopilot.plugins.remote.loading import (
     choose_text_dialect,
     clients,
     load,
-    remote_server,
     text_dialects,
 )
 from jupyter_turbopilot.plugins.remote.openai_dialect import OpenAIDialect
@@ -303,12 +302,6 @@ def test_load_can_be_cancelled(serve: Serve) -> None:
     with pytest.raises(CancelledError):
         load(settings_for(server), cancel, always(CodePoints()))
     go.set()
-
-
-def test_far_side_returns_description_and_round_trip_time(serve: Serve) -> None:
-    peer, seconds = remote_server(settings_for(serve()), Cancel())
-    assert 0 < seconds < 5
-    assert (peer.kind, peer.model, peer.context_size) == (Kind.VLLM, "far", 512)
 
 
 def test_clients_validate_settings(monkeypatch: pytest.MonkeyPatch) -> None:

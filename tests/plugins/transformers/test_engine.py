@@ -21,7 +21,7 @@ from jupyter_turbopilot.plugins.convert import convert
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
 from jupyter_turbopilot.plugins.transformers.engine import SequenceCache, TransformersEngine, new_cache
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage
-from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
+from jupyter_turbopilot.protocol.errors import BadRequestError, EngineError, ModelRefusedError
 from jupyter_turbopilot.terminal.commands.loading import write
 from tests.plugins.convert import families
 
@@ -287,3 +287,18 @@ def test_sequence_cache_copies_are_independent(size: int, data: st.DataObject) -
         other.cache.update(more, more, layer)
     assert positions(one) == [[float(number) for number in range(size)]] * 2
     assert positions(other) == [[*map(float, range(other.size)), 99.0]] * 2
+
+
+def test_engine_samples_with_a_seed_and_hides_control_tokens(engine: TransformersEngine) -> None:
+    prompt = engine.vocabulary.tokenize("x = ")
+    drawn = [
+        ids(generate(engine, prompt, temperature=1.5, seed=seed, repeat_penalty=1.1)) for seed in (1, 1, 2)
+    ]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert {token for text in drawn for token in text}.isdisjoint({*engine.controls.tolist()} - engine.ends)
+
+
+def test_engine_rejects_the_sampler_infill(engine: TransformersEngine) -> None:
+    with pytest.raises(BadRequestError, match="infill") as refused:
+        engine.sampler(Sampling(temperature=1.0, samplers=("top_k", "infill")), [1])
+    assert refused.value.field == "samplers"

@@ -167,7 +167,7 @@ def test_doctor_examines_adapters(
     assert "There is no file none.gguf" in out
 
 
-def test_doctor_reports_latency_and_prompt_cache_of_a_remote_server(
+def test_doctor_names_the_host_of_a_remote_server(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
 ) -> None:
     peer = Server(tiny_model, "--no-api-key")
@@ -180,10 +180,6 @@ def test_doctor_reports_latency_and_prompt_cache_of_a_remote_server(
     finally:
         peer.stop()
     assert f"code is sent to 127.0.0.1:{peer.port}" in out
-    assert re.search(r"round-trip time [0-9.]+ ms", out)
-    kept = re.search(r"(\d+)% of the next prompt was reused", out)
-    assert kept
-    assert 50 < int(kept[1]) < 100
 
 
 def test_doctor_reports_the_notebook_index_and_its_folder(

@@ -77,7 +77,7 @@ def test_bar_never_wraps_in_a_terminal(
     name: str,
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(module, "_columns", lambda: columns)
+    monkeypatch.setattr(module, "width", lambda: columns - 1)
     with Bar(name) as bar:
         for done in range(0, 98_000_001, 9_800_000):
             clock[0] += 1

@@ -13,7 +13,7 @@ from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.engine.llama.bindings import quantise
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.download import obtain, pull
+from jupyter_turbopilot.models.download import obtain
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
@@ -78,10 +78,10 @@ def test_purge_deletes_all_files_of_turbopilot(
 ) -> None:
     store = Store(models_folder)
     server.files["/m.gguf"] = server.files["/cut.gguf"] = tiny_model.read_bytes()
-    path = pull(store, find(f"{server.url}/m.gguf"))
+    path = obtain(store, find(f"{server.url}/m.gguf"))
     server.cut["/cut.gguf"] = 300_000
     with pytest.raises(Exception, match="cannot be reached"):
-        pull(store, find(f"{server.url}/cut.gguf"))
+        obtain(store, find(f"{server.url}/cut.gguf"))
     families.make("gpt2", tmp_path / "hf")
     publish(server, "owner/model", {one.name: one.read_bytes() for one in (tmp_path / "hf").iterdir()})
     server.cut["/owner/model/resolve/main/model.safetensors"] = 100

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import compute_bytes, score_bytes
+from jupyter_turbopilot.engine.load.plan import sizes_of
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from jupyter_turbopilot.models.gguf import Header
     from jupyter_turbopilot.models.recommend import Advice
     from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -56,7 +55,7 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
     number = header.metadata.get("general.file_type")
     trained = header.number("context_length")
     context = min(context, trained) if trained else context
-    cache = header.kv_bytes(context)
+    sizes = sizes_of(header)
     measured = measured_rate(personal)
     return {
         "file": str(path),
@@ -74,24 +73,18 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
             if key in header.metadata
         ),
         "vocabulary": header.metadata.get("tokenizer.ggml.tokens", 0),
-        "fim": fim_of(path, header),
+        "fim": next((known.name for known in FORMATS if holds(path, header, known.prefix)), "none"),
         "memory": {
             "context": context,
-            "weights": header.resident,
-            "cache": cache,
-            "compute": compute_bytes(header) + score_bytes(header) * context,
+            "weights": sizes.weights,
+            "cache": int(sizes.token * context),
+            "compute": sizes.compute + sizes.scores * context,
         },
         "tokens_per_second": round(speed_of(header.file_size, measured), 1) if measured else None,
     }
 
 
-def fim_of(path: Path, header: Header) -> str:
-    """Return the fill-in-the-middle format of a model, detected by its tokens."""
-    return next((known.name for known in FORMATS if holds(path, header, known.prefix)), "none")
-
-
 def summary(description: dict[str, Any]) -> str:
-    """Format a description for the terminal."""
     memory = description["memory"]
     total = memory["weights"] + memory["cache"] + memory["compute"]
     kinds = ", ".join(f"{name} {describe_size(size)}" for name, size in sorted(description["kinds"].items()))

@@ -62,7 +62,6 @@ def _table_row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
 
 
 def _state(entry: dict[str, Any]) -> str:
-    """Describe the state of a model on this machine."""
     if entry["received"] is not None:
         share = entry["received"] / entry["size"] if entry["size"] else 0
         return f"{min(share, 1):.0%} downloaded"

@@ -1,6 +1,6 @@
 /** A fake worker for tests, which can open every model. */
 
-import type { IStep } from '../../wire';
+import type { IProgress } from '../../wire';
 import type { ILine } from '../client';
 import { newUsage } from '../engineinterface';
 import type { FromWorker, ToWorker } from '../messages';
@@ -23,7 +23,7 @@ export class FakeWorker implements ILine {
   /** whether it fails once it has begun to generate */
   stops = false;
   /** how far a model's file is that does not come any further */
-  stuck: IStep | null = null;
+  stuck: IProgress | null = null;
   ended = false;
   readonly reported: ToWorker[] = [];
   private called = 0;

@@ -88,7 +88,7 @@ def test_commands_report_a_damaged_model_with_the_repair_command(
 ) -> None:
     data = tiny_model.read_bytes()
     sources = (HubFile("owner/repo", "m.gguf"),)
-    known = Model("known", "known.gguf", sources, len(data), hashlib.sha256(data).hexdigest())
+    known = Model("known", "known.gguf", sources, size=len(data), sha256=hashlib.sha256(data).hexdigest())
     monkeypatch.setitem(catalog(), "known", known)
     server.files["/owner/repo/resolve/main/m.gguf"] = data
     assert (

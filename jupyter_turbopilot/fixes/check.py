@@ -1,0 +1,227 @@
+"""Names, attributes, columns, keys and parameters in a cell that its kernel shows not to exist. Pure.
+
+A finding must be certain: an object that the kernel did not describe, or whose description is not closed,
+gives none, nor does one that the cell, or a cell to be executed before it, may change.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.context.languages import as_python, cell_language, cell_magic
+from jupyter_turbopilot.fixes.effects import Effects, chain, in_order, words_in_magics
+from jupyter_turbopilot.fixes.keys import replacement
+from jupyter_turbopilot.fixes.nearest import SHORTEST, nearest, nearest_of_interface, nearest_short
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, expression_of, identifiers_in
+from jupyter_turbopilot.protocol.contract import Finding
+from jupyter_turbopilot.protocol.fix import Edit, Fix, quoted, shortened
+from jupyter_turbopilot.suggestion.column_methods import names_columns
+from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings
+from jupyter_turbopilot.util.bounds import count_operations
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.fixes.report import KernelReport
+    from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
+
+MAX_FINDINGS = 10
+MAX_EXPRESSIONS = 100
+_MAGICS = frozenset({"", "time", "timeit", "capture"})  # they run the cell in the namespace of the notebook
+# Functions that may bind any name, or change any object.
+_UNBOUNDED = frozenset({"delattr", "eval", "exec", "get_ipython", "globals", "locals", "setattr", "vars"})
+_COMPUTED_BY_NUMPY = """
+    array_api bool8 bytes0 char chararray compat core ctypeslib distutils dtypes emath exceptions f2py fft
+    int0 lib linalg ma math matlib object0 polynomial random rec row_stack str0 strings testing typing uint0
+    void0
+"""
+_COMPUTED = {"numpy": frozenset(_COMPUTED_BY_NUMPY.split())}  # attributes that it adds at their first use
+_COMMANDS_WITHOUT_PERCENT = """
+    alias cat cd clear conda config cp debug edit env hist history less ll load load_ext ls macro magic man
+    matplotlib mkdir more mv page pdb pip prun pwd pylab quickref recall rep rerun reset rm rmdir run save
+    store system tb time timeit who who_ls whos xmode
+"""
+_COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
+_FIRST_WORD = re.compile(r"[ \t]*+(\w++)")
+_ON_OTHER_LABELS = frozenset({"axis", "errors", "level"})  # arguments beside which labels need not be columns
+_ON_KEYS = frozenset({"agg", "aggregate", "astype"})  # methods that refuse a dictionary with another key
+
+
+def prepare(request: CheckRequest) -> tuple[ParsedCell, list[str]] | None:
+    """Return the parsed cell, and the expressions to describe; None if the cell cannot be checked."""
+    cell = request.cells[request.active]
+    source = cell.source or ""
+    if cell.type != "code" or cell_magic(source) not in _MAGICS:
+        return None
+    if not _UNBOUNDED.isdisjoint(identifiers_in(source)):
+        return None
+    try:
+        parsed = ParsedCell(source)
+    except SyntaxError:
+        return None
+    count_operations(2 * len(parsed.scopes.nodes))
+    used: list[ast.expr] = []
+    for node, _ in parsed.scopes.nodes:
+        match node:
+            case ast.Attribute(value=value) | ast.Subscript(value=value):
+                used.append(value)
+            case ast.Call(func=function) if node.keywords:
+                used.append(function)
+    found = dict.fromkeys(filter(None, map(expression_of, used)))
+    return parsed, [name for name in found if name not in EVERYWHERE][:MAX_EXPRESSIONS]
+
+
+def find(request: CheckRequest, parsed: ParsedCell, report: KernelReport) -> list[Finding]:
+    """Return the findings in a cell, in the order of the text."""
+    if report.executions is None or not report.all:
+        return []
+    check = _Check(request, parsed, report)
+    for node, is_certain in in_order(parsed.scopes.tree):
+        if is_certain:
+            check.judge(node)
+        check.effects.execute(node)
+    return sorted(check.findings, key=lambda finding: finding.start)[:MAX_FINDINGS]
+
+
+class _Check:
+    """The judgement of the nodes of a cell in the order of their evaluation."""
+
+    def __init__(self, request: CheckRequest, parsed: ParsedCell, report: KernelReport) -> None:
+        self.findings: list[Finding] = []
+        self.effects = Effects(request, parsed, report)
+        self._request, self._parsed = request, parsed
+        self._free = frozenset(parsed.scopes.free)
+        self._names = EVERYWHERE.union(report.names)
+
+    def judge(self, node: ast.AST) -> None:
+        """Add the findings at a node, whose parts have been evaluated."""
+        match node:
+            case ast.Name() if node in self._free and self.effects.has_all_names:
+                self._judge_name(node)
+            case ast.Attribute(ctx=ast.Load()) if not node.attr.startswith("_"):
+                self._judge_attribute(node)
+            case ast.Constant(value=str()):
+                self._judge_label(node)
+            case ast.Call() if node.keywords and "" not in self.effects.imported:
+                self._judge_keywords(node)
+
+    def _judge_name(self, node: ast.Name) -> None:
+        name, span = node.id, self._parsed.span(node)
+        if name in self._names or name.startswith("_"):
+            return
+        line = _FIRST_WORD.match(self._parsed.source, self._parsed.source.rfind("\n", 0, span[0]) + 1)
+        is_command = line is not None and line[1] in _COMMANDS - self._names
+        if is_command or any(_may_bind(cell, name) for cell in self._request.cells):
+            return
+        # The plural of a built-in function, such as `inputs`, is more likely a variable.
+        names = {each for each in self._names if not (each in EVERYWHERE and name.startswith(each))}
+        near = nearest(name, names | self._parsed.scopes.bound)
+        self._add(span, f"`{shortened(name)}` is not defined.", near)
+
+    def _judge_attribute(self, node: ast.Attribute) -> None:
+        described, name = self.effects.described(node.value), node.attr
+        if described is None or described.attributes is None or described.type == "NoneType":
+            return
+        is_table = described.type == "DataFrame"
+        known = {*described.attributes, *(described.labels or ())}
+        if name in known or name == "mro" or (is_table and described.labels is None):
+            return
+        # An import may add modules to packages, and attributes to classes of other packages.
+        package = (described.name or "").partition(".")[0]
+        may_be_added = self.effects.imported & {package, ""} if package else self.effects.imported
+        computed = _COMPUTED.get(described.name or "", frozenset((name,)))
+        if may_be_added or not (described.closed or name not in computed):
+            return
+        if (described.module or "").startswith("polars"):
+            known = {*described.attributes}
+        near = nearest(name, filter(str.isidentifier, known))
+        near = near or (nearest_short(name, described.attributes) if len(name) == SHORTEST else None)
+        _, end = self._parsed.span(node)
+        kind = "column or attribute" if is_table else "attribute"
+        message = f"{_shown(node.value)} has no {kind} `{shortened(name)}`."
+        self._add((end - len(name), end), message, near)
+
+    def _judge_label(self, node: ast.Constant) -> None:
+        owner, label = self._owner(node), str(node.value)
+        # `reset_index` adds columns.
+        if owner is None or any(getattr(each, "attr", "") == "reset_index" for each in chain(owner)):
+            return
+        labels = () if self.effects.is_changed(owner) else self.effects.labels.of(node)
+        index = self.effects.labels.index(labels)
+        if index is None or label in labels:
+            return
+        described, span = self.effects.described(owner), self._parsed.span(node)
+        kind = "key" if described and described.keys is not None else "column"
+        near = index.nearest(label, "key")
+        part = near and replacement(self._parsed.source, span, node, near[0])
+        start, end, text = part or (*span, "")
+        message = f"{_shown(owner)} has no {kind} `{shortened(label)}`."
+        self._add((start, end), message, near if part else None, text)
+
+    def _owner(self, node: ast.AST) -> ast.expr | None:
+        """Return the object in which a string is certainly looked up as a label, or None."""
+        parents = self._parsed.parents
+        parent = parents[node]
+        is_dict = isinstance(parent, ast.Dict) and node in parent.keys
+        if is_dict or isinstance(parent, ast.List):
+            node, parent = parent, parents[parent]
+        match parent:
+            case ast.Subscript(value=value, ctx=ast.Load()) if node is parent.slice and not is_dict:
+                return value
+            case ast.Tuple(elts=[_, last]) if node is last and not is_dict:
+                match parents[parent]:
+                    case ast.Subscript(value=ast.Attribute(value=value, attr="loc" | "at"), ctx=ast.Load()):
+                        return value
+        argument = parent.arg if isinstance(parent, ast.keyword) else None
+        call = parents[parent] if isinstance(parent, ast.keyword) else parent
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
+            return None
+        owner, method = call.func.value, call.func.attr
+        argument = argument or next((str(at) for at, each in enumerate(call.args) if each is node), "")
+        is_column = names_columns(method, argument, is_dict=is_dict) and (method in _ON_KEYS or not is_dict)
+        if not is_column or method == "merge" or not self.effects.is_pandas(owner):
+            return None
+        return owner if _ON_OTHER_LABELS.isdisjoint({each.arg for each in call.keywords}) else None
+
+    def _judge_keywords(self, node: ast.Call) -> None:
+        described = self.effects.described(node.func)
+        if not described or not described.closed or described.open or described.parameters is None:
+            return
+        given = {each.arg for each in node.keywords}
+        unused = [name for name in described.parameters if name not in given]
+        for each in node.keywords:
+            name, start = each.arg or "_", self._parsed.start(each)
+            if name not in described.parameters and not name.startswith("_"):
+                message = f"{_shown(node.func)} has no parameter `{shortened(name)}`."
+                self._add((start, start + len(name)), message, nearest_of_interface(name, unused))
+
+    def _add(
+        self, span: tuple[int, int], message: str, near: tuple[str, float] | None, text: str = ""
+    ) -> None:
+        """Add a finding. `text`: the new text, by default the nearest name."""
+        (start, end), source, line = span, self._parsed.source, self._request.line
+        if line is not None and source.count("\n", 0, start) <= line <= source.count("\n", 0, end):
+            return
+        fixes: list[Fix] = []
+        if near:
+            old, new = source[start:end], text or near[0]
+            edit = Edit(cell=self._request.active, start=start, end=end, old=old, text=new)
+            title = f"Did you mean {quoted(near[0])}?"
+            fixes = [Fix(title=title, source="kernel", confidence=near[1], edits=[edit])]
+        self.findings.append(Finding(start=start, end=end, message=message, fixes=fixes))
+
+
+def _shown(node: ast.expr) -> str:
+    """Return an expression, or the variable that it begins with, for a message."""
+    first = chain(node)[-1]
+    return f"`{shortened(expression_of(node) or (first.id if isinstance(first, ast.Name) else 'object'))}`"
+
+
+def _may_bind(cell: FixCell, name: str) -> bool:
+    """Return whether a cell may bind a name."""
+    source = cell.source or ""
+    is_without = source.isascii() and name not in source  # quicker than the identifiers
+    if cell.type != "code" or is_without or name not in identifiers_in(source):
+        return cell.source is None
+    is_python = cell_language(source, "python") == "python"
+    return not is_python or name in bindings(as_python(source)) or name in words_in_magics(source)

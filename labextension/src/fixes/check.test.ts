@@ -1,0 +1,266 @@
+import { Signal } from '@lumino/signaling';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { DEFAULTS } from '../settings';
+import type { ICheckRequest, IFinding } from '../wire';
+import { NotebookCheck } from './check';
+import { executionsOf } from './notebook';
+import { openNotebook, partsOf } from './testing/notebook';
+import { FakeOffer } from './testing/offer';
+
+vi.mock('../document', () => ({ languageOfNotebook: () => 'python' }));
+vi.mock('./offer', async () => ({
+  Offer: (await import('./testing/offer')).FakeOffer,
+  scrollTo: () => undefined
+}));
+vi.mock('../elements', () => ({
+  element: () => ({
+    textContent: '',
+    append(text: string) {
+      this.textContent += text;
+    }
+  }),
+  withCode: (text: string) => [text]
+}));
+const marks = new Map<unknown, string[]>();
+vi.mock('./findings', () => ({
+  showMarks: (editor: unknown, findings: IFinding[]) =>
+    marks.set(
+      editor,
+      findings.map(({ message }) => message)
+    )
+}));
+
+describe('NotebookCheck', () => {
+  const SOURCES = ['totel', 'first\nsecond'];
+  let notebook: ReturnType<typeof openNotebook>['notebook'];
+  let panel: ReturnType<typeof openNotebook>['panel'];
+  let fakes: ReturnType<typeof partsOf>['fakes'];
+  let requests: ICheckRequest[];
+  let sent: string[];
+  let log: string[];
+  let found: IFinding[];
+  let meanwhile: () => void;
+  let kernel: { status: string };
+  let line: number;
+  const signal = () => new Signal<object, unknown>({});
+  let content: {
+    activeCell: (typeof panel)['content']['widgets'][number];
+    activeCellChanged: Signal<object, unknown>;
+  };
+  let session: Record<'iopubMessage' | 'statusChanged', Signal<object, unknown>>;
+
+  const findingAt = (message: string, fix: [start: number, old: string, text: string] | null): IFinding => ({
+    start: 0,
+    end: 5,
+    message,
+    fixes: fix
+      ? [
+          {
+            title: `Did you mean '${fix[2]}'?`,
+            source: 'kernel',
+            confidence: 1,
+            edits: [{ cell: 0, start: fix[0], end: fix[0] + fix[1].length, old: fix[1], text: fix[2] }],
+            run: []
+          }
+        ]
+      : []
+  });
+  const MISSPELLED = findingAt('No `totel`.', [0, 'totel', 'total']);
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    vi.clearAllTimers();
+    FakeOffer.shown.splice(0);
+    marks.clear();
+    [requests, sent, log, found, line] = [[], [], [], [MISSPELLED], 0];
+    meanwhile = () => undefined;
+    const opened = openNotebook(SOURCES, log);
+    ({ notebook, panel } = opened);
+    kernel = Object.assign(opened.kernel, { status: 'idle' });
+    for (const { model, editor } of panel.content.widgets) {
+      Object.assign(model, { selections: { changed: signal() } });
+      Object.assign(editor, { getCursorPosition: () => ({ line, column: 0 }) });
+    }
+    content = Object.assign(panel.content, {
+      activeCell: panel.content.widgets[0],
+      activeCellChanged: signal()
+    });
+    session = Object.assign(panel.sessionContext, { iopubMessage: signal(), statusChanged: signal() });
+    Object.assign(panel, { disposed: signal() });
+    const check = (request: ICheckRequest) => {
+      requests.push(request);
+      meanwhile();
+      return Promise.resolve({ id: `check-${requests.length}`, findings: found });
+    };
+    const { parts, ...others } = partsOf({ check }, sent, log);
+    ({ fakes } = others);
+    new NotebookCheck(parts, panel as never);
+  });
+
+  const pass = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds);
+  const type = (text: string, cell = 0) => notebook.cells[cell].updateSource(0, 0, text);
+  const shown = () => FakeOffer.shown.at(-1);
+  const marksOf = (index: number) => marks.get(panel.content.widgets[index].editor);
+
+  /** Move the cursor. */
+  function moveTo(to: number): void {
+    line = to;
+    const model = content.activeCell.model as unknown as { selections: { changed: Signal<object, unknown> } };
+    model.selections.changed.emit(null);
+  }
+
+  function activate(index: number): void {
+    content.activeCell = panel.content.widgets[index];
+    content.activeCellChanged.emit(null);
+  }
+
+  it('checks the whole cell two seconds after the last edit', async () => {
+    await pass(1500);
+    type(' ');
+    await pass(1900);
+    expect(requests).toEqual([]);
+    await pass(200);
+    expect(requests.map(({ active, line }) => [active, line])).toEqual([[0, null]]);
+    expect(requests[0].cells.map(({ changed }) => changed)).toEqual([false, false]);
+    await pass(60_000);
+    expect(requests).toHaveLength(1);
+  });
+
+  it('checks a line that the cursor has left without the line in which the user types', async () => {
+    await pass(2100);
+    type('\n');
+    moveTo(1);
+    for (let typed = 0; typed < 4; typed++) {
+      type(' ');
+      await pass(300);
+    }
+    expect(requests.slice(1).map(({ line }) => line)).toEqual([1]);
+    await pass(2100);
+    expect(requests.slice(2).map(({ line }) => line)).toEqual([null]);
+  });
+
+  it('marks the name, and offers the correction', async () => {
+    await pass(2100);
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+    expect(shown()?.content?.question).toBe("No `totel`. Did you mean 'total'?");
+    expect(log).toEqual(["No `totel`. Did you mean 'total'? Press Alt+. to apply."]);
+    found = [];
+    shown()?.primary?.();
+    expect(notebook.cells[0].getSource()).toBe('total');
+    await pass(0);
+    expect(marksOf(0)).toEqual([]);
+    expect(shown()).toBeUndefined();
+    expect(sent).toEqual(['check-1 shown', 'check-1 applied']);
+  });
+
+  it('keeps the offer of the same finding, and announces it once', async () => {
+    await pass(2100);
+    const first = shown();
+    notebook.cells[0].updateSource(5, 5, '\n# more');
+    await pass(2100);
+    expect(requests).toHaveLength(2);
+    const again = shown();
+    type('x');
+    expect(shown()).toBeUndefined();
+    found = [findingAt('No `totel`.', [1, 'totel', 'total'])];
+    await pass(2100);
+    expect(again).toBe(first);
+    expect(shown()).not.toBe(first);
+    expect(log).toHaveLength(1);
+  });
+
+  it('announces a finding without a correction, and offers none', async () => {
+    found = [findingAt('No `totel`.', null)];
+    await pass(2100);
+    expect(log).toEqual(['No `totel`.']);
+    expect(shown()).toBeUndefined();
+  });
+
+  it('does not show a dismissed finding again', async () => {
+    await pass(2100);
+    shown()?.dismiss();
+    expect(marksOf(0)).toEqual([]);
+    await pass(2100);
+    expect(requests).toHaveLength(2);
+    expect(marksOf(0)).toEqual([]);
+    expect(sent.at(-1)).toBe('check-1 dismissed');
+  });
+
+  it('shows nothing if the cell is edited meanwhile', async () => {
+    meanwhile = () => type('x');
+    await pass(2100);
+    expect(marks.size).toBe(0);
+  });
+
+  it('checks an edited cell that the cursor has left, and offers nothing in it', async () => {
+    type(' ');
+    activate(1);
+    await pass(0);
+    expect(requests.map(({ active, line }) => [active, line])).toEqual([[0, null]]);
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+    expect(shown()).toBeUndefined();
+  });
+
+  it('waits until the kernel is idle', async () => {
+    kernel.status = 'busy';
+    await pass(5000);
+    expect(requests).toEqual([]);
+    kernel.status = 'idle';
+    session.statusChanged.emit('idle');
+    await pass(2100);
+    expect(requests).toHaveLength(1);
+    for (let message = 0; message < 50; message++) {
+      session.statusChanged.emit('busy');
+      session.statusChanged.emit('idle');
+      await pass(100);
+    }
+    expect(requests).toHaveLength(1);
+  });
+
+  it.each<[string, () => void]>([
+    ['a cell is executed', () => session.iopubMessage.emit({ header: { msg_type: 'execute_input' } })],
+    ['the kernel restarts', () => session.statusChanged.emit('restarting')],
+    ['an off switch changes', () => fakes.offers.removeDisallowed()]
+  ])('removes the findings when %s', async (_, change) => {
+    await pass(2100);
+    change();
+    expect(marksOf(0)).toEqual([]);
+    expect(shown()).toBeUndefined();
+    await pass(2100);
+    expect(requests).toHaveLength(2);
+  });
+
+  it.each<[string, () => void]>([
+    ['the setting is off', () => (fakes.preferences.current = { ...DEFAULTS, suggestFixes: false })],
+    ['the server does not offer it', () => (fakes.availability.state.health = { fixes: false })],
+    ['the cell has run as it is', () => ran()]
+  ])('does not check if %s', async (_, change) => {
+    change();
+    await pass(5000);
+    expect(requests).toEqual([]);
+  });
+
+  function ran(): void {
+    const { model } = content.activeCell;
+    executionsOf(panel.content.model as never).scheduled(model);
+    model.executionCount = 1;
+    executionsOf(panel.content.model as never).executed(model);
+  }
+
+  it('checks a cell again that was edited after its run', async () => {
+    ran();
+    await pass(5000);
+    type('x');
+    await pass(2100);
+    expect(requests.map(({ cells }) => cells[0].changed)).toEqual([true]);
+  });
+
+  it('checks a cell that ran before the page was opened only after an edit', async () => {
+    content.activeCell.model.executionCount = 3;
+    await pass(5000);
+    expect(requests).toEqual([]);
+    type('x');
+    await pass(2100);
+    expect(requests.map(({ cells }) => cells.map(({ changed }) => changed))).toEqual([[null, false]]);
+  });
+});

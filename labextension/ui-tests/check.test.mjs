@@ -1,0 +1,156 @@
+/** Findings before a cell is run, in a real notebook with a real kernel and pandas. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { inEveryTheme } from './contrast.mjs';
+import { editCell, holds, openLab, runFirstCell, screenshot, setCells, writeNotebook } from './lab.mjs';
+import { openOffers } from './offers.mjs';
+
+const SETUP = 'import pandas as pd\norders = pd.DataFrame({"unit_price": [1.5], "quantity": [2]})';
+const WRONG = 'orders["unit_prise"].mean()';
+const RIGHT = 'orders["unit_price"].mean()';
+const MARK = '.jp-Turbopilot-finding';
+
+/** Wait until the cell has been checked, and return how many names are marked. */
+async function countAfterCheck(page) {
+  await page.waitForResponse(/turbopilot\/check/, { timeout: 20_000 });
+  await page.waitForTimeout(300);
+  return page.locator(MARK).count();
+}
+
+describe('findings before a run', { timeout: 300_000 }, () => {
+  let cellAt;
+  let close;
+  let gone;
+  let offer;
+  let page;
+  let requests;
+  let sent;
+
+  before(async () => {
+    ({ page, close, cellAt, gone, offer, requests, sent } = await openOffers('check.ipynb', [
+      'check',
+      'feedback'
+    ]));
+  });
+
+  after(() => close?.());
+
+  /** Run the first cell, and type in the second one. */
+  async function typeIn(text, cells = [SETUP, '']) {
+    await setCells(page, cells);
+    await runFirstCell(page);
+    await editCell(page, 1);
+    await page.keyboard.type(text, { delay: 20 });
+    return cellAt(1);
+  }
+
+  const announced = () => page.locator('.jp-Turbopilot-live > div').allTextContents();
+
+  test('a misspelled column is marked once the cursor has left its line, and corrected', async () => {
+    const cell = await typeIn(WRONG);
+    await page.keyboard.press('Enter');
+    const mark = page.locator(MARK);
+    await mark.waitFor({ timeout: 20_000 });
+    assert.equal(await mark.innerText(), 'unit_prise');
+    await offer().waitFor();
+    await mark.hover();
+    const tooltip = page.locator('.cm-tooltip .jp-Turbopilot-finding-message');
+    await tooltip.waitFor();
+    assert.equal(
+      await tooltip.innerText(),
+      "orders has no column unit_prise. Did you mean 'unit_price'? Press Alt+. to apply."
+    );
+    await screenshot(page, 'check');
+    const heard = (await announced()).filter(text => text.includes('unit_prise'));
+    assert.deepEqual(heard, [await tooltip.innerText()]);
+    await page.keyboard.press('Alt+.');
+    await holds(cell, `${RIGHT}\n`);
+    await gone();
+    await mark.waitFor({ state: 'detached' });
+    assert.deepEqual(
+      sent('feedback').map(({ event }) => event),
+      ['shown', 'applied']
+    );
+    await page.keyboard.press('Control+z');
+    await holds(cell, `${WRONG}\n`);
+  });
+
+  test('a mark is legible in every theme, and no second one is at the same place', async () => {
+    await typeIn(WRONG);
+    const mark = page.locator(MARK);
+    await mark.waitFor({ timeout: 20_000 });
+    await inEveryTheme(page, 'check', async () => {
+      await page.mouse.move(0, 0);
+      await mark.hover();
+      await page.locator('.cm-tooltip').waitFor();
+      await screenshot(
+        page,
+        `check-tooltip-${await page.locator('body').getAttribute('data-jp-theme-name')}`
+      );
+    });
+    const line = () => mark.evaluate(node => window.getComputedStyle(node).textDecorationStyle);
+    const decoration = () => mark.evaluate(node => window.getComputedStyle(node).textDecorationLine);
+    assert.deepEqual([await decoration(), await line()], ['underline', 'wavy']);
+    await mark.evaluate(node => node.parentElement.classList.add('cm-lintRange'));
+    assert.equal(await decoration(), 'none');
+    await page.keyboard.type(' ');
+    await mark.waitFor({ state: 'detached', timeout: 1000 });
+  });
+
+  test('correct code and a name that the cell assigns have no mark', async () => {
+    await typeIn(`${RIGHT}\ntotl = 1\ntotl`);
+    assert.equal(await countAfterCheck(page), 0);
+  });
+
+  test('a restart of the kernel removes the marks', async () => {
+    await typeIn(WRONG);
+    const mark = page.locator(MARK);
+    await mark.waitFor({ timeout: 20_000 });
+    await page.evaluate(() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart());
+    await mark.waitFor({ state: 'detached' });
+    assert.equal(await countAfterCheck(page), 0);
+  });
+
+  test('the setting prevents requests and removes the marks', async () => {
+    await typeIn(WRONG);
+    const mark = page.locator(MARK);
+    await mark.waitFor({ timeout: 20_000 });
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('settingeditor:open', { query: 'Turbopilot' })
+    );
+    await page.locator('[id$="_suggestFixes"]').uncheck();
+    await mark.waitFor({ state: 'detached' });
+    await page.locator('.lm-TabBar-tab', { hasText: 'check.ipynb' }).click();
+    requests.length = 0;
+    await typeIn(WRONG);
+    await page.keyboard.press('Enter');
+    await page.waitForTimeout(3500);
+    assert.deepEqual(sent('check'), []);
+    assert.equal(await mark.count(), 0);
+  });
+});
+
+describe('findings in Notebook 7', { timeout: 120_000 }, () => {
+  test('are marked and corrected with the same keystroke', async () => {
+    const { lab, browser, close } = await openLab({
+      app: 'notebook',
+      loaded: false,
+      flags: ['--JupyterNotebookApp.expose_app_in_browser=True']
+    });
+    try {
+      writeNotebook(lab, 'seven.ipynb', [SETUP, WRONG]);
+      const page = await browser.context.newPage();
+      await page.goto(`${lab.url}/notebooks/seven.ipynb?token=${lab.token}`);
+      await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 60_000 });
+      await runFirstCell(page);
+      await page.locator(MARK).waitFor({ timeout: 20_000 });
+      await screenshot(page, 'check-notebook-7');
+      await editCell(page, 1);
+      await page.keyboard.press('Alt+.');
+      await holds(page.locator('.jp-Notebook .jp-Cell').nth(1), RIGHT);
+    } finally {
+      await close();
+    }
+  });
+});

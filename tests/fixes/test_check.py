@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import builtins
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.fixes.check import MAX_EXPRESSIONS, MAX_FINDINGS, find, prepare
+from jupyter_turbopilot.fixes.report import KernelReport, ObjectDescription
+from jupyter_turbopilot.protocol.contract import Finding
+from jupyter_turbopilot.protocol.fix import apply
+from jupyter_turbopilot.protocol.request import FixCell, parse_check
+
+_METHODS = """
+    apply columns drop get groupby head insert loc merge pipe plot rename reset_index sort_values to_csv
+"""
+ORDERS = ObjectDescription(
+    type="DataFrame",
+    module="pandas.core.frame",
+    labels=["unit_price", "quantity", "Order ID"],
+    levels=["region"],
+    attributes=[*_METHODS.split()],
+    closed=True,
+)
+OBJECTS = {
+    "orders": ORDERS,
+    "frame": ORDERS,
+    "people": ObjectDescription(
+        type="DataFrame",
+        module="polars.dataframe.frame",
+        labels=["name", "height"],
+        attributes=["head"],
+        closed=True,
+    ),
+    "orders.head": ObjectDescription(type="function", parameters=["n"], closed=True),
+    "load": ObjectDescription(type="function", parameters=["path", "separator"], closed=True),
+    "open_load": ObjectDescription(type="function", parameters=["path"], open=True, closed=True),
+    "wrapped": ObjectDescription(type="function", parameters=["path"]),
+    "model": ObjectDescription(
+        type="LinearRegression", module="sklearn", attributes=["fit", "predict", "positive"], closed=True
+    ),
+    "dynamic": ObjectDescription(type="Bunch", module="sklearn", attributes=["copy"]),
+    "series": ObjectDescription(
+        type="Series", module="pandas.core.series", attributes=["mean", "value_counts"]
+    ),
+    "nothing": ObjectDescription(type="NoneType", attributes=[], closed=True),
+    "config": ObjectDescription(
+        type="dict", keys=["database", "port"], attributes=["get", "items", "update"], closed=True
+    ),
+    "config['database']": ObjectDescription(type="dict", keys=["path"], attributes=["get"], closed=True),
+    "np": ObjectDescription(type="module", name="numpy", attributes=["arange", "mean", "random"]),
+    "np.random": ObjectDescription(
+        type="module", name="numpy.random", attributes=["seed", "normal"], closed=True
+    ),
+    "lazy": ObjectDescription(type="module", name="lazy", attributes=["arange"]),
+    "plt": ObjectDescription(
+        type="module", name="matplotlib.pyplot", attributes=["figure", "plot"], closed=True
+    ),
+}
+NAMES = sorted(
+    {"add", "add_columns", "total", "scores", *dir(builtins), *(re.split(r"\W", each)[0] for each in OBJECTS)}
+)
+
+
+def body(source: str, *others: FixCell, active: int = -1, line: int | None = None) -> bytes:
+    cells = [*others, FixCell(source=source, execution_count=None)]
+    encoded = [
+        {
+            "type": each.type,
+            "source": each.source,
+            "execution_count": each.execution_count,
+            "changed": each.changed,
+        }
+        for each in cells
+    ]
+    return json.dumps(
+        {"cells": encoded, "active": len(others) if active < 0 else active, "line": line}
+    ).encode()
+
+
+def checked(source: str, *others: FixCell, line: int | None = None, **report: Any) -> list[Finding]:
+    """Return the findings in the last cell; check their positions and edits."""
+    request = parse_check(body(source, *others, line=line))
+    prepared = prepare(request)
+    if prepared is None:
+        return []
+    known = {"objects": OBJECTS, "names": NAMES, "all": True, "executions": 9} | report
+    findings = find(request, prepared[0], KernelReport(**known))
+    for each in findings:
+        assert 0 <= each.start < each.end <= len(source)
+        for edit in (edit for fix in each.fixes for edit in fix.edits):
+            assert (edit.cell, source[edit.start : edit.end]) == (request.active, edit.old)
+    return findings
+
+
+def corrected(source: str, *others: FixCell) -> str:
+    """Return the cell after the first correction of each finding."""
+    edits = [edit for each in checked(source, *others) for fix in each.fixes for edit in fix.edits]
+    return apply(source, edits)
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "right"),
+    [
+        ("totel + 1", "`totel` is not defined.", "total + 1"),
+        ("print(scroes)", "`scroes` is not defined.", "print(scores)"),
+        ("[x for x in scroes]", "`scroes` is not defined.", "[x for x in scores]"),
+        ("total = 1\nprint(total, scroes)", "`scroes` is not defined.", "total = 1\nprint(total, scores)"),
+        ("orders['unit_prise']", "`orders` has no column `unit_prise`.", "orders['unit_price']"),
+        ('orders["unit_prise"].mean()', "`orders` has no column `unit_prise`.", 'orders["unit_price"].mean()'),
+        ("orders[['unit_price', 'quantty']]", "`orders` has no column `quantty`.",
+         "orders[['unit_price', 'quantity']]"),
+        ("orders.loc[:, 'quantty']", "`orders` has no column `quantty`.", "orders.loc[:, 'quantity']"),
+        ("orders[orders['quantty'] > 3]", "`orders` has no column `quantty`.", "orders[orders['quantity'] > 3]"),
+        ("orders.groupby('quantty')", "`orders` has no column `quantty`.", "orders.groupby('quantity')"),
+        ("orders.groupby('quantity')['unit_prise'].mean()", "`orders` has no column `unit_prise`.",
+         "orders.groupby('quantity')['unit_price'].mean()"),
+        ("orders.sort_values(by=['quantty'])", "`orders` has no column `quantty`.",
+         "orders.sort_values(by=['quantity'])"),
+        ("orders.groupby('quantity').agg({'unit_prise': 'sum'})", "`orders` has no column `unit_prise`.",
+         "orders.groupby('quantity').agg({'unit_price': 'sum'})"),
+        ("orders.head()\norders['quantty']", "`orders` has no column `quantty`.",
+         "orders.head()\norders['quantity']"),
+        ("orders = orders[orders['quantty'] > 1]", "`orders` has no column `quantty`.",
+         "orders = orders[orders['quantity'] > 1]"),
+        ("people['hieght']", "`people` has no column `hieght`.", "people['height']"),
+        ("orders.quantty", "`orders` has no column or attribute `quantty`.", "orders.quantity"),
+        ("orders.sort_vales('quantity')", "`orders` has no column or attribute `sort_vales`.",
+         "orders.sort_values('quantity')"),
+        ("config['databse']", "`config` has no key `databse`.", "config['database']"),
+        ("config['database']['paht']", "`config['database']` has no key `paht`.", "config['database']['path']"),
+        ("model.predcit", "`model` has no attribute `predcit`.", "model.predict"),
+        ("np.arrange(3)", "`np` has no attribute `arrange`.", "np.arange(3)"),
+        ("np.random.seed(0)\nnp.random.nromal()", "`np.random` has no attribute `nromal`.",
+         "np.random.seed(0)\nnp.random.normal()"),
+        ("load(path=1, seperator=',')", "`load` has no parameter `seperator`.", "load(path=1, separator=',')"),
+        ("%%time\norders['quantty']", "`orders` has no column `quantty`.", "%%time\norders['quantity']"),
+        ("for n in range(3):\n    print(totel)", "`totel` is not defined.", "for n in range(3):\n    print(total)"),
+        ("é = 1; orders['quantty']", "`orders` has no column `quantty`.", "é = 1; orders['quantity']"),
+    ],
+)  # fmt: skip
+def test_check_finds_a_missing_name_and_the_nearest(source: str, message: str, right: str) -> None:
+    assert [each.message for each in checked(source)] == [message]
+    assert corrected(source) == right
+
+
+def test_check_has_no_fix_if_no_name_is_near() -> None:
+    (finding,) = checked("orders['entirely different']")
+    assert finding.fixes == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # The cell changes the object.
+        "orders['new'] = 1\norders['new']",
+        "orders.loc[0, 'new'] = 1\norders['new']",
+        "orders = load()\norders['new']",
+        "orders += 1\norders['new']",
+        "for orders in [1]:\n    orders['new']",
+        "with load() as orders:\n    pass\norders['new']",
+        "import orders\norders.new",
+        "def orders(): pass\norders.new",
+        "del orders['quantity']\norders['new']",
+        "del orders.quantity\norders.new",
+        "orders.columns = ['new']\norders['new']",
+        "orders.insert(0, 'new', 1)\norders['new']",
+        "orders.rename(columns=str.title, inplace=True)\norders['Quantity']",
+        "add_columns(orders)\norders['new']",
+        "add_columns(table=orders)\norders['new']",
+        "add_columns([orders])\norders['new']",
+        "for each in [orders]:\n    each['new'] = 1\norders['new']",
+        "for name, each in {'a': frame}.items():\n    each['new'] = 1\norders['new']",
+        "other = orders\nother['new'] = 1\norders['new']",
+        "(other := orders)['new'] = 1\norders['new']",
+        "if total:\n    orders['new'] = 1\norders['new']",
+        "(lambda: orders.insert(0, 'new', 1))()\norders['new']",
+        "model.fit()\nmodel.coef_",
+        "load(model)\nmodel.coef_",
+        "model.coef_ = 1\nmodel.coef_",
+        "config['new'] = 1\nconfig['new']",
+        "config.update(new=1)\nconfig['new']",
+        "setattr(model, 'coef_', 1)\nmodel.coef_",
+        "exec('orders[1] = 2')\norders['new']",
+        "globals()['newname'] = 1\nnewname",
+        # The code may not be executed, or its error may pass.
+        "try:\n    orders['new']\nexcept KeyError:\n    pass",
+        "if 'new' in orders:\n    orders['new']",
+        "if total:\n    newname",
+        "orders['new'] if 'new' in orders else 0",
+        "hasattr(model, 'coef_') and model.coef_",
+        "while total:\n    orders['new']",
+        "match total:\n    case 1:\n        newname",
+        "from contextlib import suppress\nwith suppress(KeyError):\n    orders['new']",
+        "for n in range(3):\n    if n:\n        continue\n    orders['new']",
+        "def f():\n    return orders['new'] + newname",
+        "f = lambda: orders['new'] + newname",
+        "class A:\n    x = newname",
+        "values = (newname for _ in total)",
+        "[newname for n in range(3) if n > 5]",
+        "assert total, newname",
+        # Strings that are no labels, and labels that exist or may not exist.
+        "'new' in orders.columns",
+        "orders['new'] = 1",
+        "orders.get('new')",
+        "orders.loc['new']",
+        "orders.loc['new', 'quantity']",
+        "orders.groupby('region')",
+        "orders.drop(columns='new', errors='ignore')",
+        "orders.rename(columns={'new': 'old'})",
+        "orders.reset_index()['index']",
+        "orders.to_csv('new.csv')",
+        "orders.apply(lambda row: row['new'], axis=1)",
+        "orders['new', 'old']",
+        "series['new']",
+        "series.new",
+        "open('new.csv')",
+        "config.get('new')",
+        "config['new'] += 1",
+        "orders['unit_price'].new",
+        # Objects that may compute attributes, or that the kernel did not describe.
+        "dynamic.new",
+        "lazy.arrange",
+        "np.linalg",
+        "nothing.new",
+        "total.new",
+        "model._new",
+        "load(path=1).new",
+        "open_load(new=1)",
+        "wrapped(new=1)",
+        "load(_new=1)",
+        "load(**config)",
+        # Names that exist, or that something else may bind.
+        "_newname",
+        "newname = 1\nnewname",
+        "for newname in total:\n    newname",
+        "print(newname)\nnewname = 1",
+        "import newname.other\nnewname.other",
+        "from other import *\nnewname",
+        "%run other.py\nnewname",
+        "%time newname = 1\nnewname",
+        "!echo {newname}",
+        "ls -l",
+        "cd folder",
+        "whos",
+        "newname?",
+        "%%bash\nnewname",
+        "%%px\nnewname",
+        "%%capture newname\nprint(1)\nnewname",
+        "display(In, Out, exit)",
+        "__name__",
+        "import pandas_accessor\norders.accessor",
+        "import matplotlib.new\nplt.new",
+        "newname(",
+        "",
+    ],
+)
+def test_check_is_silent_about_code_that_may_be_right(source: str) -> None:
+    assert checked(source) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "other", "is_silent"),
+    [
+        ("newname", FixCell(source="newname = 1"), True),
+        ("newname", FixCell(source="newname = 1", execution_count=3), True),  # the kernel was restarted
+        ("newname", FixCell(source="def f():\n    global newname\n    newname = 1", execution_count=3), True),
+        ("newname", FixCell(source="from other import *"), True),
+        ("newname", FixCell(source="from other import *", execution_count=3), False),
+        ("newname", FixCell(source="%store -r newname", execution_count=3), True),
+        ("newname", FixCell(source="%%sql\nselect newname", execution_count=3), True),
+        ("newname", FixCell(source=None, execution_count=3), True),
+        ("newname", FixCell(source="print(newname)", execution_count=3), False),
+        ("newname", FixCell(type="markdown", source="newname = 1"), False),
+        ("orders['new']", FixCell(source="orders = load()", execution_count=3), False),
+        ("orders['new']", FixCell(source="orders = load()"), True),
+        ("orders['new']", FixCell(source="orders['new'] = 1"), True),
+        ("orders['new']", FixCell(source="orders = load()", execution_count=3, changed=True), True),
+        ("orders['new']", FixCell(source="orders = load()", execution_count=3, changed=None), True),
+        ("orders['new']", FixCell(source="orders = load()", execution_count=20), True),  # of another kernel
+        ("orders['new']", FixCell(source="people = load()"), False),
+        ("orders['new']", FixCell(source="%run other.py"), True),
+        ("orders['new']", FixCell(source=None), True),
+        ("add()\norders['new']", FixCell(source="def add():\n    orders['new'] = 1", execution_count=3), True),
+        ("orders.pipe(add)\norders['new']", FixCell(source="def add(x):\n    ...", execution_count=3), True),
+        ("plt.new", FixCell(source="%load_ext autoreload\n%autoreload 2", execution_count=3), True),
+        ("load(new=1)", FixCell(source="%autoreload 2", execution_count=3), True),
+    ],
+)  # fmt: skip
+def test_check_considers_cells_that_may_change_an_object(
+    source: str, other: FixCell, is_silent: bool
+) -> None:
+    assert (checked(source, other) == []) == is_silent
+
+
+def test_check_ignores_cells_below_that_change_an_existing_object() -> None:
+    cells = [FixCell(source="orders['new']"), FixCell(source="orders = load()")]
+    request = parse_check(body("", *cells, active=0))
+    prepared = prepare(request)
+    assert prepared
+    report = KernelReport(objects=OBJECTS, names=NAMES, all=True, executions=9)
+    assert len(find(request, prepared[0], report)) == 1
+
+
+def test_check_is_silent_about_names_bound_in_a_cell_below() -> None:
+    request = parse_check(body("newname = 1", FixCell(source="newname"), active=0))
+    prepared = prepare(request)
+    assert prepared
+    report = KernelReport(objects=OBJECTS, names=NAMES, all=True, executions=9)
+    assert find(request, prepared[0], report) == []
+
+
+def test_check_distrusts_an_execution_count_of_two_cells() -> None:
+    twice = [FixCell(source="orders = load()", execution_count=3), FixCell(source="1", execution_count=3)]
+    assert checked("orders['new']", *twice) == []
+
+
+@pytest.mark.parametrize("report", [{"all": False}, {"executions": None}])
+def test_check_needs_a_complete_report(report: dict[str, Any]) -> None:
+    assert checked("newname; orders['new']", **report) == []
+
+
+def test_check_omits_findings_at_the_line_of_the_cursor() -> None:
+    source = "orders['new']\ntotel\norders['''new\nname''']"
+    assert [each.start for each in checked(source)] == [7, 14, 27]
+    assert [each.start for each in checked(source, line=1)] == [7, 27]
+    assert [each.start for each in checked(source, line=3)] == [7, 14]
+
+
+def test_check_reports_at_most_ten_findings() -> None:
+    assert len(checked("totel\n" * 20)) == MAX_FINDINGS
+
+
+def test_check_of_another_language_or_unfinished_code_asks_for_nothing() -> None:
+    for source in ("%%bash\nls", "f(", "exec('1')"):
+        assert prepare(parse_check(body(source))) is None
+    text = json.dumps({"cells": [{"type": "markdown", "source": "a.b"}], "active": 0}).encode()
+    assert prepare(parse_check(text)) is None
+
+
+def test_prepare_names_the_objects_whose_parts_are_used() -> None:
+    prepared = prepare(parse_check(body("a.b.c(1)\nf(x, y=2)\nd['e']['f']\ng(1)\nh")))
+    assert prepared
+    assert prepared[1] == ["a.b", "a", "f", "d['e']", "d"]
+    prepared = prepare(parse_check(body("\n".join(f"a{number}.b" for number in range(300)))))
+    assert prepared
+    assert len(prepared[1]) == MAX_EXPRESSIONS
+
+
+PIECES = (
+    "orders", "config", "model", "np", "totel", "x", "['new']", ".new", "(", ")", "[", "]", " = ", "\n", "\n    ", ", ",
+    "lambda x: ", "def f():", "for x in ", ":", "if ", "try:", "except:", "with ", " as ", "import ", "from ", "*", "**",
+    "class A:", "f'{", "}'", "é", "\u202e", ":=", "'new'", "{", "}", "await ", "%time ", "!ls ", "%%time\n", "global x",
+    "match x:", "case ", "_", "del ", "x.y = ", " for x in ", "yield ", "@", "\\\n", "?", "1", ";", "not ", " in ",
+)  # fmt: skip
+
+
+@settings(max_examples=300)
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES), max_size=12).map("".join)), st.text())
+def test_check_raises_no_error_for_any_source(source: str, other: str) -> None:
+    checked(source, FixCell(source=other, execution_count=1), FixCell(source=other))
