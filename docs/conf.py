@@ -26,6 +26,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["search.js", "search-field.js"]
 html_extra_path = [
+    "check.png",
+    "check-moving.png",
     "fix.png",
     "fix-moving.png",
     "ghost-text.png",

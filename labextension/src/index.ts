@@ -169,7 +169,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     new FixOffers(fixing);
     new RepeatOffers(fixing, new RenameOffers(fixing));
     app.docRegistry.addWidgetExtension('Notebook', {
-      createNew: panel => void new NotebookCheck(fixing, panel as NotebookPanel)
+      createNew: panel => {
+        new NotebookCheck(fixing, panel as NotebookPanel);
+      }
     });
     status.changed.connect((_, now) => {
       statusItem.display(now);

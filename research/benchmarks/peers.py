@@ -267,7 +267,7 @@ counts as a suggestion, except after a single keystroke.
 """
 COLUMNS = (
     "precision", "keystrokes saved", "shown per 100 keystrokes", "ms to text, median",
-    "CPU seconds for 1 000 characters", "ms per key",
+    "CPU seconds for 1 000 characters", "ms per keystroke",
 )  # fmt: skip
 ALONE_COLUMNS = ("shown", "seconds to text, median", "correct first lines", "lines of a text, mean")
 
