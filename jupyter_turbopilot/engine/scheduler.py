@@ -31,7 +31,9 @@ NEGLIGIBLE = 1e-4  # seconds
 MAX_CALLERS = 4096  # callers whose seconds are counted
 # Seconds charged for a token that a remote engine generates, and for one that it evaluates.
 GENERATED, EVALUATED = 0.02, 0.01
-RETRY = 2.0  # seconds until a caller with too many waiting requests may try again
+# Seconds until a rejected request may be sent again, if several of a caller are rejected: 1, 2, 3, … Clients
+# may give up after longer delays.
+LONGEST_RETRY = 8.0
 BUSY = "The server has too many requests. Try again in a moment."
 TOO_MANY_WAITING = "Too many of your requests are waiting. Try again in a moment."
 
@@ -96,6 +98,7 @@ class Scheduler:
         self._recent: dict[tuple[str, str], float] = {}  # seconds that each editor has used, with decay
         self.seconds = LimitedDict[str, float](MAX_CALLERS)  # of computing, by caller
         self._load = LoadMeter(deadline)
+        self._retries = LimitedDict[str, float](MAX_CALLERS)  # when a caller's last rejected one may return
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -151,7 +154,8 @@ class Scheduler:
         self.remove(last)
         if not at_limit:
             return last, BusyError(BUSY)
-        return last, BusyError(TOO_MANY_WAITING, code="too_many_waiting", after=RETRY)
+        after = self._retry_after(job.caller) if last.priority.awaited else 1.0
+        return last, BusyError(TOO_MANY_WAITING, code="too_many_waiting", after=after)
 
     def remove(self, job: Job) -> bool:
         """Remove a job; return False if it is not here. If it has begun, its caller's turn ends."""
@@ -314,3 +318,10 @@ class Scheduler:
 
     def _used(self, job: Job) -> float:
         return self._recent.get(job.editor, 0.0)
+
+    def _retry_after(self, caller: str) -> float:
+        """Return the seconds until a retry; a caller's rejected requests come back one after the other."""
+        now = self.clock()
+        after = min(max(self._retries.get(caller, now) - now, 0.0) + 1, LONGEST_RETRY)
+        self._retries[caller] = now + after
+        return after

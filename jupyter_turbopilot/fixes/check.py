@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
 
 from jupyter_turbopilot.context.languages import as_python, cell_language, cell_magic
 from jupyter_turbopilot.fixes.effects import Effects, chain, in_order, words_in_magics
@@ -19,30 +20,34 @@ from jupyter_turbopilot.protocol.contract import Finding
 from jupyter_turbopilot.protocol.fix import Edit, Fix, quoted, shortened
 from jupyter_turbopilot.suggestion.column_methods import names_columns
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings
-from jupyter_turbopilot.util.bounds import count_operations
+from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.report import KernelReport
     from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
 
+_Near: TypeAlias = "tuple[str, float] | None"  # a name and a confidence
 MAX_FINDINGS = 10
 MAX_EXPRESSIONS = 100
 _MAGICS = frozenset({"", "time", "timeit", "capture"})  # they run the cell in the namespace of the notebook
 # Functions that may bind any name, or change any object.
 _UNBOUNDED = frozenset({"delattr", "eval", "exec", "get_ipython", "globals", "locals", "setattr", "vars"})
 _COMPUTED_BY_NUMPY = """
-    array_api bool8 bytes0 char chararray compat core ctypeslib distutils dtypes emath exceptions f2py fft
-    int0 lib linalg ma math matlib object0 polynomial random rec row_stack str0 strings testing typing uint0
-    void0
+    MachAr array_api bool bool8 bytes0 char chararray compat complex core ctypeslib distutils dtypes emath
+    exceptions f2py fft float int int0 lib linalg long ma math matlib object object0 polynomial random rec
+    row_stack str str0 strings testing typeDict typing uint0 unicode void0
 """
 _COMPUTED = {"numpy": frozenset(_COMPUTED_BY_NUMPY.split())}  # attributes that it adds at their first use
 _COMMANDS_WITHOUT_PERCENT = """
-    alias cat cd clear conda config cp debug edit env hist history less ll load load_ext ls macro magic man
-    matplotlib mkdir more mv page pdb pip prun pwd pylab quickref recall rep rerun reset rm rmdir run save
-    store system tb time timeit who who_ls whos xmode
+    alias alias_magic autoawait autocall automagic bookmark cat cd clear colors conda config cp debug dhist
+    dirs edit env gui hist history less ll load load_ext logstart ls lsmagic macro magic man matplotlib mkdir
+    more mv page pdb pinfo pip popd prun psearch pushd pwd pylab quickref recall rehashx rep rerun reset rm
+    rmdir run save store system tb time timeit unalias who who_ls whos xmode
 """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
 _FIRST_WORD = re.compile(r"[ \t]*+(\w++)")
+_LOOPS = (ast.For, ast.AsyncFor, ast.ListComp, ast.SetComp, ast.DictComp)
+_ROWS = (ast.Slice, ast.Compare, ast.BinOp, ast.UnaryOp)  # others may be the first of several row labels
 _ON_OTHER_LABELS = frozenset({"axis", "errors", "level"})  # arguments beside which labels need not be columns
 _ON_KEYS = frozenset({"agg", "aggregate", "astype"})  # methods that refuse a dictionary with another key
 
@@ -76,11 +81,14 @@ def find(request: CheckRequest, parsed: ParsedCell, report: KernelReport) -> lis
     if report.executions is None or not report.all:
         return []
     check = _Check(request, parsed, report)
-    for node, is_certain in in_order(parsed.scopes.tree):
-        if is_certain:
-            check.judge(node)
-        check.effects.execute(node)
-    return sorted(check.findings, key=lambda finding: finding.start)[:MAX_FINDINGS]
+    with suppress(OperationLimitError):  # the findings so far remain
+        for node, is_certain in in_order(parsed.scopes.tree):
+            if is_certain:
+                check.judge(node)
+            if len(check.findings) == MAX_FINDINGS:
+                break
+            check.effects.execute(node)
+    return sorted(check.findings, key=lambda finding: finding.start)
 
 
 class _Check:
@@ -90,33 +98,36 @@ class _Check:
         self.findings: list[Finding] = []
         self.effects = Effects(request, parsed, report)
         self._request, self._parsed = request, parsed
-        self._free = frozenset(parsed.scopes.free)
         self._names = EVERYWHERE.union(report.names)
+        self._near_names = [*(self._names | parsed.scopes.bound)]
 
     def judge(self, node: ast.AST) -> None:
         """Add the findings at a node, whose parts have been evaluated."""
         match node:
-            case ast.Name() if node in self._free and self.effects.has_all_names:
+            case ast.Name() if node in self.effects.free and self.effects.has_all_names:
                 self._judge_name(node)
             case ast.Attribute(ctx=ast.Load()) if not node.attr.startswith("_"):
                 self._judge_attribute(node)
             case ast.Constant(value=str()):
                 self._judge_label(node)
-            case ast.Call() if node.keywords and "" not in self.effects.imported:
+            case ast.Call() if node.keywords:
                 self._judge_keywords(node)
 
     def _judge_name(self, node: ast.Name) -> None:
         name, span = node.id, self._parsed.span(node)
         if name in self._names or name.startswith("_"):
             return
+        if any(_may_bind(cell, name) for cell in self._request.cells):
+            return
+        index = self.effects.labels.index(self._near_names)
+        near = index.nearest(name) if index else None
+        if near and near[0] in EVERYWHERE and name.startswith(near[0]):
+            near = None  # the plural of a built-in function, such as `inputs`, is more likely a variable
+        # A line may be the command of a plugin.
         line = _FIRST_WORD.match(self._parsed.source, self._parsed.source.rfind("\n", 0, span[0]) + 1)
         is_command = line is not None and line[1] in _COMMANDS - self._names
-        if is_command or any(_may_bind(cell, name) for cell in self._request.cells):
-            return
-        # The plural of a built-in function, such as `inputs`, is more likely a variable.
-        names = {each for each in self._names if not (each in EVERYWHERE and name.startswith(each))}
-        near = nearest(name, names | self._parsed.scopes.bound)
-        self._add(span, f"`{shortened(name)}` is not defined.", near)
+        if not is_command and (near or not isinstance(self._parsed.parents[node], ast.Expr)):
+            self._add(node, span, f"`{shortened(name)}` is not defined.", near)
 
     def _judge_attribute(self, node: ast.Attribute) -> None:
         described, name = self.effects.described(node.value), node.attr
@@ -126,11 +137,8 @@ class _Check:
         known = {*described.attributes, *(described.labels or ())}
         if name in known or name == "mro" or (is_table and described.labels is None):
             return
-        # An import may add modules to packages, and attributes to classes of other packages.
-        package = (described.name or "").partition(".")[0]
-        may_be_added = self.effects.imported & {package, ""} if package else self.effects.imported
-        computed = _COMPUTED.get(described.name or "", frozenset((name,)))
-        if may_be_added or not (described.closed or name not in computed):
+        may_be_computed = not described.closed and name in _COMPUTED.get(described.name or "", (name,))
+        if may_be_computed or self.effects.has_imported or name in self.effects.added:
             return
         if (described.module or "").startswith("polars"):
             known = {*described.attributes}
@@ -139,7 +147,7 @@ class _Check:
         _, end = self._parsed.span(node)
         kind = "column or attribute" if is_table else "attribute"
         message = f"{_shown(node.value)} has no {kind} `{shortened(name)}`."
-        self._add((end - len(name), end), message, near)
+        self._add(node, (end - len(name), end), message, near)
 
     def _judge_label(self, node: ast.Constant) -> None:
         owner, label = self._owner(node), str(node.value)
@@ -148,7 +156,7 @@ class _Check:
             return
         labels = () if self.effects.is_changed(owner) else self.effects.labels.of(node)
         index = self.effects.labels.index(labels)
-        if index is None or label in labels:
+        if index is None or label in labels or label in self.effects.added:
             return
         described, span = self.effects.described(owner), self._parsed.span(node)
         kind = "key" if described and described.keys is not None else "column"
@@ -156,7 +164,7 @@ class _Check:
         part = near and replacement(self._parsed.source, span, node, near[0])
         start, end, text = part or (*span, "")
         message = f"{_shown(owner)} has no {kind} `{shortened(label)}`."
-        self._add((start, end), message, near if part else None, text)
+        self._add(node, (start, end), message, near if part else None, text)
 
     def _owner(self, node: ast.AST) -> ast.expr | None:
         """Return the object in which a string is certainly looked up as a label, or None."""
@@ -168,7 +176,7 @@ class _Check:
         match parent:
             case ast.Subscript(value=value, ctx=ast.Load()) if node is parent.slice and not is_dict:
                 return value
-            case ast.Tuple(elts=[_, last]) if node is last and not is_dict:
+            case ast.Tuple(elts=[rows, last]) if node is last and isinstance(rows, _ROWS) and not is_dict:
                 match parents[parent]:
                     case ast.Subscript(value=ast.Attribute(value=value, attr="loc" | "at"), ctx=ast.Load()):
                         return value
@@ -193,12 +201,16 @@ class _Check:
             name, start = each.arg or "_", self._parsed.start(each)
             if name not in described.parameters and not name.startswith("_"):
                 message = f"{_shown(node.func)} has no parameter `{shortened(name)}`."
-                self._add((start, start + len(name)), message, nearest_of_interface(name, unused))
+                self._add(each, (start, start + len(name)), message, nearest_of_interface(name, unused))
 
-    def _add(
-        self, span: tuple[int, int], message: str, near: tuple[str, float] | None, text: str = ""
-    ) -> None:
+    def _add(self, node: ast.AST, span: tuple[int, int], message: str, near: _Near, text: str = "") -> None:
         """Add a finding. `text`: the new text, by default the nearest name."""
+        loop: ast.AST | None = None if near else node
+        while loop and not isinstance(loop, _LOOPS):
+            count_operations(1)
+            loop = self._parsed.parents.get(loop)
+        if loop:
+            return  # it may iterate over nothing
         (start, end), source, line = span, self._parsed.source, self._request.line
         if line is not None and source.count("\n", 0, start) <= line <= source.count("\n", 0, end):
             return

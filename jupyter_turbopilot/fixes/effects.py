@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import re
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.report import KernelReport, ObjectDescription
     from jupyter_turbopilot.protocol.request import CheckRequest
 
-_DEFINITION = re.compile(r"^[ \t]*+(?:async )?def (\w++)", re.MULTILINE)
+# Packages whose functions and methods change no objects but their own, their owner and their arguments.
+_LIBRARIES = frozenset({"matplotlib", "numpy", "pandas", "plotly", "polars", "scipy", "seaborn"})
+_PACKAGES = (_LIBRARIES | sys.stdlib_module_names) - {"importlib"}
+_HARMLESS = NOT_CHANGING - {"filter", "map", "next"}
+_LITERAL = (ast.Constant, ast.List, ast.Slice, ast.Compare)
+_CALLING = frozenset({"agg", "aggregate", "apply", "applymap", "filter", "map", "pipe", "transform"})
 # The parts of these may not be executed, or their errors may be caught.
 _DOUBTFUL = (
     ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.GeneratorExp, ast.If, ast.IfExp,
     ast.While, ast.Match, ast.Try, ast.TryStar, ast.With, ast.AsyncWith, ast.BoolOp, ast.Assert,
+    ast.AnnAssign,
 )  # fmt: skip
 _TARGETS_FIRST = (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.ListComp, ast.SetComp, ast.DictComp)
 # Parents of an object that is only read; in others, it gets another name or becomes part of another object.
@@ -52,12 +58,13 @@ def in_order(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
 
 
 def _is_left_early(node: ast.AST) -> bool:
-    """Return whether a loop or comprehension may not execute all of its parts for a value."""
+    """Return whether a loop, a comprehension or a comparison may not evaluate all of its parts."""
     if isinstance(node, ast.For | ast.AsyncFor):
         nodes = [*ast.walk(node)]
         count_operations(len(nodes))
         return any(isinstance(each, ast.Break | ast.Continue) for each in nodes)
-    return any(each.ifs for each in getattr(node, "generators", ()))
+    is_chained = isinstance(node, ast.Compare) and len(node.ops) > 1
+    return is_chained or any(each.ifs for each in getattr(node, "generators", ()))
 
 
 class Effects:
@@ -65,14 +72,14 @@ class Effects:
 
     def __init__(self, request: CheckRequest, parsed: ParsedCell, report: KernelReport) -> None:
         self.labels = LabelLookup(parsed, self.described)
-        self.imported: set[str] = set()  # packages from which the cell has imported; "": any may have changed
+        self.has_imported = False  # whether modules, or classes of libraries, may have more attributes
         self.has_all_names = not (parsed.scopes.open or binds_anything(parsed.source))
+        self.added: set[object] = set()  # labels and attributes that any object may have now
         self._parsed, self._report = parsed, report
+        self.free = frozenset(parsed.scopes.free)
         self._scopes = dict(parsed.scopes.nodes)
         self._changed = {*words_in_magics(parsed.source)}  # names and expressions
-        self._is_any_changed = False
-        self._iterated: set[str] = set()  # variables of loops, which are other names of objects
-        self._functions: set[str] = set()  # of the notebook: they may change any object
+        self._is_any_changed = binds_anything(parsed.source)
         self._read_other_cells(request)
 
     def _read_other_cells(self, request: CheckRequest) -> None:
@@ -83,9 +90,8 @@ class Effects:
             count_operations(2 + len(source) // 32)
             if cell.type != "code":
                 continue
-            self._functions |= words.intersection(_DEFINITION.findall(source))
             if "autoreload" in source:
-                self.imported.add("")
+                self.has_imported = self._is_any_changed = True
             # Counts of an earlier process of the kernel may be higher, or appear twice.
             is_current = cell.changed is False and count is not None and executed[count] == 1
             if at == request.active or (is_current and (count or 0) <= (self._report.executions or 0)):
@@ -95,7 +101,9 @@ class Effects:
                 self._is_any_changed = self._is_any_changed or at < request.active
             elif at < request.active and not words.isdisjoint(identifiers_in(source)):
                 self._changed |= bindings(as_python(source)) | words_in_magics(source)
-                self._changed.update(table for table, _ in changed_columns(source))
+                for table, label in changed_columns(source):
+                    self._changed.add(table)
+                    self.added.add(label)
 
     def described(self, node: ast.expr) -> ObjectDescription | None:
         """Return the kernel's description of an expression, unless its object may have changed."""
@@ -109,12 +117,13 @@ class Effects:
 
     def is_changed(self, node: ast.expr) -> bool:
         """Return whether the object of an expression may have changed, or is that of an inner scope."""
+        found = self._report.objects.get(expression_of(node) or "")
+        is_of_library = found is not None and found.name is not None and _package(found) in _PACKAGES
         for each in chain(node):
-            count_operations(1)
             is_inner = isinstance(each, ast.Name) and self._scopes[each].owner(each.id).outer
             if is_inner or expression_of(each) in self._changed:
                 return True
-        return self._is_any_changed
+        return self._is_any_changed and not is_of_library
 
     def execute(self, node: ast.AST) -> None:
         """Record what the evaluation of a node, whose parts have been evaluated, may change."""
@@ -126,69 +135,82 @@ class Effects:
             case ast.Call():
                 self._call(node)
             case ast.alias(name=name, asname=alias):
+                self.has_imported = True
                 self._changed.add(alias or name.partition(".")[0])
-            case ast.Import():
-                self.imported.update(each.name.partition(".")[0] for each in node.names)
-            case ast.ImportFrom():
-                self.imported.add((node.module or "").partition(".")[0])
             case _ if isinstance(bound := getattr(node, "name", None), str):
-                self._changed.add(bound)  # of a function, a class, `except … as`, or a pattern
+                # A function, a class, `except … as` or a pattern; a decorator may register it anywhere.
+                self._changed.add(bound)
+                self._is_any_changed = self._is_any_changed or bool(getattr(node, "decorator_list", ()))
+
+    def _is_harmless(self, node: ast.expr) -> bool:
+        """Return whether the use of an object changes no other object, nor its own attributes."""
+        for each in chain(node):
+            if found := self._report.objects.get(expression_of(each) or ""):
+                # What a container contains is unknown.
+                packages = _PACKAGES if each is node or found.name else _LIBRARIES
+                return found.labels is not None or _package(found) in packages
+        return isinstance(each, ast.Constant | ast.JoinedStr | ast.BinOp | ast.UnaryOp | ast.Compare)
 
     def _read(self, node: ast.Name | ast.Attribute | ast.Subscript) -> None:
-        """Record an object that gets another name, and a function that is passed to another one."""
+        """Record an object that gets another name, and one that any use may change."""
         parent = self._parsed.parents[node]
-        is_called = isinstance(parent, ast.Call) and node is parent.func
-        if isinstance(node, ast.Name) and node.id in self._functions and not is_called:
-            self._is_any_changed = True
         if not isinstance(parent, _READING):
             self._changed.add(expression_of(node) or "")
+        used = node.value if isinstance(node, ast.Attribute) else node
+        is_complete = used is not node or not isinstance(parent, ast.Attribute)
+        expression = expression_of(used) or ""
+        if is_complete and expression in self._report.objects and not self._is_harmless(used):
+            self._changed.add(expression)
 
     def _assign(self, node: ast.Name | ast.Attribute | ast.Subscript) -> None:
         """Record a name that is bound or deleted, or an object of which a part is."""
-        first = chain(node)[-1]
-        name = first.id if isinstance(first, ast.Name) else ""
-        self._changed.add(name)
-        if first is not node and (not name or name in self._iterated):
+        self._changed.add(expression_of(chain(node)[-1]) or "")
+        key = getattr(node, "slice", None)
+        # The object may have several names, and an attribute may be that of a class.
+        self.added.update(each.value for each in ast.walk(key or node) if isinstance(each, ast.Constant))
+        key = key.elts[-1] if isinstance(key, ast.Tuple) and key.elts else key
+        if not isinstance(node, ast.Name) and not isinstance(key, _LITERAL):
             self._is_any_changed = True
-        parent = self._parsed.parents[node]
-        parent = self._parsed.parents[parent] if isinstance(parent, ast.Tuple) else parent
-        if isinstance(parent, ast.For | ast.comprehension):
-            self._iterated.add(name)
 
     def _call(self, node: ast.Call) -> None:
-        """Record the objects that a call may change: that of the method, and the arguments."""
+        """Record the objects that a call may change: that of the method, the arguments, or any."""
+        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
         match node.func:
+            case ast.Name(id=name) if name in _HARMLESS:
+                return
             case ast.Name(id=name):
-                self._is_any_changed = self._is_any_changed or name in self._functions
-                if name in NOT_CHANGING:
-                    return
+                is_bounded = name[0].isupper()  # a class
             case ast.Attribute(value=value, attr=name):
                 is_in_place = name in CHANGING or any(each.arg == "inplace" for each in node.keywords)
-                if is_in_place or not self.is_pandas(value):  # the other methods of tables add no columns
-                    self._change(value)
-        for each in (*node.args, *(keyword.value for keyword in node.keywords)):
-            argument = each.value if isinstance(each, ast.Starred) else each
-            if isinstance(argument, ast.Name):
-                self._change(argument)
-            else:
-                self._changed.add(expression_of(argument) or "")
-
-    def _change(self, node: ast.expr) -> None:
-        """Record the object of an expression, and all that contain it but modules."""
-        for each in reversed(chain(node)):
-            described, expression = self.described(each), expression_of(each)
-            if expression and (described is None or described.name is None):
-                self._changed.add(expression)
-                return
+                found = self._report.objects.get(expression_of(value) or "")
+                is_class = found is not None and (found.type or "").endswith(("type", "Type", "Meta"))
+                first = chain(value)[-1]
+                is_bound = isinstance(first, ast.Name) and first not in self.free  # in this cell
+                is_bounded = not (is_in_place or is_class or is_bound) and self._is_harmless(value)
+                if name in _CALLING:
+                    functions = [each for each in arguments if isinstance(each, ast.Name | ast.Attribute)]
+                    is_bounded = is_bounded and _HARMLESS.issuperset(map(expression_of, functions))
+                # The methods of tables add no columns.
+                if not self.is_pandas(value) and not (found and found.name):
+                    self._changed.add(expression_of(value) or "")
+            case _:
+                is_bounded = False
+        self._is_any_changed = self._is_any_changed or not is_bounded
+        self._changed.update(expression_of(each) or "" for each in arguments)
 
 
 def chain(node: ast.expr) -> list[ast.expr]:
     """Return an expression and those that it begins with: a call, its function, the object of the method."""
     found = [node]
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call | ast.Starred):
+        count_operations(1)
         node = node.func if isinstance(node, ast.Call) else node.value
         found.append(node)
     return found
+
+
+def _package(described: ObjectDescription) -> str:
+    return (described.name or described.module or "").partition(".")[0]
 
 
 def words_in_magics(source: str) -> frozenset[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.index.base import is_under
 from jupyter_turbopilot.index.entries import page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
-from jupyter_turbopilot.index.paths import delete_old, deletion_mark
+from jupyter_turbopilot.index.paths import delete_old, deletion_mark, indexes
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
@@ -194,6 +194,7 @@ class Builder:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         SCHEMA.prepare(self.path)
         delete_old(self.path)
+        self._forget_denied()
         store = IndexStore(self.path)
         with on_failure(store.close):
             with store.transaction():  # or the index could be deleted between the checks
@@ -211,6 +212,18 @@ class Builder:
             self._scan_soon()
             self._update_progress(store)
         return store
+
+    def _forget_denied(self) -> None:
+        """Remove the files that are denied here from the indexes that were built with other denied paths."""
+        for path in indexes(self._source.identity):
+            if path == self.path:
+                continue
+            try:
+                with closing(IndexStore(path)) as store:
+                    if store.forget([known for known in store.stamps() if not self._allows(known)]):
+                        store.tidy()
+            except (OSError, sqlite3.Error) as error:
+                log.warning("Turbopilot: Denied files may remain in %s: %s.", path, reason_of(error))
 
     def _scan_soon(self) -> None:
         self._scans, self._due = max(1, self._scans), float("-inf")

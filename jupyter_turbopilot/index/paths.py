@@ -24,9 +24,9 @@ def folder() -> Path:
     return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "notebook-index"
 
 
-def path_of(identity: str) -> Path:
-    """Return the path of a source's index."""
-    return folder() / f"{_digest(identity)}{_ENDING}"
+def path_of(identity: str, denied: str = "") -> Path:
+    """Return the path of a folder's index. `denied`: the identity of the denied paths."""
+    return folder() / f"{_digest(identity)}{_digest(denied) if denied else ''}{_ENDING}"
 
 
 def deletion_mark(identity: str) -> Path:
@@ -37,9 +37,10 @@ def deletion_mark(identity: str) -> Path:
     return folder() / f"{_digest(identity)}{_DELETED}"
 
 
-def indexes() -> list[Path]:
-    """Return the existing indexes."""
-    return sorted(path for path in folder().glob(f"*{_ENDING}") if _is_index(path))
+def indexes(identity: str = "") -> list[Path]:
+    """Return the existing indexes, or those of one folder, whatever the denied paths."""
+    names = f"{_digest(identity) if identity else ''}*{_ENDING}"
+    return sorted(path for path in folder().glob(names) if _is_index(path))
 
 
 def index_files(index: Path | None = None) -> list[Path]:

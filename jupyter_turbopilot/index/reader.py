@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from jupyter_turbopilot.index.base import MOST_ABOVE, Continuation
 from jupyter_turbopilot.index.build import WHY_DELETED, Builder, BuildProgress
 from jupyter_turbopilot.index.entries import SHORTEST_BEGINNING, words_of
-from jupyter_turbopilot.index.paths import deletion_mark, path_of
+from jupyter_turbopilot.index.paths import deletion_mark, indexes, path_of
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.protocol.request import Document
 from jupyter_turbopilot.util.notebook_file import equivalent_paths
@@ -243,6 +243,8 @@ class MaintainedIndex(NotebookIndex):
     """The index of one folder, kept up to date by a builder.
 
     `allows` limits what is indexed and returned, `pause` and `asked` when files are read (see `Builder`).
+    `denied` identifies the denied paths: servers with different ones would remove each other's files from
+    the index.
     """
 
     def __init__(
@@ -252,10 +254,11 @@ class MaintainedIndex(NotebookIndex):
         pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
         allows: Callable[[str], bool] = lambda _: True,
+        denied: str = "",
     ) -> None:
         self.source = source
         self._allows = allows
-        path = path_of(source.identity)
+        path = path_of(source.identity, denied)
         self._new_builder = partial(Builder, path, source, pause=pause, asked=asked, allows=allows)
         self._replacing = threading.Lock()
         self.builder = self._new_builder()
@@ -264,16 +267,18 @@ class MaintainedIndex(NotebookIndex):
     def delete(self) -> None:
         """Stop indexing and delete the content of the index; it stays empty until `build_again`.
 
+        The indexes of the same files with other denied paths are cleared, too.
         Raises OSError, NotImplementedError or sqlite3.Error if the index cannot be deleted.
         """
         with self._replacing:
             self.builder.close()
             self.builder = self._new_builder()
             try:
-                SCHEMA.prepare(self.builder.path)
-                with closing(IndexStore(self.builder.path)) as store, store.transaction():
-                    store.clear(secrets.token_hex(8))
-                    deletion_mark(self.source.identity).touch(0o600)
+                for path in dict.fromkeys((self.builder.path, *indexes(self.source.identity))):
+                    SCHEMA.prepare(path)
+                    with closing(IndexStore(path)) as store, store.transaction():
+                        store.clear(secrets.token_hex(8))
+                        deletion_mark(self.source.identity).touch(0o600)
             except (OSError, NotImplementedError, sqlite3.Error):
                 self.builder.start()
                 raise

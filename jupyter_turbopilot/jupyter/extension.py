@@ -39,6 +39,11 @@ if TYPE_CHECKING:
 # Seconds. Imports and loading briefly hold the GIL, so the server responds to its first requests before.
 IMPORT_AFTER, LOAD_AFTER = 0.5, 1.0
 _JUPYTER_MANAGERS = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
+# Methods that decide which content a manager returns. If others replace them, it may refuse or change some.
+_READING = (
+    *("get", "is_hidden", "_get_os_path", "_read_file", "_read_notebook"),
+    *("_dir_model", "_file_model", "_notebook_model"),
+)
 # Imported after the start, so that the first request does not wait for them.
 _AFTER_START = ("pilot.pilot", "kernels.watch", "routes.native", "routes.fixes", "routes.manage")
 _CHANGES = {"create", "save", "upload", "rename", "copy", "delete"}
@@ -202,13 +207,18 @@ def _remember(pilot: Pilot, manager: Any) -> MaintainedIndex | None:
 
 
 def source_of(manager: Any) -> LocalFiles | None:
-    """Return the folder that the notebook index covers; None for a manager that stores files elsewhere."""
+    """Return the folder that the notebook index covers; None for a manager that reads in its own way."""
     from jupyter_turbopilot.index.local_files import LocalFiles
-    from jupyter_turbopilot.jupyter.saved_switch import uses_file_paths
 
-    if not uses_file_paths(manager):
+    if not all(_reads_the_disk(getattr(manager, name, None)) for name in _READING):
         return None
     return LocalFiles(manager.root_dir, manager.should_list, _hiding_rule(manager))
+
+
+def _reads_the_disk(method: Any) -> bool:
+    """Return whether a method of a manager is Jupyter's, or Jupytext's, which converts but hides nothing."""
+    module = getattr(method, "__module__", None) or ""
+    return module.partition(".")[0] in {"jupyter_server", "jupytext"}
 
 
 def _hiding_rule(manager: Any) -> str:

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import platformdirs
@@ -38,7 +38,7 @@ COPIES = "tuned"
 CHECKPOINTS = "checkpoints"
 CHECKPOINT_NOTE = ".fetched.json"
 OWN = "a file of your own"  # the source of a file that the user put there
-_FILE = msgspec.Meta(pattern=r"\A[A-Za-z0-9][\w.+-]{0,200}\Z")
+_FILE = re.compile(r"[A-Za-z0-9][\w.+-]{0,200}")
 _COPY = re.compile(r".{1,255}-[0-9a-f]{12}\.(gguf|lock)")
 
 
@@ -138,14 +138,9 @@ class CheckpointNote(msgspec.Struct, frozen=True):
     """The note in a checkpoint's folder."""
 
     repository: str = ""
-    files: tuple[Annotated[str, _FILE], ...] = ()
+    files: tuple[str, ...] = ()
     digests: dict[str, str] = {}  # of files, verified against the publisher's
     complete: bool = False  # whether all files were downloaded
-
-    def __post_init__(self) -> None:
-        """Refuse a note that refers to other files."""
-        if not self.digests.keys() <= {*self.files}:
-            raise ValueError("The note has digests of other files.")
 
     @property
     def verified(self) -> bool:
@@ -156,10 +151,16 @@ class CheckpointNote(msgspec.Struct, frozen=True):
 
 def read_checkpoint_note(checkpoint: Path) -> CheckpointNote:
     """Read a checkpoint's note; empty if there is none or it is not Turbopilot's."""
-    try:
-        return msgspec.json.decode((checkpoint / CHECKPOINT_NOTE).read_bytes(), type=CheckpointNote)
-    except (OSError, ValueError, RecursionError):
-        return CheckpointNote()
+    note = read_object(checkpoint / CHECKPOINT_NOTE)
+    repository, names, digests = note.get("repository"), note.get("files"), note.get("digests")
+    names = names if isinstance(names, list) else []
+    files = [name for name in names if isinstance(name, str) and _FILE.fullmatch(name)]
+    return CheckpointNote(
+        repository if isinstance(repository, str) else "",
+        tuple(files),
+        {name: str(digests[name]) for name in files if name in digests} if isinstance(digests, dict) else {},
+        note.get("complete") is True,
+    )
 
 
 def write_checkpoint_note(checkpoint: Path, note: CheckpointNote) -> None:

@@ -106,6 +106,12 @@ class Access:
             self.absolute, ((*root, *parts) for root in self.roots for parts in forms)
         )
 
+    def identity(self, folder: str = "") -> str:
+        """Return what distinguishes an index of a folder with these denied paths; empty if there are none."""
+        if not self.denied:
+            return ""
+        return f" denied {self.denied.pattern} {self.absolute and self.absolute.pattern} in {folder!r}"
+
     def _forms(self, path: str) -> Iterator[Parts]:
         """Yield the possible forms of a path below the root folder."""
         for name in equivalent_paths(path.replace("\\", "/")):

@@ -164,8 +164,8 @@ class Turbopilot(Configurable):
     suggest_fixes = Bool(
         True,
         help="Suggest fixes after errors: the nearest name, column, file, key or parameter, a missing import "
-        "and the like. Suggest renames and repeated edits. No model is used, and nothing is applied without "
-        "your action.",
+        "and the like. Underline names that do not exist. Suggest renames and repeated edits. No model is "
+        "used, and nothing is applied without your action.",
     ).tag(config=True)
     deadline = Float(
         10.0,

@@ -54,7 +54,7 @@ KEEPING = frozenset(
     {"copy", "drop_duplicates", "dropna", "fillna", "groupby", "head", "nlargest", "nsmallest", "query",
      "sample", "sort_index", "sort_values", "tail"}
 )  # fmt: skip
-CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
+CHANGING = frozenset({"__setitem__", "insert", "pop", "update"})  # methods that change the columns
 NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
 _WORD = re.compile(r"[^\W\d]\w*+")
 

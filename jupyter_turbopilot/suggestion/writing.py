@@ -159,7 +159,9 @@ class TrimmedText(Writing):
     @property
     def table(self) -> str:
         candidates = self._gate.candidates
-        return candidates.table if self._text.startswith((*candidates.names,)) else ""
+        # The editor may have closed the quote.
+        text = self.shown + self._surroundings.rest[:1]
+        return candidates.table if text.startswith((*candidates.names,)) else ""
 
     @property
     def fits(self) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import atexit
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from IPython.terminal.shortcuts.auto_suggest import NavigableAutoSuggestFromHistory
@@ -26,16 +27,17 @@ from jupyter_turbopilot.jupyter.runtime import path_in_server
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
-from jupyter_turbopilot.terminal.history import client_of, kernel_context_of, request_at
+from jupyter_turbopilot.terminal.history import client_of, failed_inputs, kernel_context_of, request_at
 from jupyter_turbopilot.terminal.outcomes import Outcomes, inserted_since
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
 
     from IPython.terminal.interactiveshell import TerminalInteractiveShell
     from prompt_toolkit import PromptSession
     from prompt_toolkit.buffer import Buffer
     from prompt_toolkit.formatted_text import StyleAndTextTuples
+    from prompt_toolkit.history import History
     from prompt_toolkit.key_binding import KeyPressEvent
 
     from jupyter_turbopilot.engine.job import Job
@@ -347,6 +349,15 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
             buffer.on_text_changed -= changed
             buffer.on_cursor_position_changed -= changed
         return last
+
+    def _find_match(
+        self, text: str, skip_lines: float, history: History, previous: bool
+    ) -> Generator[tuple[str, float]]:
+        """Exclude failed inputs from the history that IPython suggests from."""
+        failed = failed_inputs(self._shell)
+        inputs = [source for source in history.get_strings() if source.strip() not in failed]
+        succeeded: Any = SimpleNamespace(get_strings=lambda: inputs)
+        return super()._find_match(text, skip_lines, succeeded, previous)
 
     def _stop(self) -> None:
         if self._job:

@@ -255,8 +255,10 @@ class Schema:
                 path.chmod(0o600)
                 return
             if found is FileState.FOREIGN:
-                if os.path.lexists(aside := path.with_name(f"{path.name}.aside")):
-                    raise FileExistsError(errno.EEXIST, f"it is another program's, and {aside.name} exists")
+                aside = path.with_name(f"{path.name}.aside")
+                if taken := [file.name for file in (aside, *beside(aside)) if os.path.lexists(file)]:
+                    why = f"it is another program's; delete or rename {', '.join(taken)}"
+                    raise FileExistsError(errno.EEXIST, why)
                 move(path, aside)
                 log.warning("Turbopilot: %s was %s. It has been moved to %s.", path, found.value, aside)
             elif found is not FileState.NOTHING:

@@ -24,8 +24,8 @@ MOST = LONGEST // 8  # words, signs and lines; 20 000 characters of code contain
 _WORD = re.compile(r"\w+|([^\w\s])\1*+|\n+")
 _ATTEMPTS = 4
 _CALL = 20  # operations for parsing an empty source
-FILE = "<turbopilot>"  # whose warnings are ignored
-_OURS = re.escape(FILE)  # in filters, the file name replaces a module's
+_FILE = "<turbopilot>"  # whose warnings are ignored
+_OURS = re.escape(_FILE)  # in filters, the file name replaces a module's
 _IGNORED = ("ignore", None, Warning, re.compile(_OURS), 0)
 _LEAVES = (ast.Constant, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 _lock = Lock()
@@ -49,7 +49,7 @@ def parse(source: str, flags: int = 0, *, bounded: bool = True) -> ast.Module:
         count_operations(_CALL + len(source) // 16 + words * 3 // 2)
         _ignore()
         try:
-            tree: ast.Module = compile(source, FILE, "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
+            tree: ast.Module = compile(source, _FILE, "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
         except SystemError:
             continue  # up to Python 3.11.7 and 3.12.1, while another thread parses (gh-106905)
         except SyntaxError:
@@ -75,7 +75,7 @@ def literal_value(source: str) -> Any:
 
 
 def error_at(node: ast.AST, message: str) -> SyntaxError:
-    return SyntaxError(message, (FILE, getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1, None))
+    return SyntaxError(message, (_FILE, getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1, None))
 
 
 def parts_of(node: ast.AST) -> list[ast.AST]:

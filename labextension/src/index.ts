@@ -273,6 +273,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     });
     shell.currentChanged?.connect(() => {
       provider.documentChanged();
+      offers.switched.emit(); // a notebook is checked only while it is visible
       noteInvalid();
       commands.notifyCommandChanged(CommandIDs.disableInNotebook);
       status.update();

@@ -6,20 +6,26 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import {
   defaultModel,
   editCell,
+  GHOST,
   ghost,
   openBrowser,
   openFile,
   RECTANGLE,
   ROOT,
   screenshot,
+  textOf,
   writeNotebook
 } from './lab.mjs';
 
-/** Start a hub with the service and two users' servers; `stop` ends them. */
+/** Seconds until ghost text must return: the service starts, and both servers connect to it. */
+const SOON = 40_000;
+const PEOPLE = ['ada', 'bob'];
+
+/** Start a hub with the service and two users' servers; `say` stops or starts the service. */
 async function startHub() {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-hub-'));
   const share = path.join(home, 'share');
@@ -62,7 +68,11 @@ async function startHub() {
     throw new Error('The hub did not start.');
   }
   const { url, service } = JSON.parse(line.value);
-  return { url, service, home: path.join(home, 'hub', 'home'), stop };
+  const say = async word => {
+    started.stdin.write(`${word}\n`);
+    assert.equal((await lines.next()).value, 'done');
+  };
+  return { url, service, home: path.join(home, 'hub', 'home'), say, stop };
 }
 
 /** A logged-in user with an open notebook on their own server. */
@@ -78,25 +88,81 @@ async function arrive(hub, name) {
   writeNotebook(lab, 'shapes.ipynb', [RECTANGLE]);
   const typing = await openFile(browser.context, lab, 'shapes.ipynb');
   await page.close();
-  await editCell(typing, 0);
-  return { name, page: typing, close: browser.close };
+  const cell = await editCell(typing, 0);
+  return { name, page: typing, cell, close: browser.close };
 }
 
-test(
-  'two users of a JupyterHub with one model get ghost text and see the host of the service',
-  { timeout: 300_000 },
-  async t => {
-    const hub = await startHub();
-    t.after(hub.stop);
-    const people = await Promise.all(['ada', 'bob'].map(name => arrive(hub, name)));
-    t.after(() => Promise.all(people.map(person => person.close())));
-    for (const { name, page } of people) {
-      await page.keyboard.type('.');
-      assert.equal(await ghost(page), 'height');
-      const status = page.locator('.jp-Turbopilot-status');
-      assert.ok((await status.innerText()).includes(hub.service), 'the address is not shown');
-      assert.match(await status.getAttribute('title'), new RegExp(`Code is sent to ${hub.service}`));
-      await screenshot(page, `hub-${name}`);
+describe('two users of a JupyterHub with one model', { timeout: 300_000 }, () => {
+  let hub;
+  let people = [];
+
+  before(async () => {
+    hub = await startHub();
+    people = await Promise.all(PEOPLE.map(name => arrive(hub, name)));
+  });
+
+  after(async () => {
+    await Promise.all(people.map(person => person.close()));
+    await hub?.stop();
+  });
+
+  test('both get ghost text and see the host that their code is sent to', async () => {
+    const shown = await Promise.all(
+      people.map(async ({ name, page }) => {
+        await page.keyboard.type('.');
+        const text = await ghost(page);
+        const status = page.locator('.jp-Turbopilot-status');
+        assert.ok((await status.innerText()).includes(hub.service), 'the address is not shown');
+        assert.match(await status.getAttribute('title'), new RegExp(`Code is sent to ${hub.service}`));
+        await screenshot(page, `hub-${name}`);
+        return text;
+      })
+    );
+    assert.deepEqual(shown, ['height', 'height']);
+  });
+
+  test('a stopped service is reported once, and ghost text returns with it', async () => {
+    await hub.say('stop');
+    await Promise.all(
+      people.map(async ({ name, page, cell }) => {
+        await page.keyboard.type('x', { delay: 60 });
+        const status = page.locator('.jp-Turbopilot-status');
+        await page.waitForFunction(
+          () => document.querySelector('.jp-Turbopilot-status').dataset.condition === 'failed',
+          null,
+          { timeout: SOON }
+        );
+        await page.keyboard.type('yz', { delay: 60 });
+        assert.match(await textOf(cell), /self\.xyz$/);
+        assert.equal(await page.locator('.jp-Dialog').count(), 0);
+        // A replaced notification slides out first.
+        await page.waitForFunction(() => document.querySelectorAll('.Toastify__toast').length <= 1);
+        assert.ok(await status.isVisible());
+        await screenshot(page, `hub-${name}-stopped`);
+      })
+    );
+    await hub.say('start');
+    const shown = await Promise.all(
+      people.map(async ({ name, page }) => {
+        for (let i = 0; i < 3; i++) {
+          await page.keyboard.press('Backspace');
+        }
+        const end = Date.now() + SOON;
+        while (!(await page.locator(GHOST).count()) && Date.now() < end) {
+          await page.keyboard.type('w', { delay: 60 });
+          await page.waitForTimeout(500);
+          if (!(await page.locator(GHOST).count())) {
+            await page.keyboard.press('Backspace');
+          }
+        }
+        const text = await ghost(page);
+        await screenshot(page, `hub-${name}-back`);
+        return text;
+      })
+    );
+    for (const text of shown) {
+      // The service may be back before the next keystroke.
+      assert.match(text, /^(height|idth)/);
     }
-  }
-);
+  });
+});

@@ -16,7 +16,10 @@ from .pages import ROOT, blocks
 
 EXAMPLE = ROOT / "examples" / "turbopilot-example"
 SOURCE = "model.fit(frame['hours'], frame['score'])"
-MESSAGE = "Expected 2D array, got 1D array instead:\narray=[1. 2.].\nReshape your data …"
+MESSAGES = [
+    "Expected 2D array, got 1D array instead:\narray=[1. 2.].\nReshape your data …",
+    "Expected a 2-dimensional container but got <class 'pandas.Series'> instead. Pass a DataFrame …",
+]
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +50,9 @@ def jupyter_turbopilot(environment: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
-def test_fix_of_the_example_is_offered(server: Server) -> None:
-    error = {"name": "ValueError", "message": MESSAGE, "traceback": ["Cell In[1], line 1"]}
+@pytest.mark.parametrize("message", MESSAGES)
+def test_fix_of_the_example_is_offered(server: Server, message: str) -> None:
+    error = {"name": "ValueError", "message": message, "traceback": ["Cell In[1], line 1"]}
     body = {"cells": [{"source": SOURCE, "execution_count": 1}], "failed": 0, "error": error}
     (fix,) = server.client.post("/fix", json=body).json()["fixes"]
     assert fix["title"] == "Select a table with one column, [['hours']]?"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.engine.scheduler import MOST_OWED, TURN, QueueLimits, Scheduler
+from jupyter_turbopilot.engine.scheduler import LONGEST_RETRY, MOST_OWED, TURN, QueueLimits, Scheduler
 
 from .jobs import FunctionJob, Outcome, until_cancelled
 
@@ -366,6 +366,36 @@ def test_scheduler_keeps_the_limits_of_every_caller(events: Events, running: int
 
 
 # Refusals -----------------------------------------------------------------------------------------------------
+
+
+class Refusing(Scheduler):
+    """A scheduler that lets one job of each caller wait, and has its own clock."""
+
+    now = 100.0
+
+    def __init__(self) -> None:
+        super().__init__(QueueLimits(100, 1, waiting=1))
+
+    def clock(self) -> float:  # type: ignore[override]
+        return self.now
+
+    def after(self, caller: str) -> float:
+        """Return the seconds after which a rejected caller may retry."""
+        while (refused := self.add(One(caller, TYPING))) is None:
+            pass
+        assert (refused[1].code, refused[1].status) == ("too_many_waiting", 429)
+        return refused[1].after
+
+
+def test_scheduler_spreads_the_times_to_retry() -> None:
+    scheduler = Refusing()
+    assert [scheduler.after("a") for _ in range(3)] == [1, 2, 3]
+    assert scheduler.after("b") == 1
+    scheduler.now += 1
+    assert scheduler.after("a") == 3
+    assert [scheduler.after("a") for _ in range(9)][-1] == LONGEST_RETRY
+    scheduler.now += 60
+    assert scheduler.after("a") == 1
 
 
 # Deadlines ----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from jupyter_turbopilot.fixes.report import KernelReport, ObjectDescription
 from jupyter_turbopilot.protocol.contract import Finding
 from jupyter_turbopilot.protocol.fix import apply
 from jupyter_turbopilot.protocol.request import FixCell, parse_check
+from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
 _METHODS = """
     apply columns drop get groupby head insert loc merge pipe plot rename reset_index sort_values to_csv
@@ -36,10 +37,14 @@ OBJECTS = {
         attributes=["head"],
         closed=True,
     ),
-    "orders.head": ObjectDescription(type="function", parameters=["n"], closed=True),
-    "load": ObjectDescription(type="function", parameters=["path", "separator"], closed=True),
-    "open_load": ObjectDescription(type="function", parameters=["path"], open=True, closed=True),
-    "wrapped": ObjectDescription(type="function", parameters=["path"]),
+    "orders.head": ObjectDescription(type="function", module="builtins", parameters=["n"], closed=True),
+    "load": ObjectDescription(
+        type="function", module="builtins", parameters=["path", "separator"], closed=True
+    ),
+    "open_load": ObjectDescription(
+        type="function", module="builtins", parameters=["path"], open=True, closed=True
+    ),
+    "wrapped": ObjectDescription(type="function", module="builtins", parameters=["path"]),
     "model": ObjectDescription(
         type="LinearRegression", module="sklearn", attributes=["fit", "predict", "positive"], closed=True
     ),
@@ -49,13 +54,33 @@ OBJECTS = {
     ),
     "nothing": ObjectDescription(type="NoneType", attributes=[], closed=True),
     "config": ObjectDescription(
-        type="dict", keys=["database", "port"], attributes=["get", "items", "update"], closed=True
+        type="dict",
+        module="builtins",
+        keys=["database", "port"],
+        attributes=["get", "items", "update"],
+        closed=True,
     ),
-    "config['database']": ObjectDescription(type="dict", keys=["path"], attributes=["get"], closed=True),
+    "config['database']": ObjectDescription(
+        type="dict", module="builtins", keys=["path"], attributes=["get"], closed=True
+    ),
     "np": ObjectDescription(type="module", name="numpy", attributes=["arange", "mean", "random"]),
     "np.random": ObjectDescription(
         type="module", name="numpy.random", attributes=["seed", "normal"], closed=True
     ),
+    "train": ORDERS,  # another name of the same table
+    "frames": ObjectDescription(
+        type="dict", module="builtins", keys=["orders"], attributes=["items"], closed=True
+    ),
+    "frames['orders']": ORDERS,
+    "owner": ObjectDescription(
+        type="Owner", module="__main__", attributes=["add", "model", "table", "value"], closed=True
+    ),
+    "owner.table": ORDERS,
+    "layer": ObjectDescription(type="Layer", module="__main__", attributes=["weight"], closed=True),
+    "Owner": ObjectDescription(type="type", module="builtins", attributes=["add"], closed=True),
+    "tqdm": ObjectDescription(type="type", module="builtins", attributes=["pandas", "write"], closed=True),
+    "utils": ObjectDescription(type="module", name="utils", attributes=["load"], closed=True),
+    "package": ObjectDescription(type="module", name="package", attributes=["part"], closed=True),
     "lazy": ObjectDescription(type="module", name="lazy", attributes=["arange"]),
     "plt": ObjectDescription(
         type="module", name="matplotlib.pyplot", attributes=["figure", "plot"], closed=True
@@ -186,6 +211,55 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "config.update(new=1)\nconfig['new']",
         "setattr(model, 'coef_', 1)\nmodel.coef_",
         "exec('orders[1] = 2')\norders['new']",
+        "orders.__setitem__('new', 1)\norders['new']",
+        # The object has another name, or another object changes it.
+        "orders['new'] = 1\ntrain['new'].mean()",
+        "train['new'] = 1\norders['new']",
+        "train[['new', 'other']] = 1\norders['new']",
+        "train.loc[:, 'new'] = 1\norders['new']",
+        "for n in range(3):\n    train[f'new{n}'] = n\norders['new1']",
+        "train.columns = ['new', 'other']\norders['new']",
+        "train.insert(0, 'new', 1)\norders['new']",
+        "owner.table['new'] = 1\norders['new']",
+        "orders['new'] = 1\nowner.table['new']",
+        "frames['orders']['new'] = 1\norders['new']",
+        "for key in frames:\n    frames[key]['new'] = 1\norders['new']",
+        "for each in frames:\n    each.rename(columns={'quantity': 'new'}, inplace=True)\norders['new']",
+        "for key, each in frames.items():\n    each.insert(0, 'new', 1)\norders['new']",
+        "for key, each in frames.items():\n    each.fit()\nmodel.coef_",
+        "[each.fit() for each in frames]\nmodel.coef_",
+        "total['new'] = 1\nconfig['database']['new']",
+        "owner.add()\norders['new']",
+        "owner.add()\nmodel.coef_",
+        "owner.model.go()\nmodel.coef_",
+        "y = layer(total)\nlayer.out",
+        "total()\norders['new']",
+        "layer(orders)\norders['new']",
+        "next(total)\nmodel.coef_",
+        "list(map(total, [orders]))\ntrain['new']",
+        "list(map(lambda each: each.insert(0, 'new', 1), scores))\norders['new']",
+        "orders.pipe(lambda each: each.insert(0, 'new', 1))\norders['new']",
+        "orders.apply(total)\ntrain['new']",
+        # Attributes added to classes and modules, or by any use of an object of the user's own class.
+        "@orders.plot('geo')\nclass Geo:\n    pass\norders.geo",
+        "import pandas as pd\npd.DataFrame.new = total\norders.new",
+        "total.new = 1\nowner.new",
+        "Owner.new = total\nowner.new()",
+        "@total(Owner)\ndef new(self):\n    return 3\nowner.new()",
+        "tqdm.pandas()\norders.progress_apply(total)",
+        "utils.load()\nutils.DATA",
+        "utils.load()\norders['new']",
+        "import importlib\nimportlib.reload(utils)\nutils.new()",
+        "total(utils)\nutils.new()",
+        "import other\npackage.other.load()",
+        "for n in layer:\n    print(n)\nlayer.out",
+        "both = iter(layer)\nlayer.out",
+        "total + layer\nlayer.children",
+        "print(layer)\nlayer.seen",
+        "layer.weight\nlayer.cache",
+        "from other import *\norders['new']",
+        "%run other.py\norders['new']",
+        "%store -r\norders['new']",
         "globals()['newname'] = 1\nnewname",
         # The code may not be executed, or its error may pass.
         "try:\n    orders['new']\nexcept KeyError:\n    pass",
@@ -202,6 +276,9 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "class A:\n    x = newname",
         "values = (newname for _ in total)",
         "[newname for n in range(3) if n > 5]",
+        "for n in []:\n    print(newname)",
+        "1 < total < newname",
+        "from __future__ import annotations\nx: Newname = None",
         "assert total, newname",
         # Strings that are no labels, and labels that exist or may not exist.
         "'new' in orders.columns",
@@ -209,6 +286,7 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "orders.get('new')",
         "orders.loc['new']",
         "orders.loc['new', 'quantity']",
+        "orders.loc['new', 'old']",
         "orders.groupby('region')",
         "orders.drop(columns='new', errors='ignore')",
         "orders.rename(columns={'new': 'old'})",
@@ -226,6 +304,7 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "dynamic.new",
         "lazy.arrange",
         "np.linalg",
+        "np.float(np.int(1)), np.object, np.bool, np.str",
         "nothing.new",
         "total.new",
         "model._new",
@@ -247,6 +326,9 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "ls -l",
         "cd folder",
         "whos",
+        "lsmagic",
+        "rehashx",
+        "new_magic",
         "newname?",
         "%%bash\nnewname",
         "%%px\nnewname",
@@ -270,12 +352,12 @@ def test_check_is_silent_about_code_that_may_be_right(source: str) -> None:
         ("newname", FixCell(source="newname = 1", execution_count=3), True),  # the kernel was restarted
         ("newname", FixCell(source="def f():\n    global newname\n    newname = 1", execution_count=3), True),
         ("newname", FixCell(source="from other import *"), True),
-        ("newname", FixCell(source="from other import *", execution_count=3), False),
+        ("print(newname)", FixCell(source="from other import *", execution_count=3), False),
         ("newname", FixCell(source="%store -r newname", execution_count=3), True),
         ("newname", FixCell(source="%%sql\nselect newname", execution_count=3), True),
         ("newname", FixCell(source=None, execution_count=3), True),
-        ("newname", FixCell(source="print(newname)", execution_count=3), False),
-        ("newname", FixCell(type="markdown", source="newname = 1"), False),
+        ("print(newname)", FixCell(source="print(newname)", execution_count=3), False),
+        ("print(newname)", FixCell(type="markdown", source="newname = 1"), False),
         ("orders['new']", FixCell(source="orders = load()", execution_count=3), False),
         ("orders['new']", FixCell(source="orders = load()"), True),
         ("orders['new']", FixCell(source="orders['new'] = 1"), True),
@@ -287,6 +369,8 @@ def test_check_is_silent_about_code_that_may_be_right(source: str) -> None:
         ("orders['new']", FixCell(source=None), True),
         ("add()\norders['new']", FixCell(source="def add():\n    orders['new'] = 1", execution_count=3), True),
         ("orders.pipe(add)\norders['new']", FixCell(source="def add(x):\n    ...", execution_count=3), True),
+        ("orders['new']", FixCell(source="orders = train\ntrain['new'] = 1", execution_count=3, changed=True), True),
+        ("train['new']", FixCell(source="orders['new'] = 1"), True),
         ("plt.new", FixCell(source="%load_ext autoreload\n%autoreload 2", execution_count=3), True),
         ("load(new=1)", FixCell(source="%autoreload 2", execution_count=3), True),
     ],
@@ -333,6 +417,20 @@ def test_check_omits_findings_at_the_line_of_the_cursor() -> None:
 
 def test_check_reports_at_most_ten_findings() -> None:
     assert len(checked("totel\n" * 20)) == MAX_FINDINGS
+
+
+def test_check_keeps_its_findings_at_the_operation_limit() -> None:
+    request = parse_check(body("print(totel)\nprint(total)"))
+    report = KernelReport(objects=OBJECTS, names=NAMES, all=True, executions=9)
+
+    def count_findings(operations: Operations) -> int:
+        prepared = prepare(request)
+        assert prepared
+        with counted_operations(operations):
+            return len(find(request, prepared[0], report))
+
+    counted = Operations()
+    assert count_findings(counted) == count_findings(Operations(counted.count - 1)) == 1
 
 
 def test_check_of_another_language_or_unfinished_code_asks_for_nothing() -> None:

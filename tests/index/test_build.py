@@ -217,6 +217,25 @@ def test_builder_does_not_recreate_an_index_deleted_by_the_user(
         until(lambda: known(second) == {"a.ipynb", "b.ipynb"})
 
 
+def test_builder_removes_denied_files_from_the_indexes_with_other_denied_paths(
+    root: Path, tmp_path: Path
+) -> None:
+    write(root, "a.ipynb", "first_name(1)")
+    write(root, "exams/b.ipynb", "second_name(2)")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    write(elsewhere, "exams/b.ipynb", "second_name(2)")
+    source, other = LocalFiles(root), LocalFiles(elsewhere)
+    unlimited = [Builder(path_of(one.identity), one) for one in (source, other)]
+    for one in unlimited:
+        one.build_now()
+    allows = lambda path: not path.startswith("exams/")  # noqa: E731
+    with closing(Builder(path_of(source.identity, "exams"), source, allows=allows)) as limited:
+        limited.build_now()
+    assert known(limited) == known(unlimited[0]) == {"a.ipynb"}
+    assert known(unlimited[1]) == {"exams/b.ipynb"}
+    assert b"second_name" not in unlimited[0].path.read_bytes()
+
+
 def test_build_now_builds_an_index_that_was_deleted_in_jupyterlab(builder: Builder, root: Path) -> None:
     write(root, "a.ipynb", "first_name(1)")
     SCHEMA.prepare(builder.path)

@@ -15,6 +15,7 @@ from jupyter_turbopilot.index import local_files
 from jupyter_turbopilot.index.build import WHY_DELETED
 from jupyter_turbopilot.index.entries import SMALL, page_of
 from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.paths import path_of
 from jupyter_turbopilot.index.reader import MOST_DOCUMENTS, MaintainedIndex, NotebookIndex
 from jupyter_turbopilot.index.store import MOST_PATHS_EACH, SCHEMA, IndexStore
 
@@ -281,25 +282,38 @@ def test_memory_returns_nothing_private_secret_or_outdated(
                 assert found_imports == ([text] if text in expected else [])
 
 
-@pytest.mark.parametrize("then", ["new version", "unused"])
+@pytest.mark.parametrize("then", ["new version", "denied paths", "unused"])
 def test_deleted_index_stays_deleted_until_it_is_built_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
 ) -> None:
-    source = LocalFiles(tmp_path)
+    source, denied = LocalFiles(tmp_path), ""
     write_source(tmp_path, "a.ipynb", "load_table(one)", 0)
     with closing(MaintainedIndex(source)) as deleted:
         deleted.delete()
     if then == "new version":
         with closing(sqlite3.connect(deleted.builder.path)) as old:
             old.execute("PRAGMA user_version = 1")
+    elif then == "denied paths":
+        denied = " denied a"
     else:
         deleted.builder.path.unlink()
-    with closing(MaintainedIndex(source)) as next_server:
+    with closing(MaintainedIndex(source, denied=denied)) as next_server:
         next_server.builder.start()
         until(lambda: next_server.builder.progress.error)
         assert next_server.builder.progress.error == WHY_DELETED
         next_server.build_again()
         until(lambda: rests(next_server, "load_") == ["table(one)"])
+
+
+def test_delete_clears_the_indexes_with_other_denied_paths(tmp_path: Path) -> None:
+    write_source(tmp_path, "a.ipynb", "load_table(one)", 0)
+    with (
+        closing(built(tmp_path)) as before,
+        closing(MaintainedIndex(LocalFiles(tmp_path), denied="b")) as now,
+    ):
+        assert rests(before, "load_") == ["table(one)"]
+        now.delete()
+        assert b"load_table" not in before.builder.path.read_bytes()
 
 
 def test_index_that_another_server_has_deleted_can_be_built_again(tmp_path: Path) -> None:
@@ -312,3 +326,10 @@ def test_index_that_another_server_has_deleted_can_be_built_again(tmp_path: Path
         write_source(tmp_path, "a.ipynb", "load_table(one)", 0)
         own.builder.changed("a.ipynb")
         until(lambda: rests(own, "load_") == ["table(one)"])
+
+
+def test_servers_with_different_denied_paths_have_different_indexes(tmp_path: Path) -> None:
+    source = LocalFiles(tmp_path)
+    paths = {MaintainedIndex(source, denied=denied).builder.path for denied in ("", " denied a", " denied b")}
+    assert path_of(source.identity) in paths
+    assert len(paths) == 3

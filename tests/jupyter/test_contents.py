@@ -7,17 +7,21 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+from tornado.web import HTTPError
 
 from jupyter_turbopilot.index.local_files import LocalFiles
-from jupyter_turbopilot.index.paths import folder
+from jupyter_turbopilot.index.paths import folder, path_of
 from jupyter_turbopilot.jupyter import extension, runtime
 from jupyter_turbopilot.jupyter.extension import source_of
+from jupyter_turbopilot.settings.access import access_of
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..index.folders import known
 from ..index.notebooks import notebook, write
@@ -31,6 +35,22 @@ class Elsewhere(AsyncLargeFileManager):
 
     def _get_os_path(self, path: str) -> str:
         return super()._get_os_path(path)
+
+
+class Refusing(FileContentsManager):
+    """A manager that hides the content of some files."""
+
+    def get(self, path: str, *args: Any, **wanted: Any) -> Any:
+        if "solutions" in path:
+            raise HTTPError(403)
+        return super().get(path, *args, **wanted)
+
+
+class Converting(AsyncLargeFileManager):
+    """A manager that stores notebooks in its own format."""
+
+    async def _read_notebook(self, *args: Any, **wanted: Any) -> Any:
+        return await super()._read_notebook(*args, **wanted)
 
 
 class Own(FileContentsManager):
@@ -125,8 +145,9 @@ def test_hidden_files_have_a_separate_index(tmp_path: Path) -> None:
     assert identity(hide_globs=["mine*"]) != identity()
 
 
-def test_files_that_a_manager_stores_elsewhere_have_no_index(tmp_path: Path) -> None:
-    assert source_of(Elsewhere(root_dir=str(tmp_path))) is None
+@pytest.mark.parametrize("kind", [Elsewhere, Refusing, Converting])
+def test_files_that_a_manager_reads_in_its_own_way_have_no_index(kind: Any, tmp_path: Path) -> None:
+    assert source_of(kind(root_dir=str(tmp_path))) is None
 
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])
@@ -154,6 +175,14 @@ class TestWhoMayUseIt:
         await jp_fetch("turbopilot", "complete", method="POST", body=body, headers=JSON)
         assert given[1:] == [None]
         assert json.loads((await jp_fetch("turbopilot", "health")).body)["notebook_index"] is None
+
+
+@pytest.mark.parametrize("manager", [AsyncLargeFileManager])
+def test_denied_paths_have_a_separate_index(pilot: Any, jp_root_dir: Path) -> None:
+    source = LocalFiles(jp_root_dir)
+    pilot.access = access_of(Turbopilot(denied_paths=["exams"]), {})
+    with closing(pilot.remember(source)) as notebook_index:
+        assert notebook_index.builder.path == path_of(source.identity, pilot.access.identity())
 
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])

@@ -102,6 +102,18 @@ def test_checkpoint_note_refers_to_no_file_outside_its_folder(names: object, tmp
     assert [path.name for path in checkpoint_files(folder)] == [".fetched.json"]
 
 
+def test_checkpoint_note_keeps_files_beside_an_unexpected_entry(tmp_path: Path) -> None:
+    folder = checkpoint_path(tmp_path, "owner/model")
+    put(folder, "model.bin")
+    entries = {"files": ["model.bin", "../thesis.txt"], "digests": {"model.bin": "1", "other.bin": "2"}}
+    put(
+        folder, ".fetched.json", content=json.dumps({"repository": "owner/model", "complete": True} | entries)
+    )
+    assert read_checkpoint_note(folder) == CheckpointNote(
+        "owner/model", ("model.bin",), {"model.bin": "1"}, complete=True
+    )
+
+
 @given(
     st.builds(
         CheckpointNote,

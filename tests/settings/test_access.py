@@ -259,3 +259,12 @@ def test_access_decides_like_a_comparison_of_each_part(patterns: list[list[str]]
 )
 def test_access_of_many_wildcards_is_decided_fast_enough_to_finish(pattern: str, path: str) -> None:
     assert denying(pattern).allows(path)
+
+
+def test_identity_distinguishes_the_denied_paths_whatever_their_order() -> None:
+    def identity(*paths: str, root: str = "") -> str:
+        return access_of(Turbopilot(denied_paths=[*paths]), {}, root).identity()
+
+    assert identity() == ""
+    assert identity("a/**", "b") == identity("b", "a", "a/") != ""
+    assert len({identity("a"), identity("b"), identity("a", "b"), identity("/a")}) == 4

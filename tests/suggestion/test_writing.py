@@ -169,12 +169,16 @@ def test_suggestion_shows_the_first_line_by_word_and_others_whole(
     assert [*dict.fromkeys([*seen, writing.shown])] == frames
 
 
-@pytest.mark.parametrize(("text", "table"), [("unit_price']", "orders"), ("total", "")])
-def test_suggestion_returns_the_table_whose_column_it_names(text: str, table: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "suffix", "table"),
+    [("unit_price']", "", "orders"), ("unit_price", "']", "orders"), ("total", "", "")],
+)
+def test_suggestion_returns_the_table_whose_column_it_names(text: str, suffix: str, table: str) -> None:
     candidates = Candidates(["unit_price'", "unit'"], must_exist=True, table="orders")
     gate = Gate(CursorFeatures("x = orders['"), 0.5, candidates=candidates)
-    writing = TrimmedText(surroundings_of("x = orders['", ""), gate, unasked=True)
+    writing = TrimmedText(surroundings_of("x = orders['", suffix), gate, unasked=True)
     writing.take(tokens([text, "\n"]))
+    writing.finish(whole=True)
     assert writing.table == table
 
 

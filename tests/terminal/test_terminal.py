@@ -28,6 +28,7 @@ from prompt_toolkit.auto_suggest import Suggestion
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import fragment_list_to_text
+from prompt_toolkit.history import InMemoryHistory
 from prompt_toolkit.input import DummyInput
 from prompt_toolkit.key_binding.defaults import load_key_bindings
 from prompt_toolkit.keys import Keys
@@ -499,6 +500,23 @@ async def test_outcomes_follow_the_keys_and_executions() -> None:
     session.app.key_processor.after_key_press.fire()
     prompt.events.trigger("pre_run_cell", SimpleNamespace(raw_cell="x = table"))
     assert prompt.reported == [("b", event) for event in ("shown", "accepted", "executed", "retained")]
+
+
+def test_history_does_not_suggest_failed_inputs() -> None:
+    prompt = Prompt()
+    history = InMemoryHistory(["pd.read_csv('a')", "pd.read_('x.csv')"])
+    prompt.buffer = Buffer(document=Document("pd."), history=history)
+    asyncio.run(_load(history))
+    prompt.history.input_hist_raw = ["", "pd.read_('x.csv')"]
+    suggest = prompt.suggest.get_suggestion
+    assert suggest(prompt.buffer, prompt.buffer.document).text == "read_('x.csv')"
+    prompt.history.exceptions = {1: {"ename": "AttributeError"}}
+    assert suggest(prompt.buffer, prompt.buffer.document).text == "read_csv('a')"
+
+
+async def _load(history: InMemoryHistory) -> None:
+    async for _ in history.load():
+        pass
 
 
 @pytest.mark.parametrize("why", ["the folder is gone", "it is the whole disk", "it is switched off"])

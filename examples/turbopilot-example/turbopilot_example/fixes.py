@@ -1,4 +1,4 @@
-"""A fix for scikit-learn's error "Expected 2D array": `frame[["a"]]` for `frame["a"]`."""
+"""A fix for scikit-learn's error about one column: `frame[["a"]]` for `frame["a"]`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
 
+# Of an array, and in newer versions of a column.
+MESSAGES = ("Expected 2D array, got 1D array", "Expected a 2-dimensional container")
+
 
 def find(failure: FailedCell) -> Iterator[Fix]:
     """Select a table with one column for a single column that is the first argument of the failed call."""
-    if not failure.message.startswith("Expected 2D array, got 1D array instead"):
+    if not failure.message.startswith(MESSAGES):
         return
     for call in failure.nodes(ast.Call):
         match call.args:

@@ -63,7 +63,7 @@ class Watch:
         self._timeout: asyncio.TimerHandle | None = None
         self._patience = PATIENCE
         self._activity: Any = None
-        self._executions = 0
+        self._executions = self._changes = 0  # changes: ends of executions, and messages to widgets
         self._installed_for = -1  # number of executions when the handler was last reinstalled
         self._lapsed = False  # whether querying stopped because no request used the context
         self._used_at = time.monotonic()
@@ -124,8 +124,8 @@ class Watch:
             if self.busy or time.monotonic() > end:
                 return NO_REPORT
             await asyncio.sleep(POLL)
-        executions, report = self._executions, await self.report(wanted, is_check=True)
-        if report is NO_REPORT or executions != self._executions:
+        changes, report = self._changes, await self.report(wanted, is_check=True)
+        if report is NO_REPORT or changes != self._changes:
             return NO_REPORT
         self._checked = wanted, report
         return report
@@ -260,6 +260,7 @@ class Watch:
     def _forget_answers(self) -> None:
         """Ask again after an execution: it may have changed any object."""
         self._executions += 1
+        self._changes += 1
         self._members.clear()
         self._question = self._checked = None
 
@@ -283,6 +284,7 @@ class Watch:
                 self._forget_answers()
                 self._schedule()
         elif parent == "comm_msg":  # the code behind a widget may have changed any object
+            self._changes += 1
             self._checked = None
 
 

@@ -14,6 +14,7 @@ from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.user_cache import measured_rate, personal_dir
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
+    BusyError,
     CancelledError,
     DownloadError,
     TurbopilotError,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.kind import EngineKind
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.settings.config import Turbopilot
+
+MAX_DOWNLOADS = 16  # running or finished downloads that are tracked
 
 
 def store_of(settings: Turbopilot) -> Store:
@@ -88,6 +91,7 @@ class Library:
         with self._lock:
             if running := self._running(model):
                 return running
+            self._make_room(model.name)
             download = self._downloads[model.name] = Download()
 
         def work() -> None:
@@ -109,6 +113,16 @@ class Library:
         if not start_thread("turbopilot-background", work):
             download.finished.set()
         return download
+
+    def _make_room(self, name: str) -> None:
+        """Drop the oldest finished download; running ones are kept."""
+        self._downloads.pop(name, None)
+        if len(self._downloads) < MAX_DOWNLOADS:
+            return
+        ended = next((each for each, one in self._downloads.items() if one.finished.is_set()), None)
+        if ended is None:
+            raise BusyError(f"{MAX_DOWNLOADS} downloads are running. Wait until one finishes, or cancel one.")
+        del self._downloads[ended]
 
     def download_of(self, model: Model) -> Download | None:
         return self._downloads.get(model.name)

@@ -152,6 +152,7 @@ class Pilot:
             pause=self.effort.pause,
             asked=lambda: self.completer.counters["requests"],
             allows=lambda path: self.access.allows(f"{folder}/{path}"),
+            denied=self.access.identity(folder),
         )
         self.notebook_index.builder.start()
         return self.notebook_index

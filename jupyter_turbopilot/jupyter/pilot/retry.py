@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 SOONEST = 2.0  # seconds
 LATEST = 1800.0
-LATEST_MEMORY = 15.0  # because programs may free memory at any time
+LATEST_MEMORY = 15.0  # because programs may free memory at any time; longer after a long load
 SHARE = 20  # failing loads take at most 1/20 of the time
 AFTER_LOAD = 30.0  # seconds before a model that was loaded but cannot compute is loaded again
 LOOKS = 0.5  # seconds between checks of the disk
@@ -29,7 +29,7 @@ class Recovery:
         self._clock = clock
         self._files = ""
         self._tries = 0
-        self._since = self._wait = 0.0
+        self._since = self._wait = self._took = 0.0
         self._looked = 0.0
 
     def forget(self) -> None:
@@ -42,7 +42,7 @@ class Recovery:
 
     def failed(self, files: str, took: float = 0.0) -> None:
         """Record a failure. The delay is longer after a long load, and doubles each time."""
-        self._wait = max(SOONEST, took * SHARE) * 2 ** min(self._tries, 16)
+        self._wait, self._took = max(SOONEST, took * SHARE) * 2 ** min(self._tries, 16), took
         self._tries, self._files, self._since = self._tries + 1, files, self._clock()
 
     def due(self, code: str, look: Callable[[], str]) -> bool:
@@ -54,5 +54,5 @@ class Recovery:
         files = look()
         if code in OF_THE_FILE:
             return bool(files) and files != self._files
-        latest = LATEST_MEMORY if code == "memory" else LATEST
+        latest = max(LATEST_MEMORY, self._took * SHARE) if code == "memory" else LATEST
         return files != self._files or now >= self._since + min(self._wait, latest)

@@ -42,7 +42,7 @@ class Endpoint:
     access: Access = "use"
     errors: tuple[type[TurbopilotError], ...] = ()  # besides those of authentication and validation
     max_body: int = SMALL_BODY  # bytes
-    max_parallel: int | None = None  # requests with a body of one caller; None: see `Limits.begin`
+    max_parallel: int | None = None  # requests with a body of one caller; None: see `Limits.running`
     may_be_plain: bool = False  # accept bodies of other content types without a Jupyter server
 
     def __call__(self, handle: Handler) -> Handler:

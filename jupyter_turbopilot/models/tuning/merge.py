@@ -155,12 +155,16 @@ def _tidy(folder: Path, model: Path, latest: Path, key: str) -> None:
 
     Users who switch between adapters need two. The copies of other users may be in use elsewhere.
     """
-    with suppress(OSError):  # another process has a copy open, or has removed it
-        by_age = sorted(copies(folder, model), key=lambda path: path.stat().st_mtime)
-        owner = latest.stat().st_uid
-        mine = [path for path in by_age if path != latest and path.stat().st_uid == owner]
-        others = [path for path in mine if read_note(path).get("key") != key]
-        for path in {*mine} - {*others[1 - MAX_COPIES :]}:
+    owner = latest.stat().st_uid
+    dated: list[tuple[float, Path]] = []
+    for path in copies(folder, model):
+        with suppress(OSError):  # another process has removed it
+            if path != latest and (status := path.stat()).st_uid == owner:
+                dated.append((status.st_mtime, path))
+    mine = [path for _, path in sorted(dated)]
+    others = [path for path in mine if read_note(path).get("key") != key]
+    for path in {*mine} - {*others[1 - MAX_COPIES :]}:
+        with suppress(OSError):  # another process has it open, or has removed it
             remove_with_note(path)
             path.with_suffix(".lock").unlink(missing_ok=True)
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.suggestion.scopes import Scopes
-from jupyter_turbopilot.util.syntax_tree import FILE
+from jupyter_turbopilot.util.syntax_tree import all_arguments, error_at, parts_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 PARSED = 12  # prefixes of a body that are parsed at most
-MOST_FINALLY = 8  # the compiler copies their bodies: 20 nested ones take seconds and gigabytes
 
 
 def parsed(source: str) -> ast.Module | None:
@@ -23,15 +22,52 @@ def parsed(source: str) -> ast.Module | None:
 
 
 def _tree_of(source: str) -> ast.Module:
-    """Return the tree of a source; raise SyntaxError if it does not compile."""
+    """Return the tree of a source that compiles; the compiler itself may take too long."""
     tree = Scopes(source).tree
-    if source.count("finally") > MOST_FINALLY:
-        raise SyntaxError("The source has too many `finally` blocks.")
-    try:
-        compile(source, FILE, "exec", dont_inherit=True)
-    except (ValueError, RecursionError) as error:
-        raise SyntaxError(f"The source cannot be compiled ({type(error).__name__}).") from None
+    # In the order of the text: each node, the kind of the innermost function, and whether it is in a loop.
+    work: list[tuple[ast.AST, str, bool]] = [(tree, "", False)]
+    while work:
+        node, function, in_loop = work.pop()
+        _check(node, function, in_loop=in_loop)
+        body, inner = getattr(node, "body", []), (function, in_loop)
+        match node:
+            case ast.For() | ast.AsyncFor() | ast.While():
+                inner = function, True
+            case ast.FunctionDef() | ast.Lambda():
+                inner = "def", False
+            case ast.AsyncFunctionDef():
+                inner = "async", False
+            case ast.ClassDef():
+                inner = "", False
+            case ast.GeneratorExp():
+                function = "async"
+        inside = {id(part) for part in (body if isinstance(body, list) else [body])}
+        work += [
+            (part, *(inner if id(part) in inside else (function, in_loop))) for part in parts_of(node)[::-1]
+        ]
     return tree
+
+
+def _check(node: ast.AST, function: str, *, in_loop: bool) -> None:
+    """Raise SyntaxError for errors of models that only the compiler reports."""
+    match node:
+        case ast.Return() | ast.Yield() | ast.YieldFrom() if not function:
+            raise error_at(node, f"'{type(node).__name__.lower()}' outside function")
+        case ast.Break() | ast.Continue() if not in_loop:
+            raise error_at(node, f"'{type(node).__name__.lower()}' outside loop")
+        case ast.Await() | ast.AsyncFor() | ast.AsyncWith() | ast.comprehension(is_async=1) if (
+            function != "async"
+        ):
+            raise error_at(node, "'await' or 'async' outside async function")
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+            _refuse_repeated(node, [each.arg for each in all_arguments(node.args)])
+        case ast.Call():
+            _refuse_repeated(node, [each.arg for each in node.keywords if each.arg])
+
+
+def _refuse_repeated(node: ast.AST, names: list[str]) -> None:
+    if len({*names}) < len(names):
+        raise error_at(node, "a name is given twice")
 
 
 def readable(source: str) -> str:

@@ -15,6 +15,8 @@ from jupyter_turbopilot.protocol.errors import NotReadyError
 # JupyterHub grants this scope to administrators, but not to the tokens of Jupyter servers.
 MANAGE_SCOPE = "admin-ui"
 METRICS_SCOPE = "custom:turbopilot:metrics"  # the hub's configuration defines it
+# Scopes for all users of the hub, which no token for this service needs.
+BROAD_SCOPES = frozenset({"admin:users", "admin:servers", "access:servers", "tokens"})
 TIMEOUT = 5.0  # seconds per request
 MAX_CONNECTIONS = 16  # concurrent requests to the hub
 MAX_NEW_REQUESTS = 12  # of these for new tokens, so that invalid tokens cannot delay renewals
@@ -51,6 +53,11 @@ class TokenOwner(msgspec.Struct, frozen=True):
     def may_read_metrics(self) -> bool:
         """Return whether the token may read the metrics, which cover all users."""
         return self.may_manage or METRICS_SCOPE in self.scopes
+
+    @property
+    def broad_scopes(self) -> list[str]:
+        """The scopes that let an attacker with the token act for other users."""
+        return sorted(BROAD_SCOPES & self.scopes)
 
 
 def scope_for(service: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import math
 import time
 from contextlib import suppress
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.plugins.hub.client import TokenOwner
     from jupyter_turbopilot.protocol.errors import TurbopilotError
+
+log = logging.getLogger(__name__)
 
 # Seconds: cached owners expire after the first and are renewed in the background after the second. A revoked
 # token works at most until it expires. Users do not notice a hub that restarts within this time.
@@ -69,6 +72,7 @@ class HubIdentity(StandaloneIdentity):
         self._owners: LimitedDict[str, tuple[TokenOwner, float]] = LimitedDict(MAX_TOKENS)
         self._rejected: LimitedDict[str, float] = LimitedDict(MAX_TOKENS)
         self._lookups: dict[str, asyncio.Task[TokenOwner | None]] = {}  # by the token's digest
+        self._warned: set[str] = set()  # services with broad tokens; "" for users
         self._new: set[str] = set()  # digests in `_lookups` that the hub has not accepted yet
 
     async def get_user(self, handler: Any) -> User | None:
@@ -92,11 +96,29 @@ class HubIdentity(StandaloneIdentity):
                 "your server.",
                 code=MISSING_SCOPE,
             )
+        if owner.broad_scopes:
+            self._warn_about(owner)
         return HubUser(
             owner.unique_name,
             owner.name,
             is_manager=owner.may_manage,
             reads_metrics=owner.may_read_metrics,
+        )
+
+    def _warn_about(self, owner: TokenOwner) -> None:
+        """Log once that a service or a user presents a broad token. The log contains no users' names."""
+        service = owner.name if owner.kind == "service" else ""
+        if service in self._warned:
+            return
+        self._warned.add(service)
+        log.warning(
+            "Turbopilot: A token of %s has more scopes than this service needs: %s. Use a token with the "
+            "scope %s, and %s for the metrics or %s to manage models.",
+            f"the service {service}" if service else "an administrator",
+            ", ".join(owner.broad_scopes),
+            scope_for(self._service),
+            METRICS_SCOPE,
+            MANAGE_SCOPE,
         )
 
     async def _owner(self, token: str) -> TokenOwner | None:

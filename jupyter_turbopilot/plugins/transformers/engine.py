@@ -129,6 +129,7 @@ class TransformersEngine(Stepping):
         self, model: Any, vocabulary: TransformersVocabulary, loading: Loading, *, name: str, fim: str
     ) -> None:
         super().__init__(CHUNK)
+        self._lib = bindings()  # samples
         self.name, self.fim = name, fim
         self.identity = loading.identity
         self.context_size = loading.context_size
@@ -225,7 +226,7 @@ class TransformersEngine(Stepping):
         ends = frozenset[int]() if sampling.ignore_end else self.ends
         sampling = bias_by_id(sampling, self.vocabulary.tokenize)
         hidden = hidden_tokens(self.controls, ends)
-        return SamplerChain(bindings(), None, self.vocabulary.size, sampling, hidden, prompt)
+        return SamplerChain(self._lib, None, self.vocabulary.size, sampling, hidden, prompt)
 
     def use_threads(self, count: int) -> None:
         self._threads = count

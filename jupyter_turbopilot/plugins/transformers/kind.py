@@ -54,8 +54,10 @@ class HostedTransformers(Struct, frozen=True):
 
     def load(self) -> TransformersEngine:
         """Load the checkpoint; raise ModelRefusedError or NotReadyError if that fails."""
+        from jupyter_turbopilot.engine.llama.bindings import bindings
         from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
 
+        bindings()  # the engine samples with llama.cpp: report that it is missing before a long load
         folder = Path(self.folder)
         loading = check(folder, self.options)
         vocabulary = TransformersVocabulary(folder)

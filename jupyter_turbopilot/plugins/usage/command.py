@@ -100,6 +100,7 @@ class LogStatistics:
     def __init__(self, logs: Iterable[Iterable[Event | None]]) -> None:
         self.logs = self.requests = 0
         self.broken = 0  # lines that do not match the schema
+        self.dropped = 0  # events that could not be written
         self.written: Counter[Writing] = Counter()  # characters
         self.suggested = [
             one for number, log in enumerate(logs) for one in self._read(number, log) if one.shown
@@ -119,6 +120,7 @@ class LogStatistics:
             name = event.session or event.id.partition(".")[0]
             self.requests += event.requests
             self.written[number, name] += event.written
+            self.dropped += event.lines
             if event.event == "session" and event.where == "terminal":
                 terminals.add(name)
             elif event.event == "requested":
@@ -198,6 +200,7 @@ def tables(found: LogStatistics) -> str:
         *found.table("model, eagerness", lambda one: one.condition),
         *found.table("position", lambda one: one.request.at),
     ]
-    if found.broken:
-        lines += ["", f"{count_of(found.broken, 'unreadable line')} skipped."]
+    if found.broken or found.dropped:
+        broken = f"{count_of(found.broken, 'unreadable line')} skipped"
+        lines += ["", f"{count_of(found.dropped, 'line')} could not be written, {broken}."]
     return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ Fields; a line omits those with their default values, most of which are 0 or an 
   `dismissed`: the user hid it, or the cursor left it; `typed_over`: the user typed it to its end, or typed
   something else; `executed`: the cell of an accepted suggestion was executed for the first time since then;
   `retained`: an accepted suggestion was compared with the document, some time later or at the end;
+  `dropped`: earlier events were lost, because the file could not be written or they did not match the schema;
   `ended`: the process ended normally
 - `t`: time of the event in seconds since 1970, to a tenth
 - `schema`: name and version of the schema; `version`: version of jupyter-turbopilot
@@ -15,7 +16,7 @@ Fields; a line omits those with their default values, most of which are 0 or an 
 - `where`: a Jupyter server, or terminal IPython
 - `has_text`: whether the text of suggestions is logged; `text`: of a shown suggestion
 - `model`: name in the catalogue, or "other-" and a random number; `eagerness`: the setting
-- `id`: the suggestion, as its session, a dot and a number; a missing number shows that events were lost
+- `id`: the suggestion, as its session, a dot and a number
 - `doc`: the document, a random number that differs in each session
 - `at`: kind of cursor position; `language`: language of the cell
 - `trigger`: "invoke" if the user requested the suggestion
@@ -28,6 +29,7 @@ Fields; a line omits those with their default values, most of which are 0 or an 
 - `from_index`: whether it is a line that the user wrote before
 - `after`: seconds since the suggestion was shown; if it was executed or retained, since it was accepted
 - `typed`: how many of `chars` were typed since it was shown or last accepted
+- `lines`: number of lost events
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 class Event(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A line. No field allows free text, except for the text of a suggestion."""
 
-    event: Literal["session", "requested", "shown", Outcome, "ended"]
+    event: Literal["session", "requested", "shown", Outcome, "dropped", "ended"]
     t: Annotated[float, Meta(ge=-(2**53), le=2**53)]
     schema: Schema = ""
     session: Annotated[str, _matching(r"[A-Za-z0-9_-]{4}")] = ""
@@ -83,6 +85,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     text: str = ""
     after: Annotated[float, Meta(ge=0, le=2**53)] = 0
     typed: Count = 0
+    lines: Count = 0
 
 
 _ENCODER = msgspec.json.Encoder()

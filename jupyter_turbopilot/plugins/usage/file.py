@@ -11,6 +11,7 @@ import logging
 import os
 import stat
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LIMIT = 100 * MEGABYTE  # bytes of a file: a few hundred thousand suggestions
-WAITING = 1000  # queued events; further ones are dropped
+WAITING = 1000  # queued events; further ones are counted and dropped
 RETRY = 5.0  # seconds after which a file that could not be written is tried again
 END_PATIENCE = 1.0  # seconds that `close` waits for the queue to be written
 LOCK_PATIENCE = 2.0  # seconds until waiting for the lock times out
@@ -91,6 +92,7 @@ class Writer:
     def __init__(self, name: str | Path, session: Event) -> None:
         self._name = name
         self._session = session
+        self._lost = self._reported = 0  # number of dropped events
         self._file, self._end = 0, 0  # inode and size of the file after the last write
         self._behind = WriteBehind["MakeEvent"](self._write, FAILURE.format, room=WAITING, retry=RETRY)
         self._behind.start()  # a file that cannot be written is reported before the first event
@@ -101,8 +103,9 @@ class Writer:
         return self._behind.error
 
     def put(self, make: MakeEvent) -> None:
-        """Queue an event, or drop it if the queue is full; `make` is called on the writing thread."""
-        self._behind.put(make)
+        """Queue an event; `make` is called on the writing thread."""
+        if not self._behind.put(make):
+            self._lost += 1
 
     def close(self) -> None:
         """Write the queued events and stop."""
@@ -111,14 +114,20 @@ class Writer:
     def _write(self, events: Sequence[MakeEvent]) -> None:
         path = absolute_path(self._name)
         check(path)
-        if lines := b"".join(map(_line, events)):
+        lost = self._lost
+        lines = [line for make in events if (line := _line(make))]
+        if dropped := lost - self._reported + len(events) - len(lines):
+            session = self._session.session
+            lines.append(line_of(Event("dropped", round(time.time(), 1), session=session, lines=dropped)))
+        if lines:
             try:
                 with FileLock(lock_path(path), LOCK_PATIENCE, 0o600).acquire(poll_interval=POLL):
-                    self._append(path, lines)
+                    self._append(path, b"".join(lines))
             except Timeout:
                 raise TimeoutError(errno.ETIMEDOUT, "another process has locked it for too long") from None
             except NotImplementedError:
                 raise OSError(errno.ENOLCK, "its file system cannot lock files") from None
+        self._reported = lost
 
     def _append(self, path: Path, data: bytes) -> None:
         """Append whole lines, all or none; complete a truncated last line first."""

@@ -11,7 +11,7 @@ from jupyter_turbopilot.completer.cache.cache_file import FILE_BYTES, SCHEMA, Da
 from jupyter_turbopilot.completer.cache.completion_cache import CACHE_BYTES
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.terminal.commands.command import without_options
-from jupyter_turbopilot.terminal.commands.removing import caching_servers, list_names, remove
+from jupyter_turbopilot.terminal.commands.removing import list_names, remove, servers_with
 from jupyter_turbopilot.util.files import count_of, describe_size, size_of
 from jupyter_turbopilot.util.sqlite_file import FileState, reason_of
 
@@ -81,7 +81,7 @@ def clear(path: Path) -> int:
     else:
         print(f"{path} is {found.value}: it was not changed.")
         return 1
-    list_names("These servers keep their completions in memory until they stop", caching_servers())
+    list_names("These servers keep their completions in memory until they stop", servers_with(path))
     return 1 if remaining else 0
 
 

@@ -9,12 +9,15 @@ import secrets
 import sys
 from dataclasses import asdict
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from jupyter_core.paths import jupyter_config_path, jupyter_path
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from jupyter_turbopilot.engine.base import Speed
 from jupyter_turbopilot.engine.kind import limits_of
@@ -94,11 +97,21 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
+    try:
+        required = [*map(Requirement, requires("jupyter-turbopilot") or ())]
+    except PackageNotFoundError:
+        required = []
+    supported = {canonicalize_name(one.name): one.specifier for one in reversed(required)}
     for name in ("jupyter-turbopilot", "jupyterlab", "jupyter-server", "ipython"):
         try:
-            yield Finding(name, version(name))
+            found = version(name)
         except PackageNotFoundError:
             yield Finding(name, f"missing. Run: python -m pip install {name}", problem=True)
+        else:
+            wanted = supported.get(canonicalize_name(name), SpecifierSet())
+            fits = wanted.contains(found, prereleases=True)
+            advice = f' is not supported. Run: python -m pip install "{name}{wanted}"'
+            yield Finding(name, found if fits else found + advice, problem=not fits)
 
 
 def _folders(settings: Turbopilot) -> Iterator[Finding]:

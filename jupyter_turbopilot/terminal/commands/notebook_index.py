@@ -58,7 +58,8 @@ def rebuild(options: argparse.Namespace, settings: Turbopilot) -> int:
     source = LocalFiles(root)
     access = access_of(settings, os.environ, source.root)
     access.require_enabled()
-    builder = Builder(path_of(source.identity), source, allows=access.allows)
+    path = path_of(source.identity, access.identity())
+    builder = Builder(path, source, allows=access.allows)
     try:
         builder.build_now()
     except (OSError, NotImplementedError, sqlite3.Error) as error:

@@ -90,7 +90,7 @@ def _completion_cache(settings: Turbopilot) -> Leftovers:
             files = [*files, named]
     except (OSError, sqlite3.Error) as error:
         return Leftovers(error=unusable(settings.cache_file, reason_of(error)))
-    servers = caching_servers() if files else []
+    servers = servers_with(files[0]) if files else []
     return Leftovers(files, {"These servers create a new file with their next completion": servers})
 
 
@@ -156,8 +156,15 @@ def confirmed(question: str) -> bool:
         return False
 
 
-def caching_servers() -> list[str]:
-    """Return the URLs of this machine's servers with a persistent completion cache."""
+def servers_with(path: Path) -> list[str]:
+    """Return the URLs of this machine's servers whose settings name the file."""
+    from jupyter_turbopilot.completer.cache.cache_file import locate
     from jupyter_turbopilot.jupyter import runtime
 
-    return [server.url for server in runtime.running() if server.cache_file]
+    def names_it(name: str) -> bool:
+        try:
+            return bool(name) and locate(name) == path
+        except OSError:
+            return False
+
+    return [server.url for server in runtime.running() if names_it(server.cache_file)]

@@ -23,7 +23,7 @@ vi.mock('../elements', () => ({
 }));
 const marks = new Map<unknown, string[]>();
 vi.mock('./findings', () => ({
-  showMarks: (editor: unknown, findings: IFinding[]) =>
+  showMarks: (editor: unknown, _: string, findings: IFinding[]) =>
     marks.set(
       editor,
       findings.map(({ message }) => message)
@@ -86,7 +86,7 @@ describe('NotebookCheck', () => {
       activeCellChanged: signal()
     });
     session = Object.assign(panel.sessionContext, { iopubMessage: signal(), statusChanged: signal() });
-    Object.assign(panel, { disposed: signal() });
+    Object.assign(panel, { disposed: signal(), isVisible: true });
     const check = (request: ICheckRequest) => {
       requests.push(request);
       meanwhile();
@@ -176,10 +176,12 @@ describe('NotebookCheck', () => {
     expect(shown()).toBeUndefined();
   });
 
-  it('does not show a dismissed finding again', async () => {
+  it('does not show a dismissed finding again, and keeps the marks of other cells', async () => {
+    type(' ', 1);
     await pass(2100);
+    marks.set(panel.content.widgets[1].editor, ['other']);
     shown()?.dismiss();
-    expect(marksOf(0)).toEqual([]);
+    expect([marksOf(0), marksOf(1)]).toEqual([[], ['other']]);
     await pass(2100);
     expect(requests).toHaveLength(2);
     expect(marksOf(0)).toEqual([]);
@@ -192,13 +194,128 @@ describe('NotebookCheck', () => {
     expect(marks.size).toBe(0);
   });
 
-  it('checks an edited cell that the cursor has left, and offers nothing in it', async () => {
+  it('checks an edited cell that the cursor has left, names it, and offers nothing in it', async () => {
     type(' ');
     activate(1);
-    await pass(0);
+    type('x', 1);
+    await pass(1100);
+    type('x', 1);
     expect(requests.map(({ active, line }) => [active, line])).toEqual([[0, null]]);
     expect(marksOf(0)).toEqual(['No `totel`.']);
+    expect(log).toEqual(["Cell 1: No `totel`. Did you mean 'total'?"]);
     expect(shown()).toBeUndefined();
+  });
+
+  it('does not check a cell that the user leaves to run it', async () => {
+    type(' ');
+    const { activeCell } = content;
+    activate(1);
+    await pass(100);
+    ran(activeCell);
+    await pass(1800);
+    expect(requests).toEqual([]);
+  });
+
+  it('checks a left cell, too, when the kernel is idle again', async () => {
+    kernel.status = 'busy';
+    type(' ');
+    activate(1);
+    await pass(5000);
+    kernel.status = 'idle';
+    session.statusChanged.emit('idle');
+    await pass(2100);
+    expect(requests.map(({ active }) => active)).toEqual([0, 1]);
+  });
+
+  it('ignores an edited cell that is deleted', async () => {
+    const failed = vi.fn();
+    process.once('unhandledRejection', failed);
+    type(' ');
+    panel.content.model.cells.splice(0, 1);
+    activate(1);
+    await pass(1900);
+    expect(requests).toEqual([]);
+    expect(failed).not.toHaveBeenCalled();
+    process.off('unhandledRejection', failed);
+  });
+
+  it('checks a notebook only while it is visible', async () => {
+    Object.assign(panel, { isVisible: false });
+    await pass(5000);
+    expect(requests).toEqual([]);
+    Object.assign(panel, { isVisible: true });
+    fakes.offers.switched.emit(); // the current tab has changed
+    await pass(2100);
+    expect(requests).toHaveLength(1);
+  });
+
+  it('checks a left line again if an edit has aborted the check', async () => {
+    await pass(2100);
+    type('\n');
+    moveTo(1);
+    await pass(900);
+    meanwhile = () => {
+      meanwhile = () => undefined;
+      type(' ');
+    };
+    for (let typed = 0; typed < 5; typed++) {
+      type(' ');
+      await pass(400);
+    }
+    expect(requests.slice(1).map(({ line }) => line)).toEqual([1, 1]);
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+  });
+
+  it('limits the time of a request', async () => {
+    const timeout = vi.spyOn(AbortSignal, 'timeout');
+    await pass(2100);
+    expect(timeout).toHaveBeenCalledOnce();
+  });
+
+  it.each<[string, () => void]>([
+    ['the cell has run meanwhile', () => ran()],
+    ['the setting is off meanwhile', () => (fakes.preferences.current = { ...DEFAULTS, suggestFixes: false })]
+  ])('shows nothing if %s', async (_, change) => {
+    meanwhile = change;
+    await pass(2100);
+    expect(requests).toHaveLength(1);
+    expect(marks.size).toBe(0);
+  });
+
+  /** Add an offer of another kind. */
+  function addOther(): FakeOffer {
+    const other = new FakeOffer(panel, panel.content.widgets[1]);
+    other.primary = () => undefined;
+    fakes.offers.add(other as never, 'suggestRepeats', () => true);
+    return other;
+  }
+
+  it('marks without an offer while there is another one, also in another cell', async () => {
+    const other = addOther();
+    await pass(2100);
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+    expect(FakeOffer.shown).toEqual([other]);
+    expect(log).toEqual(["No `totel`. Did you mean 'total'?"]);
+  });
+
+  it('leaves the shortcut to a later offer of another kind', async () => {
+    await pass(2100);
+    const other = addOther();
+    expect(fakes.offers.newestIn(panel.content as never)).toBe(other);
+  });
+
+  it('announces the first new finding and the number of the others, again once it was gone', async () => {
+    const both = (found = [MISSPELLED, findingAt('No `valeu`.', null)]);
+    await pass(2100);
+    expect(log).toEqual(["No `totel`. Did you mean 'total'? Press Alt+. to apply. 1 more finding."]);
+    found = [both[0]];
+    type(' ');
+    await pass(2100);
+    expect(log).toHaveLength(1);
+    found = both;
+    type(' ');
+    await pass(2100);
+    expect(log.slice(1)).toEqual(['No `valeu`.']);
   });
 
   it('waits until the kernel is idle', async () => {
@@ -219,8 +336,7 @@ describe('NotebookCheck', () => {
 
   it.each<[string, () => void]>([
     ['a cell is executed', () => session.iopubMessage.emit({ header: { msg_type: 'execute_input' } })],
-    ['the kernel restarts', () => session.statusChanged.emit('restarting')],
-    ['an off switch changes', () => fakes.offers.removeDisallowed()]
+    ['the kernel restarts', () => session.statusChanged.emit('restarting')]
   ])('removes the findings when %s', async (_, change) => {
     await pass(2100);
     change();
@@ -228,6 +344,17 @@ describe('NotebookCheck', () => {
     expect(shown()).toBeUndefined();
     await pass(2100);
     expect(requests).toHaveLength(2);
+  });
+
+  it('removes the findings that a changed setting does not allow, and only those', async () => {
+    await pass(2100);
+    fakes.offers.removeDisallowed();
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+    expect(shown()).toBeDefined();
+    fakes.preferences.current = { ...DEFAULTS, suggestFixes: false };
+    fakes.offers.removeDisallowed();
+    expect(marksOf(0)).toEqual([]);
+    expect(shown()).toBeUndefined();
   });
 
   it.each<[string, () => void]>([
@@ -240,8 +367,7 @@ describe('NotebookCheck', () => {
     expect(requests).toEqual([]);
   });
 
-  function ran(): void {
-    const { model } = content.activeCell;
+  function ran({ model } = content.activeCell): void {
     executionsOf(panel.content.model as never).scheduled(model);
     model.executionCount = 1;
     executionsOf(panel.content.model as never).executed(model);
@@ -262,5 +388,8 @@ describe('NotebookCheck', () => {
     type('x');
     await pass(2100);
     expect(requests.map(({ cells }) => cells.map(({ changed }) => changed))).toEqual([[null, false]]);
+    session.iopubMessage.emit({ header: { msg_type: 'execute_input' } }); // another cell
+    await pass(2100);
+    expect(requests).toHaveLength(2);
   });
 });

@@ -1,22 +1,44 @@
 /** Before a cell is run, mark the names in it that the kernel shows not to exist, and offer to correct the first. */
 
-import type { CodeCell, ICellModel } from '@jupyterlab/cells';
+import type { Cell, CodeCell, ICellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import { hasOtherCursor } from '../collaboration';
 import { element, withCode } from '../elements';
 import type { IFinding, IFindings } from '../wire';
 import { showMarks } from './findings';
-import { applyTarget, executionsOf, feedbackFor, type IParts, isAllowed, requestOf } from './notebook';
+import {
+  applyTarget,
+  describeCell,
+  executionsOf,
+  feedbackFor,
+  type IParts,
+  isAllowed,
+  requestOf,
+  withTimeout
+} from './notebook';
 import { Offer, scrollTo } from './offer';
 import { targetOf } from './target';
 
-/** Milliseconds after which a line that the cursor has left is checked. */
+/** Milliseconds after which a line or a cell that the cursor has left is checked. */
 const LEFT = 1000;
 /** Milliseconds without an edit after which the whole cell is checked. */
 const PAUSED = 2000;
 
-/** Checks the active cell of a notebook. */
+/** The state of a cell. */
+class CellState {
+  /** whether the user has edited it */
+  isEdited = false;
+  /** whether it has to be checked as a whole, and the timer for that */
+  isDue = false;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  /** of the latest request */
+  abort = new AbortController();
+  /** the messages of its findings, which have been announced */
+  announced = new Set<string>();
+}
+
+/** Checks the cells of a notebook that the user edits. */
 export class NotebookCheck {
   constructor(
     private readonly _parts: IParts,
@@ -24,19 +46,18 @@ export class NotebookCheck {
   ) {
     const { content, disposed, sessionContext } = _panel;
     content.activeCellChanged.connect(this._follow, this);
-    sessionContext.iopubMessage.connect((_, { header }) => {
-      if (header.msg_type === 'execute_input') {
-        this._reset();
-      }
-    }, this);
+    sessionContext.iopubMessage.connect(
+      (_, { header }) => header.msg_type === 'execute_input' && this._reset(),
+      this
+    );
     sessionContext.statusChanged.connect((_, status) => {
-      if (status !== 'idle' && status !== 'busy') {
+      if (status === 'idle') {
+        this._resume();
+      } else if (status !== 'busy') {
         this._reset(); // the kernel is being restarted, or has ended
-      } else if (status === 'idle' && this._isWaiting) {
-        this._wait();
       }
     }, this);
-    _parts.offers.switched.connect(this._reset, this);
+    _parts.offers.switched.connect(() => this._reset(cell => !this._isAllowed(cell)), this);
     disposed.connect(() => Signal.clearData(this));
     this._follow();
   }
@@ -44,26 +65,33 @@ export class NotebookCheck {
   /** Follow the active cell, and check the one that the user has edited and left. */
   private readonly _follow = (): void => {
     const { activeCell } = this._panel.content;
-    const left = this._cell;
-    left?.model.sharedModel.changed.disconnect(this._edited, this);
-    left?.model.selections.changed.disconnect(this._moved, this);
-    if (this._isEdited) {
-      void this._check();
+    if (this._cell) {
+      const { model } = this._cell;
+      model.sharedModel.changed.disconnect(this._edited, this);
+      model.selections.changed.disconnect(this._moved, this);
+      const state = this._stateOf(this._cell);
+      clearTimeout(state.timer);
+      state.isDue &&= state.isEdited;
+      if (state.isDue) {
+        this._schedule(this._cell, LEFT); // by then, it runs if the user has left it to run it
+      }
     }
+    clearTimeout(this._left);
+    this._left = undefined;
     this._offer?.dispose();
     this._cell = activeCell?.model.type === 'code' ? (activeCell as CodeCell) : null;
     this._line = lineOf(this._cell);
-    this._isEdited = false;
     this._cell?.model.sharedModel.changed.connect(this._edited, this);
     this._cell?.model.selections.changed.connect(this._moved, this);
-    this._wait();
+    this._schedule();
   };
 
   private readonly _edited = (_: unknown, { sourceChange }: { sourceChange?: unknown }): void => {
-    if (sourceChange) {
-      this._abort.abort();
-      this._isEdited = true;
-      this._wait();
+    if (sourceChange && this._cell) {
+      const state = this._stateOf(this._cell);
+      state.abort.abort();
+      state.isEdited = true;
+      this._schedule();
       this._moved();
     }
   };
@@ -71,80 +99,126 @@ export class NotebookCheck {
   private readonly _moved = (): void => {
     // The text and the cursor change together, in either order.
     setTimeout(() => {
-      const line = lineOf(this._cell);
-      if (line !== this._line && this._isEdited) {
+      const { _cell: cell } = this;
+      const state = cell && this._stateOf(cell);
+      if (cell && state?.isDue && state.isEdited && lineOf(cell) !== this._line) {
         this._left ??= setTimeout(() => {
           this._left = undefined;
-          void this._check(lineOf(this._cell));
+          void this._check(cell, lineOf(cell));
         }, LEFT);
       }
-      this._line = line;
     });
   };
 
-  /** Check the whole cell after some time without an edit. */
-  private _wait(): void {
-    this._isWaiting = false;
-    clearTimeout(this._paused);
-    this._paused = setTimeout(() => void this._check(), PAUSED);
+  /** Check a whole cell, by default the active one after some time without an edit. */
+  private _schedule(cell = this._cell, delay = PAUSED): void {
+    if (cell) {
+      const state = this._stateOf(cell);
+      state.isDue = true;
+      clearTimeout(state.timer);
+      state.timer = setTimeout(() => {
+        state.timer = undefined;
+        void this._check(cell);
+      }, delay);
+    }
   }
 
-  /** Remove all findings, and check again: the kernel, a setting or an off switch has changed. */
-  private readonly _reset = (): void => {
-    this._abort.abort();
-    this._offer?.dispose();
-    this._panel.content.widgets.forEach(({ editor }) => showMarks(editor, [], this._describe));
-    this._wait();
-  };
+  /** Check the cells that have been waiting until the kernel is idle. */
+  private _resume(): void {
+    for (const cell of this._panel.content.widgets) {
+      const state = this._states.get(cell.model);
+      if (state?.isDue && state.timer === undefined) {
+        this._schedule(cell as CodeCell);
+      }
+    }
+  }
 
-  /** Check the cell, except for a line, unless it has run as it is or has another offer. */
-  private async _check(line: number | null = null): Promise<void> {
-    const { _cell: cell, _panel: panel, _parts: parts } = this;
-    const { model } = panel.content;
-    if (!cell || !model || !isAllowed(parts, 'suggestFixes', panel, cell)) {
-      return;
+  /** Remove the findings, by default of all cells, and check again: the kernel, a setting or a switch has changed. */
+  private _reset(isRemoved: (cell: Cell) => boolean = () => true): void {
+    for (const cell of this._panel.content.widgets.filter(isRemoved)) {
+      this._states.get(cell.model)?.abort.abort();
+      showMarks(cell.editor, '', []);
+      if (cell === this._cell) {
+        this._offer?.dispose();
+      }
+    }
+    this._schedule();
+  }
+
+  private _isAllowed(cell: Cell): boolean {
+    return isAllowed(this._parts, 'suggestFixes', this._panel, cell as CodeCell);
+  }
+
+  /** Return whether a cell may be checked, and has not run as it is. */
+  private _isWanted(cell: CodeCell): boolean {
+    const { model } = this._panel.content;
+    if (!model || !this._isAllowed(cell) || hasOtherCursor(cell.model.sharedModel)) {
+      return false;
     }
     const runs = executionsOf(model);
-    const hasRun = runs.countOf(cell.model) !== null && !(runs.isChanged(cell.model) ?? this._isEdited);
-    const offer = parts.offers.dismissibleIn(panel.content);
-    const hasOther = offer?.cell === cell && offer !== this._offer;
-    if (hasRun || hasOther || hasOtherCursor(cell.model.sharedModel)) {
-      return;
-    }
-    if (panel.sessionContext.session?.kernel?.status !== 'idle') {
-      this._isWaiting = true;
-      return;
-    }
-    this._abort.abort();
-    const abort = (this._abort = new AbortController());
-    const cells = Array.from(model.cells);
+    return runs.countOf(cell.model) === null || (runs.isChanged(cell.model) ?? this._stateOf(cell).isEdited);
+  }
+
+  /** Check a cell, except for a line. */
+  private async _check(cell: CodeCell, line: number | null = null): Promise<void> {
+    const { _panel: panel, _parts: parts } = this;
+    const state = this._stateOf(cell);
+    const cells = Array.from(panel.content.model?.cells ?? []);
     const active = cells.indexOf(cell.model);
-    const common = requestOf(panel, active);
-    const asked = common && parts.client.check({ ...common, active, line }, abort.signal);
-    const answer = await asked?.catch(() => null); // findings are optional
-    if (answer && !abort.signal.aborted && !cell.isDisposed) {
-      if (cell === this._cell && line === null) {
-        clearTimeout(this._paused);
-        this._isEdited = false;
+    const isWanted = active >= 0 && this._isWanted(cell);
+    const isPossible = panel.isVisible && panel.sessionContext.session?.kernel?.status === 'idle';
+    if (isWanted && !isPossible) {
+      return; // it stays due
+    }
+    state.isDue &&= line !== null;
+    const common = isWanted ? requestOf(panel, active) : null;
+    if (!common) {
+      return;
+    }
+    state.abort.abort();
+    const abort = (state.abort = new AbortController());
+    const cursor = lineOf(cell);
+    try {
+      const answer = await parts.client.check({ ...common, active, line }, withTimeout(abort));
+      if (answer && !abort.signal.aborted && this._isWanted(cell)) {
+        const findings = answer.findings.filter(({ message }) => !this._dismissed.has(message));
+        const marks = findings.map(finding => ({ ...finding, describe: () => this._describe(finding) }));
+        showMarks(cell.editor, common.cells[active].source ?? '', marks);
+        if (cell === this._cell) {
+          this._offerFirst(cell, cells, { ...answer, findings });
+        }
+        this._announce(cell, findings, line === null);
       }
-      this._show(cell, cells, answer);
+    } catch {
+      // findings are optional
+    }
+    if (cell === this._cell && !abort.signal.aborted) {
+      this._line = cursor; // otherwise the next edit checks the line again
     }
   }
 
-  /** Mark the findings, announce new ones, and offer to correct the first one in the active cell. */
-  private _show(cell: CodeCell, cells: readonly ICellModel[], { id, findings }: IFindings): void {
-    const shown = findings.filter(({ message }) => !this._dismissed.has(message));
-    showMarks(cell.editor, shown, this._describe);
-    const first = cell === this._cell ? shown.find(({ fixes }) => fixes.length > 0) : undefined;
+  /** Offer to correct the first finding that can be corrected, unless the notebook has another offer. */
+  private _offerFirst(cell: CodeCell, cells: readonly ICellModel[], { id, findings }: IFindings): void {
+    const first = findings.find(({ fixes }) => fixes.length > 0);
     if (first?.message !== this._offered) {
       this._offer?.dispose();
     }
-    if (first && !this._offer) {
+    if (first && !this._offer && !this._parts.offers.newestIn(this._panel.content)) {
       this._propose(cell, cells, first, id);
     }
-    for (const finding of shown.filter(({ message }) => !this._announced.has(message))) {
-      this._announced.add(finding.message);
-      this._parts.live.say(this._describe(finding).textContent);
+  }
+
+  /** Announce the first new finding, and the number of the others; `isWhole`: no finding is missing. */
+  private _announce(cell: CodeCell, findings: readonly IFinding[], isWhole: boolean): void {
+    const { live, trans } = this._parts;
+    const state = this._stateOf(cell);
+    const [first, ...others] = findings.filter(({ message }) => !state.announced.has(message));
+    const messages = findings.map(({ message }) => message);
+    state.announced = new Set(isWhole ? messages : [...state.announced, ...messages]);
+    if (first) {
+      const where = cell === this._cell ? '' : `${describeCell(trans, this._panel, cell.model)}: `;
+      const more = ` ${trans._n('%1 more finding.', '%1 more findings.', others.length)}`;
+      live.say(where + this._describe(first).textContent + (others.length > 0 ? more : ''));
     }
   }
 
@@ -165,7 +239,7 @@ export class NotebookCheck {
       if (applyTarget(parts, offer, feedback, target, () => target.apply([]))) {
         offer.dispose();
         scrollTo(panel, cell, start); // the shortcut also applies an offer outside of the window
-        void this._check();
+        this._schedule(cell, 0);
       }
     };
     const caption = trans.__('Change the code without running it');
@@ -182,37 +256,41 @@ export class NotebookCheck {
     offer.dismiss = () => {
       this._dismissed.add(message);
       feedback('dismissed');
-      this._reset();
+      offer.dispose();
+      showMarks(cell.editor, '', []);
+      this._schedule(cell, 0); // for the other findings
     };
-    offers.add(offer, 'suggestFixes', () => isAllowed(parts, 'suggestFixes', panel, cell));
+    offers.add(offer, 'check', () => this._isAllowed(cell));
     feedback('shown');
   }
 
   /** Return the content of a tooltip: the message, and the shortcut if it corrects this finding. */
   private readonly _describe = ({ message, fixes }: IFinding): HTMLElement => {
-    const { shortcut, trans } = this._parts;
+    const { offers, shortcut, trans } = this._parts;
     const text = [message, ...fixes.map(({ title }) => title)].join(' ');
-    const key = message === this._offered ? shortcut() : '';
+    const isNext = message === this._offered && offers.newestIn(this._panel.content) === this._offer;
+    const key = isNext ? shortcut() : '';
     const content = element('div', 'jp-Turbopilot-finding-message');
     content.append(...withCode(key ? trans.__('%1 Press %2 to apply.', text, key) : text));
     return content;
   };
 
+  private _stateOf({ model }: CodeCell): CellState {
+    const state = this._states.get(model) ?? new CellState();
+    this._states.set(model, state);
+    return state;
+  }
+
+  private readonly _states = new WeakMap<ICellModel, CellState>();
   private _cell: CodeCell | null = null;
-  /** whether the user has edited the cell since it was last checked as a whole */
-  private _isEdited = false;
-  /** the line of the cursor */
+  /** the line of the cursor at the last check */
   private _line: number | null = null;
+  /** the timer for a check after the cursor has left that line */
   private _left: ReturnType<typeof setTimeout> | undefined;
-  private _paused: ReturnType<typeof setTimeout> | undefined;
-  /** whether a check waits until the kernel is idle */
-  private _isWaiting = false;
-  private _abort = new AbortController();
   private _offer: Offer | undefined;
   /** the message of the offer */
   private _offered: string | undefined;
-  /** messages that have been announced, and those that the user has dismissed */
-  private readonly _announced = new Set<string>();
+  /** messages that the user has dismissed */
   private readonly _dismissed = new Set<string>();
 }
 

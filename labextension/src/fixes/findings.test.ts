@@ -1,20 +1,23 @@
 import { EditorState, type TransactionSpec } from '@codemirror/state';
-import { type DecorationSet, EditorView } from '@codemirror/view';
+import { type DecorationSet, EditorView, showTooltip, type Tooltip } from '@codemirror/view';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { IFinding } from '../wire';
-import { showMarks } from './findings';
+import { type IMark, showMarks } from './findings';
 
 const SOURCE = '"😀"; totel\nprint(valeu)\nlast';
 
 describe('showMarks', () => {
   const view = {
     state: EditorState.create({ doc: SOURCE }),
+    hasFocus: false,
     dispatch: (change: TransactionSpec) => void (view.state = view.state.update(change).state)
   };
 
-  const show = (findings: object[]) =>
-    showMarks({ editor: view } as never, findings as IFinding[], () => ({}) as HTMLElement);
-  const finding = (start: number, end: number) => ({ start, end, message: '', fixes: [] });
+  const show = (marks: IMark[], source = SOURCE) => showMarks({ editor: view } as never, source, marks);
+  const finding = (start: number, end: number): IMark => ({
+    start,
+    end,
+    describe: () => ({}) as HTMLElement
+  });
 
   /** Return the marked texts. */
   function marked(): string[] {
@@ -54,6 +57,32 @@ describe('showMarks', () => {
     const { state } = (view.state = EditorState.create({ doc: SOURCE })) && view;
     show([]);
     expect(view.state).toBe(state);
-    showMarks(null, [], () => ({}) as HTMLElement);
+    showMarks(null, '', []);
+  });
+
+  it('marks nothing in another text, and nothing outside of the text', () => {
+    show([finding(17, 22)], SOURCE.replaceAll('\n', '\r\n'));
+    expect(marked()).toEqual([]);
+    show([finding(17, 22), finding(40, 90), finding(90, 95), finding(6, 6), finding(5, 10)]);
+    expect(marked()).toEqual(['totel', 'valeu']);
+    view.dispatch({ changes: { from: 0, insert: '#' } });
+    expect(marked()).toEqual(['valeu']);
+  });
+
+  it('has a tooltip at the cursor while the editor has the focus', () => {
+    const tooltips = () => view.state.facet(showTooltip).filter((tooltip): tooltip is Tooltip => !!tooltip);
+    const focus = (isFocused: boolean) => {
+      const effects = view.state.facet(EditorView.focusChangeEffect).map(one => one(view.state, isFocused));
+      view.dispatch({ effects: effects.filter(effect => effect !== null) });
+    };
+    view.dispatch({ selection: { anchor: 8 } });
+    expect(tooltips()).toEqual([]);
+    focus(true);
+    expect(tooltips().map(({ pos, end }) => [pos, end])).toEqual([[6, 11]]);
+    view.dispatch({ selection: { anchor: 0 } });
+    expect(tooltips()).toEqual([]);
+    view.dispatch({ selection: { anchor: 8 } });
+    focus(false);
+    expect(tooltips()).toEqual([]);
   });
 });

@@ -1,11 +1,23 @@
 /** Marks of findings in an editor: an underline, and a tooltip with the message. */
 
-import { Prec, StateEffect, StateField } from '@codemirror/state';
-import { Decoration, type DecorationSet, EditorView, hoverTooltip, type Tooltip } from '@codemirror/view';
+import { type EditorState, Prec, StateEffect, StateField } from '@codemirror/state';
+import {
+  Decoration,
+  type DecorationSet,
+  EditorView,
+  hoverTooltip,
+  showTooltip,
+  type Tooltip
+} from '@codemirror/view';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { CodeMirrorEditor } from '@jupyterlab/codemirror';
 import { Text } from '@jupyterlab/coreutils';
 import type { IFinding } from '../wire';
+
+/** A finding; `describe` returns the content of its tooltip. */
+export interface IMark extends Pick<IFinding, 'start' | 'end'> {
+  describe: () => HTMLElement;
+}
 
 const replaceAll = StateEffect.define<DecorationSet>();
 
@@ -22,37 +34,47 @@ const field = StateField.define<DecorationSet>({
   provide: field => Prec.highest(EditorView.decorations.from(field))
 });
 
-const tooltip = hoverTooltip(
-  ({ state }, position) => {
-    let found: Tooltip | null = null;
-    state.field(field).between(position, position, (pos, end, { spec }) => {
-      const { describe } = spec as { describe: () => HTMLElement };
-      found = { pos, end, above: true, create: () => ({ dom: describe() }) };
-    });
-    return found;
-  },
-  { hideOnChange: true }
-);
+/** Whether the editor has the focus: only then is there a tooltip at the cursor. */
+const focus = StateEffect.define<boolean>();
+const focused = StateField.define<boolean>({
+  create: () => false,
+  update: (isFocused, { effects }) => effects.find(effect => effect.is(focus))?.value ?? isFocused
+});
 
-/** Replace the marks in an editor; `describe` returns the content of a tooltip. */
-export function showMarks(
-  editor: CodeEditor.IEditor | null,
-  findings: readonly IFinding[],
-  describe: (finding: IFinding) => HTMLElement
-): void {
+function tooltipAt(state: EditorState, position: number): Tooltip | null {
+  let found: Tooltip | null = null;
+  state.field(field).between(position, position, (pos, end, { spec }) => {
+    const { describe } = spec as IMark;
+    found = { pos, end, above: true, create: () => ({ dom: describe() }) };
+  });
+  return found;
+}
+
+const tooltips = [
+  hoverTooltip(({ state }, position) => tooltipAt(state, position), { hideOnChange: true }),
+  EditorView.focusChangeEffect.of((_, isFocused) => focus.of(isFocused)),
+  showTooltip.compute([field, focused, 'selection'], state =>
+    state.field(focused) ? tooltipAt(state, state.selection.main.head) : null
+  )
+];
+
+/** Replace the marks in an editor, unless they refer to another text than its own. */
+export function showMarks(editor: CodeEditor.IEditor | null, source: string, marks: readonly IMark[]): void {
   const view = (editor as CodeMirrorEditor | null)?.editor;
   const shown = view?.state.field(field, false);
-  if (!view || (findings.length === 0 && !shown?.size)) {
+  if (!view || (marks.length === 0 && !shown?.size)) {
     return;
   }
-  const source = view.state.doc.toString();
-  const marks = findings.map(finding => {
-    const [start, end] = [finding.start, finding.end].map(index => Text.charIndexToJsIndex(index, source));
-    const spec = { class: 'jp-Turbopilot-finding', describe: () => describe(finding) };
-    return Decoration.mark(spec).range(start, end);
+  const text = view.state.doc.toString(); // with other ends of lines than a source with \r\n
+  const ranges = (text === source ? marks : []).flatMap(({ describe, ...mark }) => {
+    const [start, end] = [mark.start, mark.end].map(index => Text.charIndexToJsIndex(index, text));
+    const isValid = start < end && end <= text.length;
+    return isValid ? [Decoration.mark({ class: 'jp-Turbopilot-finding', describe }).range(start, end)] : [];
   });
-  const set = Decoration.set(marks);
+  const set = Decoration.set(ranges, true);
   view.dispatch({
-    effects: shown ? replaceAll.of(set) : StateEffect.appendConfig.of([field.init(() => set), tooltip])
+    effects: shown
+      ? replaceAll.of(set)
+      : StateEffect.appendConfig.of([field.init(() => set), focused.init(() => view.hasFocus), tooltips])
   });
 }

@@ -1,7 +1,7 @@
 import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Offer } from './offer';
-import { Offers, type Setting } from './offers';
+import { type Kind, Offers } from './offers';
 
 /** An element that records its classes. */
 function nodeOf() {
@@ -25,7 +25,7 @@ describe('Offers', () => {
     cell: unknown,
     primary: (() => void) | null = () => undefined,
     isAllowed = true,
-    setting: Setting = 'suggestFixes'
+    kind: Kind = 'suggestFixes'
   ) => {
     const node = nodeOf();
     const offer = {
@@ -34,12 +34,12 @@ describe('Offers', () => {
       classes: node.classes,
       toggleClass: node.classList.toggle,
       primary,
-      all: setting === 'suggestRepeats' ? primary : null,
+      all: kind === 'suggestRepeats' ? primary : null,
       changed: new Signal<object, void>({}),
       disposed: new Signal<object, void>({}),
       dispose: () => offer.disposed.emit()
     };
-    offers.add(offer as unknown as Offer, setting, () => isAllowed);
+    offers.add(offer as unknown as Offer, kind, () => isAllowed);
     return offer;
   };
   const newest = () => offers.newestIn(content as never);
@@ -76,8 +76,8 @@ describe('Offers', () => {
     expect(marks()).toEqual([0, 0, 0, 0]);
   });
 
-  it('prefers fixes to renames, and renames to repeated edits', () => {
-    const kinds: Setting[] = ['suggestFixes', 'suggestRenames', 'suggestRepeats'];
+  it('prefers fixes to renames, renames to repeated edits, and these to a check', () => {
+    const kinds: Kind[] = ['suggestFixes', 'suggestRenames', 'suggestRepeats', 'check'];
     const added = kinds.map(kind => add(second, undefined, true, kind));
     expect(offers.newestIn(content as never, 'all')).toBe(added[2]);
     for (const offer of added) {

@@ -4,9 +4,11 @@ import type { Notebook } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import type { Offer } from './offer';
 
-/** The settings that allow the kinds of offers; the shortcuts refer to the last kind first. */
-const SETTINGS = ['suggestRepeats', 'suggestRenames', 'suggestFixes'] as const;
-export type Setting = (typeof SETTINGS)[number];
+/** The kinds of offers; the shortcuts refer to the last kind first. */
+const KINDS = ['check', 'suggestRepeats', 'suggestRenames', 'suggestFixes'] as const;
+export type Kind = (typeof KINDS)[number];
+/** The settings that allow offers. */
+export type Setting = Exclude<Kind, 'check'>;
 
 /** Classes for the selectors of the shortcuts: without an offer, a keystroke does what it does otherwise. */
 const NOTEBOOK_CLASS = 'jp-mod-turbopilot-canApply';
@@ -24,8 +26,8 @@ export class Offers {
   readonly switched = new Signal<this, void>(this);
 
   /** Add an offer; `isAllowed` returns whether it may still be shown. */
-  add(offer: Offer, setting: Setting, isAllowed: () => boolean): void {
-    this._offers.set(offer, { setting, isAllowed });
+  add(offer: Offer, kind: Kind, isAllowed: () => boolean): void {
+    this._offers.set(offer, { kind, isAllowed });
     offer.changed.connect(() => this._update(offer));
     offer.disposed.connect(() => {
       this._offers.delete(offer);
@@ -34,7 +36,7 @@ export class Offers {
     this._update(offer);
   }
 
-  /** Return the newest offer of a notebook that can be applied: a fix, or else a rename, or else a repeated edit. */
+  /** Return the newest offer of a notebook that can be applied: a fix, a rename, a repeated edit, or a check's, in this order. */
   newestIn(notebook: Notebook | null, action: 'primary' | 'all' = 'primary'): Offer | undefined {
     return this._offersOf(notebook)
       .filter(offer => offer[action] !== null)
@@ -62,13 +64,13 @@ export class Offers {
   private _offersOf(notebook: Notebook | null): Offer[] {
     return [...this._offers]
       .filter(([{ panel }]) => panel.content === notebook)
-      .sort(([, one], [, other]) => SETTINGS.indexOf(one.setting) - SETTINGS.indexOf(other.setting))
+      .sort(([, one], [, other]) => KINDS.indexOf(one.kind) - KINDS.indexOf(other.kind))
       .map(([offer]) => offer);
   }
 
   /** Return whether an offer can be dismissed in all cells, because it moves to the next occurrence. */
   private _isEverywhere(offer: Offer): boolean {
-    return this._offers.get(offer)?.setting === 'suggestRepeats';
+    return this._offers.get(offer)?.kind === 'suggestRepeats';
   }
 
   private _update({ panel, cell }: Offer): void {
@@ -89,5 +91,5 @@ export class Offers {
     this.changed.emit();
   }
 
-  private readonly _offers = new Map<Offer, { setting: Setting; isAllowed: () => boolean }>();
+  private readonly _offers = new Map<Offer, { kind: Kind; isAllowed: () => boolean }>();
 }

@@ -151,10 +151,16 @@ def test_prepare_moves_a_foreign_file_aside(
     assert aside.read_bytes() == kept
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert str(aside) in caplog.text
-    path.write_text("another chapter")
-    with pytest.raises(FileExistsError, match=r"answers\.db\.aside exists"):
-        SCHEMA.prepare(path)
-    assert (path.read_text(), aside.read_bytes()) == ("another chapter", kept)
+
+
+@pytest.mark.parametrize("end", ["", "-journal", "-wal", "-shm"])
+def test_prepare_replaces_no_file_that_was_moved_aside(tmp_path: Path, end: str) -> None:
+    files = [tmp_path / "answers.db", tmp_path / f"answers.db.aside{end}"]
+    for file in files:
+        file.write_text(f"chapter {file.name}")
+    with pytest.raises(FileExistsError, match=f"delete or rename {files[1].name}$"):
+        SCHEMA.prepare(files[0])
+    assert [file.read_text() for file in files] == [f"chapter {file.name}" for file in files]
 
 
 @pytest.mark.parametrize("length", [16, 100, None])

@@ -496,6 +496,32 @@ def test_check_queries_an_idle_kernel_once_after_each_execution(monkeypatch: pyt
     asyncio.run(with_kernel(scenario))
 
 
+def test_check_during_a_message_to_a_widget_is_not_stored() -> None:
+    async def scenario() -> None:
+        silent = Silent(Clock())
+        while not silent.asked_at:
+            await asyncio.sleep(0.01)
+        silent.answers()
+
+        async def checked(*, widget: bool) -> bool:
+            """Return whether a check got an answer, maybe after a message to a widget."""
+            asked, silent.comm = asyncio.create_task(silent.watch.check(["frame"])), ""
+            while not silent.comm:
+                await asyncio.sleep(0)
+                if asked.done():
+                    return asked.result().all
+            if widget:
+                silent.says("status", parent="comm_msg", execution_state="idle")
+            silent.says("comm_msg", comm_id=silent.comm, data={"report": {"all": True}})
+            return (await asked).all
+
+        assert not await checked(widget=True)
+        assert await checked(widget=False)
+        silent.watch.close()
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("error", [TypeError, TraitError, NotImplementedError])
 def test_kernel_that_cannot_be_watched_has_no_context(error: type[Exception]) -> None:
     class Managers(dict[str, Any]):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,10 +9,10 @@ import pytest
 from jupyter_turbopilot.engine.llama import kind
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.describe import describe_models
-from jupyter_turbopilot.jupyter.pilot.library import Library, store_of
+from jupyter_turbopilot.jupyter.pilot.library import MAX_DOWNLOADS, Library, store_of
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.protocol.errors import BadRequestError, CancelledError
+from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, CancelledError, DownloadError
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...scripted_engine import ScriptedEngine, pilot_with
@@ -44,6 +45,28 @@ def test_download_ends_with_an_error_for_any_failure(
     assert download.error.message
     (listed,) = (model for model in describe_models(pilot) if model["name"] == "smollm2-135m")
     assert (listed["pulling"], listed["failed"]) == (False, download.error.message)
+
+
+def test_library_tracks_a_limited_number_of_downloads(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = threading.Event()
+
+    def slow(*_: Any, **__: Any) -> None:
+        free.wait(30)
+        raise DownloadError("There is no such file.")
+
+    monkeypatch.setattr(kind, "obtain", slow)
+    under_way = [pilot.download(f"https://example.org/{n}.gguf") for n in range(MAX_DOWNLOADS)]
+    with pytest.raises(BusyError):
+        pilot.download("https://example.org/more.gguf")
+    assert pilot.download("https://example.org/3.gguf") is under_way[3]
+    free.set()
+    assert all(download.finished.wait(30) for download in under_way)
+    for number in range(3 * MAX_DOWNLOADS):
+        assert pilot.download(f"https://example.org/again-{number}.gguf").finished.wait(30)
+    failed = f"https://example.org/again-{3 * MAX_DOWNLOADS - 1}.gguf"
+    ended = pilot.library.download_of(find(failed))
+    assert ended
+    assert ended.failure
 
 
 def test_cancel_stops_a_download_without_a_failure(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:

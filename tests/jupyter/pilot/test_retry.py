@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jupyter_turbopilot.jupyter.pilot.retry import AFTER_LOAD, LATEST_MEMORY, LOOKS, Recovery
+from jupyter_turbopilot.jupyter.pilot.retry import AFTER_LOAD, LATEST_MEMORY, LOOKS, SHARE, Recovery
 
 
 def test_recovery_delays_a_reload_after_a_load() -> None:
@@ -28,3 +28,14 @@ def test_recovery_retries_soon_where_memory_may_be_freed() -> None:
     assert not recovery.due("engine", lambda: "model")
     now += LOOKS
     assert recovery.due("memory", lambda: "model")
+
+
+def test_recovery_limits_the_share_of_long_loads_without_memory() -> None:
+    now = 100.0
+    recovery = Recovery(lambda: now)
+    for _ in range(2):
+        recovery.failed("model", took=40)
+        now += 40 * SHARE - LOOKS
+        assert not recovery.due("memory", lambda: "model")
+        now += LOOKS
+        assert recovery.due("memory", lambda: "model")

@@ -16,7 +16,7 @@ from filelock import FileLock
 from gguf import GGUFReader, dequantize
 
 from jupyter_turbopilot.engine.llama.bindings import quantise
-from jupyter_turbopilot.models.folder import COPIES, copies, note_path, write_note
+from jupyter_turbopilot.models.folder import COPIES, copies, copy_path, note_path, write_note
 from jupyter_turbopilot.models.ggml import FILE_TYPES, Q4_0, Q8_0, TYPES
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, ours
@@ -288,6 +288,19 @@ def test_folded_makes_a_damaged_copy_again(tiny_model: Path, tmp_path: Path) -> 
     copy.write_bytes(whole[: len(whole) // 2])
     assert merged_copy(tmp_path, tiny_model, added, quantise) == copy
     assert copy.read_bytes() == whole
+
+
+def test_merged_copy_removes_old_copies_despite_a_locked_one(tiny_model: Path, tmp_path: Path) -> None:
+    (locked := copy_path(tmp_path, tiny_model, "0" * 12)).mkdir(parents=True)
+    (gone := copy_path(tmp_path, tiny_model, "1" * 12)).symlink_to("removed")
+    old = [copy_path(tmp_path, tiny_model, digit * 12) for digit in "23"]
+    for path in old:
+        path.touch()
+    for age, path in enumerate((locked, *old)):
+        os.utime(path, (age, age))
+    added = [AdapterSpec(str(make(tmp_path / "a.gguf")))]
+    copy = merged_copy(tmp_path, tiny_model, added, quantise)
+    assert {*copies(tmp_path, tiny_model)} == {locked, gone, old[1], copy}
 
 
 def test_merged_copy_leaves_nothing_on_a_full_disk(tiny_model: Path, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A real JupyterHub on loopback, with its proxy, the service of the snippet, and the users' servers.
 
 `python -m tests.plugins.hub.real_hub MODEL FOLDER` starts one with servers for ada (an administrator) and bob,
-prints where everything is as JSON, and ends it when its standard input does.
+prints where everything is as JSON, and ends it when its standard input does; a line `stop` or `start` stops
+or starts the service meanwhile.
 """
 
 from __future__ import annotations
@@ -291,7 +292,9 @@ def main() -> None:
         print(
             json.dumps({"url": hub.url, "service": f"127.0.0.1:{hub.service}", "tokens": tokens}), flush=True
         )
-        sys.stdin.read()  # until the program ends
+        for line in sys.stdin:
+            hub.stop_service() if line.strip() == "stop" else hub.start_service()
+            print("done", flush=True)
     finally:
         hub.stop()
 

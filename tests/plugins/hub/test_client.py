@@ -71,11 +71,19 @@ def test_managing_requires_an_admin_token_with_the_scope(
 
 
 @pytest.mark.parametrize(
-    ("admin", "scopes", "allowed"),
-    [(False, [USE, METRICS_SCOPE], True), (False, [USE], False), (True, [USE, MANAGE_SCOPE], True)],
+    ("admin", "scopes", "allowed", "broad"),
+    [
+        (False, [USE, METRICS_SCOPE], True, []),
+        (False, [USE], False, []),
+        (True, [USE, MANAGE_SCOPE, "admin:users", "tokens"], True, ["admin:users", "tokens"]),
+        (False, [USE, "tokens!user=ada", "access:servers!user=ada"], False, []),
+    ],
 )
-def test_metrics_need_their_scope(admin: bool, scopes: list[str], allowed: bool) -> None:
-    assert read(admin=admin, scopes=scopes).may_read_metrics == allowed
+def test_metrics_need_their_scope_and_broad_scopes_are_listed(
+    admin: bool, scopes: list[str], allowed: bool, broad: list[str]
+) -> None:
+    owner = read(admin=admin, scopes=scopes)
+    assert (owner.may_read_metrics, owner.broad_scopes) == (allowed, broad)
 
 
 def test_service_and_user_of_the_same_name_differ() -> None:

@@ -94,6 +94,20 @@ async def test_users_have_names(header: str) -> None:
     assert desk.identity.distinguishes_users
 
 
+async def test_broad_tokens_are_logged_once_without_users_names(caplog: pytest.LogCaptureFixture) -> None:
+    scopes = (scope_for("ghost"), "admin:users")
+    service = TokenOwner("prometheus", "service", admin=True, scopes=frozenset(scopes))
+    desk = Desk(t=person("ada", scopes=scopes), u=person("bob", scopes=scopes), s=service, n=person("eve"))
+    for token in "tusntus":
+        await desk.user(token)
+    texts = [record.getMessage() for record in caplog.records]
+    assert [("the service prometheus" in text, "admin:users" in text) for text in texts] == [
+        (False, True),
+        (True, True),
+    ]
+    assert not any(name in text for name in ("ada", "bob") for text in texts)
+
+
 @pytest.mark.parametrize(
     ("token", "status"),
     [(None, 401), ("unknown", 401), ("other", 403), ("t", 200), ("t\u00e9", 401), ("x" * 5000, 401)],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from jupyter_turbopilot.models.folder import (
     checkpoint_path,
     write_checkpoint_note,
 )
-from jupyter_turbopilot.plugins.transformers.kind import TransformersKind
+from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
+from jupyter_turbopilot.plugins.transformers.kind import HostedTransformers, TransformersKind
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
-from jupyter_turbopilot.protocol.errors import UnknownModelError
+from jupyter_turbopilot.protocol.errors import EngineMissingError, UnknownModelError
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...models.source_server import SourceServer
@@ -149,6 +151,14 @@ def test_load_runs_here_and_in_a_child_process(engine: Any) -> None:
     engine.release(run)
     assert 0 < len(written) <= 4
     assert engine.context_size == 256
+
+
+def test_load_reports_missing_llama_cpp_before_it_loads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    with pytest.raises(EngineMissingError, match="is not installed"):
+        HostedTransformers(str(tmp_path), TransformersOptions(), "tiny").load()
 
 
 def test_examine_reports_model_and_device(checkpoint: Path) -> None:

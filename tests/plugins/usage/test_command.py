@@ -208,6 +208,7 @@ def test_figures_match_independent_counts(
     assert {at: int(rows[at][1]) for at in BEFORE.values() if at in rows and rows[at][1] != "0"} == (
         counts.taken_at
     )
+    assert found.dropped == 0
 
 
 def rows_of(found: LogStatistics) -> dict[str, list[str]]:
@@ -258,6 +259,10 @@ def test_tables_summarise_suggestion_outcomes() -> None:
     assert "| after = | 5 | 2 | 0.400 |" in text
     assert "| in a word | 5 | 1 | 0.200 |" in text
     assert "median 40 ms, 95th percentile 80 ms" in text
+    assert "could not be written" not in text
+    lost = Event("dropped", 0.0, session="AbC3", lines=2)
+    text = tables(LogStatistics([[*log(), lost, None]]))
+    assert "2 lines could not be written, 1 unreadable line skipped." in text
 
 
 def test_intervals_resample_logs() -> None:

@@ -26,6 +26,7 @@ LOGGED = [
     Event("retained", 2.0, id="AbC3.1", chars=5, after=31),
     Event("dismissed", 2.0, id="AbC3.2", after=2.1),
     Event("typed_over", 2.0, id="AbC3.3", chars=3, after=0.9),
+    Event("dropped", 3.0, session="AbC3", lines=2),
     Event("ended", 3.0, session="AbC3"),
 ]
 ANYTHING: st.SearchStrategy[Any] = st.one_of(

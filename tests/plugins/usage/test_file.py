@@ -185,7 +185,7 @@ def test_read_yields_none_for_invalid_lines(path: Path) -> None:
     assert list(read(path)) == [SESSION, None, None, *LOGGED[1:], None]
 
 
-def test_writer_writes_the_queue_once_the_folder_exists(
+def test_writer_writes_the_queue_and_counts_losses_once_the_folder_exists(
     write_log: Callable[..., Writer],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -199,7 +199,9 @@ def test_writer_writes_the_queue_once_the_folder_exists(
     path.parent.mkdir()
     until(lambda: not writer.error)
     writer.close()
-    assert list(read(path)) == [SESSION, *map(counted, range(10))]
+    *events, dropped = read(path)
+    assert events == [SESSION, *map(counted, range(10))]
+    assert dropped == Event("dropped", dropped.t if dropped else 0, session="AbC3", lines=40)
     assert caplog.text.count("cannot be written") == 1
     assert str(tmp_path) not in caplog.text
 
@@ -211,7 +213,9 @@ def test_writer_drops_events_that_do_not_match_the_schema(
     writer.put(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
     writer.close()
     put(writer, counted(3))  # nothing is written after the end
-    assert list(read(path)) == [SESSION, counted(2)]
+    events = [event for event in read(path) if event]
+    assert [event for event in events if event.event != "dropped"] == [SESSION, counted(2)]
+    assert sum(event.lines for event in events) == 2
     assert "is not in the usage log" in caplog.text
 
 

@@ -64,16 +64,20 @@ def test_info_prints_the_number_and_size_of_completions(
     assert len(texts(named)) == 7
 
 
-def test_clear_lists_only_servers_with_a_cache_file(capsys: pytest.CaptureFixture[str], named: Path) -> None:
+def test_clear_lists_only_servers_with_this_file(capsys: pytest.CaptureFixture[str], named: Path) -> None:
     fill(named)
-    runtime.write(runtime.Runtime("http://127.0.0.1:8888/", "s", os.getpid()))
-    assert run(capsys, "cache", "clear")[1].splitlines()[1:] == []
-    runtime.write(runtime.Runtime("http://127.0.0.1:8888/", "s", os.getpid(), str(named)))
-    assert run(capsys, "cache", "clear")[1].splitlines() == [
-        "0 completions deleted.",
-        "These servers keep their completions in memory until they stop:",
-        "  http://127.0.0.1:8888/",
-    ]
+    link = named.with_name("link.db")
+    link.symlink_to(named)
+    for name in ("", "relative.db", str(named.with_name("other.db"))):
+        runtime.write(runtime.Runtime("http://127.0.0.1:8888/", "s", os.getpid(), name))
+        assert run(capsys, "cache", "clear")[1].splitlines()[1:] == []
+    for name in (str(named), str(link)):
+        runtime.write(runtime.Runtime("http://127.0.0.1:8888/", "s", os.getpid(), name))
+        assert run(capsys, "cache", "clear")[1].splitlines() == [
+            "0 completions deleted.",
+            "These servers keep their completions in memory until they stop:",
+            "  http://127.0.0.1:8888/",
+        ]
     named.unlink()
     assert run(capsys, "cache", "clear")[1] == "Nothing is cached.\n"
 

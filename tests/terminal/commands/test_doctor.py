@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.index.paths import folder
 from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.models.user_cache import STATISTICS, measured_rate, remember_rate
+from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.commands import doctor
 from jupyter_turbopilot.util import registry
 
@@ -42,6 +44,16 @@ def test_doctor_reports_problems_with_remedies(capsys: pytest.CaptureFixture[str
     assert "models pull" in out
     problems = out.count("✗")
     assert out.endswith(f"{problems} problem{'s' * (problems > 1)} found.\n")
+
+
+def test_doctor_names_the_command_for_unsupported_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {"jupyterlab": "4.3.9", "jupyter-server": "99.0"}
+    monkeypatch.setattr(doctor, "version", lambda name: versions.get(name, "9.9"))
+    found = {finding.name: finding for finding in islice(doctor.examine(Turbopilot()), 5)}
+    assert found["jupyterlab"].problem
+    command = 'Run: python -m pip install "jupyterlab<5,>=4.4"'
+    assert found["jupyterlab"].text == f"4.3.9 is not supported. {command}"
+    assert not any(found[name].problem for name in ("jupyter-turbopilot", "jupyter-server", "ipython"))
 
 
 def test_doctor_reports_denied_paths_and_measures_the_speed(

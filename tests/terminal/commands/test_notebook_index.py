@@ -56,6 +56,20 @@ def test_rebuild_reports_errors(
     assert "c.Turbopilot.notebook_index is False" in run(capsys, "index", "info")[1]
 
 
+def test_rebuild_without_denied_paths_leaves_them_out_of_the_limited_index(
+    capsys: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    config = tmp_path / "jupyter_turbopilot_config.py"
+    config.write_text("c.Turbopilot.denied_paths = ['b*']\n")
+    run(capsys, "index", "rebuild", str(root))
+    (limited,) = indexes()
+    config.unlink()
+    assert "2 files" in run(capsys, "index", "rebuild", str(root))[1]
+    with closing(IndexStore(limited)) as store:
+        assert set(store.stamps()) == {"a.ipynb"}
+
+
 def test_clear_empties_an_index_that_a_server_has_open(
     capsys: pytest.CaptureFixture[str], root: Path
 ) -> None:
