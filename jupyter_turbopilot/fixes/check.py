@@ -7,7 +7,6 @@ gives none, nor does one that the cell, or a cell to be executed before it, may 
 from __future__ import annotations
 
 import ast
-import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -45,7 +44,6 @@ _COMMANDS_WITHOUT_PERCENT = """
     rmdir run save store system tb time timeit unalias who who_ls whos xmode
 """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
-_FIRST_WORD = re.compile(r"[ \t]*+(\w++)")
 _LOOPS = (ast.For, ast.AsyncFor, ast.ListComp, ast.SetComp, ast.DictComp)
 _ROWS = (ast.Slice, ast.Compare, ast.BinOp, ast.UnaryOp)  # others may be the first of several row labels
 _ON_OTHER_LABELS = frozenset({"axis", "errors", "level"})  # arguments beside which labels need not be columns
@@ -124,8 +122,9 @@ class _Check:
         if near and near[0] in EVERYWHERE and name.startswith(near[0]):
             near = None  # the plural of a built-in function, such as `inputs`, is more likely a variable
         # A line may be the command of a plugin.
-        line = _FIRST_WORD.match(self._parsed.source, self._parsed.source.rfind("\n", 0, span[0]) + 1)
-        is_command = line is not None and line[1] in _COMMANDS - self._names
+        source = self._parsed.source
+        line = source[source.rfind("\n", 0, span[0]) + 1 : span[1]]
+        is_command = line.split(maxsplit=1)[0] in _COMMANDS - self._names
         if not is_command and (near or not isinstance(self._parsed.parents[node], ast.Expr)):
             self._add(node, span, f"`{shortened(name)}` is not defined.", near)
 

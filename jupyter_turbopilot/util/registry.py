@@ -159,7 +159,7 @@ OWN: dict[str, tuple[Entry, ...]] = {
     ),
     "magics": (
         Entry("functions", f"{_PLUGINS}functions.terminal:PLUGIN"),
-        Entry("usage", f"{_PLUGINS}usage.checks:STATUS"),
+        Entry("usage", f"{_PLUGINS}usage.terminal:PLUGIN"),
     ),
     "fixes": (Entry("own", f"{PREFIX}fixes.find:FINDERS"),),
     "listeners": (Entry("usage", f"{_PLUGINS}usage:usage_log_of"),),

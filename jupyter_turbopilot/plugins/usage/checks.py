@@ -1,15 +1,14 @@
-"""The usage log in `doctor`, `purge` and `%turbopilot`."""
+"""The usage log in `doctor` and `purge`."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.plugins.usage import describe_content
 from jupyter_turbopilot.plugins.usage.file import check, is_log, older_file
 from jupyter_turbopilot.terminal.commands.checks import Check, Leftovers
-from jupyter_turbopilot.terminal.plugin import TerminalPlugin
 from jupyter_turbopilot.util.files import absolute_path
 
 if TYPE_CHECKING:
@@ -41,18 +40,3 @@ class UsageLogCheck(Check):
             if logs := [*filter(is_log, (path, older_file(path)))]:
                 return Leftovers(kept={"Not deleted, because it is a usage log": logs})
         return Leftovers()
-
-
-class UsageLogStatus(TerminalPlugin):
-    """Describes the usage log, if it is on."""
-
-    def status(self, health: dict[str, Any]) -> str:
-        """Return whether the usage log is on, what it contains, and why it cannot be written."""
-        if not (usage_log := health.get("usage_log")):
-            return ""
-        file = f", in {usage_log['file']}" if usage_log["file"] else ""
-        error = f"; it cannot be written: {usage_log['error']}" if usage_log["error"] else ""
-        return f"Usage log: on ({describe_content(text=usage_log['text'])}{file}){error}"
-
-
-STATUS = UsageLogStatus()

@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.models.findings import Finding
-from jupyter_turbopilot.plugins.usage.checks import STATUS
 from jupyter_turbopilot.plugins.usage.events import Event, line_of
 from jupyter_turbopilot.plugins.usage.file import older_file
 from jupyter_turbopilot.terminal.commands import doctor
@@ -96,22 +94,3 @@ def test_purge_lists_the_log_and_keeps_it(
 
 
 LOG = {"text": False, "file": "/a/study.jsonl", "error": None}
-
-
-LOG = {"text": False, "file": "/a/study.jsonl", "error": None}
-
-
-@pytest.mark.parametrize(
-    ("usage_log", "line"),
-    [
-        (None, ""),
-        (LOG, "Usage log: on (numbers, no text, in /a/study.jsonl)"),
-        (LOG | {"text": True, "file": None}, "Usage log: on (numbers and the text of suggestions)"),
-        (
-            LOG | {"file": None, "error": "full"},
-            "Usage log: on (numbers, no text); it cannot be written: full",
-        ),
-    ],
-)
-def test_status_describes_the_usage_log(usage_log: dict[str, Any] | None, line: str) -> None:
-    assert STATUS.status({"usage_log": usage_log}) == line
