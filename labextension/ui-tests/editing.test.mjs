@@ -286,8 +286,14 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     const prompt = page.locator('.jp-CodeConsole-promptCell .cm-content');
     await prompt.click({ timeout: 60000 });
     await page.keyboard.insertText(RECTANGLE);
-    await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'height');
+    await page.locator('.jp-CodeConsole-banner', { hasText: 'IPython' }).waitFor({ timeout: 60000 });
+    // Here, too, JupyterLab may drop the first answer.
+    let shown = null;
+    for (let tries = 0; tries < 3 && !shown; tries++) {
+      await page.keyboard.type('.');
+      shown = await ghost(page, { timeout: 20_000 }).catch(() => page.keyboard.press('Backspace'));
+    }
+    assert.equal(shown, 'height');
     await screenshot(page, 'console');
     await closeOthers();
   });
