@@ -239,6 +239,18 @@ describe('NotebookCheck', () => {
     process.off('unhandledRejection', failed);
   });
 
+  it('ignores a cell that is disposed, whose model is then null', async () => {
+    const [cell] = panel.content.widgets;
+    type(' ');
+    moveTo(1);
+    panel.content.model.cells.splice(0, 1);
+    Object.assign(cell, { model: null, isDisposed: true });
+    await pass(1900);
+    activate(1);
+    await pass(1900);
+    expect(requests).toEqual([]);
+  });
+
   it('checks a notebook only while it is visible', async () => {
     Object.assign(panel, { isVisible: false });
     await pass(5000);

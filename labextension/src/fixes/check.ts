@@ -65,7 +65,7 @@ export class NotebookCheck {
   /** Follow the active cell, and check the one that the user has edited and left. */
   private readonly _follow = (): void => {
     const { activeCell } = this._panel.content;
-    if (this._cell) {
+    if (this._cell && !this._cell.isDisposed) {
       const { model } = this._cell;
       model.sharedModel.changed.disconnect(this._edited, this);
       model.selections.changed.disconnect(this._moved, this);
@@ -99,7 +99,7 @@ export class NotebookCheck {
   private readonly _moved = (): void => {
     // The text and the cursor change together, in either order.
     setTimeout(() => {
-      const { _cell: cell } = this;
+      const cell = this._cell?.isDisposed ? null : this._cell;
       const state = cell && this._stateOf(cell);
       if (cell && state?.isDue && state.isEdited && lineOf(cell) !== this._line) {
         this._left ??= setTimeout(() => {
@@ -112,7 +112,7 @@ export class NotebookCheck {
 
   /** Check a whole cell, by default the active one after some time without an edit. */
   private _schedule(cell = this._cell, delay = PAUSED): void {
-    if (cell) {
+    if (cell && !cell.isDisposed) {
       const state = this._stateOf(cell);
       state.isDue = true;
       clearTimeout(state.timer);
@@ -162,6 +162,9 @@ export class NotebookCheck {
   /** Check a cell, except for a line. */
   private async _check(cell: CodeCell, line: number | null = null): Promise<void> {
     const { _panel: panel, _parts: parts } = this;
+    if (cell.isDisposed) {
+      return;
+    }
     const state = this._stateOf(cell);
     const cells = Array.from(panel.content.model?.cells ?? []);
     const active = cells.indexOf(cell.model);
