@@ -181,7 +181,7 @@ async def test_check_queries_only_the_kernel_of_the_notebook_if_it_is_on(
     ask: Ask, pilot: Any, queried: Queried, session: Any
 ) -> None:
     own = {"path": "mine.ipynb", "kernel_id": session["kernel"]["id"]}
-    keys = {"frame": ObjectDescription(keys=["revenue"])}
+    keys = {"frame": ObjectDescription(keys=["revenue"], module="builtins")}
     queried.reported = KernelReport(objects=keys, all=True, executions=1, names=["frame", "f"])
     for more in ({}, own | {"path": "other.ipynb"}, own | {"language": "r"}):
         assert json.loads((await ask("check", check_body(**more))).body)["findings"] == []
