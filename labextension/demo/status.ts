@@ -2,12 +2,12 @@
 
 import { describeSize } from '../src/filesize';
 import { requestErrorOf } from '../src/requesterror';
-import type { IModel, IStep } from '../src/wire';
+import type { IModel, IProgress } from '../src/wire';
 
 const RECENT = 50;
 
 /** Describe the progress of the download. */
-export function stepInWords({ phase, received, total }: IStep): string {
+export function stepInWords({ phase, received, total }: IProgress): string {
   if (phase !== 'downloading' || !total) {
     return phase === 'verifying' ? 'Verifying the model…' : 'Loading the model…';
   }
