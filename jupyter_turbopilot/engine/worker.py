@@ -146,7 +146,7 @@ class Worker:
         """Put a job at the position of its older job, whose run continues until the job begins; return that.
 
         None if the job begins anew: the older one has ended, or it was cancelled and ends after the running
-        step, because its client left, its deadline passed, or another model is loaded.
+        step, because its client left or its deadline passed.
         """
         older = job.older
         while older and older not in self._scheduler:

@@ -13,6 +13,7 @@ from jupyter_turbopilot.fixes.parsed_cell import expression_of, identifiers_in
 from jupyter_turbopilot.suggestion.column_methods import CHANGING, NOT_CHANGING, changed_columns
 from jupyter_turbopilot.suggestion.resolve import bindings, binds_anything
 from jupyter_turbopilot.util.bounds import count_operations
+from jupyter_turbopilot.util.syntax_tree import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ def in_order(tree: ast.Module) -> Iterator[tuple[ast.AST, bool]]:
 def _is_left_early(node: ast.AST) -> bool:
     """Return whether a loop, a comprehension or a comparison may not evaluate all of its parts."""
     if isinstance(node, ast.For | ast.AsyncFor):
-        nodes = [*ast.walk(node)]
+        nodes = walk(node)
         count_operations(len(nodes))
         return any(isinstance(each, ast.Break | ast.Continue) for each in nodes)
     is_chained = isinstance(node, ast.Compare) and len(node.ops) > 1
@@ -167,7 +168,7 @@ class Effects:
         self._changed.add(expression_of(chain(node)[-1]) or "")
         key = getattr(node, "slice", None)
         # The object may have several names, and an attribute may be that of a class.
-        self.added.update(each.value for each in ast.walk(key or node) if isinstance(each, ast.Constant))
+        self.added.update(each.value for each in walk(key or node) if isinstance(each, ast.Constant))
         key = key.elts[-1] if isinstance(key, ast.Tuple) and key.elts else key
         if not isinstance(node, ast.Name) and not isinstance(key, _LITERAL):
             self._is_any_changed = True

@@ -94,7 +94,7 @@ async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaite
         readable, paths = paths, (*paths, request.path)
         if request.kernel_id:
             access.check(*paths)
-        for path in filter(None, paths):
+        for path in dict.fromkeys(filter(None, paths)):  # the notebook is one of the sessions
             await check_links(route, path)
         if is_unknown:
             if await may(route, "read", "contents"):

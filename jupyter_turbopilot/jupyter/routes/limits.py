@@ -136,10 +136,12 @@ class Limits:
                 code="too_many_waiting",
             )
         self._running[key] += 1
-        yield
-        self._running[key] -= 1
-        if not self._running[key]:
-            del self._running[key]
+        try:
+            yield
+        finally:
+            self._running[key] -= 1
+            if not self._running[key]:
+                del self._running[key]
 
     def charge(self, caller: str, size: int = 0, *, awaited: bool = True) -> None:
         """Charge a caller for a request by the bytes that count; raise an error above the rate."""
