@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotError
 from jupyter_turbopilot.terminal.commands.command import Parser, add_commands
 from jupyter_turbopilot.util import registry
-from jupyter_turbopilot.util.documentation import with_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         status = parsed.execute(parsed, settings)
     except TurbopilotError as error:
-        print(with_addresses(f"turbopilot: {error.message} {error.hint}".strip()), file=sys.stderr)
+        print(f"turbopilot: {error.message} {error.hint}".strip(), file=sys.stderr)
         status = error.exit_status
     except KeyboardInterrupt:
         print("turbopilot: stopped", file=sys.stderr)

@@ -20,10 +20,12 @@ from jupyter_turbopilot.protocol.request import (
     Completion,
     Document,
     EditedCell,
+    EditRequest,
     ErrorOutput,
     Feedback,
     FixCell,
     FixRequest,
+    NotebookRequest,
     Pull,
     RenameRequest,
     RepeatRequest,
@@ -34,6 +36,7 @@ from jupyter_turbopilot.protocol.request import (
 INTERFACES: dict[str, Any] = {
     "ICell": Cell,
     "IOtherDocument": Document,
+    "INotebookRequest": NotebookRequest,
     "IRequest": Completion,
     "ISuggestion": contract.Suggestion,
     "ITimings": Timings,
@@ -42,6 +45,7 @@ INTERFACES: dict[str, Any] = {
     "IFrame": contract.Frame,
     "IFixCell": FixCell,
     "IErrorOutput": ErrorOutput,
+    "IEditRequest": EditRequest,
     "IFixRequest": FixRequest,
     "IEdit": Edit,
     "IInsertedCell": InsertedCell,
@@ -88,13 +92,18 @@ def typescript() -> str:
     names = {kind.__name__: name for name, kind in types.items()}
     known = schemas(*INTERFACES.values())
     unions = [_declaration(f"export type {name} =", _literals(kind)) for name, kind in ENUMERATIONS.items()]
-    interfaces = [_interface(name, known[kind.__name__], names) for name, kind in INTERFACES.items()]
+    interfaces = [_interface(name, kind, known, names) for name, kind in INTERFACES.items()]
     return "\n\n".join(unions + interfaces)
 
 
-def _interface(name: str, schema: Schema, names: dict[str, str]) -> str:
-    lines = [f"/** {schema['description']} */", f"export interface {name} {{"]
+def _interface(name: str, kind: Any, known: dict[str, Schema], names: dict[str, str]) -> str:
+    schema, base = known[kind.__name__], kind.__base__.__name__
+    inherited = known[base]["properties"] if base in names else {}
+    head = f"{name} extends {names[base]}" if base in names else name
+    lines = [f"/** {schema['description']} */", f"export interface {head} {{"]
     for field, part in schema["properties"].items():
+        if field in inherited:
+            continue
         if "description" in part:
             lines.append(f"  /** {part['description']} */")
         # Fields with a default other than null are always sent: the front end has its own defaults.

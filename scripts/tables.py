@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
 from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING
@@ -18,13 +19,14 @@ from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 from jupyter_turbopilot.settings import config
-from jupyter_turbopilot.util.documentation import PAGE, file_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from jupyter_turbopilot.terminal.commands.command import Parser
 
+# A page is named by its title, as docs/ is not installed. Help texts have line breaks between the words.
+PAGE = re.compile(r"the\s+([A-Z]\w+(?:\s+[a-z]+)?)\s+page\s+of\s+the\s+documentation")
 # The settings of the server that many users or administrators change.
 DAILY = {
     "denied_paths", "eagerness", "enabled", "engine", "gpu_layers", "idle_minutes", "kernel_context", "model",
@@ -36,6 +38,11 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     text = "\n".join("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in lines)
     return PAGE.sub(lambda found: f"[{found[1]}]({file_of(found[1])})", text)
+
+
+def file_of(title: str) -> str:
+    """Return the name of a page's file in docs/."""
+    return f"{'-'.join(title.lower().split())}.md"
 
 
 def settings(section: str, *, daily: bool | None = None) -> str:

@@ -16,7 +16,7 @@ from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.nearest import SHORTEST, nearest, nearest_of_interface, nearest_short
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, expression_of, identifiers_in
 from jupyter_turbopilot.protocol.contract import Finding
-from jupyter_turbopilot.protocol.fix import Edit, Fix, quoted, shortened
+from jupyter_turbopilot.protocol.fix import Edit, Fix, as_code, quoted
 from jupyter_turbopilot.suggestion.column_methods import names_columns
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
@@ -47,6 +47,7 @@ _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
 _LOOPS = (ast.For, ast.AsyncFor, ast.ListComp, ast.SetComp, ast.DictComp)
 _ROWS = (ast.Slice, ast.Compare, ast.BinOp, ast.UnaryOp)  # others may be the first of several row labels
 _ON_OTHER_LABELS = frozenset({"axis", "errors", "level"})  # arguments beside which labels need not be columns
+_GROUPING = frozenset({"boxplot", "groupby", "hist", "pivot_table", "value_counts"})
 _ON_KEYS = frozenset({"agg", "aggregate", "astype"})  # methods that refuse a dictionary with another key
 
 
@@ -126,7 +127,7 @@ class _Check:
         line = source[source.rfind("\n", 0, span[0]) + 1 : span[1]]
         is_command = line.split(maxsplit=1)[0] in _COMMANDS - self._names
         if not is_command and (near or not isinstance(self._parsed.parents[node], ast.Expr)):
-            self._add(node, span, f"`{shortened(name)}` is not defined.", near)
+            self._add(node, span, f"{as_code(name)} is not defined.", near)
 
     def _judge_attribute(self, node: ast.Attribute) -> None:
         described, name = self.effects.described(node.value), node.attr
@@ -145,7 +146,7 @@ class _Check:
         near = near or (nearest_short(name, described.attributes) if len(name) == SHORTEST else None)
         _, end = self._parsed.span(node)
         kind = "column or attribute" if is_table else "attribute"
-        message = f"{_shown(node.value)} has no {kind} `{shortened(name)}`."
+        message = f"{_shown(node.value)} has no {kind} {as_code(name)}."
         self._add(node, (end - len(name), end), message, near)
 
     def _judge_label(self, node: ast.Constant) -> None:
@@ -162,7 +163,7 @@ class _Check:
         near = index.nearest(label, "key")
         part = near and replacement(self._parsed.source, span, node, near[0])
         start, end, text = part or (*span, "")
-        message = f"{_shown(owner)} has no {kind} `{shortened(label)}`."
+        message = f"{_shown(owner)} has no {kind} {as_code(label)}."
         self._add(node, (start, end), message, near if part else None, text)
 
     def _owner(self, node: ast.AST) -> ast.expr | None:
@@ -188,7 +189,14 @@ class _Check:
         is_column = names_columns(method, argument, is_dict=is_dict) and (method in _ON_KEYS or not is_dict)
         if not is_column or method == "merge" or not self.effects.is_pandas(owner):
             return None
+        if method in _GROUPING and isinstance(node, ast.List) and self._may_group_rows(owner, node):
+            return None
         return owner if _ON_OTHER_LABELS.isdisjoint({each.arg for each in call.keywords}) else None
+
+    def _may_group_rows(self, owner: ast.expr, labels: ast.List) -> bool:
+        """Return whether a list of strings may be the groups of the rows, of which it has as many."""
+        table = self.effects.labels.table(owner)
+        return table is None or table.rows in {None, len(labels.elts)}
 
     def _judge_keywords(self, node: ast.Call) -> None:
         described = self.effects.described(node.func)
@@ -199,7 +207,7 @@ class _Check:
         for each in node.keywords:
             name, start = each.arg or "_", self._parsed.start(each)
             if name not in described.parameters and not name.startswith("_"):
-                message = f"{_shown(node.func)} has no parameter `{shortened(name)}`."
+                message = f"{_shown(node.func)} has no parameter {as_code(name)}."
                 self._add(each, (start, start + len(name)), message, nearest_of_interface(name, unused))
 
     def _add(self, node: ast.AST, span: tuple[int, int], message: str, near: _Near, text: str = "") -> None:
@@ -225,7 +233,7 @@ class _Check:
 def _shown(node: ast.expr) -> str:
     """Return an expression, or the variable that it begins with, for a message."""
     first = chain(node)[-1]
-    return f"`{shortened(expression_of(node) or (first.id if isinstance(first, ast.Name) else 'object'))}`"
+    return as_code(expression_of(node) or (first.id if isinstance(first, ast.Name) else "object"))
 
 
 def _may_bind(cell: FixCell, name: str) -> bool:

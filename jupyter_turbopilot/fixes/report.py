@@ -29,6 +29,7 @@ class ObjectDescription(msgspec.Struct, frozen=True, kw_only=True):
     name: Word | None = None  # full name of a module
     version: Word | None = None  # `__version__` of a module, or of the package of the class
     labels: list[Word] | None = None  # all column labels of a table; None: not a table, or unknown
+    rows: int | None = None  # number of rows of a table of pandas; None: unknown
     levels: list[Word] = []  # names of the index levels of a table
     strings: bool = False  # whether a pandas Series contains strings, as far as its first values show
     keys: list[Word] | None = None  # short string keys of an exact dictionary, if these are all its keys

@@ -39,6 +39,12 @@ def quoted(text: str) -> str:
     return repr(shortened(text))
 
 
+def as_code(text: str) -> str:
+    """Return a text between backticks, shortened, with escapes for control and formatting characters."""
+    escaped = (each if each.isprintable() else repr(each)[1:-1] for each in shortened(text))
+    return f"`{''.join(escaped)}`"
+
+
 def shortened(text: str) -> str:
     """Return a text without its middle part if it is too long for a title."""
     half = MOST_TITLE // 2

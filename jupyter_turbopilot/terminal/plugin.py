@@ -1,4 +1,4 @@
-"""The base of what plugins add to the magics and to `jupyter turbopilot generate`."""
+"""The base of what plugins add to the magics."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.util.registry import found, instance_of, own
 
 if TYPE_CHECKING:
-    import argparse
-
-    from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.terminal.magics import TurbopilotMagics
 
 
 class TerminalPlugin:
-    """Base of plugins for IPython and the command line. An instance is registered in the group `magics`."""
+    """Base of plugins for IPython. An instance is registered in the group `magics`."""
 
     switches: tuple[tuple[str, str], ...] = ()  # options of `%%complete` without a value, and their help
 
@@ -26,13 +23,6 @@ class TerminalPlugin:
     def status(self, health: dict[str, Any]) -> str:  # noqa: ARG002
         """Return a line for `%turbopilot`, or an empty text."""
         return ""
-
-    def declare(self, parser: argparse.ArgumentParser) -> None:
-        """Declare options of `jupyter turbopilot generate`."""
-
-    def generate(self, options: Any, settings: Turbopilot) -> int | None:  # noqa: ARG002
-        """Answer `generate`, if the options ask for it; return the exit status, otherwise None."""
-        return None
 
 
 def own_plugins() -> list[TerminalPlugin]:

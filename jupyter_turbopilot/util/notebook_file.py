@@ -33,18 +33,6 @@ class Notebook:
     language: str = "python"
     enabled: bool = field(default=True, kw_only=True)  # whether its metadata allow Turbopilot
 
-    @property
-    def sources(self) -> tuple[str, ...]:
-        return tuple(cell.source for cell in self.cells)
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        return tuple(cell.type for cell in self.cells)
-
-    @property
-    def code(self) -> str:
-        return "\n\n".join(cell.source for cell in self.cells if cell.type == "code")
-
 
 def parse_notebook(text: str, name: str) -> Notebook | None:
     """Parse the text of a notebook file; None if it is not a notebook."""

@@ -53,12 +53,12 @@ export function isUnlabelled(decline: Decline): decline is (typeof UNLABELLED)[n
 
 type Reasons<T = Decline> = [T, boolean][];
 
-/** Return the switch that turns suggestions off in a document, or `null`. */
-export function offSwitch(
+/** Return the switches that turn suggestions off in a document, the one to name first. */
+export function offSwitches(
   { path, notebookSwitch }: Pick<IDocument, 'path' | 'notebookSwitch'>,
   settings: ISettings,
   { stopped, paused, denied }: ISwitches
-): OffSwitch | null {
+): OffSwitch[] {
   const reasons: Reasons<OffSwitch> = [
     ['off', !settings.enabled],
     ['stopped', stopped],
@@ -67,7 +67,7 @@ export function offSwitch(
     ['invalid metadata', notebookSwitch === 'invalid'],
     ['paused', paused.has(path)]
   ];
-  return first(reasons);
+  return reasons.filter(([, applies]) => applies).map(([reason]) => reason);
 }
 
 /** Return the reason to request nothing for a document, or `null`. */
@@ -79,7 +79,7 @@ export function switchedOff(
   const { path, here } = document;
   const languages = settings.disabledLanguages.map(language => language.toLowerCase());
   return (
-    offSwitch(document, settings, switches) ??
+    offSwitches(document, settings, switches).at(0) ??
     first<Decline>([
       ['language', languages.includes(here.toLowerCase())],
       ['private', isPrivatePath(path)]

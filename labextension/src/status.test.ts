@@ -149,6 +149,18 @@ describe('Status', () => {
     expect(status.current.reason).toBe('This machine is slow.');
   });
 
+  it('names the other switches that are off', () => {
+    const { status, availability, provider, page } = bench();
+    availability.reported(READY);
+    page.path = 'exam.ipynb';
+    page.notebook = { getMetadata: () => ({ enabled: false }) };
+    provider.stopped = true;
+    expect(describeStatus(trans, status.current)).toBe('Turbopilot: off (until reload)');
+    expect(status.current.reason).toBe('Suggestions are off in this notebook.');
+    provider.denied.set('exam.ipynb', { kernel: null, message: 'Not in exams.', at: 0 });
+    expect(status.current.reason).toBe('Not in exams.\nSuggestions are off in this notebook.');
+  });
+
   it('emits changed only if the shown status changes', () => {
     const { status, availability, activity } = bench();
     const notified: Condition[] = [];

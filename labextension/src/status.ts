@@ -7,7 +7,7 @@ import type { Availability, IState } from './availability';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
 import { describeSize } from './filesize';
-import { type OffSwitch, offSwitch } from './decline';
+import { type OffSwitch, offSwitches } from './decline';
 import { switchOf } from './offswitches';
 import type { Page } from './page';
 import { DISABLED, WITHHELD } from './requesterror';
@@ -144,8 +144,8 @@ export class Status {
     const { state } = this._availability;
     const { settings, denied } = this._provider;
     const document = { path: this._page.path ?? '', notebookSwitch: switchOf(this._page.notebook) };
-    const off = offSwitch(document, settings, this._provider);
-    const condition = conditionOf(state, off, this._activity);
+    const off = offSwitches(document, settings, this._provider);
+    const condition = conditionOf(state, off[0] ?? null, this._activity);
     const denial = denied.get(document.path);
     const index = state.health?.notebook_index;
     const hidden = settings.mode === 'on demand' ? null : this._activity.hiddenReason;
@@ -158,24 +158,22 @@ export class Status {
       lastMs: this._activity.lastMs,
       reason: state.error
         ? describeRequestError(this._trans, state.error)
-        : denial
-          ? denial.message
-          : off === 'invalid metadata'
-            ? describeDecline(this._trans, off, null)
-            : off // the label names the switch; the results of earlier requests no longer apply
-              ? ''
-              : state.health?.busy
-                ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
-                : this._activity.isTimedOut && !state.health?.inPage
-                  ? describeDecline(this._trans, 'timeout', null)
-                  : [
-                      state.health?.notice || describeHidden(this._trans, hidden),
-                      this._activity.table &&
-                        this._trans.__('Suggestion: column of %1', this._activity.table),
-                      state.health?.slow
-                    ]
-                      .filter(Boolean)
-                      .join('\n'),
+        : off.length > 0 // the results of earlier requests no longer apply
+          ? off
+              .filter((each, index) => index > 0 || each === 'denied' || each === 'invalid metadata') // not in the label
+              .map(each => (each === 'denied' && denial?.message) || describeDecline(this._trans, each, null))
+              .join('\n')
+          : state.health?.busy
+            ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
+            : this._activity.isTimedOut && !state.health?.inPage
+              ? describeDecline(this._trans, 'timeout', null)
+              : [
+                  state.health?.notice || describeHidden(this._trans, hidden),
+                  this._activity.table && this._trans.__('Suggestion: column of %1', this._activity.table),
+                  state.health?.slow
+                ]
+                  .filter(Boolean)
+                  .join('\n'),
       index: !index
         ? ''
         : settings.notebookIndex || index.error

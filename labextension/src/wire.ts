@@ -24,14 +24,18 @@ export interface IOtherDocument {
   source: string;
 }
 
-/** A completion request: complete cell `active` at `offset`. */
-export interface IRequest {
+/** A request for a notebook. */
+export interface INotebookRequest {
   /** path of the notebook or file on the server */
   path: string;
   /** kernel of the notebook; its variables are used if the caller may execute code in it */
   kernel_id?: string | null;
   /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
   enabled?: boolean | null;
+}
+
+/** A completion request: complete cell `active` at `offset`. */
+export interface IRequest extends INotebookRequest {
   language: string;
   cells: ICell[];
   /** index of the cell with the cursor */
@@ -172,20 +176,18 @@ export interface IErrorOutput {
   traceback: string[];
 }
 
-/** A request for fixes for the error of a cell. */
-export interface IFixRequest {
-  /** path of the notebook or file on the server */
-  path: string;
-  /** kernel of the notebook; its variables are used if the caller may execute code in it */
-  kernel_id?: string | null;
-  /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
-  enabled?: boolean | null;
+/** A request for edits of a notebook. */
+export interface IEditRequest extends INotebookRequest {
   /** only Python is supported */
   language: string;
   /** all cells */
   cells: IFixCell[];
   /** identifies the notebook's view */
   client: string;
+}
+
+/** A request for fixes for the error of a cell. */
+export interface IFixRequest extends IEditRequest {
   /** index of the failed cell */
   failed: number;
   error: IErrorOutput;
@@ -235,19 +237,7 @@ export interface IFixes {
 }
 
 /** A request for the names in a cell that the kernel shows not to exist. */
-export interface ICheckRequest {
-  /** path of the notebook or file on the server */
-  path: string;
-  /** kernel of the notebook; its variables are used if the caller may execute code in it */
-  kernel_id?: string | null;
-  /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
-  enabled?: boolean | null;
-  /** only Python is supported */
-  language: string;
-  /** all cells */
-  cells: IFixCell[];
-  /** identifies the notebook's view */
-  client: string;
+export interface ICheckRequest extends IEditRequest {
   /** index of the cell to check */
   active: number;
   /** line of the cursor, from 0; findings that touch it are omitted; null: none */
@@ -274,19 +264,7 @@ export interface IFindings {
 }
 
 /** A request for the other uses of a name that the user has changed at its binding. */
-export interface IRenameRequest {
-  /** path of the notebook or file on the server */
-  path: string;
-  /** kernel of the notebook; its variables are used if the caller may execute code in it */
-  kernel_id?: string | null;
-  /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
-  enabled?: boolean | null;
-  /** only Python is supported */
-  language: string;
-  /** all cells */
-  cells: IFixCell[];
-  /** identifies the notebook's view */
-  client: string;
+export interface IRenameRequest extends IEditRequest {
   /** index of the edited cell */
   active: number;
   /** source of the edited cell before the edit */
@@ -315,23 +293,7 @@ export interface IEditedCell {
 }
 
 /** A request for the other occurrences of the code that the user's last edits changed. */
-export interface IRepeatRequest {
-  /** path of the notebook or file on the server */
-  path: string;
-  /** kernel of the notebook; its variables are used if the caller may execute code in it */
-  kernel_id?: string | null;
-  /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
-  enabled?: boolean | null;
-  /** only Python is supported */
-  language: string;
-  /** all cells */
-  cells: IFixCell[];
-  /** identifies the notebook's view */
-  client: string;
-  /** index of the edited cell */
-  active: number;
-  /** source of the edited cell before the edit */
-  before: string;
+export interface IRepeatRequest extends IRenameRequest {
   /** an earlier edit like the last one; null: the kernel must show that the old code is wrong */
   earlier?: IEditedCell | null;
 }

@@ -25,6 +25,7 @@ import lightgbm
 import numpy as np
 
 from jupyter_turbopilot.cli import read_settings
+from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
@@ -47,19 +48,20 @@ if TYPE_CHECKING:
     from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 
-class Recorder:
+class Recorder(CompletionCache):
     """A completion cache that finds nothing and records what is generated."""
 
     def __init__(self) -> None:
+        super().__init__(0)
         self.tokens: list[Token] = []
         self.ended = False
 
-    def find(self, place: CacheKey) -> None:
+    def find(self, cache_key: CacheKey) -> None:
         """Find nothing."""
 
     def remember(
         self,
-        place: CacheKey,  # noqa: ARG002
+        cache_key: CacheKey,  # noqa: ARG002
         tokens: Sequence[Token],
         *,
         ended: bool,
@@ -67,9 +69,6 @@ class Recorder:
     ) -> None:
         """Record a completion."""
         self.tokens, self.ended = list(tokens), ended
-
-    def set_identity(self, identity: str) -> None:
-        """Accept completions of every engine."""
 
 
 Written = tuple[list[tuple[bytes, float]], bool]  # tokens with their probabilities; whether the model ended
@@ -81,7 +80,7 @@ class Server:
     def __init__(self, options: argparse.Namespace) -> None:
         self._local = _in_process(options)
         self._recorder = Recorder()
-        self._local.pilot.completer.shared.results = self._recorder  # type: ignore[assignment]
+        self._local.pilot.completer.shared.results = self._recorder
 
     def write(self, request: Completion) -> Written:
         """Return the generated tokens."""

@@ -291,9 +291,6 @@ def test_scheduler_serves_the_successor_of_a_prefetch_by_its_own_priority() -> N
     assert scheduler.next_jobs(scheduler.priorities()[0]) == [typing]
 
 
-# Editors of one caller ----------------------------------------------------------------------------------------
-
-
 # Remote engines -----------------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ from jupyter_turbopilot.protocol.errors import (
 from jupyter_turbopilot.protocol.phase import Phase
 
 from ..scripted_engine import ScriptedEngine
+from ..waiting import until
 from .jobs import Begin, FunctionJob, Outcome, SmallEngine, Work, nothing_but_one, until_cancelled
 
 
@@ -37,18 +38,11 @@ def worker() -> Iterator[Worker]:
     worker.stop()
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.002)
-
-
 def ready(make: Callable[[Cancel], Engine], **options: Any) -> Worker:
     """Return a worker that has loaded the engine."""
     worker = Worker(**options)
     worker.load("scripted", make)
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    until(lambda: worker.state.phase is Phase.READY)
     return worker
 
 
@@ -68,7 +62,7 @@ def crowd(worker: Worker) -> list[tuple[Job, Outcome]]:
     found = []
     for _ in range(SLOTS):
         found.append(submit(worker, until_cancelled))
-        wait_until(lambda: found[-1][0].started_at > 0)
+        until(lambda: found[-1][0].started_at > 0)
     return found
 
 
@@ -92,25 +86,25 @@ def test_worker_frees_an_idle_engine_and_loads_it_again() -> None:
 
     worker = Worker(idle=0.05)
     worker.load("scripted", make)
-    wait_until(lambda: worker.state.phase is Phase.UNLOADED)
+    until(lambda: worker.state.phase is Phase.UNLOADED)
     assert made[0].closed
     assert worker.state.ready
     outcome = submit(worker, nothing)[1]
     assert outcome.wait() is None
     assert len(made) == 2
-    wait_until(lambda: worker.state.phase is Phase.UNLOADED)
+    until(lambda: worker.state.phase is Phase.UNLOADED)
     worker.stop()
 
 
 def test_worker_stops_jobs_and_closes_the_engine_for_another_model(worker: Worker) -> None:
     old = worker.engine
     running, outcome = submit(worker, until_cancelled)
-    wait_until(lambda: running.started_at > 0)
+    until(lambda: running.started_at > 0)
     waiting = submit(worker, nothing)[1]
     worker.load("next", lambda _: ScriptedEngine("next"))
     outcome.wait()
     waiting.wait()
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    until(lambda: worker.state.phase is Phase.READY)
     assert isinstance(old, ScriptedEngine)
     assert old.closed
     assert submit(worker, nothing)[1].wait() is None
@@ -126,7 +120,7 @@ def refusing(code: str) -> Callable[[Cancel], Engine]:
 def test_worker_keeps_the_engine_if_a_load_fails(worker: Worker) -> None:
     old = worker.engine
     worker.load("bad", refusing("model_refused"))
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    until(lambda: worker.state.phase is Phase.READY)
     assert worker.state == EngineState(Phase.READY, "scripted", "It cannot be.", "model_refused", 2)
     assert worker.engine is old
     assert submit(worker, nothing)[1].wait() is None
@@ -140,7 +134,7 @@ def test_worker_closes_the_engine_first_if_memory_is_short(worker: Worker) -> No
         return next(tries)(cancel)
 
     worker.load("large", load)
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    until(lambda: worker.state.phase is Phase.READY)
     assert isinstance(old, ScriptedEngine)
     assert old.closed
     assert worker.engine is not old
@@ -149,7 +143,7 @@ def test_worker_closes_the_engine_first_if_memory_is_short(worker: Worker) -> No
 
 def test_worker_reloads_the_engine_if_memory_is_too_small(worker: Worker) -> None:
     worker.load("large", refusing("memory"))
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    until(lambda: worker.state.phase is Phase.READY)
     assert worker.state.model == "scripted"
     assert worker.state.reason == "It cannot be."
     assert submit(worker, nothing)[1].wait() is None
@@ -157,7 +151,7 @@ def test_worker_reloads_the_engine_if_memory_is_too_small(worker: Worker) -> Non
 
 def test_worker_stop_ends_all_jobs(worker: Worker) -> None:
     running, first = submit(worker, until_cancelled)
-    wait_until(lambda: running.started_at > 0)
+    until(lambda: running.started_at > 0)
     second = submit(worker, nothing)[1]
     worker.stop()
     first.wait()
@@ -185,7 +179,7 @@ def test_worker_ends_only_the_job_that_fails_a_batch(worker: Worker) -> None:
     assert isinstance(engine, ScriptedEngine)
     worker.limits.queue = 8
     good = [submit(worker, until_cancelled) for _ in range(3)]
-    wait_until(
+    until(
         lambda: (
             all(engine_request.usage.predicted_tokens for engine_request in engine.asks)
             and len(engine.asks) == 3
@@ -205,9 +199,7 @@ def test_worker_ends_only_the_job_that_fails_a_batch(worker: Worker) -> None:
 
     assert isinstance(submit(worker, bad)[1].wait(), EngineError)
     before = [engine_request.usage.predicted_tokens for engine_request in engine.asks[:3]]
-    wait_until(
-        lambda: all(a.usage.predicted_tokens > n + 3 for a, n in zip(engine.asks, before, strict=False))
-    )
+    until(lambda: all(a.usage.predicted_tokens > n + 3 for a, n in zip(engine.asks, before, strict=False)))
     assert worker.engine is engine
     for job, outcome in good:
         assert not outcome.event.is_set()
@@ -233,7 +225,7 @@ def test_worker_reloads_a_broken_engine_and_serves_waiting_jobs(method: str, err
     setattr(made[0], method, raising(error))
     job, outcome = submit(worker, until_cancelled)
     if method == "release":
-        wait_until(lambda: job.started_at > 0)
+        until(lambda: job.started_at > 0)
         job.cancel.set(SUPERSEDED)
         assert outcome.wait() is None
     else:
@@ -241,7 +233,7 @@ def test_worker_reloads_a_broken_engine_and_serves_waiting_jobs(method: str, err
         assert isinstance(text, EngineGoneError if error is GONE else EngineError)
         assert error is not GONE or text.message == GONE.message
     job, outcome = submit(worker, until_cancelled)
-    wait_until(lambda: len(made) == 2 and bool(made[1].asks))
+    until(lambda: len(made) == 2 and bool(made[1].asks))
     # The state of a broken engine must not be saved.
     assert (made[0].closed, made[0].kept) == (True, False)
     job.cancel.set(SUPERSEDED)
@@ -254,12 +246,12 @@ def test_worker_gives_up_an_engine_until_it_is_chosen_again() -> None:
     worker = ready(lambda _: ScriptedEngine("word " * 50, fail=EngineError("lost")))
     for _ in range(2):
         assert submit(worker, until_cancelled)[1].wait() is not None
-    wait_until(lambda: worker.state.phase is Phase.FAILED)
+    until(lambda: worker.state.phase is Phase.FAILED)
     assert worker.engine is None
     with pytest.raises(NotReadyError, match="keeps failing"):
         submit(worker, nothing)
     worker.load("scripted", lambda _: ScriptedEngine())
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    until(lambda: worker.state.phase is Phase.READY)
     assert submit(worker, nothing)[1].wait() is None
     worker.stop()
 
@@ -293,7 +285,7 @@ def test_worker_continues_if_end_or_threads_raise(error: BaseException) -> None:
     for work in (no_generator, raises_at_once):
         assert isinstance(submit(worker, work)[1].wait(), EngineError)
     job, ended = submit(worker, never_closes)
-    wait_until(lambda: job.started_at > 0)
+    until(lambda: job.started_at > 0)
     job.cancel.set(SUPERSEDED)
     ended.wait()
     assert counted.is_set()
@@ -308,13 +300,13 @@ def test_worker_continues_if_end_or_threads_raise(error: BaseException) -> None:
 def test_worker_survives_exceptions_of_load_and_close(error: BaseException) -> None:
     worker = Worker()
     worker.load("bad", raising(error))  # type: ignore[arg-type]
-    wait_until(lambda: worker.state.phase is Phase.FAILED)
+    until(lambda: worker.state.phase is Phase.FAILED)
     stubborn = ScriptedEngine()
     stubborn.close = raising(error)  # type: ignore[assignment,method-assign]
     worker.load("stubborn", lambda _: stubborn)
-    wait_until(lambda: worker.state.phase is Phase.READY)
+    until(lambda: worker.state.phase is Phase.READY)
     worker.load("next", lambda _: ScriptedEngine())
-    wait_until(lambda: worker.state.phase is Phase.READY and worker.engine is not stubborn)
+    until(lambda: worker.state.phase is Phase.READY and worker.engine is not stubborn)
     assert submit(worker, nothing)[1].wait() is None
     worker.stop()
 
@@ -335,7 +327,7 @@ def stuck() -> Iterator[tuple[Worker, threading.Event]]:
 
     worker = Worker(idle=0.02)
     worker.load("slow", make)
-    wait_until(lambda: worker.state.phase is Phase.UNLOADED)
+    until(lambda: worker.state.phase is Phase.UNLOADED)
     worker._idle = None
     yield worker, go
     go.set()
@@ -347,7 +339,7 @@ def test_worker_ends_waiting_jobs_stopped_during_a_load(stuck: tuple[Worker, thr
     superseded, first = submit(worker, until_cancelled)
     _, late = submit(worker, until_cancelled, deadline=0.05)
     _, patient = submit(worker, nothing)
-    wait_until(lambda: worker._life.loading is not None)
+    until(lambda: worker._life.loading is not None)
     superseded.cancel.set(SUPERSEDED)
     assert first.wait() is None
     assert late.wait() is None
@@ -384,7 +376,7 @@ def test_worker_suspends_bulk_for_typing() -> None:
 
     engine.gate.clear()
     _, bulk = submit(worker, write, priority=Priority.BULK)
-    wait_until(lambda: len(text) >= 2)
+    until(lambda: len(text) >= 2)
     _, typing = submit(worker, nothing_but_one)
     engine.gate.set()
     assert typing.wait() is None
@@ -406,17 +398,17 @@ def test_submit_lets_a_job_take_over_the_run_of_an_older_one(worker: Worker) -> 
         return work
 
     older, outcome = submit(worker, going_on("older"))
-    wait_until(lambda: got["older"] > 3)
+    until(lambda: got["older"] > 3)
     newer = FunctionJob(going_on("newer"), Outcome(), older=older)
     worker.submit(newer)
     assert outcome.wait() is None
     assert older.cancel.reason == SUPERSEDED
-    wait_until(lambda: got["newer"] > 3)
+    until(lambda: got["newer"] > 3)
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
     assert (len(engine.prompts), engine.released) == (1, 0)
     newer.cancel.set(SUPERSEDED)
-    wait_until(lambda: engine.released == 1)
+    until(lambda: engine.released == 1)
 
 
 def begun(worker: Worker, **more: object) -> tuple[Job, Outcome, ScriptedEngine]:
@@ -424,7 +416,7 @@ def begun(worker: Worker, **more: object) -> tuple[Job, Outcome, ScriptedEngine]
     job, outcome = submit(worker, until_cancelled, **more)
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
-    wait_until(lambda: len(engine.prompts) == 1)
+    until(lambda: len(engine.prompts) == 1)
     return job, outcome, engine
 
 
@@ -482,7 +474,7 @@ def test_submit_takes_over_nothing_while_another_model_is_loaded(worker: Worker)
     go_on.set()
     assert told.wait() is None
     assert (older.cancel.reason, older.replaced) == (SUPERSEDED, False)
-    wait_until(lambda: worker.engine is next_engine)
+    until(lambda: worker.engine is next_engine)
     assert next_engine.prompts == []
 
 
@@ -521,7 +513,7 @@ def test_replaced_jobs_that_have_not_begun_are_never_begun(worker: Worker) -> No
         job.cancel.set(DISCONNECTED)
         outcome.wait()
     last, last_told = named("last")
-    wait_until(lambda: "last" in begun_names)
+    until(lambda: "last" in begun_names)
     last.cancel.set(DISCONNECTED)
     last_told.wait()
     assert begun_names == ["last"]
@@ -577,7 +569,7 @@ def test_worker_rejects_jobs_of_a_caller_with_too_many_waiting() -> None:
     running: list[Job] = []
     for number in range(2):  # the second one in bulk
         running.append(submit(worker, until_cancelled, caller="a")[0])
-        wait_until(lambda number=number: running[number].started_at > 0)  # type: ignore[misc]
+        until(lambda number=number: running[number].started_at > 0)  # type: ignore[misc]
     _, ahead = submit(worker, until_cancelled, caller="a", priority=Priority.PREFETCH)
     waiting, _ = submit(worker, until_cancelled, caller="a")
     assert ahead.wait() is None
@@ -588,7 +580,7 @@ def test_worker_rejects_jobs_of_a_caller_with_too_many_waiting() -> None:
     assert other.wait() is None
     assert not waiting.started_at
     running[1].cancel.set(SUPERSEDED)
-    wait_until(lambda: waiting.started_at > 0)
+    until(lambda: waiting.started_at > 0)
     worker.stop()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from jupyter_turbopilot.fixes.check import MAX_EXPRESSIONS, MAX_FINDINGS, find, prepare
 from jupyter_turbopilot.fixes.report import KernelReport, ObjectDescription
@@ -23,6 +24,7 @@ ORDERS = ObjectDescription(
     type="DataFrame",
     module="pandas.core.frame",
     labels=["unit_price", "quantity", "Order ID"],
+    rows=50,
     levels=["region"],
     attributes=[*_METHODS.split()],
     closed=True,
@@ -171,6 +173,20 @@ def corrected(source: str, *others: FixCell) -> str:
 def test_check_finds_a_missing_name_and_the_nearest(source: str, message: str, right: str) -> None:
     assert [each.message for each in checked(source)] == [message]
     assert corrected(source) == right
+
+
+@pytest.mark.parametrize(("rows", "number"), [(2, 0), (None, 0), (3, 1)])
+def test_check_is_silent_about_a_list_that_may_group_rows(rows: int | None, number: int) -> None:
+    objects = {"orders": structs.replace(ORDERS, rows=rows)}
+    assert len(checked("orders.groupby(['quantity', 'new'])", objects=objects)) == number
+    assert len(checked("orders.groupby(by=['quantity', 'new'])", objects=objects)) == number
+    assert len(checked("orders.sort_values(['quantity', 'new'])", objects=objects)) == 1
+    assert len(checked("orders[['quantity', 'new']]", objects=objects)) == 1
+
+
+def test_check_escapes_control_characters_in_messages() -> None:
+    (finding,) = checked(r"orders['<b>\n\u202e\ud800']")
+    assert finding.message == r"`orders` has no column `<b>\n\u202e\ud800`."
 
 
 def test_check_has_no_fix_if_no_name_is_near() -> None:

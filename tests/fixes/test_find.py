@@ -87,14 +87,6 @@ def test_find_fixes_keeps_those_found_before_the_limit(kinds: list[Fix | Excepti
     assert titles(failure()) == ["a"]
 
 
-@pytest.mark.parametrize("error", [OSError, AssertionError, ImportError])
-def test_find_fixes_keeps_those_found_beside_any_error(
-    kinds: list[Fix | Exception], error: type[Exception]
-) -> None:
-    kinds += [error(), fix("a", 0.6)]
-    assert titles(failure()) == ["a"]
-
-
 def test_find_fixes_is_silent_for_a_changed_cell_or_an_unknown_error(kinds: list[Fix | Exception]) -> None:
     kinds += [fix("a", 0.9)]
     assert find_fixes(FailedCell(cells("x", changed=True), 0, "KeyError", "")) == []

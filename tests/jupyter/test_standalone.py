@@ -31,6 +31,7 @@ from jupyter_turbopilot.settings.config import Turbopilot
 from ..multi_user_service import HeaderIdentity
 from ..scripted_engine import ScriptedEngine, pilot_with
 from ..serving import Server
+from ..waiting import free_port
 
 Serve = Callable[..., httpx.Client]
 KEY = KeyIdentity("key", "127.0.0.1")
@@ -79,11 +80,8 @@ def test_serve_ends_with_2_if_its_model_cannot_be_loaded(tiny_model: Path, tmp_p
     models = {"nope": "no model called", str(tmp_path / "nope.gguf"): "no model at", str(damaged): "damaged"}
     for model, reason in models.items():
         command = [str(Path(sys.executable).parent / "jupyter-turbopilot"), "serve", "-m", model]
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
         done = subprocess.run(
-            [*command, "--port", str(port)], capture_output=True, text=True, check=False, timeout=60
+            [*command, "--port", str(free_port())], capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 2, done.stdout
         assert reason in done.stderr
@@ -212,12 +210,10 @@ def test_serve_stops_on_signals_without_loop_support(
     stopped: list[bool] = []
     monkeypatch.setattr(pilot, "start", lambda: os.kill(os.getpid(), number))
     monkeypatch.setattr(pilot, "stop", lambda: stopped.append(True))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    address = ListenAddress("127.0.0.1", free_port())
     try:
         with asyncio.Runner(loop_factory=Windows) as runner:
-            runner.run(asyncio.wait_for(serve_until_told(pilot, KEY, ListenAddress("127.0.0.1", port)), 20))
+            runner.run(asyncio.wait_for(serve_until_told(pilot, KEY, address), 20))
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
@@ -232,9 +228,7 @@ def at_server(
 
     def run(visit: Callable[[int], Awaitable[None]]) -> None:
         pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
 
         async def serve() -> None:
             started = asyncio.Event()

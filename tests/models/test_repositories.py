@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,15 +62,19 @@ def test_fetch_replaces_a_damaged_file(server: SourceServer, tmp_path: Path) -> 
     assert aside_path(file).read_bytes() == b"x" * 1000
 
 
+@pytest.mark.parametrize("fetch", [Repositories.checkpoint, Repositories.tokenizer])
 def test_fetch_uses_earlier_downloads_offline(
-    server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fetch: Callable[[Repositories, str], Path],
+    server: SourceServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     publish(server, REPO, FILES)
-    folder = Repositories(tmp_path).checkpoint(REPO)
+    folder = fetch(Repositories(tmp_path), REPO)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert Repositories(tmp_path).checkpoint(REPO) == folder
+    assert fetch(Repositories(tmp_path), REPO) == folder
     with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
-        Repositories(tmp_path).checkpoint("owner/other")
+        fetch(Repositories(tmp_path), "owner/other")
 
 
 def test_fetch_completes_a_partial_checkpoint(
@@ -91,17 +96,6 @@ def test_fetch_completes_a_partial_checkpoint(
     assert read_checkpoint_note(folder).verified
     assert Repositories(tmp_path).remove(REPO) > len(FILES["model.safetensors"])
     assert not folder.exists()
-
-
-def test_tokenizer_uses_earlier_downloads_offline(
-    server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish(server, REPO, FILES)
-    folder = Repositories(tmp_path).tokenizer(REPO)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert Repositories(tmp_path).tokenizer(REPO) == folder
-    with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
-        Repositories(tmp_path).tokenizer("owner/other")
 
 
 @pytest.mark.parametrize("source", ["nothing", "./no/folder", "a/b/c", "../x", "owner/\nmodel"])

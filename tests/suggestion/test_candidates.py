@@ -24,7 +24,6 @@ SCOPE = Scope(
     },
 )
 ALL = ["cost'", "price'", "unit cost'"]
-CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 
 def request(text: str, suffix: str = "") -> Completion:

@@ -53,6 +53,11 @@ def test_say_writes_no_error_output_in_a_notebook(
     assert "1 &lt; 2" in displayed[0]["text/html"]
 
 
+def test_say_prints_no_control_sequences_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    say("Done\x1b[31m.", terminal=True)
+    assert capsys.readouterr() == ("", "Done\N{REPLACEMENT CHARACTER}[31m.\n")
+
+
 HEALTH = {"ready": True, "model": "a", "reason": None, "last_ms": 12.3}
 INDEX = {"error": None, "building": True, "paused": None, "files": 1, "found": 3, "root": "/work"}
 

@@ -42,9 +42,11 @@ def test_parse_notebook_joins_lines_of_cells() -> None:
     notebook = parsed({})
     assert notebook.name == "a.ipynb"
     assert notebook.cells[0] == NotebookCell("markdown", "# Title\nand text")
-    assert notebook.types == ("markdown", "code", "code")
-    assert notebook.sources == ("# Title\nand text", "x = 1\n", "y = 2")
-    assert notebook.code == "x = 1\n\n\ny = 2"
+    assert [(cell.type, cell.source) for cell in notebook.cells] == [
+        ("markdown", "# Title\nand text"),
+        ("code", "x = 1\n"),
+        ("code", "y = 2"),
+    ]
 
 
 @pytest.mark.parametrize(

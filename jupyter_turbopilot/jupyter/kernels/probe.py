@@ -9,8 +9,8 @@ are never reported. The amount of work is bounded, also in time, so that the ker
 
 After an error, a query may name expressions. The answer then also has a report: the fields of the error that
 are plain data, descriptions of these expressions, and the names of files near a missing file. A description
-contains whether the first values of a column are strings. A check of a cell before its execution names
-expressions, too; its report is only about the namespace, and not about an error.
+contains the number of rows, and whether the first values of a column are strings. A check of a cell before
+its execution names expressions, too; its report is only about the namespace, and not about an error.
 """
 
 import ast
@@ -55,7 +55,7 @@ _MISSING: Any = object()
 
 _KNOWN = {
     "pandas": ("DataFrame", "Series", "Index"),
-    "pandas.arrays": ("StringArray", "ArrowStringArray"),
+    "pandas.arrays": ("ArrowStringArray", "DatetimeArray", "StringArray"),
     "pandas.core.groupby": ("DataFrameGroupBy", "SeriesGroupBy"),
     "pandas.core.resample": ("DatetimeIndexResampler", "PeriodIndexResampler", "TimedeltaIndexResampler"),
     "pandas.core.window": ("Expanding", "Rolling"),
@@ -231,8 +231,9 @@ class _Look:
     def _labels_of(self, index: Any, most: int) -> Tuple[List[Any], int]:
         """Return the first labels of a pandas Index, and its length."""
         data = self._read(index, "_data")
-        inner = {"StringArray": "_ndarray", "ArrowStringArray": "_pa_array"}.get(self._kind(data)[1])
-        data = self._read(data, inner) if inner else data
+        inner = {"ArrowStringArray": "_pa_array", "DatetimeArray": "_ndarray", "StringArray": "_ndarray"}
+        if name := inner.get(self._kind(data)[1]):
+            data = self._read(data, name)
         if self._kind(data)[0] == "numpy":
             return data[:most].tolist(), len(data)
         # An extension type may be a user's class that converts each value.
@@ -250,6 +251,14 @@ class _Look:
             return {"columns": texts, "all": len(texts) == count}
         self._label_bytes -= 4 * len(texts) + len("".join(texts).encode())
         return {"labels": texts if 0 <= count <= MOST_LABELS and self._label_bytes > 0 else None}
+
+    def _rows(self, frame: Any) -> Optional[int]:
+        """Return the number of rows of a pandas table; None: unknown."""
+        axes = self._read(self._read(frame, "_mgr"), "axes")
+        index = axes[-1] if type(axes) is list and axes else None
+        numbers = self._read(index, "_range")
+        count = len(numbers) if type(numbers) is range else self._labels_of(index, 0)[1]
+        return count if count >= 0 else None
 
     def _levels(self, table: Any) -> List[str]:
         """Return the names of the levels of a pandas index."""
@@ -317,6 +326,7 @@ class _Look:
         if package == "pandas" and name in ("DataFrame", "Series"):
             described["levels"] = self._levels(value)
         if self._full:
+            described["rows"] = self._rows(value) if (package, name) == ("pandas", "DataFrame") else None
             described["strings"] = (package, name) == ("pandas", "Series") and self._has_strings(value)
             if kind is dict and len(value) <= MOST_KEYS:
                 keys = [_text(key) for key in value]

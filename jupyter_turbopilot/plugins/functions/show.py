@@ -53,10 +53,6 @@ class TreeOutput:
             text = printable("\n".join(line for _, line in sorted(self._lines.items())))
             self._handle = output.show(text, _TREE.format(html.escape(text)), self._handle)
 
-    def say(self, words: str) -> None:
-        """Show a message that is not an error."""
-        output.say(words, terminal=self._terminal)
-
     def _apply(self, event: Event) -> str:
         """Apply an event to a function; return its line."""
         name, kind = event.name, event.event

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -15,7 +14,7 @@ from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
 from jupyter_turbopilot.models.recommend import rate_of
 from jupyter_turbopilot.models.user_cache import personal_dir, remember_rate
 from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
-from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.protocol.errors import ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.bounds import MOST_CONTEXT, MOST_THREADS
@@ -65,7 +64,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "-p --prompt", whole(1, MOST_CONTEXT), 512, "tokens in the prompt")
     add_number(parser, "-n --length", whole(2, MOST_CONTEXT), 48, "tokens to generate")
     add_number(parser, "-r --rounds", whole(1, 1000), 3, "number of measurements; the best is reported")
-    parser.add_argument("--plot", metavar="FILE", type=Path, help="write a plot (needs matplotlib)")
     add_json(parser)
     parser.set_defaults(execute=run)
 
@@ -76,7 +74,7 @@ def _several(one: Callable[[str], int]) -> Callable[[str], list[int]]:
 
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
-    """Measure every configuration, print the results, and plot them."""
+    """Measure every configuration and print the results."""
     threads = options.threads or sorted({1, machine.threads()})
     rows = [
         measure(options, settings, model, count, batch)
@@ -87,8 +85,6 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     # How fast this machine reads weights, to estimate the speed of other models.
     remember_rate(personal_dir(), max(rate_of(row.size, row.written_a_second) for row in rows))
     print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
-    if options.plot:
-        draw(rows, options.plot)
     return 0
 
 
@@ -146,28 +142,3 @@ def table(rows: Sequence[Measurement]) -> str:
         for row in rows
     ]
     return "\n".join(lines)
-
-
-def draw(rows: Sequence[Measurement], target: Path) -> None:
-    """Plot both speeds by threads, with a line for each model and batch size."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise BadRequestError("--plot needs matplotlib. Run: pip install matplotlib", field="plot") from None
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, batch in dict.fromkeys((row.model, row.batch) for row in rows):
-        of = sorted((r for r in rows if (r.model, r.batch) == (name, batch)), key=lambda row: row.threads)
-        counts = [row.threads for row in of]
-        left.plot(counts, [row.prompt_a_second for row in of], "o-", label=f"{name}, batch {batch}")
-        right.plot(counts, [row.written_a_second for row in of], "o-", label=name)
-    for axes, title in ((left, "prompt, tokens/s"), (right, "generation, tokens/s")):
-        axes.set_title(title)
-        axes.set_xlabel("threads")
-        axes.set_ylim(bottom=0)
-        axes.legend(fontsize="small")
-    try:
-        figure.savefig(target)
-    except (OSError, ValueError) as error:  # ValueError: the file name's suffix is no image format
-        why = getattr(error, "strerror", None) or error
-        raise BadRequestError(f"The plot {target} could not be written: {why}.", field="plot") from None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.registry import find, found, own
 
 if TYPE_CHECKING:
@@ -42,10 +41,6 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return parsed, unknown
-
-    def format_help(self) -> str:
-        """Return the help with the addresses of the documentation's pages."""
-        return with_addresses(super().format_help())
 
 
 def add_commands(parser: Parser, entries: Iterable[Entry], metavar: str) -> None:

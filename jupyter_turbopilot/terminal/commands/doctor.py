@@ -36,7 +36,6 @@ from jupyter_turbopilot.terminal.commands.checks import findings_of
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.terminal.plugin import other_plugins
 from jupyter_turbopilot.util import registry
-from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, count_of, describe_size, free_room, is_writable
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
         return 1 if any(finding["problem"] for finding in findings) else 0
     problems = 0
     for line in examine(settings):
-        print(f"{'✗' if line.problem else '✓'} {line.name:<12} {with_addresses(line.text)}")
+        print(f"{'✗' if line.problem else '✓'} {line.name:<12} {line.text}")
         problems += line.problem
     print(f"{count_of(problems, 'problem') if problems else 'No problems'} found.")
     return 1 if problems else 0

@@ -16,8 +16,7 @@ from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
 from jupyter_turbopilot.protocol.errors import ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model
 from jupyter_turbopilot.terminal.numeric_options import add_number, real, whole
-from jupyter_turbopilot.terminal.plugin import own_plugins
-from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_CONTEXT, MOST_THREADS
+from jupyter_turbopilot.util.bounds import MOST_CONTEXT, MOST_THREADS
 from jupyter_turbopilot.util.files import describe_size
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
-LENGTH = 200  # tokens
 SUMMARY = """\
 prompt          {prompt_tokens} tokens
 seed            {seed}
@@ -37,42 +35,30 @@ sample time     {sample_ms:9.2f} ms
 total time      {total_ms:9.2f} ms
 mem per token   {memory_per_token} bytes of KV cache
 memory          {size} resident"""
-PLAIN = {"seed": -1, "top_k": 40, "top_p": 0.9, "temp": 1.0, "batch": 64}  # invalid with --helpers
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     add_model(parser, "a GGUF file or a model's name")
     parser.add_argument("-p", "--prompt", help="the text; default: standard input")
-    add_number(
-        parser, "-s --seed", whole(-1, (1 << 31) - 1), PLAIN["seed"], "random seed; -1: a new one each time"
-    )
+    add_number(parser, "-s --seed", whole(-1, (1 << 31) - 1), -1, "random seed; -1: a new one each time")
     add_number(parser, "-t --threads", whole(0, MOST_THREADS), 0, "number of threads; 0: all available cores")
-    parser.add_argument(
-        "-n",
-        "--n_predict",
-        "--n-predict",
-        dest="length",
-        type=whole(1, 1 << 20),
-        help=f"maximum tokens to generate; default: {LENGTH}, with --helpers {FUNCTION_TOKENS}",
-    )
+    add_number(parser, "-n --n_predict --n-predict", whole(1, 1 << 20), 200, "maximum tokens to generate")
     add_number(
         parser,
         "--top-k --top_k",
         whole(0, 1 << 20),
-        PLAIN["top_k"],
+        40,
         "sample from this many of the most likely tokens; 0: from all",
     )
     add_number(
         parser,
         "--top-p --top_p",
         real(0.0, 1.0),
-        PLAIN["top_p"],
+        0.9,
         "sample from the most likely tokens with this total probability",
     )
-    add_number(
-        parser, "--temp", real(0.0, 100.0), PLAIN["temp"], "temperature; 0: always the most likely token"
-    )
-    add_number(parser, "-b --batch", whole(1, 4096), PLAIN["batch"], "batch size in tokens")
+    add_number(parser, "--temp", real(0.0, 100.0), 1.0, "temperature; 0: always the most likely token")
+    add_number(parser, "-b --batch", whole(1, 4096), 64, "batch size in tokens")
     parser.add_argument(
         "-c",
         "--context",
@@ -81,26 +67,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="context size in tokens; 0: as configured",
     )
     add_json(parser, "the text and the timings")
-    for plugin in own_plugins():
-        plugin.declare(parser)
     parser.set_defaults(execute=run)
-
-
-def prompt_of(options: argparse.Namespace) -> str:
-    """Return the prompt of the command line, or read it from standard input."""
-    return options.prompt if options.prompt is not None else sys.stdin.read()
 
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the continuation as it is generated, then the timings."""
-    for plugin in own_plugins():
-        if (status := plugin.generate(options, settings)) is not None:
-            return status
-
     from jupyter_turbopilot.terminal.commands.loading import Clock, load, write
 
-    prompt = prompt_of(options)
-    length = options.length or LENGTH
+    prompt = options.prompt if options.prompt is not None else sys.stdin.read()
     seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(1 << 31)
     begun = time.perf_counter()
     loaded = load(
@@ -112,9 +86,9 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     tokens = [*bos, *vocabulary.tokenize(prompt)] or vocabulary.tokenize("\n")
     if len(tokens) >= engine.context_size:
         engine.close()
-        raise ContextLengthError(engine.context_size, len(tokens), length)
+        raise ContextLengthError(engine.context_size, len(tokens), options.n_predict)
     usage, decoder, pieces = Usage(), codecs.getincrementaldecoder("utf-8")("replace"), []
-    sampling = Sampling(length, options.temp, top_k=options.top_k, top_p=options.top_p, seed=seed)
+    sampling = Sampling(options.n_predict, options.temp, top_k=options.top_k, top_p=options.top_p, seed=seed)
     if not options.json:
         print(prompt, end="", flush=True)
     try:

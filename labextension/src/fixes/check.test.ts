@@ -347,7 +347,7 @@ describe('NotebookCheck', () => {
   });
 
   it.each<[string, () => void]>([
-    ['a cell is executed', () => session.iopubMessage.emit({ header: { msg_type: 'execute_input' } })],
+    ['a cell is executed', () => execute(SOURCES[1])],
     ['the kernel restarts', () => session.statusChanged.emit('restarting')]
   ])('removes the findings when %s', async (_, change) => {
     await pass(2100);
@@ -356,6 +356,50 @@ describe('NotebookCheck', () => {
     expect(shown()).toBeUndefined();
     await pass(2100);
     expect(requests).toHaveLength(2);
+  });
+
+  /** The kernel executes code. */
+  function execute(code: string): void {
+    session.iopubMessage.emit({ header: { msg_type: 'execute_input' }, content: { code } });
+  }
+
+  it('keeps the findings when an extension executes code, and checks again', async () => {
+    await pass(2100);
+    const first = shown();
+    execute('_inspect()');
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+    expect(shown()).toBe(first);
+    found = [];
+    session.statusChanged.emit('idle');
+    await pass(2100);
+    expect(requests).toHaveLength(2);
+    expect(marksOf(0)).toEqual([]);
+  });
+
+  it('checks all cells with findings again after an execution', async () => {
+    type(' ');
+    activate(1);
+    await pass(2100);
+    const { length } = requests;
+    execute(SOURCES[1]);
+    expect(marksOf(0)).toEqual([]);
+    session.statusChanged.emit('idle');
+    await pass(2100);
+    expect(
+      requests
+        .slice(length)
+        .map(({ active }) => active)
+        .sort()
+    ).toEqual([0, 1]);
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+  });
+
+  it('shows a finding that was dismissed in another cell', async () => {
+    await pass(2100);
+    shown()?.dismiss();
+    activate(1);
+    await pass(2100);
+    expect(marksOf(1)).toEqual(['No `totel`.']);
   });
 
   it('removes the findings that a changed setting does not allow, and only those', async () => {
@@ -400,7 +444,7 @@ describe('NotebookCheck', () => {
     type('x');
     await pass(2100);
     expect(requests.map(({ cells }) => cells.map(({ changed }) => changed))).toEqual([[null, false]]);
-    session.iopubMessage.emit({ header: { msg_type: 'execute_input' } }); // another cell
+    execute(SOURCES[1]);
     await pass(2100);
     expect(requests).toHaveLength(2);
   });

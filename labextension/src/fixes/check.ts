@@ -36,6 +36,8 @@ class CellState {
   abort = new AbortController();
   /** the messages of its findings, which have been announced */
   announced = new Set<string>();
+  /** messages that the user has dismissed */
+  dismissed = new Set<string>();
 }
 
 /** Checks the cells of a notebook that the user edits. */
@@ -46,10 +48,15 @@ export class NotebookCheck {
   ) {
     const { content, disposed, sessionContext } = _panel;
     content.activeCellChanged.connect(this._follow, this);
-    sessionContext.iopubMessage.connect(
-      (_, { header }) => header.msg_type === 'execute_input' && this._reset(),
-      this
-    );
+    sessionContext.iopubMessage.connect((_, { header, content }) => {
+      if (header.msg_type === 'execute_input') {
+        // The code of an extension, such as a variable inspector, or of a console.
+        const isForeign = !_panel.content.widgets.some(
+          ({ model }) => model.sharedModel.getSource() === (content as { code?: unknown }).code
+        );
+        this._reset(() => !isForeign);
+      }
+    }, this);
     sessionContext.statusChanged.connect((_, status) => {
       if (status === 'idle') {
         this._resume();
@@ -133,13 +140,22 @@ export class NotebookCheck {
     }
   }
 
-  /** Remove the findings, by default of all cells, and check again: the kernel, a setting or a switch has changed. */
+  /**
+   * Remove the findings, by default of all cells: the kernel, a setting or a switch has changed. Check the active cell
+   * again, and when the kernel is idle, those with findings.
+   */
   private _reset(isRemoved: (cell: Cell) => boolean = () => true): void {
-    for (const cell of this._panel.content.widgets.filter(isRemoved)) {
-      this._states.get(cell.model)?.abort.abort();
-      showMarks(cell.editor, '', []);
-      if (cell === this._cell) {
-        this._offer?.dispose();
+    for (const cell of this._panel.content.widgets) {
+      const state = this._states.get(cell.model);
+      if (state) {
+        state.isDue ||= state.announced.size > 0;
+      }
+      if (isRemoved(cell)) {
+        state?.abort.abort();
+        showMarks(cell.editor, '', []);
+        if (cell === this._cell) {
+          this._offer?.dispose();
+        }
       }
     }
     this._schedule();
@@ -184,7 +200,7 @@ export class NotebookCheck {
     try {
       const answer = await parts.client.check({ ...common, active, line }, withTimeout(abort));
       if (answer && !abort.signal.aborted && this._isWanted(cell)) {
-        const findings = answer.findings.filter(({ message }) => !this._dismissed.has(message));
+        const findings = answer.findings.filter(({ message }) => !state.dismissed.has(message));
         const marks = findings.map(finding => ({ ...finding, describe: () => this._describe(finding) }));
         showMarks(cell.editor, common.cells[active].source ?? '', marks);
         if (cell === this._cell) {
@@ -257,7 +273,7 @@ export class NotebookCheck {
       this._offer = this._offered = undefined;
     });
     offer.dismiss = () => {
-      this._dismissed.add(message);
+      this._stateOf(cell).dismissed.add(message);
       feedback('dismissed');
       offer.dispose();
       showMarks(cell.editor, '', []);
@@ -293,8 +309,6 @@ export class NotebookCheck {
   private _offer: Offer | undefined;
   /** the message of the offer */
   private _offered: string | undefined;
-  /** messages that the user has dismissed */
-  private readonly _dismissed = new Set<string>();
 }
 
 function lineOf(cell: CodeCell | null): number | null {

@@ -15,7 +15,7 @@ import { type ISwitches, switchOf } from '../offswitches';
 import { DISABLED } from '../requesterror';
 import type { Preferences } from '../settings';
 import { byteLength, wellFormed } from '../window';
-import type { IFeedback, IFixCell, IRenameRequest } from '../wire';
+import type { IEditRequest, IFeedback, IFixCell } from '../wire';
 import type { EditFollower } from './edits';
 import { Executions } from './executions';
 import type { JointUndo } from './jointundo';
@@ -80,11 +80,7 @@ export function isAllowed(
 const page = UUID.uuid4();
 
 /** Return the fields that all requests have, or null if the cell `first` does not fit beside `further` bytes. */
-export function requestOf(
-  panel: NotebookPanel,
-  first: number,
-  further = 0
-): Omit<IRenameRequest, 'active' | 'before'> | null {
+export function requestOf(panel: NotebookPanel, first: number, further = 0): IEditRequest | null {
   const { model } = panel.content;
   const cells = model && fitCells(readCells(model), first, further);
   return (

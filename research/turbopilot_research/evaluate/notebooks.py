@@ -39,6 +39,14 @@ class TypedNotebook(Notebook):
 
     typed: tuple[int, ...] = ()
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(cell.source for cell in self.cells)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return tuple(cell.type for cell in self.cells)
+
 
 def read(source: Path) -> list[TypedNotebook]:
     """Read a notebook, a folder of notebooks or a prepared set; refuse a source without code to type."""

@@ -11,7 +11,6 @@ from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.terminal.commands.command import add_model
 from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.numeric_options import add_number, real, whole
-from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.files import describe_size
 from turbopilot_research.train.options import ADAPTER_RATE, SCRATCH_RATE, TrainingOptions, changed
 
@@ -113,8 +112,8 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     data.check()
     _train(options, settings, data)
     if options.scratch:
-        page = with_addresses("see the Browser page of the documentation")
-        print(f"For browsers: {write_for_browsers(options.output)}; {page}")
+        written = write_for_browsers(options.output)
+        print(f"For browsers: {written}; see the Browser page of the documentation")
     if options.each_language:
         settings = changed(settings, model=str(options.output))
         for language in data.languages():

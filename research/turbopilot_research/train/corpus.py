@@ -43,6 +43,10 @@ class TrainingDocument(Notebook):
 
     group: str = ""
 
+    @property
+    def code(self) -> str:
+        return "\n\n".join(cell.source for cell in self.cells if cell.type == "code")
+
 
 @dataclass
 class Collected:

@@ -457,6 +457,7 @@ def test_report_describes_tables() -> None:
     found = report_of(namespace, *namespace, "frame.groupby", "pd.read_csv").objects
     assert found["frame"].labels == ["a'b\n", "3"][:1]
     assert found["frame"].levels == ["year"]
+    assert [found[name].rows for name in ("frame", "wide", "series", "table")] == [None, 1, None, None]
     assert found["frame"].version == pd.__version__
     assert found["table"].labels == [*namespace["table"].columns]
     assert found["wide"].labels is None
@@ -791,6 +792,12 @@ def test_facts_list_the_columns_of_a_table(make: Any) -> None:
     found = probe.facts({"df": frame, "part": frame[["b"]]})["names"]
     assert (found["df"]["columns"], found["df"]["all"]) == (["a", "b"], True)
     assert found["part"]["columns"] == ["b"]
+
+
+@pytest.mark.parametrize("index", [None, [4, 2, 7], ["a", "b", "c"], pd.date_range("2024", periods=3)])
+def test_report_has_the_number_of_rows_for_each_index(index: Any) -> None:
+    frame = pd.DataFrame({"a": [1, 2, 3]}, index=index)
+    assert report_of({"frame": frame}, "frame").objects["frame"].rows == 3
 
 
 def test_facts_read_labels_stored_by_arrow() -> None:

@@ -299,10 +299,7 @@ def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Pa
         pilot, _ = make_pilot(**named | more)
         load(pilot)
         results = pilot.completer.results
-        end = time.monotonic() + 30
-        while restored and not results.size:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        until(lambda results=results, restored=restored: not restored or results.size)
         assert (results.find(place) is not None) == known
         results.remember(place, [Token(b"y", 1.0)], ended=True)
         pilot.stop()

@@ -14,6 +14,7 @@ from jupyter_turbopilot.jupyter.describe import describe_health
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 from ...index.folders import until
+from ...index.notebooks import notebook
 from ...scripted_engine import ScriptedEngine, kind_with, words
 
 
@@ -130,3 +131,21 @@ def session(jp_serverapp: Any, jp_asyncio_loop: Any) -> Iterator[Any]:
         manager.create_session(path="mine.ipynb", name="mine.ipynb", type="notebook", kernel_name="python3")
     )
     jp_asyncio_loop.run_until_complete(jp_serverapp.kernel_manager.shutdown_all(now=True))
+
+
+async def run_in_kernel(server: Any, kernel_id: str, code: str) -> Any:
+    """Run code in a kernel of a server, and return the reply."""
+    client = server.kernel_manager.get_kernel(kernel_id).client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=60)
+        return await client.execute_interactive(code, timeout=60, output_hook=lambda _: None)
+    finally:
+        client.stop_channels()
+
+
+def write_disabled_notebook(root: Path) -> None:
+    """Write `lesson.ipynb`, which switches Turbopilot off for itself."""
+    content = json.loads(notebook("x = 1"))
+    content["metadata"]["turbopilot"] = {"enabled": False}
+    (root / "lesson.ipynb").write_text(json.dumps(content))

@@ -14,9 +14,9 @@ import pytest
 from jupyter_turbopilot.jupyter.routes import admission
 from jupyter_turbopilot.settings.access import DENIED, LOCAL_ENGINES, OFF, ONLY_REMOTE, PATHLESS, UNCHECKED
 
-from ...index.notebooks import notebook, write
+from ...index.notebooks import write
 from ...scripted_engine import ScriptedEngine
-from .conftest import Ask, complete_body, error_of
+from .conftest import Ask, complete_body, error_of, write_disabled_notebook
 
 OFF_CONFIG = {"enabled": False}
 DENY_EXAMS = {"denied_paths": ["exams/**"]}
@@ -182,9 +182,7 @@ async def test_denied_paths_include_the_session_of_the_kernel(
 
 @pytest.mark.parametrize("route", NATIVE)
 async def test_notebook_disables_itself(ask: Ask, ready: Any, jp_root_dir: Path, route: str) -> None:
-    content = json.loads(notebook("x = 1"))
-    content["metadata"]["turbopilot"] = {"enabled": False}
-    (jp_root_dir / "lesson.ipynb").write_text(json.dumps(content))
+    write_disabled_notebook(jp_root_dir)
     write(jp_root_dir, "own.ipynb", "x = 1")
     for path, enabled, status in (
         ("lesson.ipynb", None, 403),
@@ -252,9 +250,7 @@ async def test_environment_that_forbids_local_engines_includes_the_page(
 async def test_saved_notebook_is_read_only_for_callers_who_may_read_it(
     ask: Ask, ready: Any, jp_serverapp: Any, jp_root_dir: Path, monkeypatch: pytest.MonkeyPatch, route: str
 ) -> None:
-    content = json.loads(notebook("x = 1"))
-    content["metadata"]["turbopilot"] = {"enabled": False}
-    (jp_root_dir / "lesson.ipynb").write_text(json.dumps(content))
+    write_disabled_notebook(jp_root_dir)
     may = lambda *given: given[3:] != ("read", "contents")  # noqa: E731
     monkeypatch.setattr(type(jp_serverapp.authorizer), "is_authorized", may)
     assert (await ask(route, NATIVE[route] | {"path": "lesson.ipynb"})).code == 200
@@ -283,8 +279,6 @@ async def test_looking_up_the_sessions_of_a_kernel_is_limited(
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1}])
 async def test_reading_saved_notebooks_is_limited(ask: Ask, ready: Any, jp_root_dir: Path) -> None:
-    content = json.loads(notebook("x = 1"))
-    content["metadata"]["turbopilot"] = {"enabled": False}
-    (jp_root_dir / "lesson.ipynb").write_text(json.dumps(content))
+    write_disabled_notebook(jp_root_dir)
     responses = [await ask("complete", complete_body(path="lesson.ipynb")) for _ in range(2)]
     assert [error_of(one)["code"] for one in responses] == ["disabled_in_notebook", "too_many_requests"]

@@ -11,7 +11,7 @@ from jupyter_turbopilot.jupyter.routes import admission
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.suggestion.members import Member, member_at
 
-from .conftest import Ask, complete_body
+from .conftest import Ask, complete_body, run_in_kernel
 
 
 class QueuedRequest:
@@ -96,21 +96,15 @@ async def test_kernel_context_reaches_the_suggestion(
     ask: Ask, ready: Any, session: Any, jp_serverapp: Any, engine: Any
 ) -> None:
     own = session["kernel"]["id"]
-    client = jp_serverapp.kernel_manager.get_kernel(own).client()
-    client.start_channels()
-    try:
-        await client.wait_for_ready(timeout=60)
-        await client.execute_interactive("a = b = c = 1", timeout=60)
-        for _ in range(600):
-            if ready.kernels.kernel_context(own).names:
-                break
-            await asyncio.sleep(0.05)
-        body = complete_body(path="mine.ipynb", kernel_id=own, trigger="automatic")
-        known = (await ask("complete", body)).body
-        engine.answer = "a + b + missing"
-        body["cells"][-1]["source"] += " "
-        unknown = (await ask("complete", {**body, "offset": body["offset"] + 1})).body
-    finally:
-        client.stop_channels()
+    await run_in_kernel(jp_serverapp, own, "a = b = c = 1")
+    for _ in range(600):
+        if ready.kernels.kernel_context(own).names:
+            break
+        await asyncio.sleep(0.05)
+    body = complete_body(path="mine.ipynb", kernel_id=own, trigger="automatic")
+    known = (await ask("complete", body)).body
+    engine.answer = "a + b + missing"
+    body["cells"][-1]["source"] += " "
+    unknown = (await ask("complete", {**body, "offset": body["offset"] + 1})).body
     assert b"a + b + c" in known
     assert b"missing" not in unknown

@@ -9,8 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from jupyter_turbopilot.plugins.hub.client import (
     MANAGE_SCOPE,
@@ -91,23 +89,12 @@ def test_service_and_user_of_the_same_name_differ() -> None:
     assert read(name="service:ada").unique_name != read(kind="service").unique_name
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", "%2e%2e", "a\r\nSet-Cookie: x", "Ада", "a b", "\x00"])
-def test_any_name_is_accepted(name: str) -> None:
-    assert read(name=name).name == name
-
-
 @pytest.mark.parametrize(
     "answer",
     [b"", b"<html>", b"null", b"[]", b"{}", b'{"name":""}', b'{"name":7}', b'{"name":"a","kind":"pod"}',
      b'{"name":"a","admin":"yes"}', b'{"name":"a","scopes":{}}', b"\xff"],
 )  # fmt: skip
 def test_invalid_response_is_rejected(answer: bytes) -> None:
-    with pytest.raises(ValueError, match=r".+"):
-        msgspec.json.decode(answer, type=TokenOwner)
-
-
-@given(st.binary(max_size=60))
-def test_invalid_bytes_raise_only_value_errors(answer: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         msgspec.json.decode(answer, type=TokenOwner)
 
@@ -173,11 +160,6 @@ def test_redirect_is_not_followed_with_the_token() -> None:
             return other.heads
 
     assert asyncio.run(go()) == []
-
-
-def test_slow_hub_is_awaited_only_until_the_timeout() -> None:
-    with pytest.raises(NotReadyError):
-        ask(None, 0.1)
 
 
 async def test_renewal_succeeds_during_a_flood_of_new_tokens() -> None:

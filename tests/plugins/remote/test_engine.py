@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.engine.base import generate_one
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.plugins.remote.engine import RemoteEngine
 from jupyter_turbopilot.plugins.remote.run import RemoteRun
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
-from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, TextFailedError
+from jupyter_turbopilot.protocol.errors import EngineError, TextFailedError
 
 from ...engine.jobs import FunctionJob, Outcome, until_cancelled
 from ...engine.test_worker import ready
@@ -241,15 +240,6 @@ def test_worker_sends_requests_in_parallel(serve: Serve, connect: Connect) -> No
     finally:
         go.set()
         worker.stop()
-
-
-def test_generate_one_raises_if_the_server_is_gone(serve: Serve, connect: Connect) -> None:
-    server = serve(completion("a"))
-    engine = connect(server)
-    generate_one(engine)
-    server.stop()
-    with pytest.raises(EngineGoneError):
-        generate_one(engine)
 
 
 def test_close_ends_running_requests(serve: Serve, connect: Connect) -> None:

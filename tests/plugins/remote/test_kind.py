@@ -18,7 +18,7 @@ from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.plugins.remote.kind import RemoteKind
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
-from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError, NotReadyError
+from jupyter_turbopilot.protocol.errors import EngineGoneError, NotReadyError
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...serving import Server
@@ -63,14 +63,6 @@ def test_load_sends_text_without_a_vocabulary(server: Server, vocabulary: str) -
     engine = kind.load(kind.find(""), Cancel(), adapters_enabled=True)
     assert isinstance(engine.vocabulary, CodePoints)
     engine.close()
-
-
-def test_load_rejects_the_vocabulary_of_another_model(server: Server, tmp_path: Path) -> None:
-    other = write_tiny_model(tmp_path / "other.gguf", merges=[("a", "b")])
-    with pytest.raises(ModelRefusedError, match="vocabulary"):
-        kind_with(server.url, vocabulary=str(other)).load(
-            kind_with().find(""), Cancel(), adapters_enabled=True
-        )
 
 
 def test_load_names_the_command_for_a_missing_vocabulary() -> None:

@@ -7,17 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.plugins.transformers.checkpoint import (
     COMPUTE_BYTES,
     TOKEN_BYTES,
-    Loading,
     TransformersOptions,
     check,
 )
@@ -136,22 +132,6 @@ def test_identity_changes_with_files_and_settings(copy: Path) -> None:
     checkpoints.change(copy, "tokenizer_config.json", add_bos_token=True)
     seen.add(check(copy).identity)
     assert len(seen) == 4
-
-
-@given(
-    st.builds(TransformersOptions, context_size=st.integers(0, 9), load_in_8bit=st.booleans()),
-    st.builds(
-        Loading,
-        **{
-            name: st.integers(0, 9)
-            for name in ("context_size", "threads", "needs", "cells", "parked", "bits")
-        },
-        **{name: st.text(max_size=5) for name in ("device", "dtype", "identity")},
-    ),
-)
-def test_options_and_loading_survive_msgpack(options: TransformersOptions, loading: Loading) -> None:
-    for value in (options, loading):
-        assert msgspec.msgpack.decode(msgspec.msgpack.encode(value), type=type(value)) == value
 
 
 def test_checkpoint_import_loads_no_heavy_packages() -> None:

@@ -91,6 +91,3 @@ def test_purge_lists_the_log_and_keeps_it(
     assert file.exists()
     assert older.exists()
     assert f"it is a usage log:\n  {older}\n  {file}" in out
-
-
-LOG = {"text": False, "file": "/a/study.jsonl", "error": None}

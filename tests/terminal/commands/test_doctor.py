@@ -21,7 +21,7 @@ from jupyter_turbopilot.terminal.commands import doctor
 from jupyter_turbopilot.util import registry
 
 from ...index.notebooks import write
-from ...serving import Server
+from ...plugins.remote.fake_server import FarServer, completion
 from .running import run
 
 
@@ -180,12 +180,12 @@ def test_doctor_examines_adapters(
 
 
 def test_doctor_names_the_host_of_a_remote_server(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    peer = Server(tiny_model, "--no-api-key")
+    peer = FarServer(completion("a"))
     try:
         monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-        remote = {"urls": [peer.url], "vocabulary": str(tiny_model)}
+        remote = {"urls": [peer.url], "vocabulary": "none"}
         message = json.dumps({"Turbopilot": {"engine": "remote"}, "TurbopilotRemote": remote})
         (tmp_path / "jupyter_turbopilot_config.json").write_text(message)
         out = run(capsys, "doctor")[1]

@@ -1,17 +1,12 @@
+"""Texts of the program that name pages of the documentation."""
+
 from __future__ import annotations
 
 import ast
-import importlib.metadata
-from email.message import Message
-from pathlib import Path
 
-import pytest
+from tables import PAGE, file_of
 
-from jupyter_turbopilot.util.documentation import PAGE, file_of, with_addresses
-
-ROOT = Path(__file__).parents[2]
-REPOSITORY = "Repository, git+https://github.com/OWNER/NAME.git"
-TEXT = "see the Usage\n  log page of the documentation."
+from .pages import ROOT
 
 
 def texts() -> list[str]:
@@ -42,24 +37,3 @@ def test_texts_name_pages_that_exist() -> None:
 
 def test_texts_contain_no_paths_of_files_that_are_not_installed() -> None:
     assert not [text for text in texts() if ".md" in text]
-
-
-@pytest.mark.parametrize(
-    ("version", "url", "shown"),
-    [
-        ("1.2.3", "", TEXT),
-        ("1.2.3.dev4", REPOSITORY, TEXT),
-        ("1.2.3+local", REPOSITORY, TEXT),
-        ("1.2.3", REPOSITORY, "see https://github.com/OWNER/NAME/blob/v1.2.3/docs/usage-log.md."),
-    ],
-)
-def test_with_addresses_uses_the_metadata_of_the_package(
-    monkeypatch: pytest.MonkeyPatch, version: str, url: str, shown: str
-) -> None:
-    about = Message()
-    about["Version"] = version
-    if url:
-        about["Project-URL"] = url
-    monkeypatch.setattr(importlib.metadata, "metadata", lambda _: about)
-    assert with_addresses(TEXT) == shown
-    assert with_addresses("other text") == "other text"
