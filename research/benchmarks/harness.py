@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "qwen2.5-coder-0.5b"
 THREADS = "2"  # of llama-server: the same as Turbopilot's on the two cores of the results
+WEIGHTS = "the file that llama-server loads; default: the one that Turbopilot serves"
 TURBOPILOT = str(Path(sys.executable).with_name("jupyter-turbopilot"))
 STARTED = 180.0  # timeout in seconds for starting a server
 LONGEST_ANSWER = 320.0  # seconds
@@ -237,9 +238,9 @@ def turbopilot_service() -> ServerProcess:
     return ServerProcess("turbopilot", [sys.executable, str(Path(__file__).with_name("service.py"))])
 
 
-def llama_server(context_size: int = 8192, slots: int = 1, *options: str) -> ServerProcess:
-    """Return llama.cpp's own server with the same file."""
+def llama_server(weights: Path | None, context_size: int, slots: int, *options: str) -> ServerProcess:
+    """Return llama.cpp's own server with a file; None: with the one that Turbopilot serves."""
     from baseline import program
 
-    command = [str(program()), "-m", str(default_weights()), "-t", THREADS, "--no-webui"]
+    command = [str(program()), "-m", str(weights or default_weights()), "-t", THREADS, "--no-webui"]
     return ServerProcess("llama-server", [*command, "-c", str(context_size), "-np", str(slots), *options])

@@ -1,14 +1,14 @@
 """Many users of one server.
 
-    python research/benchmarks/load.py editors --set notebooks.json.gz [--rounds 3]
-    python research/benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6]
+    python research/benchmarks/load.py editors --set notebooks.json.gz [--rounds 3] [--weights FILE]
+    python research/benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6] [--weights FILE]
     python research/benchmarks/load.py students [--users 2 4 6 8 10] [--threads 2] [--seconds 60] [--personal]
 
-The first two compare this server to llama.cpp's with the same number of slots. `editors`: eight editors each
-stream one completion at the same time, after a notebook that neither server has evaluated. `clients`: each
-client repeatedly sends a short prompt. Both servers run all the time and are measured alternately, in a
-different order each round, because a machine's speed drifts. Turbopilot has the settings of a service for
-several users; `--personal`: those of a personal server.
+The first two compare this server to llama.cpp's with the same number of slots, which loads the same file or
+`--weights`. `editors`: eight editors each stream one completion at the same time, after a notebook that
+neither server has evaluated. `clients`: each client repeatedly sends a short prompt. Both servers run all the
+time and are measured alternately, in a different order each round, because a machine's speed drifts.
+Turbopilot has the settings of a service for several users; `--personal`: those of a personal server.
 
 `students`: more and more users type notebooks at once, a request per keystroke. They are served if 95 % of
 the requests at pauses, which follow each line, are answered within two seconds. For one core: `taskset -c 0 …
@@ -33,6 +33,7 @@ import httpx
 import psutil
 from harness import (
     OK,
+    WEIGHTS,
     LocalPilot,
     ServerProcess,
     llama_server,
@@ -112,7 +113,7 @@ def editors(options: argparse.Namespace) -> None:
     """Compare eight editors on each server."""
     steps = [trace.keystrokes[-1] for trace in traces.of_kind(read(options.set), "append", 4000)]
     steps = [step for step in steps if len(step.prefix) < LONGEST]
-    with llama_server(8192, EDITORS) as theirs, turbopilot_service() as ours:
+    with llama_server(options.weights, 8192, EDITORS) as theirs, turbopilot_service() as ours:
         found: dict[str, list[tuple[float, ...]]] = {ours.name: [], theirs.name: []}
         for number in range(options.rounds):
             asked = [steps[(number * EDITORS + n) % len(steps)] for n in range(EDITORS)]
@@ -196,7 +197,7 @@ def one_round(server: ServerProcess, count: int, seconds: float) -> float:
 
 def clients(options: argparse.Namespace) -> None:
     """Compare many clients on each server."""
-    with llama_server(1024 * SLOTS, SLOTS) as theirs, turbopilot_service() as ours:
+    with llama_server(options.weights, 1024 * SLOTS, SLOTS) as theirs, turbopilot_service() as ours:
         rates: dict[str, list[float]] = {ours.name: [], theirs.name: []}
         for server in (theirs, ours):
             asyncio.run(ask_all(server.port, options.clients, min(5.0, options.seconds)))
@@ -328,11 +329,13 @@ def main() -> None:
     command = commands.add_parser("editors", help=editors.__doc__)
     command.add_argument("--set", type=Path, required=True)
     command.add_argument("--rounds", type=int, default=3)
+    command.add_argument("--weights", type=Path, help=WEIGHTS)
     command.set_defaults(run=editors)
     command = commands.add_parser("clients", help=clients.__doc__)
     command.add_argument("--clients", type=int, default=50)
     command.add_argument("--seconds", type=float, default=30)
     command.add_argument("--rounds", type=int, default=6)
+    command.add_argument("--weights", type=Path, help=WEIGHTS)
     command.set_defaults(run=clients)
     command = commands.add_parser("students", help=students.__doc__)
     command.add_argument("--users", type=int, nargs="+", default=[1, 2, 4, 6, 8, 10, 12])

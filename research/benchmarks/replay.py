@@ -1,6 +1,7 @@
 """Replay notebooks on llama.cpp's server and on this one, alternating, with the same model.
 
     python research/benchmarks/replay.py --set notebooks.json.gz [--requests 200] [--rounds 2] [--route NAME]
+        [--weights FILE]
 
 Prints times, tokens evaluated and predicted, drafts, the time outside of the engine, and the share of the
 text that would have been accepted. `--route complete` types like JupyterLab, with pauses between requests.
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import ServerProcess, llama_server, percentile, turbopilot_server
+from harness import WEIGHTS, ServerProcess, llama_server, percentile, turbopilot_server
 
 from turbopilot_research.evaluate.notebooks import read
 from turbopilot_research.evaluate.scoring import Score, Tally
@@ -236,6 +237,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--route", choices=["infill", "complete"], default="infill")
+    parser.add_argument("--weights", type=Path, help=WEIGHTS)
     parser.add_argument("--plot", type=Path, help="an SVG file to draw the times into")
     options = parser.parse_args()
     notebooks = read(options.set)
@@ -249,7 +251,7 @@ def main() -> None:
     answers: dict[str, Answers] = {"llama-server": [], "turbopilot": []}
     for _ in range(options.rounds):
         with (
-            llama_server(8192, 1, "--cache-reuse", "256") as theirs,
+            llama_server(options.weights, 8192, 1, "--cache-reuse", "256") as theirs,
             turbopilot_server("c.Turbopilot.eagerness = 'always'\n") as ours,
         ):
             clients = Infill(theirs), (Complete if options.route == "complete" else Infill)(ours)

@@ -64,7 +64,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="python3",
         metavar="NAME",
-        help="run the notebooks in this kernel, and compare with and without kernel context",
+        help="run the notebooks in this kernel, and compare with and without kernel context; the cells of a "
+        "folder run there and may change its files",
     )
     command = add("server", _in_process(_notebooks), "replay notebooks with a server")
     command.add_argument(
@@ -275,7 +276,8 @@ def _kernel(options: argparse.Namespace, *, is_queried: bool = True) -> Iterator
     if not options.kernel:
         yield None
         return
-    with Live(options.kernel, is_queried=is_queried) as live:
+    folder = options.notebooks if options.notebooks.is_dir() else None
+    with Live(options.kernel, folder, is_queried=is_queried) as live:
         yield live
     for notebook, error in live.failed.items():
         print(f"{notebook} failed: {error}", file=sys.stderr)
