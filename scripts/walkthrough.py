@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from jupyter_turbopilot.completer.plan import Matches, Plan
-    from jupyter_turbopilot.engine.job import Job
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.job import Job, Steps
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.reply import Reply
 
@@ -71,7 +72,7 @@ class Trace:
         """Record a step."""
         ms = (time.perf_counter() - self.begun) * 1000
         self.rows.append((ms, threading.current_thread().name, step, value))
-        if "feed" in step:
+        if value.startswith("receives"):
             self.fed.set()
 
     def around(self, owner: Any, name: str, step: str, describe: Callable[..., str | None]) -> Any:
@@ -150,10 +151,8 @@ def planned(plan: Plan, *_: Any) -> str:
     )
 
 
-def asked(ask: EngineRequest | None) -> str:
+def asked(ask: EngineRequest) -> str:
     """Describe a request to the engine."""
-    if ask is None:
-        return "nothing more"
     begins = [way.decode("utf-8", "replace") for way in ask.sampling.beginning.candidates]
     must = f", has to begin with {code(begins[0])}" if begins else ""
     return f"{len(ask.prompt)} prompt tokens, a draft of {len(ask.hint)}{must}"
@@ -164,7 +163,7 @@ def fed(tokens: list[Token]) -> str:
     written = ", ".join(
         f"{code(one.data.decode('utf-8', 'replace'))} {one.probability:.2f}" for one in tokens
     )
-    return written or "end of the text"
+    return written or "the end of the text"
 
 
 def frame(_: None, __: CompletionJob, reply: Reply) -> str:
@@ -194,8 +193,24 @@ def matched(whole: bool, _: CompletionJob, matches: Matches, __: str = "") -> st
     return f"{len(matches.cells.documents)} cells, line {line}{', the answer' if whole else ''}"
 
 
-def began(ask: EngineRequest | None, job: CompletionJob, *_: Any) -> str:
-    """Describe the start of a job."""
+def generating(trace: Trace) -> Any:
+    """Trace the start of each job, and the tokens that it receives."""
+    original, step = CompletionJob.generate, "`CompletionJob.generate`"
+
+    def traced(job: CompletionJob, engine: Engine, older: Job | None) -> Steps:
+        with closing(original(job, engine, older)) as steps, suppress(StopIteration):
+            ask = next(steps)
+            trace.note(step, f"begins: {began(ask, job)}")
+            while True:
+                tokens = yield ask
+                trace.note(step, f"receives {fed(tokens)}")
+                ask = steps.send(tokens)
+
+    return patch.object(CompletionJob, "generate", traced)
+
+
+def began(ask: EngineRequest, job: CompletionJob) -> str:
+    """Describe the first request of a job to the engine."""
     if job.text.ids:
         return f"continues the older text, of which {len(job.text.tokens)} tokens are left"
     return f"{asked(ask)}; before the cursor {code(job.plan.cache_key.tail[-40:])}"
@@ -207,8 +222,7 @@ def observed(trace: Trace) -> Iterator[Any]:
     yield trace.around(Editors, "enter", "`Editors.enter`", entered)
     yield trace.around(CompletionJob, "take_matches", "`CompletionJob.take_matches`", matched)
     yield trace.around(Worker, "submit", "`Worker.submit`", lambda *_: "in the queue")
-    yield trace.around(CompletionJob, "begin", "`CompletionJob.begin`", began)
-    yield trace.around(CompletionJob, "feed", "`CompletionJob.feed`", lambda _, __, tokens: fed(tokens))
+    yield generating(trace)
     yield trace.around(CompletionJob, "publish", "`CompletionJob.publish`", frame)
 
 

@@ -1,10 +1,11 @@
-"""Waiting for other threads and processes, and free ports."""
-
-from __future__ import annotations
+"""Waiting for other threads, processes and runs, and free ports."""
 
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
+
+from jupyter_turbopilot.engine.cancel import Cancel
 
 SECONDS = 60.0  # independent of the load of the machine
 
@@ -15,6 +16,15 @@ def until(done: Callable[[], object], seconds: float = SECONDS) -> None:
     while not done():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def finish(engine: Any, *runs: Any) -> list[bytes]:
+    """Step until all runs of an engine are done; release them, and return their texts."""
+    while left := [run for run in runs if not run.done]:
+        engine.step(left, Cancel())
+    for run in runs:
+        engine.release(run)
+    return [b"".join(token.data for token in run.fresh) for run in runs]
 
 
 def free_port() -> int:

@@ -33,7 +33,7 @@ from jupyter_turbopilot.util.threads import Alarm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
+    from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.engine.base import Engine, Speed
@@ -153,16 +153,18 @@ class Completer:
     def _begin(self, job: CompletionJob) -> None:
         """Queue the request, or let the look-up thread query the index and answer from the cache."""
         plan, editors = job.plan, self.shared.editors
+        cached = None
         if not plan.asks_index:
             job.take_matches(plan.chosen_before(self._cells))
-        job.awaits_look_up = looks_up = plan.asks_index or job.find_answer() is not None
+            cached = job.find_cached()
+        job.awaits_look_up = looks_up = plan.asks_index or (cached is not None and cached.complete)
         if plan.client and (ended := editors.enter(job, plan)):
             ended.finish(None)
             if ended is job:
                 return
         if not looks_up:
             try:
-                self._queue(job)
+                self._queue(job, cached)
             except TurbopilotError:
                 job.supersede_older()
                 editors.remove_ended(job)
@@ -204,15 +206,16 @@ class Completer:
                     found = matches or plan.chosen_before(self._cells)
                     if job.take_matches(found, state.model if state.ready else ""):
                         return
-                if not (matches and self._answer_from_cache(job)):
-                    self._queue(job)
+                cached = job.find_cached()
+                if not (matches and cached and self._answer_from_cache(job, cached)):
+                    self._queue(job, cached)
         except Exception as error:  # noqa: BLE001 - the client waits for a reply
             job.supersede_older()
             job.finish(as_error(error))
 
-    def _answer_from_cache(self, job: CompletionJob) -> bool:
-        """Answer from the cache; return False if there is no whole answer, or if trimming it has to wait."""
-        if not (cached := job.find_answer()):
+    def _answer_from_cache(self, job: CompletionJob, cached: CachedCompletion) -> bool:
+        """Answer from the cache; return False if it is no whole answer, or if trimming it has to wait."""
+        if not cached.complete:
             return False
         if not (state := self.worker.state).ready:
             raise not_ready(state)
@@ -223,9 +226,9 @@ class Completer:
                 return True
         return False
 
-    def _queue(self, job: CompletionJob) -> None:
+    def _queue(self, job: CompletionJob, cached: CachedCompletion | None) -> None:
         """Put the request in the worker's queue, or refuse it because of the load."""
-        if job.needs_cached_answer and not job.find_answer():
+        if job.needs_cached_answer and not (cached and cached.complete):
             raise BusyError(
                 "The server is busy, and you are one of its most active users. Automatic suggestions "
                 "continue in a few seconds.",

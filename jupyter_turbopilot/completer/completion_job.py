@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.completer.shared import Shared
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.job import Steps
     from jupyter_turbopilot.index.lookup import LineMatch
-    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 
@@ -33,8 +33,7 @@ class CompletionJob(Job):
               │              │                    ▲
               └──────────────┴────────────────────┘ superseded, cancelled, late, answered from index or cache
 
-    The look-up thread calls `take_matches`. The worker's thread calls `begin`, `feed` and `close`. Any thread
-    may call `end`.
+    The look-up thread calls `take_matches`. The worker's thread runs `generate`. Any thread may call `end`.
 
     A confident line of the index that is complete answers the request without the engine. A part of a line
     replaces the generated text if it has a higher confidence and no text was sent.
@@ -43,7 +42,11 @@ class CompletionJob(Job):
     def __init__(self, plan: Plan, caller: str, listeners: Sequence[Listener], shared: Shared) -> None:
         """`listeners` receive each reply, in this order."""
         super().__init__(
-            priority=plan.priority, deadline=plan.limits.deadline, caller=caller, client=plan.client
+            priority=plan.priority,
+            deadline=plan.limits.deadline,
+            caller=caller,
+            client=plan.client,
+            tenant=plan.cache_key.tenant,
         )
         self.id = uuid4().hex
         self.plan = plan
@@ -51,6 +54,7 @@ class CompletionJob(Job):
         self.cells = NO_CELLS  # of the index, for the prompt
         self.index_line: LineMatch | None = None
         self.cache_key = plan.cache_key
+        self.text = Text()  # that is being generated; a newer request may take it over
         self.result = Reply(self.id)  # the last reply, as far as it is complete
         self._cached: tuple[int, CachedCompletion | None] = (-1, None)  # with the cache's generation
         self._shared = shared
@@ -58,30 +62,15 @@ class CompletionJob(Job):
         # Whether the next request may get a better reply: with cells of the index, or without a look-up.
         self._uncached = False
         self._streamed = False  # whether a frame with generated text was sent
-        self._generator: TextGenerator | None = None
-
-    @property
-    def text(self) -> Text:
-        """The text that is being generated; empty before `begin`, and after another request took it over."""
-        return self._generator.text if self._generator else Text()
-
-    def release_text(self) -> Text:
-        """Return the text, which a newer request takes over, and continue with an empty one."""
-        text = self.text
-        if self._generator:
-            self._generator.text = Text()
-        return text
 
     def find_cached(self) -> CachedCompletion | None:
         """Return the cached completion; the cache is read again only if it has changed."""
         if self.plan.is_cacheable and self._cached[0] != (now := self._shared.results.generation):
-            self._cached = now, self._shared.results.find(self.cache_key)
+            found = self._shared.results.find(self.cache_key)
+            if found and not self.plan.replays:
+                found = replace(found, complete=False)  # it is only a draft
+            self._cached = now, found
         return self._cached[1]
-
-    def find_answer(self) -> CachedCompletion | None:
-        """Return the cached completion if it is the whole answer."""
-        cached = self.find_cached()
-        return cached if cached and self.plan.is_answered_by(cached) else None
 
     def take_matches(self, matches: Matches, model: str = "") -> bool:
         """Take the index matches; answer with a confident complete line. Return whether there is one.
@@ -106,19 +95,14 @@ class CompletionJob(Job):
         self.result = reply
         self.finish(None)
 
-    def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
-        text = older.release_text() if isinstance(older, CompletionJob) else Text()
-        self._generator = TextGenerator(self, engine, text, self._shared)
-        return self._generator.resume()
-
-    def feed(self, tokens: list[Token]) -> EngineRequest | None:
-        """Take generated tokens; return the request that continues."""
-        return self._generator.resume(tokens) if self._generator else None
-
-    def close(self) -> None:
-        """Cache the text as a draft, unless another request continues it."""
-        if self._generator:
-            self._generator.close()
+    def generate(self, engine: Engine, older: Job | None) -> Steps:
+        if isinstance(older, CompletionJob):
+            self.text, older.text = older.text, Text()
+        try:
+            yield from TextGenerator(self, engine, self._shared).generate()
+        finally:
+            # If a newer request took over the text, it is empty now and nothing is cached.
+            self.text.keep(self._shared.results)
 
     def stream(self, reply: Reply) -> None:
         """Send a frame with generated text."""

@@ -109,10 +109,6 @@ class Plan(ABC):
             evaluates_whole=True,
         )
 
-    def is_answered_by(self, cached: CachedCompletion) -> bool:
-        """Return whether a cached completion is the whole answer."""
-        return cached.complete and self.replays
-
     def may_be_answered_by(self, cached: CachedCompletion) -> bool:
         """Return whether the beginning of an answer may be enough, because its probabilities apply."""
         return cached.aligned and self.is_judged and self.replays and not self.names()

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.editors import Editors
-from jupyter_turbopilot.prompt.layout import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.engine.base import Engine, Speed
+    from jupyter_turbopilot.engine.base import Speed
     from jupyter_turbopilot.index.cells import Choice
+    from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
@@ -30,10 +30,4 @@ class Shared:
     evaluate_whole: Callable[[Plan, Choice, str], None] = lambda *_: None
     editors: Editors = field(default_factory=Editors)
     last_ms: float | None = None  # duration of the last answered request
-    layout: Layout | None = None
-
-    def layout_for(self, engine: Engine) -> Layout:
-        """Return the prompt layout for an engine."""
-        if self.layout is None or not self.layout.is_for(engine):
-            self.layout = Layout(engine, self.settings)
-        return self.layout
+    layout: Layout | None = None  # of prompts for the last engine

@@ -64,11 +64,21 @@ class CursorContext:
         """Return the context for a prompt, with cells from the index."""
         if not cells:
             return self._context
-        return gather(*_allowed_to_leave(self.request, self.kernel_context, self.settings), cells)
+        return gather(*self._allowed_to_leave, cells)
 
     @cached_property
     def _context(self) -> Context:
-        return gather(*_allowed_to_leave(self.request, self.kernel_context, self.settings))
+        return gather(*self._allowed_to_leave)
+
+    @cached_property
+    def _allowed_to_leave(self) -> tuple[Completion, KernelContext]:
+        """The request and the kernel context without the data that may not be sent to the engine."""
+        section, request = self.settings.engine_section, self.request
+        if not section.send_documents:
+            # The history of a terminal session has no path.
+            documents = [other for other in request.documents if not other.path]
+            request = structs.replace(request, documents=documents)
+        return request, self.kernel_context if section.send_kernel_context else NONE
 
     @cached_property
     def surroundings(self) -> Surroundings:
@@ -101,7 +111,7 @@ class CursorContext:
     def names(self, notebook_index: NotebookIndex | None, *, waits: bool = True) -> Names:
         """Return the names that a suggestion may use."""
         # An added import line becomes part of the next prompt, so it may not use data that may not be sent.
-        request, _ = _allowed_to_leave(self.request, self.kernel_context, self.settings)
+        request, _ = self._allowed_to_leave
         return Names(
             request, self.scope, sources_of(request, self.kernel_context, notebook_index, waits=waits)
         )
@@ -250,14 +260,3 @@ def plan_suggestion(
         names_may_leave=settings.engine_section.send_kernel_context,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
     )
-
-
-def _allowed_to_leave(
-    request: Completion, kernel_context: KernelContext, settings: Turbopilot
-) -> tuple[Completion, KernelContext]:
-    """Remove the data that may not be sent to the engine."""
-    section = settings.engine_section
-    if not section.send_documents:
-        # The history of a terminal session has no path.
-        request = structs.replace(request, documents=[other for other in request.documents if not other.path])
-    return request, kernel_context if section.send_kernel_context else NONE

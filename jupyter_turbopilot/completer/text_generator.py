@@ -15,7 +15,6 @@ from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.protocol.engine_request import Usage
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
-from jupyter_turbopilot.util.bounds import tenant_cache
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -32,13 +31,11 @@ if TYPE_CHECKING:
 class TextGenerator:
     """Generates the first text of a request, which the editor's next request may continue, and alternatives.
 
-    `resume` returns a request to the engine, and receives its tokens with the next call. Frames go to
-    `stream` of the job, and the finished texts to its `result`.
+    Frames go to `stream` of the job, and the finished texts to its `result`.
     """
 
-    def __init__(self, job: GeneratorJob, engine: Engine, text: Text, shared: Shared) -> None:
-        """`text`: that of an older request, which is continued if it fits."""
-        self.text = text  # a newer request may take it over
+    def __init__(self, job: GeneratorJob, engine: Engine, shared: Shared) -> None:
+        """The text of the job is that of an older request, which is continued if it fits."""
         self._job = job
         self._plan = job.plan
         self._engine = engine
@@ -48,22 +45,8 @@ class TextGenerator:
         self._items: list[Item] = []
         self._generated = 0  # tokens of all texts
         self._undecided = False  # whether a text may be trimmed at another position the next time
-        self._steps = self._generate()
 
-    def resume(self, tokens: list[Token] | None = None) -> EngineRequest | None:
-        """Take generated tokens, none at first; return the request that continues, or None at the end."""
-        try:
-            with tenant_cache(self._plan.cache_key.tenant):
-                return next(self._steps) if tokens is None else self._steps.send(tokens)
-        except StopIteration:
-            return None
-
-    def close(self) -> None:
-        """Cache the text as a draft, unless another request has taken it over."""
-        self._steps.close()
-        self.text.keep(self._shared.results)
-
-    def _generate(self) -> Generator[EngineRequest, list[Token], None]:
+    def generate(self) -> Generator[EngineRequest, list[Token], None]:
         """Yield each request, receive its tokens, and set the result."""
         begun = time.perf_counter()
         plan = self._plan
@@ -73,13 +56,13 @@ class TextGenerator:
         cached = self._job.find_cached()
         if (
             cached
-            and (plan.is_answered_by(cached) or plan.may_be_answered_by(cached))
+            and (cached.complete or plan.may_be_answered_by(cached))
             and (reply := replay(self._empty.id, self._empty.model, plan, cached))
         ):
             self._job.result = reply
             return
-        start = self._starts.begin(self.text, cached)
-        prompt = self.text.prompt or Prompt([])
+        start = self._starts.begin(self._job.text, cached)
+        prompt = self._job.text.prompt or Prompt([])
         context_ms = (time.perf_counter() - begun) * 1000
         if plan.limits.prompt_seconds:
             # The time limit excludes tokens that each keystroke changes; they cannot be evaluated earlier.
@@ -115,29 +98,26 @@ class TextGenerator:
         self, start: TextStart
     ) -> Generator[EngineRequest, list[Token], tuple[TextStart, Writing]]:
         """Generate the first text, which the editor's next request may continue, and cache it."""
-        plan, text = self._plan, self.text
-        try:
+        plan, text = self._plan, self._job.text
+        writing, complete = yield from self._generate_text(start, text)
+        if not text.has_probabilities and not writing.shown and not self._job.cancel.is_set():
+            text.keep(self._shared.results)
+            start = self._starts.begin(text, self._job.find_cached())
             writing, complete = yield from self._generate_text(start, text)
-            if not text.has_probabilities and not writing.shown and not self._job.cancel.is_set():
-                text.keep(self._shared.results)
-                start = self._starts.begin(text, self._job.find_cached())
-                writing, complete = yield from self._generate_text(start, text)
-            is_cut = text.engine_request is not None and text.engine_request.usage.cut and not complete
-            prompt = text.prompt or Prompt([])
-            if (
-                text.cache_key
-                and plan.limits.sampling.max_tokens
-                and not (self._job.stopped or text.typed_ahead or is_cut or prompt.is_truncated)
-            ):
-                text.writing = None
-                ended = complete and not writing.gave_up
-                partial = writing.released
-                self._shared.results.remember(text.cache_key, writing.tokens, ended=ended, partial=partial)
-            if prompt.is_truncated:
-                text.cache_key = None  # the whole prompt has another answer
-        finally:
-            # If a newer request took over the text, `self.text` is empty now and nothing is cached.
-            self.text.keep(self._shared.results)
+        is_cut = text.engine_request is not None and text.engine_request.usage.cut and not complete
+        prompt = text.prompt or Prompt([])
+        if (
+            text.cache_key
+            and plan.limits.sampling.max_tokens
+            and not (self._job.stopped or text.typed_ahead or is_cut or prompt.is_truncated)
+        ):
+            text.writing = None
+            ended = complete and not writing.gave_up
+            partial = writing.released
+            self._shared.results.remember(text.cache_key, writing.tokens, ended=ended, partial=partial)
+        if prompt.is_truncated:
+            text.cache_key = None  # the whole prompt has another answer
+        text.keep(self._shared.results)
         return start, writing
 
     def _generate_alternatives(
@@ -180,7 +160,7 @@ class TextGenerator:
                 priority=self._job.priority.name.lower(),
             )
         if text.prompt and not (text.prompt.is_truncated or self._job.stopped):
-            self._shared.layout_for(self._engine).note_evaluated(text.prompt.tokens)
+            self._starts.layout.note_evaluated(text.prompt.tokens)
         self._finish(writing, complete=ended and not cut)
         return writing, ended and not cut
 
@@ -217,7 +197,8 @@ class TextGenerator:
         if not (self._plan.stream and self._matches_names(writing)) or self._job.cancel.is_set():
             return
         item = _item_of(writing, "streaming", len(self._items))
-        usage = self.text.engine_request.usage if self.text.engine_request else Usage()
+        engine_request = self._job.text.engine_request
+        usage = engine_request.usage if engine_request else Usage()
         timings = Timings(
             queue_ms=(self._job.started_at - self._job.queued_at) * 1000,
             prompt_tokens=usage.prompt_tokens,
@@ -268,7 +249,7 @@ def replay(name: str, model: str, plan: Plan, cached: CachedCompletion) -> Reply
         writing.resume(cached.tokens)
     else:
         writing.take(cached.tokens)
-    if not (writing.done or plan.is_answered_by(cached)):
+    if not (writing.done or cached.complete):
         return None
     reason = "stop" if cached.ended or writing.done else "length"
     writing.finish(whole=reason == "stop")

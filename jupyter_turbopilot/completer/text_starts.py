@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jupyter_turbopilot.completer.text import Remainder
+from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, ExactRequest, PrefixConstraint, Usage
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class GeneratorJob(Protocol):
     cells: Choice
     index_line: LineMatch | None
     cache_key: CacheKey
+    text: Text
     result: Reply
     caller: str
     cancel: Cancel
@@ -71,6 +73,9 @@ class TextStarts:
         self._plan = plan = job.plan
         self._engine = engine
         self._shared = shared
+        if shared.layout is None or not shared.layout.is_for(engine):
+            shared.layout = Layout(engine, shared.settings)
+        self.layout = shared.layout
         capabilities = engine.capabilities
         self.constrains_names = capabilities.prefix_constraints and (
             plan.names_may_leave or not capabilities.remote
@@ -110,7 +115,7 @@ class TextStarts:
 
         They are last in a prompt, so a longer prompt begins differently, and is evaluated from its beginning.
         """
-        plan, cells, layout = self._plan, self._job.cells, self._shared.layout_for(self._engine)
+        plan, cells, layout = self._plan, self._job.cells, self.layout
         prompt = plan.prompt(layout, cells.documents)
         most = 0 if plan.evaluates_whole else self._shared.first_prompt_tokens(self._engine.speed)
         # The text after the cursor, which each keystroke moves, does not count.

@@ -14,8 +14,12 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError, log_failure
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from jupyter_turbopilot.engine.base import Engine, Run
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
+
+    Steps = Generator[EngineRequest, list[Token], None]
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +47,9 @@ class Job(ABC):
 
         look-up ──▶ waiting ──▶ begun ──▶ ended
 
-    The worker calls `begin` once and `feed` after each step, both on its own thread. The thread that ends the
-    job calls `end` once. A job with an `older` one takes over its position in the queue (`Worker.submit`) and
-    its run (`StepLoop`).
+    The worker resumes `generate` after each step, on its own thread. The thread that ends the job calls `end`
+    once. A job with an `older` one takes over its position in the queue (`Worker.submit`) and its run
+    (`StepLoop`).
     """
 
     def __init__(
@@ -55,11 +59,13 @@ class Job(ABC):
         deadline: float = 0.0,
         caller: str = "",
         client: str = "",
+        tenant: str = "",
         older: Job | None = None,
     ) -> None:
         self.priority = self.asked_as = priority  # the scheduler may lower the priority for a time
         self.caller = caller
         self.editor = (caller, client)
+        self.tenant = tenant
         self.cancel = Cancel()
         self.awaits_look_up = False  # whether its look-up has not ended; protected by the lock of `Editors`
         self.older = older  # the job that it takes over from; None once it has begun
@@ -72,6 +78,7 @@ class Job(ABC):
         # The time by which the prompt must be evaluated, and how many tokens at its end may be missing then.
         self.prompt_deadline, self.prompt_tail = 0.0, 0  # 0: no deadline
         # The state of the run. Only the step loop changes it.
+        self.steps: Steps  # of `generate`, once it has begun
         self.engine_request: EngineRequest | None = None
         self.run: Run | None = None
         self.suspended = False  # whether its run has no slot
@@ -82,19 +89,12 @@ class Job(ABC):
         self.uncharged = 0  # evaluated prompt tokens that the scheduler has not charged yet
 
     @abstractmethod
-    def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
-        """Return the first request, or None if the job needs no engine.
+    def generate(self, engine: Engine, older: Job | None) -> Steps:
+        """Yield a request, and receive its tokens after each step, none at the end of the text.
 
-        `older` is the job that it takes over from. Return that job's request to continue its run.
+        Yield the same request to continue it, or a new one. `older` is the job that it takes over from. Yield
+        that job's request first to continue its run.
         """
-
-    @abstractmethod
-    def feed(self, tokens: list[Token]) -> EngineRequest | None:
-        """Take tokens, none at the end of the text. Return the same request, a new one, or None."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Free the resources of `begin`; no more tokens will come."""
 
     @abstractmethod
     def end(self, error: TurbopilotError | None) -> None:

@@ -90,10 +90,9 @@ class Lifecycle:
         """Whether an engine is to be loaded."""
         return self._next is not None
 
-    def check_retry(self, now: float) -> None:
-        """Request the load of an engine whose retry is due."""
-        if now >= self.retry_at:
-            self._next, self._retry, self.retry_at = self._retry, None, math.inf
+    def retry(self) -> None:
+        """Request the load of the engine whose retry is due."""
+        self._next, self._retry, self.retry_at = self._retry, None, math.inf
 
     def replace(self, name: str, factory: Factory) -> None:
         """Request the load of another engine, and cancel a running load."""
@@ -119,9 +118,11 @@ class Lifecycle:
         self.state = EngineState(Phase.STOPPED, reason="The server is stopping.")
 
     def take_factory(self) -> Factory | None:
+        """Return the factory of the engine to load, unless the server is stopping."""
         factory, self._next = self._next, None
-        if factory:
-            self.loading = Cancel()
+        if self.stopping:
+            return None
+        self.loading = Cancel()
         return factory
 
     def recover(self, now: float, gone: EngineGoneError | None = None) -> bool:

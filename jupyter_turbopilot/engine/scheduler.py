@@ -205,12 +205,17 @@ class Scheduler:
         awaited = [priority for priority in present if priority.awaited]
         return sorted(awaited, key=lambda priority: self._ranks[priority].spent) or present[:1]
 
-    def next_jobs(self, priority: Priority) -> list[Job]:
-        """Return the jobs of one priority to serve now, in order."""
+    def begin_next(self, priority: Priority, *, remote: bool = False) -> list[Job]:
+        """Begin the jobs of one priority to serve now, or those of all with a remote engine; return them."""
         slots = self.slots if priority.awaited else max(1, self.slots // SLOTS)
-        return self._by_turns(priority, self._most(priority))[:slots]
+        jobs = self._next_remote() if remote else self._by_turns(priority, self._most(priority))[:slots]
+        self.begun.update(jobs)
+        for job in jobs:
+            rank = self._ranks[job.priority]
+            rank.round = max(rank.round, rank.turns[job.caller].round)
+        return jobs
 
-    def next_remote_jobs(self) -> list[Job]:
+    def _next_remote(self) -> list[Job]:
         """Return the jobs to serve now by a remote engine, whose texts do not slow each other down.
 
         Lower priorities get the remaining slots. A few slots are reserved for those that are awaited.
@@ -227,11 +232,6 @@ class Scheduler:
             slots = self.slots if priority.awaited else max(1, share)
             jobs += queue[: max(0, min(slots, self.slots - reserved - len(jobs)))]
         return jobs
-
-    def begin(self, job: Job) -> None:
-        self.begun.add(job)
-        rank = self._ranks[job.priority]
-        rank.round = max(rank.round, rank.turns[job.caller].round)
 
     def charge(
         self, priority: Priority, seconds: float, served: Mapping[Job, int], prompt: float = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,13 @@ from jupyter_turbopilot.engine.base import generate_one
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, as_error
 from jupyter_turbopilot.protocol.errors import EngineGoneError, TextFailedError
+from jupyter_turbopilot.util.bounds import tenant_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine, Run
-    from jupyter_turbopilot.protocol.engine_request import EngineRequest
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 log = logging.getLogger(__name__)
@@ -165,9 +167,10 @@ class StepLoop:
             self._active[job] = None
             if not job.replaced:
                 job.cancel.watch(self.interrupt)
-            self._advance_job(job, partial(job.begin, self.engine, older))
+            job.steps = job.generate(self.engine, older)
+            self._advance_job(job, None)
         if older:
-            self._attempt(older.close)
+            self._attempt(older.steps.close)
 
     def _take_over(self, job: Job) -> Job | None:
         """Move the run of its older job to a job; return the older one. Jobs between them never began."""
@@ -243,33 +246,31 @@ class StepLoop:
         if not run.fresh and not run.done:
             return
         fresh, run.fresh = run.fresh, []
-        self._advance_job(job, partial(job.feed, fresh), ends=not fresh)
+        self._advance_job(job, fresh)
         if run.done and job.run is run:
-            self._advance_job(job, partial(job.feed, []), ends=True)
+            self._advance_job(job, [])
 
     def _stop(self, job: Job) -> None:
         """End a cancelled job with its text so far."""
         job.stopped = True
-        if job.engine_request and self._advance_job(job, partial(job.feed, []), ends=True):
+        if job.engine_request and self._advance_job(job, []):
             self._end(job, None)
 
-    def _advance_job(
-        self, job: Job, advance: Callable[[], EngineRequest | None], *, ends: bool = False
-    ) -> bool:
-        """Call `begin` or `feed` of a job; return whether it continues. `ends`: its text has ended."""
-        engine_request = None
+    def _advance_job(self, job: Job, tokens: list[Token] | None) -> bool:
+        """Send tokens to a job, none at the end of its text; return whether it continues. None: begin it."""
+        engine_request: EngineRequest | None = None
 
         def call() -> None:
             nonlocal engine_request
-            with job.cancel.governing():
-                engine_request = advance()
+            with job.cancel.governing(), tenant_cache(job.tenant), suppress(StopIteration):
+                engine_request = next(job.steps) if tokens is None else job.steps.send(tokens)
 
         failure = self._attempt(call)
         if engine_request is None:
             failed = failure is not None and not isinstance(failure, Cancelled)
             self._end(job, as_error(failure) if failure and failed else None)
             return False
-        if engine_request is not job.engine_request or ends:
+        if engine_request is not job.engine_request or tokens == []:
             self._release(job)
             job.engine_request = engine_request
         return True
@@ -287,7 +288,7 @@ class StepLoop:
             return
         del self._active[job]
         self._release(job)
-        if failure := self._attempt(job.close):
+        if failure := self._attempt(job.steps.close):
             error = error or as_error(failure)
         self._ended(job, error)
 

@@ -212,17 +212,15 @@ class Worker:
         """Wait for work, then load an engine or take a step; return False when the server stops."""
         with self._wake:
             unused = self._wait_for_work()
-            stopping = self._life.stopping
-            factory = self._life.take_factory()
+            stopping, loads = self._life.stopping, self._life.pending
         if stopping:
             self._end_jobs(None)
             self._loop.close()
             return False
         if unused:
             self._loop.close()
-        if factory:
-            self._end_jobs(None, waiting=False)
-            self._load(factory)
+        if loads:
+            self._load()
         else:
             self._serve()
         return True
@@ -246,7 +244,8 @@ class Worker:
         return None if retry == math.inf else max(0.0, retry - time.monotonic())
 
     def _has_work(self) -> bool:
-        self._life.check_retry(time.monotonic())
+        if time.monotonic() >= self._life.retry_at:
+            self._life.retry()
         return bool(self._life.stopping or self._life.pending or self._scheduler)
 
     def _serve(self) -> None:
@@ -265,9 +264,7 @@ class Worker:
         # A step of a remote engine waits for the next token of any job, so all priorities take it together.
         for priority in [min(priorities)] if priorities and remote else priorities:
             with self._wake:
-                jobs = self._scheduler.next_remote_jobs() if remote else self._scheduler.next_jobs(priority)
-                for job in jobs:
-                    self._scheduler.begin(job)
+                jobs = self._scheduler.begin_next(priority, remote=remote)
                 others = [job for job in self._scheduler if job.priority >= priority and job not in jobs]
                 self._step_priority, self._step_jobs = priority, jobs
             begun = time.monotonic()
@@ -314,8 +311,13 @@ class Worker:
         for job in left:
             self._end(job, gone or engine_failed())
 
-    def _load(self, factory: Factory) -> None:
-        """Load an engine; end the waiting jobs if that fails."""
+    def _load(self) -> None:
+        """End the jobs that have begun, and load an engine; end the waiting jobs if that fails."""
+        self._end_jobs(None, waiting=False)
+        with self._wake:
+            factory = self._life.take_factory()
+        if not factory:
+            return
         state = self._life.load(factory)
         with self._wake:
             if self._loop.engine:

@@ -17,7 +17,6 @@ NEAR = 16  # tokens before the cursor that are evaluated again after an edit abo
 WIDEST = 64  # characters: no token is longer. Text beyond that cannot fit, so it is not tokenized
 Tail = TypeVar("Tail", list[int], str)
 Tokenize = Callable[[str], list[int]]
-Heal = Callable[[str], tuple[list[int], bytes]]
 
 
 @dataclass(frozen=True)
@@ -161,19 +160,14 @@ def pieces_left_out(sizes: Sequence[int], near: int, room: int) -> int:
     return len(sizes)
 
 
-def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
-    """Return a function that drops the last token if the prefix may end within a word.
+def heal_word(text: str, tokens: list[int], piece: Callable[[int], bytes]) -> tuple[list[int], bytes]:
+    """Drop the last token of a text that may end within a word; return the others, and its bytes.
 
     Vocabularies have tokens for whole words: models continue badly after the token of a partial word.
     """
-
-    def heal(prefix: str) -> tuple[list[int], bytes]:
-        tokens = tokenize(prefix)
-        if not tokens or not (prefix[-1] == "_" or prefix[-1].isalnum()):
-            return tokens, b""
-        return tokens[:-1], piece(tokens[-1])
-
-    return heal
+    if not tokens or not (text[-1] == "_" or text[-1].isalnum()):
+        return tokens, b""
+    return tokens[:-1], piece(tokens[-1])
 
 
 def build(
@@ -181,17 +175,15 @@ def build(
     tokenize: Tokenize,
     *,
     context: Sequence[Sequence[int]],
-    prefix: str,
+    prefix: list[int],
     suffix: str,
     budget: Budget,
-    heal: Heal | None = None,
+    forced: bytes = b"",
 ) -> Prompt:
-    """Build the prompt of a suggestion; a token that `heal` drops becomes the prefix constraint."""
+    """Build the prompt of a suggestion, whose prefix constraint is `forced`."""
     before = [token for piece in context for token in piece]
-    prefix = keep_tail(prefix, WIDEST * budget.prefix)
-    near, forced = heal(prefix) if heal else (tokenize(prefix), b"")
-    kept = keep_tail(before + near, budget.prefix)
-    begun = max(0, len(kept) - len(near))
+    kept = keep_tail(before + prefix, budget.prefix)
+    begun = max(0, len(kept) - len(prefix))
     parts = {
         "PREFIX": kept,
         "CONTEXT": kept[:begun],

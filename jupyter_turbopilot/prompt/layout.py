@@ -90,11 +90,14 @@ class Layout:
         answer = min((request.max_tokens or settings.max_tokens) * unit, most // 2)
         prefix = max(1, min((prompt_tokens or settings.prompt_tokens) * unit, most - suffix - answer))
         pieces = [self.tokenize(piece) for piece in context.pieces]
-        near = keep_tail(context.prefix, WIDEST * prefix)
-        gone = pieces_left_out([*map(len, pieces)], len(vocabulary.tokenize(near)), prefix)
+        text = keep_tail(context.prefix, WIDEST * prefix)
+        near, forced = vocabulary.tokenize(text), b""
+        gone = pieces_left_out([*map(len, pieces)], len(near), prefix)
         if gone:
             kept = "".join(context.pieces[gone:])
             pieces = [*self._best_of(context.pieces[:gone], kept, prefix // PIECES_SHARE), *pieces[gone:]]
+        if self._heals:
+            near, forced = heal_word(text, near, vocabulary.piece)
         return build(
             # A character model spells: it loses a word whose beginning is far from its end.
             self.form.joined if vocabulary.by_character else self.form,
@@ -103,7 +106,7 @@ class Layout:
             prefix=near,
             suffix=context.suffix,
             budget=Budget(prefix, suffix),
-            heal=heal_word(vocabulary.tokenize, vocabulary.piece) if self._heals else None,
+            forced=forced,
         )
 
     def _find_best(self, pieces: tuple[str, ...], kept: str, share: int) -> list[list[int]]:

@@ -73,12 +73,6 @@ def expected_gain(probability: float, text: str) -> float:
     return probability * (len(text.strip()) - 1) - READING
 
 
-def leaves_open(line: str) -> bool:
-    """Return whether a bracket or quote is open at the end of a line."""
-    opened = scan(line)
-    return bool(opened.brackets or opened.quote)
-
-
 def is_complete(line: str, scanned: str, *, whole: bool) -> bool:
     """Return whether a line of Python leaves nothing open and lacks no operand; `whole`: the line ends here.
 

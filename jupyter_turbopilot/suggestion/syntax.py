@@ -158,14 +158,9 @@ def _opens_statement(text: str, lexeme: Lexeme) -> bool:
     )
 
 
-def valid_beginning(text: str) -> bool:
-    """Return whether a Python text can become a valid program: some completion of it parses."""
-    return judged(text).valid
-
-
 @cached_function(2**20)
 def judged(text: str) -> ParseResult:
-    """Check whether a text can become a valid program."""
+    """Check whether a Python text can become a valid program: some completion of it parses."""
     if len(text) > STATEMENT:
         return ParseResult(valid=True, parsed=0)  # parsing it would take too long
     plain = as_python(text)

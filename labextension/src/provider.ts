@@ -44,7 +44,8 @@ const SETTLE = 120;
 interface IFetch {
   readonly call: ICall;
   readonly context: IContext;
-  readonly read: () => IDocument;
+  /** read again after each event, as it may have changed meanwhile */
+  document: IDocument;
   /** whether another user's edit has caused the call */
   readonly isForeignEdit: boolean;
   /** whether a request is sent although the server has denied one for the document */
@@ -139,20 +140,24 @@ export class Provider implements IInlineCompletionProvider {
     if (this.invoked) {
       this._page.closeMenu();
     }
-    const read = () => documentIn(request, context);
+    const document = documentIn(request, context);
     const fetch: IFetch = {
       call,
       context,
-      read,
+      document,
       isForeignEdit,
-      ignoresDenial: trigger === 'invoke' || this._mayBeAllowed(read(), context),
+      ignoresDenial: trigger === 'invoke' || this._mayBeAllowed(document, context),
       awaited: this._inFlight.current
     };
-    let next: Event | IInlineCompletionList = 'called';
-    while (typeof next === 'string') {
-      next = await this._act(fetch, decide(this._stateOf(fetch), next));
+    let event: Event = 'called';
+    for (;;) {
+      const next = await this._act(fetch, decide(this._stateOf(fetch), event));
+      if (typeof next !== 'string') {
+        return next;
+      }
+      event = next;
+      fetch.document = documentIn(request, context);
     }
-    return next;
   }
 
   async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
@@ -339,7 +344,7 @@ export class Provider implements IInlineCompletionProvider {
     return isOtherKernel || (denial !== undefined && performance.now() >= denial.at + MAX_RETRY_DELAY);
   }
 
-  private _stateOf({ call, read, isForeignEdit, ignoresDenial, awaited }: IFetch): IState {
+  private _stateOf({ call, document, isForeignEdit, ignoresDenial, awaited }: IFetch): IState {
     const { editor, position, trigger } = call;
     const { current } = this._inFlight;
     const { stopped, paused, denied } = this;
@@ -347,7 +352,9 @@ export class Provider implements IInlineCompletionProvider {
     return {
       trigger,
       current: current?.editor === editor ? current.stateAt(position) : null,
-      obstacle: isForeignEdit ? 'foreign edit' : declineOf(editor, read(), this.settings, switches, trigger),
+      obstacle: isForeignEdit
+        ? 'foreign edit'
+        : declineOf(editor, document, this.settings, switches, trigger),
       isOpen: this._availability.open,
       isTimedOut: awaited?.isTimedOut ?? false,
       isOutdated: current !== awaited || !isAt(editor, position) || !editor.hasFocus()
@@ -379,9 +386,8 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private _request(fetch: IFetch, keep: boolean): void {
-    const { call, context, read } = fetch;
+    const { call, context, document } = fetch;
     const { trigger } = call;
-    const document = read();
     this.denied.delete(document.path);
     this._pending = null;
     const body = this._requests.build(document, context, call.position, this.settings, trigger);

@@ -1,7 +1,5 @@
 """docs/developers/architecture.md names threads that exist, and walks through every step."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 
@@ -24,6 +22,6 @@ def test_architecture_has_a_walk_through_of_every_step() -> None:
         "Editors.enter",
         "CompletionJob.take_matches",
         "Worker.submit",
-        "CompletionJob.begin",
+        "CompletionJob.generate",
     ):
         assert f"| `{step}` |" in table

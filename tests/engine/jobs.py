@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Engine
@@ -27,29 +26,13 @@ class FunctionJob(Job):
     def __init__(self, work: Begin, done: Callable[[TurbopilotError | None], None], **more: Any) -> None:
         super().__init__(**more)
         self.done = done
-        self._begin = work
-        self._work: Work | None = None
+        self._work = work
 
-    def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
-        self._work = self._begin(engine, self)
-        return self._advance(partial(next, self._work))
-
-    def feed(self, tokens: list[Token]) -> EngineRequest | None:
-        assert self._work
-        return self._advance(partial(self._work.send, tokens))
-
-    def close(self) -> None:
-        if self._work:
-            self._work.close()
+    def generate(self, engine: Engine, older: Job | None) -> Work:
+        yield from self._work(engine, self)
 
     def end(self, error: TurbopilotError | None) -> None:
         self.done(error)
-
-    def _advance(self, step: Callable[[], EngineRequest]) -> EngineRequest | None:
-        try:
-            return step()
-        except StopIteration:
-            return None
 
 
 class Outcome:

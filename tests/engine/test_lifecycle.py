@@ -136,7 +136,7 @@ def test_lifecycle_doubles_the_delay_of_retries(life: Lifecycle, monkeypatch: py
         rests.append(rest(life, now))
         assert life.state.phase is Phase.FAILED
         now = life.retry_at
-        life.check_retry(now)
+        life.retry()
         assert life.take_factory() is factory
         life.finish_load(life.load(factory))
     assert rests[0] == SHORTEST

@@ -49,9 +49,8 @@ def scheduler_of(*ones: One, limit: int = 1000, running: int = 0, waiting: int =
 def serve(scheduler: Scheduler, seconds: float = 0.02, *, tokens: int = 1) -> list[One]:
     """Run one step of a local engine; return its jobs."""
     priority = scheduler.priorities()[0]
-    line = cast("list[One]", scheduler.next_jobs(priority))
+    line = cast("list[One]", scheduler.begin_next(priority))
     for one in line:
-        scheduler.begin(one)
         one.left -= 1
         if not one.left:
             assert scheduler.remove(one)
@@ -61,9 +60,7 @@ def serve(scheduler: Scheduler, seconds: float = 0.02, *, tokens: int = 1) -> li
 
 def serve_together(scheduler: Scheduler, cost: float = 0.1, prompt: float = 0.0) -> list[One]:
     """Let a remote engine generate tokens for all its jobs; return the jobs."""
-    line = cast("list[One]", scheduler.next_remote_jobs())
-    for one in line:
-        scheduler.begin(one)
+    line = cast("list[One]", scheduler.begin_next(TYPING, remote=True))
     for one in line:
         one.left -= 1
         if not one.left:
@@ -238,8 +235,7 @@ def test_scheduler_charges_remote_engines_for_tokens() -> None:
     scheduler.slots = 1
     steps: Counter[str] = Counter()
     for _ in range(3000):
-        (one,) = scheduler.next_remote_jobs()
-        scheduler.begin(one)
+        (one,) = scheduler.begin_next(TYPING, remote=True)
         scheduler.charge_tokens({one: 2 if one is fast else 1})
         steps[one.caller] += 1
     assert 1.9 < steps["slow"] / steps["fast"] < 2.1
@@ -251,11 +247,10 @@ def test_scheduler_bounds_the_turns_that_a_caller_skips(owed: list[float], place
     scheduler.slots = places
     last = dict.fromkeys(range(len(owed)), 0)
     for step in range(60 * len(owed)):
-        for one in scheduler.next_remote_jobs():
+        for one in scheduler.begin_next(TYPING, remote=True):
             number = int(one.caller)
             assert step - last[number] <= (MOST_OWED + 3) * len(owed)
             last[number] = step
-            scheduler.begin(one)
             scheduler.charge(TYPING, TURN, {one: 1}, owed[number])
     assert min(last.values()) > 0
 
@@ -288,7 +283,7 @@ def test_scheduler_serves_the_successor_of_a_prefetch_by_its_own_priority() -> N
     typing = One("a")
     scheduler.replace(ahead, typing)
     assert (typing in scheduler.begun, len(scheduler), scheduler.waiting) == (True, 2, 1)
-    assert scheduler.next_jobs(scheduler.priorities()[0]) == [typing]
+    assert scheduler.begin_next(scheduler.priorities()[0]) == [typing]
 
 
 # Remote engines -----------------------------------------------------------------------------------------------
@@ -403,7 +398,7 @@ def test_scheduler_cancels_late_jobs_and_removes_those_that_wait() -> None:
         One("a", deadline=deadline) for deadline in (1.0, 2.0, 3600.0, 0.0)
     ]
     scheduler = scheduler_of(*ones)
-    scheduler.begin(begun)
+    scheduler.begun.add(begun)
     assert scheduler.earliest == begun.deadline
     assert scheduler.expire(begun.deadline) == []
     assert scheduler.earliest == waiting.deadline
@@ -421,7 +416,7 @@ def test_scheduler_removes_only_jobs_cancelled_before_they_began(states: list[tu
     for begun, cancelled in states:
         scheduler.add(one := One("a"))
         if begun:
-            scheduler.begin(one)
+            scheduler.begun.add(one)
         if cancelled:
             one.cancel.set(SUPERSEDED)
         if cancelled and not begun:
@@ -437,15 +432,14 @@ def test_only_callers_above_the_average_reach_the_last_level(monkeypatch: pytest
     scheduler = scheduler_of(One("ada", left=ENDLESS), One("bob", left=ENDLESS), One("eve", left=ENDLESS))
     assert scheduler.level("ada") is Level.NONE
     jobs = {job.caller: job for job in scheduler}
-    for job in jobs.values():
-        scheduler.begin(job)
+    scheduler.begun.update(jobs.values())
     scheduler.charge(TYPING, 3.0, {jobs["ada"]: 1})
     scheduler.charge(TYPING, 1.0, {jobs["bob"]: 1, jobs["eve"]: 1})
     for name in ("ada", "bob", "eve") * 20:  # each request takes three seconds
         scheduler.remove(jobs[name])
         jobs[name] = One(name, left=ENDLESS)
         scheduler.add(jobs[name])
-        scheduler.begin(jobs[name])
+        scheduler.begun.add(jobs[name])
         jobs[name].seconds = 3.0
         now += 1.0
     assert scheduler.level() is scheduler.level("ada") is Level.REFUSE_BUSIEST

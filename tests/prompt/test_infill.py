@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest
@@ -191,7 +189,7 @@ def test_build_text_tokenizes_only_what_fits(piece: str) -> None:
 
     text, suffix = piece * 600_000, piece * 500_000
     budget = Budget(100, 50)
-    built = build(FORM, counting, context=[], prefix=text, suffix=suffix, budget=budget)
+    built = build(FORM, counting, context=[], prefix=[1] * 200, suffix=suffix, budget=budget)
     assert most <= 100 * WIDEST
     assert len(built.tokens) > 100
     others = tuple((f"{number}.py", text) for number in range(20))

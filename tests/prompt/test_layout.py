@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import gc
 import sys
 import weakref
@@ -8,6 +6,7 @@ import pytest
 
 from jupyter_turbopilot.context.notebook import Context
 from jupyter_turbopilot.engine.base import Capabilities
+from jupyter_turbopilot.prompt.formats import WIDEST
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -45,3 +44,16 @@ def test_prompt_heals_words_if_the_engine_constrains(constrains: bool, forced: b
     engine = ScriptedEngine()
     engine.capabilities = Capabilities(prefix_constraints=constrains)
     assert Layout(engine, Turbopilot()).prompt(REQUEST, Context((), "word", "")).forced == forced
+
+
+def test_prompt_tokenizes_only_text_that_may_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, settings, tokenized = ScriptedEngine(), Turbopilot(), list[int]()
+    tokenize = engine.vocabulary.tokenize
+
+    def counted(text: str, **more: bool) -> list[int]:
+        tokenized.append(len(text))
+        return tokenize(text, **more)
+
+    monkeypatch.setattr(engine.vocabulary, "tokenize", counted)
+    Layout(engine, settings).prompt(REQUEST, Context((), "x" * 10**6, "y" * 10**6))
+    assert max(tokenized) <= WIDEST * settings.prompt_tokens

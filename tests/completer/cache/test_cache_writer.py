@@ -12,7 +12,8 @@ from jupyter_turbopilot.completer.cache import cache_writer as keeper
 from jupyter_turbopilot.completer.cache.cache_writer import WAITING, CacheWriter
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.util import sqlite_file
-from jupyter_turbopilot.util.sqlite_file import delete, lock_path
+from jupyter_turbopilot.util.files import lock_path
+from jupyter_turbopilot.util.sqlite_file import delete
 
 from ...index.folders import until
 from .answers import MEGABYTE, answers, cache_key, open_file, texts

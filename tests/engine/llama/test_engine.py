@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import ctypes
 import sys
 import time
@@ -27,6 +25,7 @@ from jupyter_turbopilot.terminal.commands.loading import write
 
 from ...tiny_adapter import make
 from ...tiny_model import write_tiny_model
+from ...waiting import finish
 from ..jobs import FunctionJob, Outcome, Work
 
 
@@ -142,11 +141,7 @@ def test_engine_with_separate_caches_generates_eight_texts_at_a_time(tiny_model:
     waiting = engine.start(EngineRequest(engine.vocabulary.tokenize("b"), Sampling(max_tokens=2), Usage()))
     assert waiting is None
     started = [run for run in runs if run]
-    while not all(run.done for run in started):
-        engine.step([run for run in started if not run.done], Cancel())
-    assert [b"".join(token.data for token in run.fresh) for run in started] == alone
-    for run in started:
-        engine.release(run)
+    assert finish(engine, *started) == alone
     engine.close()
 
 
@@ -158,19 +153,16 @@ def test_engine_moves_the_cached_suffix_while_the_user_types(default_model: Path
     try:
         evaluated = []
         for end in range(10, 22, 2):
+            text = "def area(radius):\n    return math.pi * radius"[: 12 + end]
+            tokenize = engine.vocabulary.tokenize
             prompt = build(
-                form, engine.vocabulary.tokenize, context=[], prefix="def area(radius):\n    return math.pi * radius"[: 12 + end],
-                suffix=rest, budget=Budget(500, 200),
-            )  # fmt: skip
+                form, tokenize, context=[], prefix=tokenize(text), suffix=rest, budget=Budget(500, 200)
+            )
             usage = Usage()
             run = engine.start(
                 EngineRequest(prompt.tokens, Sampling(max_tokens=6), usage, suffix_span=prompt.suffix_span)
             )
-            assert run is not None
-            while not run.done:
-                engine.step([run], Cancel())
-            text = b"".join(token.data for token in run.fresh).decode()
-            engine.release(run)
+            text = finish(engine, run)[0].decode()
             evaluated.append(usage.prompt_tokens - usage.cached_tokens)
         assert max(evaluated[1:]) < 20 < evaluated[0]
         assert "return" not in text
@@ -231,10 +223,7 @@ def test_engine_saves_no_sequences_of_a_tenant(tiny_model: Path, tmp_path: Path)
         run = engine.start(
             EngineRequest(engine.vocabulary.tokenize(texts[tenant]), Sampling(1), usage, tenant=tenant)
         )
-        assert run
-        while not run.done:
-            engine.step([run], Cancel())
-        engine.release(run)
+        finish(engine, run)
         return usage.cached_tokens
 
     found = []
@@ -293,9 +282,7 @@ def test_adapters_apply_to_their_language_only(tiny_model: Path, tmp_path: Path)
             engine.start(EngineRequest(prompt, Sampling(max_tokens=12), language=one))
             for one in languages[:3]
         ]
-        while not all(run.done for run in together):
-            engine.step([run for run in together if not run.done], Cancel())
-        beside = [b"".join(token.data for token in run.fresh) for run in together]
+        beside = finish(engine, *together)
     finally:
         engine.close()
     assert alone[0] == text_with(tiny_model, prompt="a text that is long enough to be kept for the next one")
@@ -308,12 +295,8 @@ def test_adapters_apply_to_their_language_only(tiny_model: Path, tmp_path: Path)
 
 def generate(engine: LlamaEngine, prompt: list[int], language: str) -> tuple[bytes, int]:
     engine_request = EngineRequest(prompt, Sampling(max_tokens=12), Usage(), language=language)
-    run = engine.start(engine_request)
-    assert run
-    while not run.done:
-        engine.step([run], Cancel())
-    engine.release(run)
-    return b"".join(token.data for token in run.fresh), engine_request.usage.cached_tokens
+    (text,) = finish(engine, engine.start(engine_request))
+    return text, engine_request.usage.cached_tokens
 
 
 def test_hosted_llama_survives_encoding() -> None:
