@@ -44,7 +44,6 @@ _COMMANDS_WITHOUT_PERCENT = """
     rmdir run save store system tb time timeit unalias who who_ls whos xmode
 """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
-_LOOPS = (ast.For, ast.AsyncFor, ast.ListComp, ast.SetComp, ast.DictComp)
 _ROWS = (ast.Slice, ast.Compare, ast.BinOp, ast.UnaryOp)  # others may be the first of several row labels
 _ON_OTHER_LABELS = frozenset({"axis", "errors", "level"})  # arguments beside which labels need not be columns
 _GROUPING = frozenset({"boxplot", "groupby", "hist", "pivot_table", "value_counts"})
@@ -135,7 +134,7 @@ class _Check:
             return
         is_table = described.type == "DataFrame"
         known = {*described.attributes, *(described.labels or ())}
-        if name in known or name == "mro" or (is_table and described.labels is None):
+        if name in known or (is_table and described.labels is None):
             return
         may_be_computed = not described.closed and name in _COMPUTED.get(described.name or "", (name,))
         if may_be_computed or self.effects.has_imported or name in self.effects.added:
@@ -212,12 +211,8 @@ class _Check:
 
     def _add(self, node: ast.AST, span: tuple[int, int], message: str, near: _Near, text: str = "") -> None:
         """Add a finding. `text`: the new text, by default the nearest name."""
-        loop: ast.AST | None = None if near else node
-        while loop and not isinstance(loop, _LOOPS):
-            count_operations(1)
-            loop = self._parsed.parents.get(loop)
-        if loop:
-            return  # it may iterate over nothing
+        if not near and self._is_in_loop(node):
+            return
         (start, end), source, line = span, self._parsed.source, self._request.line
         if line is not None and source.count("\n", 0, start) <= line <= source.count("\n", 0, end):
             return
@@ -228,6 +223,16 @@ class _Check:
             title = f"Did you mean {quoted(near[0])}?"
             fixes = [Fix(title=title, source="kernel", confidence=near[1], edits=[edit])]
         self.findings.append(Finding(start=start, end=end, message=message, fixes=fixes))
+
+    def _is_in_loop(self, node: ast.AST) -> bool:
+        """Return whether a node is in a loop, which may iterate over nothing; its iterable is evaluated."""
+        while parent := self._parsed.parents.get(node):
+            count_operations(1)
+            first = getattr(parent, "iter", None) or getattr(parent, "generators", [node])[0]
+            if first is not node:
+                return True
+            node = parent
+        return False
 
 
 def _shown(node: ast.expr) -> str:

@@ -159,9 +159,12 @@ class Effects:
             self._changed.add(expression_of(node) or "")
         used = node.value if isinstance(node, ast.Attribute) else node
         is_complete = used is not node or not isinstance(parent, ast.Attribute)
-        expression = expression_of(used) or ""
-        if is_complete and expression in self._report.objects and not self._is_harmless(used):
-            self._changed.add(expression)
+        owner = self.described(used) if is_complete else None
+        if owner and not self._is_harmless(used):
+            # A method that the kernel has found in a closed object is not computed. `_call` records its call.
+            is_found = owner.closed and owner.attributes is not None and self.described(node) is not None
+            if used is node or not is_found or not self._parsed.call_of(node):
+                self._changed.add(expression_of(used) or "")
 
     def _assign(self, node: ast.Name | ast.Attribute | ast.Subscript) -> None:
         """Record a name that is bound or deleted, or an object of which a part is."""

@@ -40,9 +40,8 @@ def quoted(text: str) -> str:
 
 
 def as_code(text: str) -> str:
-    """Return a text between backticks, shortened, with escapes for control and formatting characters."""
-    escaped = (each if each.isprintable() else repr(each)[1:-1] for each in shortened(text))
-    return f"`{''.join(escaped)}`"
+    """Return a text as `quoted` does, between backticks."""
+    return f"`{quoted(text)[1:-1]}`"
 
 
 def shortened(text: str) -> str:

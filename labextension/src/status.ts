@@ -142,44 +142,54 @@ export class Status {
 
   get current(): IStatus {
     const { state } = this._availability;
-    const { settings, denied } = this._provider;
     const document = { path: this._page.path ?? '', notebookSwitch: switchOf(this._page.notebook) };
-    const off = offSwitches(document, settings, this._provider);
-    const condition = conditionOf(state, off[0] ?? null, this._activity);
-    const denial = denied.get(document.path);
-    const index = state.health?.notebook_index;
-    const hidden = settings.mode === 'on demand' ? null : this._activity.hiddenReason;
+    const off = offSwitches(document, this._provider.settings, this._provider);
     return {
-      condition,
+      condition: conditionOf(state, off[0] ?? null, this._activity),
       model: describeModel(this._trans, state),
       percent: percentOf(state.health?.inPage?.step),
       address: state.health?.address ?? '',
       usageLog: Boolean(state.health?.usage_log),
       lastMs: this._activity.lastMs,
-      reason: state.error
-        ? describeRequestError(this._trans, state.error)
-        : off.length > 0 // the results of earlier requests no longer apply
-          ? off
-              .filter((each, index) => index > 0 || each === 'denied' || each === 'invalid metadata') // not in the label
-              .map(each => (each === 'denied' && denial?.message) || describeDecline(this._trans, each, null))
-              .join('\n')
-          : state.health?.busy
-            ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
-            : this._activity.isTimedOut && !state.health?.inPage
-              ? describeDecline(this._trans, 'timeout', null)
-              : [
-                  state.health?.notice || describeHidden(this._trans, hidden),
-                  this._activity.table && this._trans.__('Suggestion: column of %1', this._activity.table),
-                  state.health?.slow
-                ]
-                  .filter(Boolean)
-                  .join('\n'),
-      index: !index
-        ? ''
-        : settings.notebookIndex || index.error
-          ? describeIndex(this._trans, index)
-          : this._trans.__('not used')
+      reason: this._reasonFor(off, document.path),
+      index: this._describeIndex()
     };
+  }
+
+  /** Return the reason for the condition, or remarks about the suggestions. */
+  private _reasonFor(off: readonly OffSwitch[], path: string): string {
+    const { health, error } = this._availability.state;
+    const { hiddenReason, isTimedOut, table } = this._activity;
+    const { settings, denied } = this._provider;
+    const trans = this._trans;
+    if (error) {
+      return describeRequestError(trans, error);
+    }
+    if (off.length > 0) {
+      // The results of earlier requests no longer apply.
+      return off
+        .filter((each, index) => index > 0 || each === 'denied' || each === 'invalid metadata') // not in the label
+        .map(each => (each === 'denied' && denied.get(path)?.message) || describeDecline(trans, each, null))
+        .join('\n');
+    }
+    if (health?.busy) {
+      return trans.__('Many users are active. Suggestions may be slower, shorter or missing.');
+    }
+    if (isTimedOut && !health?.inPage) {
+      return describeDecline(trans, 'timeout', null);
+    }
+    const hidden = settings.mode === 'on demand' ? null : hiddenReason;
+    const column = table && trans.__('Suggestion: column of %1', table);
+    return [health?.notice || describeHidden(trans, hidden), column, health?.slow].filter(Boolean).join('\n');
+  }
+
+  private _describeIndex(): string {
+    const index = this._availability.state.health?.notebook_index;
+    if (!index) {
+      return '';
+    }
+    const isUsed = this._provider.settings.notebookIndex || index.error;
+    return isUsed ? describeIndex(this._trans, index) : this._trans.__('not used');
   }
 
   readonly changed = new Signal<this, IStatus>(this);

@@ -107,8 +107,18 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     await typeIn(WRONG);
     const mark = page.locator(MARK);
     await mark.waitFor({ timeout: 20_000 });
-    await page.evaluate(() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart());
-    await mark.waitFor({ state: 'detached' });
+    await page.evaluate(async () => {
+      const { sessionContext } = window.jupyterapp.shell.currentWidget;
+      await sessionContext.restartKernel();
+      const { kernel } = sessionContext.session;
+      // The kernel may have published its state before the page was connected to it.
+      while (kernel.status !== 'idle') {
+        void kernel.requestKernelInfo().catch(() => undefined);
+        await new Promise(resolve => setTimeout(resolve, 500));
+      }
+    });
+    assert.equal(await mark.count(), 0);
+    assert.equal(await countAfterCheck(page), 0);
   });
 
   test('the setting prevents requests and removes the marks', async () => {

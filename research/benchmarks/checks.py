@@ -5,11 +5,18 @@ python research/benchmarks/checks.py FOLDER... --kernel NAME [--faults 0.3] [--s
 Each cell is checked in the state of the kernel before its run. A finding in a cell that then runs without an
 error is wrong. Faults are those of `fixes.py`: one counts if the broken cell raises the expected error. It is
 found if a finding is at it; a correction is right if it restores the cell.
+
+A misspelled column, keyword argument or attribute is *decidable* before the run if the object that lacks it
+exists then, has the right one, and is closed. The object is a dotted name, with string keys, whose first name
+the cell does not bind before. Closed are tables, dictionaries, functions whose signature has no `**`, modules
+without `__getattr__`, and other objects whose class has no `__getattr__` and no `__getattribute__` written in
+Python. It does not matter that the cell may change the object, or may not execute the code, as in a function.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import random
 import re
@@ -22,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 from fixes import ERRORS, Kernel, Notebook, State, Typist, misspelled, parses, same, server_without_model
 from harness import JupyterServer, percentile
 
+from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from turbopilot_research.evaluate.notebooks import TypedNotebook, read
 
@@ -31,6 +39,27 @@ if TYPE_CHECKING:
 KINDS = ("name", "column", "attribute", "keyword")
 # The errors that a check may find.
 EXPECTED = re.compile(r"NameError|AttributeError|KeyError|TypeError: .*unexpected keyword")
+# Runs in the kernel: whether an object exists, has a part and is closed.
+CLOSED = """
+import inspect, types
+def closed(space, kind, expression, name):
+    try:
+        value = eval(expression, space)
+        if kind == "keyword":
+            parameters = inspect.signature(value).parameters
+            return name in parameters and all(each.kind != each.VAR_KEYWORD for each in parameters.values())
+        if kind == "column":
+            return (type(value) is dict or type(value).__name__ == "DataFrame") and name in value
+        if not hasattr(value, name):
+            return False
+    except Exception:
+        return False
+    if isinstance(value, types.ModuleType):
+        return "__getattr__" not in vars(value)
+    own = [vars(each) for each in type(value).__mro__]
+    computing = ["__getattr__" in each or inspect.isfunction(each.get("__getattribute__")) for each in own]
+    return type(value).__name__ == "DataFrame" or not any(computing)
+"""
 
 
 class CheckedNotebook(Notebook):
@@ -65,11 +94,12 @@ class CheckedNotebook(Notebook):
         cases = {case.kind: case for case in sorted(made, key=lambda _: self._rng.random())}
         for case in (cases[kind] for kind in KINDS if kind in cases and parses(cases[kind].source)):
             findings = self.check(number, case.source)
+            pairs = enumerate(zip(f"{source}\0", f"{case.source}\0", strict=False))
+            start = next(n for n, (one, other) in pairs if one != other)
+            is_decidable = case.kind != "name" and self._is_decidable(case.kind, source, start)
             _, error = self._kernel.run(case.source)
             text = f"{error['name']}: {error['message']}" if error else ""
             if re.match(ERRORS[case.kind], text) and case.word in text and error:
-                pairs = enumerate(zip(f"{source}\0", f"{case.source}\0", strict=False))
-                start = next(n for n, (one, other) in pairs if one != other)
                 found = [each for each in findings if each["start"] <= start <= each["end"]]
                 fixed = case.source
                 for edit in (edit for each in found[:1] for fix in each["fixes"] for edit in fix["edits"]):
@@ -77,8 +107,80 @@ class CheckedNotebook(Notebook):
                 corrected = fixed != case.source
                 is_right = corrected and same(fixed, source)
                 yield {"kind": case.kind, "found": bool(found), "corrected": corrected, "right": is_right,
-                       "source": case.source, "error": text}  # fmt: skip
+                       "decidable": is_decidable, "source": case.source, "error": text}  # fmt: skip
             self._kernel.evaluate(f"restore(space, {look['names']!r}, {look['cwd']!r})")
+
+    def _is_decidable(self, kind: str, source: str, start: int) -> bool:
+        """Return whether the kernel has the closed object of which a part of a cell is misspelled."""
+        part = misspelled_part(source, kind, start)
+        if part is None:
+            return False
+        expression, name = part
+        call = f"scope['closed'](space, {kind!r}, {expression!r}, {name!r})"
+        return bool(self._kernel.evaluate(f"(lambda scope: [exec({CLOSED!r}, scope), {call}][1])({{}})"))
+
+
+def misspelled_part(source: str, kind: str, start: int) -> tuple[str, str] | None:
+    """Return the object that a column, keyword argument or attribute belongs to, and its name."""
+    tree = ast.parse(source)
+    lines = [0]
+    for line in source.split("\n"):
+        lines.append(lines[-1] + len(line.encode()) + 1)
+    at = len(source[:start].encode())
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node, parent in parents.items():
+        if not isinstance(node, ast.Attribute | ast.keyword | ast.Constant):
+            continue
+        begin = lines[node.lineno - 1] + node.col_offset
+        end = lines[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+        owner: ast.expr | None = None
+        match kind, node:
+            case "attribute", ast.Attribute(attr=name) if end - len(name.encode()) <= at < end:
+                owner = node.value
+            case "keyword", ast.keyword(arg=str(name)) if begin <= at < begin + len(name.encode()):
+                owner = getattr(parent, "func", None)
+            case "column", ast.Constant(value=str(name)) if begin <= at < end:
+                owner = _table(parents, node)
+        expression = expression_of(owner) if owner else None
+        if expression and re.split(r"\W", expression)[0] not in _bound_before(tree, parents, node):
+            return expression, name
+    return None
+
+
+def _table(parents: dict[ast.AST, ast.AST], node: ast.AST) -> ast.expr | None:
+    """Return the object in which a string is looked up, or whose method gets it."""
+    while parent := parents.get(node):
+        match parent:
+            case ast.Subscript(value=ast.Attribute(value=value, attr="loc" | "at")) if node is parent.slice:
+                return value
+            case ast.Subscript(value=value) if node is parent.slice:
+                return value
+            case ast.Call(func=ast.Attribute(value=value)) if node is not parent.func:
+                return value
+            case ast.Call() | ast.stmt():
+                return None
+        node = parent
+    return None
+
+
+def _bound_before(tree: ast.Module, parents: dict[ast.AST, ast.AST], node: ast.AST) -> set[str]:
+    """Return the names that a cell binds in its statements before a node, or in the statement around it."""
+    statement = node
+    while parents[statement] is not tree:
+        statement = parents[statement]
+    before = tree.body[: tree.body.index(statement)]  # type: ignore[arg-type]
+    # The value of an assignment is evaluated first.
+    before += [statement.value] if isinstance(statement, ast.Assign) else [statement]  # type: ignore[list-item]
+    found: set[str] = set()
+    for each in (inner for one in before for inner in ast.walk(one)):
+        match each:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                found.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+            case ast.alias():
+                found.add((each.asname or each.name).partition(".")[0])
+    return found
 
 
 def measured(
@@ -102,8 +204,9 @@ def measured(
 def table(records: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yield the lines of the report as Markdown."""
     yield "| cells | number | with a finding | corrected | right |\n| --- | --- | --- | --- | --- |"
-    for kind in ("clean", "natural", *KINDS):
-        some = [each for each in records if each["kind"] == kind]
+    decidable = [each | {"kind": f"decidable {each['kind']}"} for each in records if each.get("decidable")]
+    for kind in ("clean", "natural", *KINDS, *(f"decidable {kind}" for kind in KINDS[1:])):
+        some = [each for each in (*records, *decidable) if each["kind"] == kind]
         counts = Counter(name for each in some for name in ("found", "corrected", "right") if each.get(name))
         yield f"| {kind} | {len(some)} | {counts['found']} | {counts['corrected']} | {counts['right']} |"
 

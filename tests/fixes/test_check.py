@@ -78,6 +78,10 @@ OBJECTS = {
         type="Owner", module="__main__", attributes=["add", "model", "table", "value"], closed=True
     ),
     "owner.table": ORDERS,
+    "owner.add": ObjectDescription(
+        type="function", module="builtins", parameters=["item", "price"], closed=True
+    ),
+    "dynamic.copy": ObjectDescription(type="function", module="builtins", parameters=["deep"], closed=True),
     "layer": ObjectDescription(type="Layer", module="__main__", attributes=["weight"], closed=True),
     "Owner": ObjectDescription(type="type", module="builtins", attributes=["add"], closed=True),
     "tqdm": ObjectDescription(type="type", module="builtins", attributes=["pandas", "write"], closed=True),
@@ -167,6 +171,7 @@ def corrected(source: str, *others: FixCell) -> str:
         ("load(path=1, seperator=',')", "`load` has no parameter `seperator`.", "load(path=1, separator=',')"),
         ("%%time\norders['quantty']", "`orders` has no column `quantty`.", "%%time\norders['quantity']"),
         ("for n in range(3):\n    print(totel)", "`totel` is not defined.", "for n in range(3):\n    print(total)"),
+        ("owner.add(preice=3)", "`owner.add` has no parameter `preice`.", "owner.add(price=3)"),
         ("é = 1; orders['quantty']", "`orders` has no column `quantty`.", "é = 1; orders['quantity']"),
     ],
 )  # fmt: skip
@@ -187,6 +192,20 @@ def test_check_is_silent_about_a_list_that_may_group_rows(rows: int | None, numb
 def test_check_escapes_control_characters_in_messages() -> None:
     (finding,) = checked(r"orders['<b>\n\u202e\ud800']")
     assert finding.message == r"`orders` has no column `<b>\n\u202e\ud800`."
+
+
+@pytest.mark.parametrize(
+    ("source", "number"),
+    [
+        ("for n in entirely:\n    pass", 1),
+        ("[n for n in entirely]", 1),
+        ("for n in range(3):\n    entirely", 0),
+        ("for n in scores:\n    for m in entirely:\n        pass", 0),
+        ("[m for n in scores for m in entirely]", 0),
+    ],
+)
+def test_check_judges_the_iterable_of_a_loop(source: str, number: int) -> None:
+    assert len(checked(source)) == number
 
 
 def test_check_has_no_fix_if_no_name_is_near() -> None:
@@ -246,6 +265,10 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "[each.fit() for each in frames]\nmodel.coef_",
         "total['new'] = 1\nconfig['database']['new']",
         "owner.add()\norders['new']",
+        "owner.value\nowner.add(new=1)",
+        "owner.add(1)\nowner.add(new=1)",
+        "sorted(scores, key=owner.add)\nowner.new",
+        "dynamic.copy(new=1)",
         "owner.add()\nmodel.coef_",
         "owner.model.go()\nmodel.coef_",
         "y = layer(total)\nlayer.out",

@@ -63,8 +63,12 @@ _KNOWN = {
     "polars._plr": ("PyDataFrame",),
     "polars.polars": ("PyDataFrame",),  # before polars 1.33
     "numpy": ("ndarray",),
+    "numpy._core._multiarray_umath": ("_ArrayFunctionDispatcher",),
+    "numpy.core._multiarray_umath": ("_ArrayFunctionDispatcher",),  # before NumPy 2
     "pyarrow.lib": ("ChunkedArray", "DataType"),
 }  # fmt: skip
+# The C arrays in the extension arrays of pandas.
+_INNER = {"ArrowStringArray": "_pa_array", "DatetimeArray": "_ndarray", "StringArray": "_ndarray"}
 # Operators and built-in functions are applied to these objects; other classes could define them in Python.
 _IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType")
 
@@ -99,8 +103,8 @@ def _words(names: Any) -> Optional[List[str]]:
     return public if len(public) <= MOST_ATTRIBUTES else None
 
 
-def _both(words: Optional[List[str]], own: Optional[Dict[str, Any]]) -> Optional[List[str]]:
-    """Merge the names of a class and of an instance; None if either is unknown."""
+def _both(words: Optional[List[str]], own: Any) -> Optional[List[str]]:
+    """Merge the names of an object and of its class; None if either is unknown."""
     further = None if own is None else _words(own)
     if words is None or further is None:
         return None
@@ -231,10 +235,9 @@ class _Look:
     def _labels_of(self, index: Any, most: int) -> Tuple[List[Any], int]:
         """Return the first labels of a pandas Index, and its length."""
         data = self._read(index, "_data")
-        inner = {"ArrowStringArray": "_pa_array", "DatetimeArray": "_ndarray", "StringArray": "_ndarray"}
-        if name := inner.get(self._kind(data)[1]):
+        if name := _INNER.get(self._kind(data)[1]):
             data = self._read(data, name)
-        if self._kind(data)[0] == "numpy":
+        if self._kind(data)[1] == "ndarray":
             return data[:most].tolist(), len(data)
         # An extension type may be a user's class that converts each value.
         kinds = self._kind(data)[1], self._kind(self._read(data, "type"))[1]
@@ -272,7 +275,7 @@ class _Look:
         """Return whether a Series has a dtype of strings, or only strings as its first values."""
         blocks = self._read(self._read(series, "_mgr"), "blocks")
         values: Any = self._read(blocks[0], "values") if type(blocks) is tuple and blocks else None
-        if self._kind(values)[0] != "numpy":
+        if self._kind(values)[1] != "ndarray":
             return self._kind(values)[1] in ("StringArray", "ArrowStringArray")
         if self._read(self._read(values, "dtype"), "kind") != "O":
             return False
@@ -311,13 +314,17 @@ class _Look:
         elif _is_one_of(kind, (types.FunctionType, types.MethodType)):
             described.update(_parameters(value))
             closed = described.pop("closed", False)
+        elif name == "_ArrayFunctionDispatcher":  # it accepts what the function that it wraps accepts
+            described.update(_parameters((self._own(value) or {}).get("__wrapped__")))
+            closed = described.pop("closed", False)
         elif _is_class(value):
             described["attributes"], own_more = self._words_of(value)
-            if more:
-                described["attributes"] = None
+            if self._full or more:
+                described["attributes"] = None if more else _both(described["attributes"], words)
             constructor = self._constructor(value) if self._full else {}
             # Instances alone use the `__getattr__` of a class.
-            closed = kind is type and (self._full or not own_more) and constructor.pop("closed", True)
+            closed = not more if self._full else kind is type and not own_more
+            closed = constructor.pop("closed", True) and closed
             described.update(constructor)
         elif package or not more:  # in known classes, the code adds only columns
             described["attributes"] = _both(words, self._own(value))
@@ -478,15 +485,15 @@ class _ErrorLook(_Look):
             return _plain(_module_dict(value)).get(name, _MISSING)
         member = self._member(value if _is_class(value) else type(value), name)
         kind = type(member)
+        own = {} if _is_class(value) else self._own(value) or {}
+        if name in own and self._member(kind, "__set__") is _MISSING:  # a property hides it
+            return own[name]
         if kind is types.FunctionType:
             return member
         if _is_one_of(kind, (staticmethod, classmethod)):
             return member.__func__
-        own = {} if _is_class(value) else self._own(value) or {}
         if kind is types.MemberDescriptorType and not _is_class(value):
             return member.__get__(value)  # other descriptors written in C may call the user's code
-        if name in own:
-            return own[name]
         return member if self._member(kind, "__get__") is _MISSING else _MISSING
 
     def describe_artist(self, artist: Any) -> Dict[str, Any]:

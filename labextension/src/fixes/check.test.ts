@@ -291,28 +291,36 @@ describe('NotebookCheck', () => {
     meanwhile = change;
     await pass(2100);
     expect(requests).toHaveLength(1);
-    expect(marks.size).toBe(0);
+    expect(marksOf(0) ?? []).toEqual([]);
   });
 
   /** Add an offer of another kind. */
-  function addOther(): FakeOffer {
-    const other = new FakeOffer(panel, panel.content.widgets[1]);
+  function addOther(cell: number): FakeOffer {
+    const other = new FakeOffer(panel, panel.content.widgets[cell]);
     other.primary = () => undefined;
     fakes.offers.add(other as never, 'suggestRepeats', () => true);
     return other;
   }
 
-  it('marks without an offer while there is another one, also in another cell', async () => {
-    const other = addOther();
+  it('marks without an offer while the cell has another one', async () => {
+    const other = addOther(0);
     await pass(2100);
     expect(marksOf(0)).toEqual(['No `totel`.']);
     expect(FakeOffer.shown).toEqual([other]);
     expect(log).toEqual(["No `totel`. Did you mean 'total'?"]);
   });
 
-  it('leaves the shortcut to a later offer of another kind', async () => {
+  it('gives the shortcut to its offer, rather than to one of another cell', async () => {
+    const other = addOther(1);
     await pass(2100);
-    const other = addOther();
+    expect(FakeOffer.shown).toEqual([other, shown()]);
+    expect(fakes.offers.newestIn(panel.content as never)).toBe(shown());
+    expect(log[0]).toContain('Press Alt+. to apply.');
+  });
+
+  it('leaves the shortcut to a later offer of another kind in the cell', async () => {
+    await pass(2100);
+    const other = addOther(0);
     expect(fakes.offers.newestIn(panel.content as never)).toBe(other);
   });
 
@@ -347,7 +355,7 @@ describe('NotebookCheck', () => {
   });
 
   it.each<[string, () => void]>([
-    ['a cell is executed', () => execute(SOURCES[1])],
+    ['a cell is run', () => start()],
     ['the kernel restarts', () => session.statusChanged.emit('restarting')]
   ])('removes the findings when %s', async (_, change) => {
     await pass(2100);
@@ -358,15 +366,17 @@ describe('NotebookCheck', () => {
     expect(requests).toHaveLength(2);
   });
 
+  /** The user runs a cell. */
+  const start = (index = 1) =>
+    executionsOf(panel.content.model as never).scheduled(panel.content.widgets[index].model);
+
   /** The kernel executes code. */
-  function execute(code: string): void {
-    session.iopubMessage.emit({ header: { msg_type: 'execute_input' }, content: { code } });
-  }
+  const execute = () => session.iopubMessage.emit({ header: { msg_type: 'execute_input' } });
 
   it('keeps the findings when an extension executes code, and checks again', async () => {
     await pass(2100);
     const first = shown();
-    execute('_inspect()');
+    execute();
     expect(marksOf(0)).toEqual(['No `totel`.']);
     expect(shown()).toBe(first);
     found = [];
@@ -381,7 +391,7 @@ describe('NotebookCheck', () => {
     activate(1);
     await pass(2100);
     const { length } = requests;
-    execute(SOURCES[1]);
+    start();
     expect(marksOf(0)).toEqual([]);
     session.statusChanged.emit('idle');
     await pass(2100);
@@ -392,6 +402,34 @@ describe('NotebookCheck', () => {
         .sort()
     ).toEqual([0, 1]);
     expect(marksOf(0)).toEqual(['No `totel`.']);
+  });
+
+  it('checks a cell with findings again that was left before the end of a later check', async () => {
+    await pass(2100);
+    for (const index of [1, 0, 1]) {
+      activate(index);
+      await pass(100);
+    }
+    start();
+    await pass(2100);
+    expect(requests.map(({ active }) => active)).toEqual([0, 0, 1]);
+  });
+
+  it('removes the findings of a cell that another page has run', async () => {
+    await pass(2100);
+    content.activeCell.model.executionCount = 1;
+    execute();
+    await pass(2100);
+    expect(marksOf(0)).toEqual([]);
+    expect(requests).toHaveLength(1);
+  });
+
+  it('ends with the notebook', async () => {
+    type(' ');
+    (panel as unknown as { disposed: Signal<object, null> }).disposed.emit(null);
+    session.statusChanged.emit('idle');
+    await pass(5000);
+    expect(requests).toEqual([]);
   });
 
   it('shows a finding that was dismissed in another cell', async () => {
@@ -444,7 +482,7 @@ describe('NotebookCheck', () => {
     type('x');
     await pass(2100);
     expect(requests.map(({ cells }) => cells.map(({ changed }) => changed))).toEqual([[null, false]]);
-    execute(SOURCES[1]);
+    execute();
     await pass(2100);
     expect(requests).toHaveLength(2);
   });

@@ -29,13 +29,12 @@ const PAUSED = 2000;
 class CellState {
   /** whether the user has edited it */
   isEdited = false;
-  /** whether it has to be checked as a whole, and the timer for that */
+  /** whether it has to be checked as a whole */
   isDue = false;
-  timer: ReturnType<typeof setTimeout> | undefined;
   /** of the latest request */
   abort = new AbortController();
-  /** the messages of its findings, which have been announced */
-  announced = new Set<string>();
+  /** the messages of its findings, also while their marks are removed until the next check */
+  found = new Set<string>();
   /** messages that the user has dismissed */
   dismissed = new Set<string>();
 }
@@ -48,13 +47,12 @@ export class NotebookCheck {
   ) {
     const { content, disposed, sessionContext } = _panel;
     content.activeCellChanged.connect(this._follow, this);
-    sessionContext.iopubMessage.connect((_, { header, content }) => {
+    if (content.model) {
+      executionsOf(content.model).started.connect(() => this._reset(), this);
+    }
+    sessionContext.iopubMessage.connect((_, { header }) => {
       if (header.msg_type === 'execute_input') {
-        // The code of an extension, such as a variable inspector, or of a console.
-        const isForeign = !_panel.content.widgets.some(
-          ({ model }) => model.sharedModel.getSource() === (content as { code?: unknown }).code
-        );
-        this._reset(() => !isForeign);
+        this._reset(() => false); // it may be the code of an extension, such as a variable inspector
       }
     }, this);
     sessionContext.statusChanged.connect((_, status) => {
@@ -65,7 +63,11 @@ export class NotebookCheck {
       }
     }, this);
     _parts.offers.switched.connect(() => this._reset(cell => !this._isAllowed(cell)), this);
-    disposed.connect(() => Signal.clearData(this));
+    disposed.connect(() => {
+      Signal.clearData(this);
+      clearTimeout(this._paused);
+      clearTimeout(this._left);
+    });
     this._follow();
   }
 
@@ -77,19 +79,16 @@ export class NotebookCheck {
       model.sharedModel.changed.disconnect(this._edited, this);
       model.selections.changed.disconnect(this._moved, this);
       const state = this._stateOf(this._cell);
-      clearTimeout(state.timer);
       state.isDue &&= state.isEdited;
-      if (state.isDue) {
-        this._schedule(this._cell, LEFT); // by then, it runs if the user has left it to run it
-      }
     }
-    clearTimeout(this._left);
-    this._left = undefined;
     this._offer?.dispose();
     this._cell = activeCell?.model.type === 'code' ? (activeCell as CodeCell) : null;
     this._line = lineOf(this._cell);
     this._cell?.model.sharedModel.changed.connect(this._edited, this);
     this._cell?.model.selections.changed.connect(this._moved, this);
+    clearTimeout(this._left);
+    this._left = undefined;
+    this._leave(); // by then, the kernel is busy if the user has left a cell to run it
     this._schedule();
   };
 
@@ -106,36 +105,45 @@ export class NotebookCheck {
   private readonly _moved = (): void => {
     // The text and the cursor change together, in either order.
     setTimeout(() => {
-      const cell = this._cell?.isDisposed ? null : this._cell;
-      const state = cell && this._stateOf(cell);
-      if (cell && state?.isDue && state.isEdited && lineOf(cell) !== this._line) {
-        this._left ??= setTimeout(() => {
-          this._left = undefined;
-          void this._check(cell, lineOf(cell));
-        }, LEFT);
+      const { _cell: cell } = this;
+      if (cell && !cell.isDisposed && this._stateOf(cell).isEdited && lineOf(cell) !== this._line) {
+        this._leave();
       }
     });
   };
 
-  /** Check a whole cell, by default the active one after some time without an edit. */
-  private _schedule(cell = this._cell, delay = PAUSED): void {
-    if (cell && !cell.isDisposed) {
-      const state = this._stateOf(cell);
-      state.isDue = true;
-      clearTimeout(state.timer);
-      state.timer = setTimeout(() => {
-        state.timer = undefined;
-        void this._check(cell);
-      }, delay);
-    }
+  /** Check the lines and cells that the cursor has left. */
+  private _leave(): void {
+    this._left ??= setTimeout(() => {
+      this._left = undefined;
+      this._checkDue(false);
+    }, LEFT);
   }
 
-  /** Check the cells that have been waiting until the kernel is idle. */
+  /** Check the active cell and the others that are due after some time without an edit. */
+  private _schedule(): void {
+    if (this._cell && !this._cell.isDisposed) {
+      this._stateOf(this._cell).isDue = true;
+    }
+    clearTimeout(this._paused);
+    this._paused = undefined;
+    this._resume();
+  }
+
+  /** Check the cells that are due: they may have been waiting until the kernel is idle. */
   private _resume(): void {
+    this._paused ??= setTimeout(() => {
+      this._paused = undefined;
+      this._checkDue(true);
+    }, PAUSED);
+  }
+
+  /** Check the cells that are due; unless `isWhole`, the active one without the line of the cursor, if that is another. */
+  private _checkDue(isWhole: boolean): void {
     for (const cell of this._panel.content.widgets) {
-      const state = this._states.get(cell.model);
-      if (state?.isDue && state.timer === undefined) {
-        this._schedule(cell as CodeCell);
+      const line = isWhole || cell !== this._cell ? null : lineOf(this._cell);
+      if (this._states.get(cell.model)?.isDue && (line === null || line !== this._line)) {
+        void this._check(cell as CodeCell, line);
       }
     }
   }
@@ -148,17 +156,22 @@ export class NotebookCheck {
     for (const cell of this._panel.content.widgets) {
       const state = this._states.get(cell.model);
       if (state) {
-        state.isDue ||= state.announced.size > 0;
-      }
-      if (isRemoved(cell)) {
-        state?.abort.abort();
-        showMarks(cell.editor, '', []);
-        if (cell === this._cell) {
-          this._offer?.dispose();
+        state.isDue ||= state.found.size > 0;
+        if (isRemoved(cell)) {
+          this._remove(cell as CodeCell);
         }
       }
     }
     this._schedule();
+  }
+
+  /** Remove the marks and the offer of a cell. */
+  private _remove(cell: CodeCell): void {
+    this._stateOf(cell).abort.abort();
+    showMarks(cell.editor, '', []);
+    if (cell === this._cell) {
+      this._offer?.dispose();
+    }
   }
 
   private _isAllowed(cell: Cell): boolean {
@@ -178,9 +191,6 @@ export class NotebookCheck {
   /** Check a cell, except for a line. */
   private async _check(cell: CodeCell, line: number | null = null): Promise<void> {
     const { _panel: panel, _parts: parts } = this;
-    if (cell.isDisposed) {
-      return;
-    }
     const state = this._stateOf(cell);
     const cells = Array.from(panel.content.model?.cells ?? []);
     const active = cells.indexOf(cell.model);
@@ -192,6 +202,7 @@ export class NotebookCheck {
     state.isDue &&= line !== null;
     const common = isWanted ? requestOf(panel, active) : null;
     if (!common) {
+      this._remove(cell);
       return;
     }
     state.abort.abort();
@@ -216,38 +227,19 @@ export class NotebookCheck {
     }
   }
 
-  /** Offer to correct the first finding that can be corrected, unless the notebook has another offer. */
+  /** Offer to correct the first finding that can be corrected, unless the cell has another offer. */
   private _offerFirst(cell: CodeCell, cells: readonly ICellModel[], { id, findings }: IFindings): void {
+    const { _panel: panel, _parts: parts } = this;
+    const { offers, shortcut, trans } = parts;
     const first = findings.find(({ fixes }) => fixes.length > 0);
     if (first?.message !== this._offered) {
       this._offer?.dispose();
     }
-    if (first && !this._offer && !this._parts.offers.newestIn(this._panel.content)) {
-      this._propose(cell, cells, first, id);
+    if (!first || this._offer || offers.newestIn(panel.content)?.cell === cell) {
+      return;
     }
-  }
-
-  /** Announce the first new finding, and the number of the others; `isWhole`: no finding is missing. */
-  private _announce(cell: CodeCell, findings: readonly IFinding[], isWhole: boolean): void {
-    const { live, trans } = this._parts;
-    const state = this._stateOf(cell);
-    const [first, ...others] = findings.filter(({ message }) => !state.announced.has(message));
-    const messages = findings.map(({ message }) => message);
-    state.announced = new Set(isWhole ? messages : [...state.announced, ...messages]);
-    if (first) {
-      const where = cell === this._cell ? '' : `${describeCell(trans, this._panel, cell.model)}: `;
-      const more = ` ${trans._n('%1 more finding.', '%1 more findings.', others.length)}`;
-      live.say(where + this._describe(first).textContent + (others.length > 0 ? more : ''));
-    }
-  }
-
-  /** Offer to correct a finding. */
-  private _propose(cell: CodeCell, cells: readonly ICellModel[], finding: IFinding, id: string): void {
-    const { _panel: panel, _parts: parts } = this;
-    const { offers, shortcut, trans } = parts;
-    const { message } = finding;
-    const [fix] = finding.fixes;
-    const target = targetOf(panel, cells, fix.edits, () => this._offer?.dispose(), true);
+    const { message, fixes } = first;
+    const target = targetOf(panel, cells, fixes[0].edits, () => this._offer?.dispose(), true);
     if (!target) {
       return;
     }
@@ -258,12 +250,12 @@ export class NotebookCheck {
       if (applyTarget(parts, offer, feedback, target, () => target.apply([]))) {
         offer.dispose();
         scrollTo(panel, cell, start); // the shortcut also applies an offer outside of the window
-        this._schedule(cell, 0);
+        void this._check(cell);
       }
     };
     const caption = trans.__('Change the code without running it');
     offer.display({
-      question: `${message} ${fix.title}`,
+      question: `${message} ${fixes[0].title}`,
       actions: [{ label: trans.__('Apply'), caption, run: apply }],
       shortcuts: [shortcut()]
     });
@@ -275,12 +267,25 @@ export class NotebookCheck {
     offer.dismiss = () => {
       this._stateOf(cell).dismissed.add(message);
       feedback('dismissed');
-      offer.dispose();
-      showMarks(cell.editor, '', []);
-      this._schedule(cell, 0); // for the other findings
+      this._remove(cell);
+      void this._check(cell); // for the other findings
     };
     offers.add(offer, 'check', () => this._isAllowed(cell));
     feedback('shown');
+  }
+
+  /** Announce the first new finding, and the number of the others; `isWhole`: no finding is missing. */
+  private _announce(cell: CodeCell, findings: readonly IFinding[], isWhole: boolean): void {
+    const { live, trans } = this._parts;
+    const state = this._stateOf(cell);
+    const [first, ...others] = findings.filter(({ message }) => !state.found.has(message));
+    const messages = findings.map(({ message }) => message);
+    state.found = new Set(isWhole ? messages : [...state.found, ...messages]);
+    if (first) {
+      const where = cell === this._cell ? '' : `${describeCell(trans, this._panel, cell.model)}: `;
+      const more = ` ${trans._n('%1 more finding.', '%1 more findings.', others.length)}`;
+      live.say(where + this._describe(first).textContent + (others.length > 0 ? more : ''));
+    }
   }
 
   /** Return the content of a tooltip: the message, and the shortcut if it corrects this finding. */
@@ -304,8 +309,9 @@ export class NotebookCheck {
   private _cell: CodeCell | null = null;
   /** the line of the cursor at the last check */
   private _line: number | null = null;
-  /** the timer for a check after the cursor has left that line */
+  /** the timers for checks after the cursor has left that line or a cell, and after some time without an edit */
   private _left: ReturnType<typeof setTimeout> | undefined;
+  private _paused: ReturnType<typeof setTimeout> | undefined;
   private _offer: Offer | undefined;
   /** the message of the offer */
   private _offered: string | undefined;

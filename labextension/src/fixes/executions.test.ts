@@ -63,8 +63,11 @@ describe('Executions', () => {
 
   it('ignores a cell that was not run', () => {
     const cell = new Cell('a');
+    let started = 0;
+    executions.started.connect(() => started++);
     executions.scheduled(cell);
     executions.executed(cell);
+    expect(started).toBe(1);
     expect([executions.countOf(cell), executions.isChanged(cell)]).toEqual([null, false]);
   });
 });

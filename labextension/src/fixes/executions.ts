@@ -1,5 +1,7 @@
 /** Executions of cells in a notebook: which cells the kernel has run, and whether they have been edited since. Pure. */
 
+import { Signal } from '@lumino/signaling';
+
 /** The part of a cell's model that is read. */
 export interface IExecuted {
   executionCount?: number | null;
@@ -7,9 +9,13 @@ export interface IExecuted {
 }
 
 export class Executions {
+  /** Emitted when a cell is about to be run. */
+  readonly started = new Signal<this, void>(this);
+
   /** The cell is about to be run. */
   scheduled(cell: IExecuted): void {
     this._sources.set(cell, cell.sharedModel.getSource());
+    this.started.emit();
   }
 
   /** The cell has been run. */

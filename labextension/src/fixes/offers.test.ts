@@ -11,7 +11,8 @@ function nodeOf() {
 }
 
 describe('Offers', () => {
-  const content = { activeCell: null as unknown, node: nodeOf() };
+  const activeCellChanged = new Signal<object, void>({});
+  const content = { activeCell: null as unknown, activeCellChanged, node: nodeOf() };
   const [panel, first, second] = [{ node: nodeOf(), content }, { node: nodeOf() }, { node: nodeOf() }];
   let offers: Offers;
 
@@ -46,12 +47,25 @@ describe('Offers', () => {
   const dismissible = () => offers.dismissibleIn(content as never);
 
   it('finds the newest offer that can be applied', () => {
-    const [older, newer] = [add(first), add(second)];
+    const [older, newer] = [add(second), add(second)];
     add(second, null);
     expect(newest()).toBe(newer);
     newer.dispose();
     expect(newest()).toBe(older);
     expect(offers.newestIn(null)).toBeUndefined();
+  });
+
+  it('prefers the offer of the active cell, also a check, and shows the shortcut there', () => {
+    const fix = add(second);
+    const check = add(first, undefined, true, 'check');
+    expect(newest()).toBe(check);
+    content.activeCell = second;
+    activeCellChanged.emit();
+    expect(newest()).toBe(fix);
+    expect([check, fix].map(({ classes }) => classes.size)).toEqual([0, 1]);
+    content.activeCell = first;
+    check.dispose();
+    expect(newest()).toBe(fix);
   });
 
   it('dismisses the offer of the active cell first', () => {

@@ -622,6 +622,10 @@ def test_report_distinguishes_closed_objects() -> None:
     class Runnable(WithMetaclass):
         def run(self) -> None: ...
 
+    class ComputingClass(type):
+        def __getattr__(cls, name: str) -> int:
+            return 1
+
     class Both(Plain):
         def __new__(cls, *_: object, **__: object) -> Any: ...
 
@@ -630,14 +634,37 @@ def test_report_distinguishes_closed_objects() -> None:
 
     namespace: dict[str, Any] = {
         "Plain": Plain, "plain": Plain(1), "Computed": Computed, "computed": Computed(1), "abstract": Runnable(),
+        "Runnable": Runnable, "WithComputed": ComputingClass("WithComputed", (), {}), "percentile": np.percentile,
         "Both": Both, "wrapper": wrapper, "lambda_": lambda x: x, "np": np, "module": types, "array": np.ones(2),
         "frame": pd.DataFrame({"a": [1]}), "series": pd.Series([1]), "text": "", "config": {},
     }  # fmt: skip
     found = report_of(namespace, *namespace, "missing").objects
     closed = {name for name, each in found.items() if each.closed}
-    open_ = {"computed", "Both", "wrapper", "np", "series"}
+    open_ = {"computed", "Both", "WithComputed", "wrapper", "np", "series"}
     assert closed == namespace.keys() - open_
     assert found.keys() == namespace.keys()
+    assert {"run", "register", "mro"} <= {*(found["Runnable"].attributes or ())}
+    assert found["WithComputed"].attributes is None
+    assert "method" in (found["percentile"].parameters or ())
+
+
+def test_report_describes_the_attribute_that_an_object_has() -> None:
+    class Shop:
+        def add(self, price: int) -> None: ...
+
+        def sell(self, price: int) -> None: ...
+
+        @property
+        def size(self) -> int:
+            return 1
+
+    shop = Shop()
+    vars(shop).update(sell=lambda item: item, size=2)
+    found = report_of({"shop": shop}, "shop.add", "shop.sell", "shop.size").objects
+    assert {name: each.parameters for name, each in found.items()} == {
+        "shop.add": ["price"],
+        "shop.sell": ["item"],
+    }
 
 
 def test_report_lists_folders_around_a_missing_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
