@@ -105,7 +105,8 @@ def _slow(pilot: Pilot) -> str | None:
     is_late = 0 < speed.generation < FULL_TOKENS_PER_SECOND
     if not is_late or not pilot.completer.first_prompt_tokens(speed):
         return None
-    return f"This machine is slow. {pilot.library.advise_on(pilot.worker.state.model, speed.generation)}"
+    advice = pilot.library.advise_on(pilot.worker.state.model, speed.generation)
+    return f"This machine is slow, or other programs use the processor. {advice}"
 
 
 def model_list(name: str, **more: Any) -> dict[str, Any]:

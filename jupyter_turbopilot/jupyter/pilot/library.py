@@ -9,7 +9,7 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import models_dir
-from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate, rate_of
+from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate, rate_of, share_saved
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.user_cache import measured_rate, personal_dir
 from jupyter_turbopilot.protocol.errors import (
@@ -79,8 +79,8 @@ class Library:
         # The memory of the loaded model would be free for another one.
         advice = advise(catalog().values(), machine.free_memory() + model.bytes, rate)
         best = next((one.model for one in advice if one.verdict == "recommended"), model)
-        if best is model:
-            return f"{model.name} is the model that fits it best."
+        if best is model or share_saved(best.name) is None:
+            return f"No model that was measured fits it better than {model.name}."
         return f"{best.name} fits it better than {model.name}. Run: {best.pull()}"
 
     def download(
