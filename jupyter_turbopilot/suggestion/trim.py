@@ -120,7 +120,8 @@ def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     begun = surroundings.line if body == text else ""  # the text begins on a later line
     written, newline, _ = body.partition("\n")
     line = (begun + written).rstrip()  # with its indentation: in another block it is a different line
-    if not is_word(above.lstrip()[:1] or " ") or not above.startswith(line):
+    first = above.lstrip()[:1] or " "
+    if not (is_word(first) or first == "#") or not above.startswith(line):  # brackets repeat in any code
         return Cut(text)
     if not (newline or final):
         return Cut("")
