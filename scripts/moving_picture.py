@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from PIL import Image, ImageChops
+from reduce_colors import reduce_colors
 
-COLORS = 64  # an editor has few colors; with fewer, the edges of letters look wrong
 MOST = 1_000_000  # bytes
 
 
@@ -29,14 +29,8 @@ def main() -> None:
             continue
         frames.append(image)
         durations.append(milliseconds)
-    # One palette for all frames: colors do not flicker, and unchanged areas are not stored again.
-    sheet = Image.new(
-        "RGB", (frames[0].width, sum(frame.height for frame in frames[:: max(1, len(frames) // 8)]))
-    )
-    for at, frame in enumerate(frames[:: max(1, len(frames) // 8)]):
-        sheet.paste(frame, (0, at * frame.height))
-    palette = sheet.quantize(COLORS, dither=Image.Dither.NONE)
-    first, *others = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
+    # With one palette, colors do not flicker, and unchanged areas are not stored again.
+    first, *others = reduce_colors(frames)
     first.save(out, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
     if (size := out.stat().st_size) > MOST:
         sys.exit(f"{out} has {size} bytes, more than {MOST}.")

@@ -474,17 +474,12 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await run('turbopilot:choose-model');
     const row = page.locator('.jp-Turbopilot-models tr[data-model="one"]');
     await row.getByRole('button', { name: 'Download' }).waitFor();
-    for (const [body, words] of [
-      ['{"phase":"downloading","received":1,"total":2}\n', 'Connection lost'],
-      ['<html>Sign in</html>\n', 'Got a web page'],
-      ['{"phase":"failed","done":true,"error":{"code":"x","message":"No space."}}\n', 'No space.']
-    ]) {
-      await page.route('**/turbopilot/models/pull*', route => route.fulfill({ body }));
-      await row.getByRole('button', { name: 'Download' }).click();
-      await row.locator('.jp-mod-error', { hasText: words }).waitFor();
-      assert.match(await page.locator('.jp-Turbopilot-message.jp-mod-error').innerText(), new RegExp(words));
-      await page.unroute('**/turbopilot/models/pull*');
-    }
+    const body = '{"phase":"failed","done":true,"error":{"code":"x","message":"No space."}}\n';
+    await page.route('**/turbopilot/models/pull*', route => route.fulfill({ body }));
+    await row.getByRole('button', { name: 'Download' }).click();
+    await row.locator('.jp-mod-error', { hasText: 'No space.' }).waitFor();
+    assert.match(await page.locator('.jp-Turbopilot-message.jp-mod-error').innerText(), /No space\./);
+    await page.unroute('**/turbopilot/models/pull*');
     await screenshot(page, 'download-failed');
     // Another tab downloads it and loses the connection for a while. The panel refreshes by itself or when it is shown.
     const showAgain = async () => {

@@ -115,6 +115,13 @@ describe('two users of a JupyterHub with one model', { timeout: 300_000 }, () =>
         assert.ok((await status.innerText()).includes(hub.service), 'the address is not shown');
         assert.match(await status.getAttribute('title'), new RegExp(`Code is sent to ${hub.service}`));
         await screenshot(page, `hub-${name}`);
+        await status.click();
+        await page.getByText('Models…').first().click();
+        const panel = page.locator('.jp-Turbopilot-models');
+        await panel.getByText(`The model runs on ${hub.service}`).waitFor();
+        assert.equal(await panel.locator('form').isVisible(), false);
+        await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
+        await editCell(page, 0);
         return text;
       })
     );

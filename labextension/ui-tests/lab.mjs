@@ -277,15 +277,19 @@ export async function ready(lab) {
   throw new Error('The model did not load in time.');
 }
 
-/** Open a browser; `flags` are additional flags of Chromium. Pictures have `scale` pixels for each CSS pixel. */
-export async function openBrowser(flags = [], scale = process.env.UPDATE_PICTURES ? 2 : 1) {
+/** Pixels for each CSS pixel: pictures are sharp on dense screens. */
+const SCALE = process.env.UPDATE_PICTURES ? 2 : 1;
+
+/** Open a browser; `flags` are additional flags of Chromium. */
+export async function openBrowser(flags = []) {
   const profile = mkdtempSync(path.join(tmpdir(), 'turbopilot-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: findBrowser(),
     headless: true,
     viewport: { width: 1180, height: 760 },
-    deviceScaleFactor: scale,
+    deviceScaleFactor: SCALE,
     args: [
+      `--force-device-scale-factor=${SCALE}`, // the frames of a screencast ignore the emulated factor
       '--no-sandbox',
       '--disable-gpu',
       '--disable-quic',
@@ -304,8 +308,8 @@ export async function openBrowser(flags = [], scale = process.env.UPDATE_PICTURE
 }
 
 /** Start a server, with its model loaded by default, and a browser; `close` ends both. */
-export async function openLab({ loaded = true, scale, ...options } = {}) {
-  const [browser, lab] = await Promise.all([openBrowser([], scale), startLab(options)]);
+export async function openLab({ loaded = true, ...options } = {}) {
+  const [browser, lab] = await Promise.all([openBrowser(), startLab(options)]);
   const close = () => Promise.all([browser.close(), lab.stop()]);
   try {
     if (loaded) {

@@ -90,21 +90,5 @@ describe('a JupyterLite site', { timeout: 120_000 }, () => {
     await completesIn(page, cell);
   });
 
-  test('reports a missing model once and requests it once', async () => {
-    const site = await lite.serve({ files: { [`${STATIC}models.json`]: { body: '{"models": []}' } } });
-    const page = await lite.open(site, 'notebooks/index.html?path=shapes.ipynb');
-    await editCell(page, 0);
-    await page.keyboard.type('def area', { delay: 50 });
-    const notice = page.locator('.Toastify__toast', { hasText: 'lists no model' });
-    await notice.waitFor({ timeout: 30_000 });
-    await page.keyboard.type('(width', { delay: 50 });
-    assert.equal(await notice.count(), 1);
-    assert.equal(site.asked.filter(name => name === `${STATIC}models.json`).length, 1);
-    await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
-    await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
-    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turbopilot: error' }).waitFor();
-    await screenshot(page, 'lite-notebook-without-model');
-  });
-
   test('sends no requests to other sites', () => assert.deepEqual(lite.browser.outside, []));
 });

@@ -47,7 +47,6 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
       eagerness: 'balanced',
       files: FILES,
       environment: { TURBOPILOT_MODELS: path.dirname(defaultModel()) },
-      scale: 1,
       settings: { ...SILENT, ...APPEARANCE }
     }));
   });
@@ -122,11 +121,7 @@ describe('the moving pictures of offers', { timeout: 120_000, skip: !process.env
   let lab;
 
   before(async () => {
-    ({ lab, browser, close } = await openLab({
-      loaded: false,
-      scale: 1,
-      settings: { ...APPEARANCE, ...ON_DEMAND }
-    }));
+    ({ lab, browser, close } = await openLab({ settings: { ...APPEARANCE, ...ON_DEMAND } }));
     shortTracebacks(lab);
   });
 
@@ -197,13 +192,14 @@ describe('the moving pictures of offers', { timeout: 120_000, skip: !process.env
   test('shows an edit that is made twice and repeated with two keystrokes', async () => {
     const months = ['jan', 'feb', 'mar', 'apr'];
     const cells = months.map(month => `${month} = pd.read_csv("${month}.csv")`);
-    const page = await open('months.ipynb', cells, 450);
-    const [first, record] = await recordIn(page, 0);
+    const page = await open('months.ipynb', ['import pandas as pd', ...cells], 450);
+    await runFirstCell(page);
+    const [first, record] = await recordIn(page, 1);
     const type = () => page.keyboard.type('.dropna()', { delay: KEYSTROKE / 2 });
     await type();
     await holds(first, `${cells[0]}.dropna()`);
     await page.waitForTimeout(500);
-    await editCell(page, 1);
+    await editCell(page, 2);
     await page.mouse.move(0, 0);
     await type();
     await page.locator(OFFER).waitFor({ timeout: 20_000 });
@@ -211,7 +207,7 @@ describe('the moving pictures of offers', { timeout: 120_000, skip: !process.env
     await page.waitForTimeout(2500);
     for (const index of [2, 3]) {
       await page.keyboard.press('Alt+.');
-      await holds(page.locator('.jp-Notebook .jp-Cell').nth(index), `${cells[index]}.dropna()`);
+      await holds(page.locator('.jp-Notebook .jp-Cell').nth(index + 1), `${cells[index]}.dropna()`);
       await page.waitForTimeout(1500);
     }
     combine(await record(), 'repeat-moving.png');

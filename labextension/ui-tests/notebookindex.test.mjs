@@ -1,7 +1,7 @@
 /** The notebook index: its notification, its suggestions from closed notebooks, the setting, and its deletion. */
 
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
@@ -9,10 +9,8 @@ import {
   execute,
   GHOST,
   ghost,
-  holds,
   openFile,
   openLab,
-  runFirstCell,
   saveNotebook,
   screenshot,
   showsStatus
@@ -168,66 +166,5 @@ describe('notebook index', { timeout: 300_000 }, () => {
     await execute(page, 'turbopilot:notebook-index');
     await until(4);
     assert.equal(await isUsed(), true);
-  });
-});
-
-describe('notebook index with the default settings', { timeout: 300_000 }, () => {
-  const IMPORT = 'import seaborn as sns';
-  const TABLE = 'table = [[1, 2], [3, 4]]';
-  const ABOVE = 'print(table)'; // an equal line above raises the confidence in the next one
-  const GRID = `${BEGUN}grid = sns.heatmap(table)`;
-  let browser;
-  let close;
-  let lab;
-  let page;
-
-  before(async () => {
-    ({ lab, browser, close } = await openLab({ memory: true, says: 'nothing_of_the_kind' }));
-    // The notebook's kernel finds this module, the server does not.
-    writeFileSync(path.join(lab.work, 'seaborn.py'), '');
-    for (const name of ['one', 'two', 'three']) {
-      await saveNotebook(lab, `${name}.ipynb`, [IMPORT, `${TABLE}  # ${name}`, GRID, `${ABOVE}\n${GRID}`]);
-    }
-    await saveNotebook(lab, 'open.ipynb', [TABLE, '', '']);
-    page = await openFile(browser.context, lab, 'open.ipynb');
-  });
-
-  after(() => close?.());
-
-  test('a line of a closed notebook adds its import, is one undo step and is counted', async () => {
-    await runFirstCell(page);
-    // The first request makes the server query the kernel's names; until then, no import counts as missing.
-    await editCell(page, 1);
-    await page.keyboard.type('t');
-    let cell;
-    let rest = '';
-    let note = '';
-    for (let tries = 0; note !== `"adds ${IMPORT}"` && tries < 20; tries++) {
-      cell = await editCell(page, 1 + (tries % 2)); // until the names and the index are available
-      await page.keyboard.press('Control+a');
-      await page.keyboard.insertText(`${ABOVE}\n`);
-      await page.keyboard.type(BEGUN, { delay: 60 });
-      rest = await ghost(page, { timeout: 3000 }).catch(() => '');
-      note =
-        rest &&
-        (await page
-          .locator('.cm-line:has(.jp-GhostText)')
-          .evaluate(node => window.getComputedStyle(node, '::after').content));
-    }
-    assert.equal(rest, GRID.slice(BEGUN.length));
-    assert.equal(note, `"adds ${IMPORT}"`);
-    await screenshot(page, 'memory-import');
-    await page.keyboard.press('Tab');
-    await holds(cell, `${IMPORT}\n${ABOVE}\n${GRID}`);
-    await page.keyboard.press('Control+z');
-    await holds(cell, `${ABOVE}\n${BEGUN}`);
-    const { shown, accepted } = (await lab.get('turbopilot/health')).week;
-    assert.ok(shown >= 1);
-    assert.equal(accepted, 1);
-    await page.locator('.Toastify__toast').getByRole('button', { name: 'OK' }).click();
-    await page.waitForSelector('.Toastify__toast', { state: 'detached' });
-    await page.locator('.jp-Turbopilot-status').click();
-    const menu = page.locator('.lm-Menu');
-    await menu.getByText('Statistics…').waitFor();
   });
 });

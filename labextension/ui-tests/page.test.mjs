@@ -136,26 +136,6 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.deepEqual([...output], ['generate']);
   });
 
-  test('shows an earlier suggestion at once after Backspace', async () => {
-    const { page } = await open();
-    await type(page, BEGUN.slice(0, -1), `t${REST}`);
-    await page.locator('#speed', { hasText: 'Last keystroke' }).waitFor();
-    await page.waitForTimeout(300); // all of it has come
-    await page.keyboard.type('x');
-    await page.waitForTimeout(300);
-    await listen(page);
-    await page.evaluate(() => {
-      const content = document.querySelector('.cm-content');
-      window.shown = [];
-      const note = () => window.shown.push(document.querySelector('.ghost')?.textContent ?? '');
-      new window.MutationObserver(note).observe(content, { childList: true, subtree: true });
-    });
-    await page.keyboard.press('Backspace');
-    await page.locator(GHOST, { hasText: `t${REST}` }).waitFor();
-    assert.deepEqual([...new Set(await page.evaluate(() => window.shown))], [`t${REST}`]);
-    assert.deepEqual(await page.evaluate(() => window.messages.filter(kind => kind === 'generate')), []);
-  });
-
   test('announces each suggestion once if enabled', async () => {
     const { page } = await open();
     await page.locator('#announce').check();

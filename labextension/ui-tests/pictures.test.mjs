@@ -228,7 +228,7 @@ describe('the tutorial', { timeout: 600_000 }, () => {
     await picture(page, 'tutorial-7-settings');
     await status().click();
     await menu.getByText('Models…').click();
-    await page.setViewportSize({ width: 1100, height: 740 });
+    await page.setViewportSize({ width: 1100, height: 500 });
     const model = page.locator('.jp-Turbopilot-models tr[data-model="qwen2.5-coder-0.5b"]');
     await model.getByText('In use').waitFor({ timeout: 30_000 });
     await picture(page, 'models-panel', [page.locator('.jp-Turbopilot-models')], 0);
@@ -268,12 +268,16 @@ describe('the tutorial', { timeout: 600_000 }, () => {
         `<figure><figcaption>${title}</figcaption><img width="${clip.width}" src="data:image/png;base64,${image.toString('base64')}"></figure>`
       );
     }
+    await notebook.setViewportSize({ width: 1200, height: 420 });
     const item = notebook.locator('.jp-Turbopilot-status');
     await item.click();
-    const menu = notebook.locator('.lm-Menu');
+    const menu = notebook.locator('.lm-Menu').first();
     await menu.getByText('Turn Off').waitFor();
-    await picture(notebook, 'status-menu', [menu, item], 24);
-    await notebook.setViewportSize({ width: 1200, height: 420 });
+    await notebook.keyboard.press('ArrowDown');
+    await notebook.keyboard.press('ArrowRight');
+    const submenu = notebook.locator('.lm-Menu').nth(1);
+    await submenu.getByText('Everywhere Until Reload').waitFor();
+    await picture(notebook, 'status-menu', [menu, submenu, item], 24);
     await notebook.setContent(
       `<style>main { display: flex; gap: 16px; width: fit-content; background: white; font: 16px sans-serif }
       figure { margin: 0 } figcaption { margin: 8px }</style><main>${halves.join('')}</main>`
