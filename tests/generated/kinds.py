@@ -1,9 +1,4 @@
-"""Strategies for texts that the two languages may process differently, and the comparison of results."""
-
-from __future__ import annotations
-
-import math
-from typing import Any
+"""Strategies for texts that the two languages may process differently."""
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -56,14 +51,3 @@ PIECES = [
     "1",
     ":",
 ]
-
-
-def close(one: Any, other: Any, tolerance: float = 1e-9) -> bool:
-    """Return whether two results are equal up to rounding: the logarithms of C and JavaScript differ slightly."""
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(close(a, b, tolerance) for a, b in zip(one, other, strict=True))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(close(one[k], other[k], tolerance) for k in one)
-    if isinstance(one, float) and isinstance(other, float | int) and not isinstance(other, bool):
-        return math.isclose(one, other, rel_tol=tolerance, abs_tol=tolerance)
-    return bool(one == other)

@@ -1,7 +1,5 @@
 """Limits that generated texts do not reach; characters outside the basic plane count as one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -9,7 +7,7 @@ from msgspec import to_builtins
 
 from jupyter_turbopilot.context import notebook, private
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.suggestion import brackets, surroundings, trim
+from jupyter_turbopilot.suggestion import brackets
 from jupyter_turbopilot.util import bounds
 
 from ..shared_cases import Twins
@@ -30,15 +28,6 @@ def test_a_line_is_too_long_at_the_same_length(twins: Twins, unit: str, more: in
     assert twins("open_quote", line) == brackets.open_quote(line)
     for before, after in [(line, ")"), ("f(", f"){line}")]:
         assert twins("closers_after", before, after) == brackets.closers_after(before, after)
-
-
-@pytest.mark.parametrize("more", [-1, 0, 1])
-@pytest.mark.parametrize("unit", UNITS)
-def test_an_answer_is_cut_at_the_same_length(twins: Twins, unit: str, more: int) -> None:
-    text = text_of(unit, trim.MOST + more)
-    around = surroundings.surroundings_of("x = '", "' + y", "multi", 99_999)
-    cut = trim.trim(text, around, final=True)
-    assert twins("trim", text, "x = '", "' + y", True, "multi", 99_999) == [cut.text, cut.done]
 
 
 @pytest.mark.parametrize("own", [notebook.NEAR, notebook.NEAR + 1])

@@ -8,7 +8,7 @@ import { closingCheck } from './lexer';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
 import { stripStart } from './text';
-import { type IPiece, rounded, TrimmedText } from './writing';
+import { type IPiece, TrimmedText } from './writing';
 
 type Eagerness = NonNullable<IRequest['eagerness']>;
 
@@ -193,7 +193,11 @@ export class Composer {
 }
 
 function itemOf(suggestion: TrimmedText, reason: string): ISuggestion {
-  return { text: suggestion.shown, confidence: rounded(suggestion.confidence), finish_reason: reason };
+  return {
+    text: suggestion.shown,
+    confidence: Number(suggestion.confidence.toFixed(4)),
+    finish_reason: reason
+  };
 }
 
 const SURE = 0.9; // no alternatives to tokens with at least this probability

@@ -22,10 +22,6 @@ import {
 } from './text';
 
 const HEADING = new RegExp(`${START}#{1,6}[${SPACE}]+([^\\n]+)${END}`, 'g');
-const OUTLINE = new RegExp(
-  `${START}(?:import |from [^${SPACE}]+ import|def |class |library\\(|using )[^\\n]*`,
-  'g'
-);
 /** Line magics and shell commands of IPython. */
 const COMMAND = new RegExp(`${START}[ \\t]*(?:!|%[A-Za-z_])[^\\n]*`, 'g');
 const MAX_HEADING = 120;
@@ -102,14 +98,6 @@ function below(request: IRequest, language: string): string[] {
     }
   }
   return [];
-}
-
-/** Return the outline of earlier cells: imports and heads of definitions. */
-export function outline(pieces: Iterable<string>): string {
-  const heads = new Set(
-    Array.from(pieces).flatMap(piece => findAll(OUTLINE, piece).map(line => stripEnd(line)))
-  );
-  return heads.size > 0 ? `${[...heads].join('\n')}\n\n` : '';
 }
 
 /** Cached, because typing does not change the cells above. */

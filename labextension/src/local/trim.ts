@@ -9,7 +9,6 @@
 import { LINE } from './bounds';
 import { balancedLength, outside } from './brackets';
 import { endOfLine } from './lexer';
-import { Matcher } from './matching';
 import { indentation, type ISurroundings } from './surroundings';
 import {
   beginsWithWord,
@@ -18,7 +17,6 @@ import {
   cutAt,
   first,
   isBlank,
-  isLonger,
   last,
   SPACE,
   strip,
@@ -31,33 +29,10 @@ const CLOSERS = ')]}"\'`;,:';
 const MIN_REPEATED = 3;
 const LONGEST_PIECE = 60; // characters of a text that is repeated within a line or a few lines
 const MIN_REPEATED_LENGTH = 32; // characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
-const MAX_LENGTH = 16000; // characters of a suggestion: users read no more, and each filter scans all of them
 const BETWEEN_WORDS = new RegExp(`([^${WORD}]+)`, 'u');
 const NAMED = new RegExp(`[${SPACE}]`); // a second word, in a line without space around it
 const BEGINS_WITH_LETTER = /^\p{L}/u;
 const OPERATORS = ['and', 'or', 'not', 'is', 'in', 'left', 'right', 'inner', 'outer', 'full', 'cross']; // code repeats them
-const PHRASES = [
-  'Sure, ',
-  'Sure! ',
-  'Certainly',
-  'Here is ',
-  'Here are ',
-  "Here's ",
-  'This code ',
-  'This function ',
-  'This script ',
-  'This will ',
-  'Note that ',
-  'Explanation:',
-  'You can ',
-  'In this ',
-  'Let me ',
-  'To run ',
-  'To fix ',
-  'I have ',
-  "I've "
-];
-
 /** The text to show, and whether more tokens cannot extend it. */
 export interface ICut {
   text: string;
@@ -68,9 +43,6 @@ type Filter = (text: string, surroundings: ISurroundings, final: boolean) => ICu
 
 const whole = (text: string): ICut => ({ text, done: false });
 const ended = (text: string): ICut => ({ text, done: true });
-
-/** Stop after `MAX_LENGTH` characters. */
-const longest: Filter = text => (isLonger(text, MAX_LENGTH) ? ended(first(text, MAX_LENGTH)) : whole(text));
 
 /** Hold back a word that may be incomplete. */
 const unfinishedWord: Filter = (text, _, final) => {
@@ -127,36 +99,6 @@ const lineLimit: Filter = (text, { maxLines }) => {
   return lines.length <= maxLines ? whole(text) : ended(lead + lines.slice(0, maxLines).join('\n'));
 };
 
-/** Stop before a Markdown fence, where code ends and chat begins. */
-const codeFence: Filter = (text, _, final) => {
-  const fence = text.search(/(?:^|\n)[ \t]*```/);
-  if (fence >= 0) {
-    return ended(text.slice(0, fence));
-  }
-  const begun = final ? -1 : text.search(/(?:^|\n)[ \t]*`{1,2}(?=\n?$)/);
-  return whole(begun < 0 ? text : text.slice(0, begun));
-};
-
-/** Stop before a line of prose addressed to the user. */
-const chat: Filter = (text, { quote }, final) => {
-  let at = 0;
-  for (const line of text.split('\n')) {
-    const words = stripStart(line);
-    if (at || !quote) {
-      const above = text.slice(0, Math.max(0, at - 1));
-      if (PHRASES.some(phrase => words.startsWith(phrase))) {
-        return ended(above);
-      }
-      const isLast = at + line.length === text.length;
-      if (words && isLast && !final && PHRASES.some(phrase => phrase.startsWith(words))) {
-        return whole(above);
-      }
-    }
-    at += line.length + 1;
-  }
-  return whole(text);
-};
-
 /** Omit an answer that makes the line equal to the one above. */
 const lineAboveAgain: Filter = (text, surroundings, final) => {
   const above = stripEnd(surroundings.above);
@@ -164,7 +106,8 @@ const lineAboveAgain: Filter = (text, surroundings, final) => {
   const begun = body === text ? surroundings.line : ''; // later lines have no typed part
   const [written, newline] = cutAt(body, '\n');
   const line = stripEnd(begun + written); // with its indentation, because a line in another block differs
-  if (!beginsWithWord(stripStart(above)) || !above.startsWith(line)) {
+  const start = stripStart(above);
+  if (!(beginsWithWord(start) || start.startsWith('#')) || !above.startsWith(line)) {
     return whole(text);
   }
   if (!newline && !final) {
@@ -326,18 +269,16 @@ const restOfLine: Filter = (text, { rest: after, quote }, final) => {
     return whole(text);
   }
   const isOutside = outside(text, quote);
-  const matcher = new Matcher(rest.slice(0, text.length + 1));
-  for (let end = matcher.find(text); end >= 0; end = matcher.find(text, end)) {
-    const at = end - rest.length;
+  for (let at = text.indexOf(rest); at >= 0; at = text.indexOf(rest, at + 1)) {
     const insideWord = at > 0 && beginsWithWord(characterBefore(text, at)) && beginsWithWord(rest);
     if (isOutside[at] && !insideWord) {
       return ended(text.slice(0, at));
     }
   }
   const closing = closersAtTheEnd(text);
-  for (const length of matcher.beginnings()) {
+  for (let length = Math.min(rest.length, text.length); length > 0; length--) {
     const sure = length === rest.length || length <= closing;
-    if (isOutside[text.length - length] && (!final || sure)) {
+    if (text.endsWith(rest.slice(0, length)) && isOutside[text.length - length] && (!final || sure)) {
       return whole(text.slice(0, -length));
     }
   }
@@ -359,13 +300,10 @@ const closedAfter: Filter = (text, { closed }) => whole(text.slice(0, balancedLe
 const trailingSpace: Filter = text => whole(stripEnd(text));
 
 const FILTERS: readonly Filter[] = [
-  longest,
   unfinishedWord,
   wholeLine,
   dedent,
   lineLimit,
-  codeFence,
-  chat,
   lineAboveAgain,
   nextLineAgain,
   importAgain,

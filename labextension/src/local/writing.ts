@@ -154,10 +154,3 @@ export class TrimmedText {
   private _cut: ICut = { text: '', done: false }; // the latest text, trimmed
   private _dropped: string; // characters that are dropped at the beginning of the text
 }
-
-/** Round a score to four digits, half to even as Python does. */
-export function rounded(value: number): number {
-  const scaled = value * 1e4;
-  const isHalf = Number.isInteger(value * 32) && scaled % 1 === 0.5;
-  return isHalf ? (2 * Math.round(scaled / 2)) / 1e4 : Number(value.toFixed(4));
-}

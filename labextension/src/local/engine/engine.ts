@@ -90,8 +90,8 @@ export class Engine {
     if (!text.length || text.length > this.length) {
       throw new RangeError(`The engine reads between 1 and ${this.length} tokens.`);
     }
-    const { start, stop } = this.sequence.next(text);
-    const count = Math.min(BATCH, stop - start);
+    const start = this.sequence.next(text);
+    const count = Math.min(BATCH, text.length - start);
     const ends = start + count === text.length;
     const room = ends ? Math.min(BATCH - count, this.length - text.length) : 0;
     const batch = [...text.slice(start, start + count), ...guess.slice(0, room)];

@@ -15,8 +15,8 @@ class Memory {
   read(text: readonly number[], batches = Infinity): number {
     let count = 0;
     for (let left = 1; left > 0 && batches > 0; batches--) {
-      const { start, stop } = this.sequence.next(text);
-      const batch = text.slice(start, Math.min(stop, start + 4));
+      const start = this.sequence.next(text);
+      const batch = text.slice(start, start + 4);
       expect(batch.length).toBeGreaterThan(0);
       this.slots.splice(start, batch.length, ...batch);
       this.sequence.grow(batch);
@@ -88,16 +88,11 @@ describe('Sequence', () => {
     expect(memory.read(at(10, context.slice(20)))).toBe(1);
   });
 
-  it('keeps the remaining text after the window slides, also after an outline', () => {
+  it('keeps the remaining text after the window slides', () => {
     const [gone, kept] = [10, 1000].map(first => Array.from({ length: 400 }, (_, at) => first + at));
-    const slid = new Memory();
-    slid.read([7, ...gone, ...kept, 8, 9]);
-    expect(slid.read([7, ...kept, 5, 8, 9])).toBe(3);
     const memory = new Memory();
     memory.read([7, ...gone, ...kept, 8, 9]);
-    // The start of the outline also occurs at later positions.
-    const outline = gone.slice(50, 60);
-    expect(memory.read([7, ...outline, ...kept, 5, 8, 9])).toBe(13);
+    expect(memory.read([7, ...kept, 5, 8, 9])).toBe(3);
     // A text that begins otherwise shares nothing.
     expect(memory.read([6, ...kept, 8, 9])).toBe(403);
   });

@@ -9,14 +9,12 @@ import type { IRequest } from '../../wire';
 import { branches, type ISettings } from '../answer';
 import { endOf } from '../bounds';
 import { balancedLength, closersAfter, openQuote, outside } from '../brackets';
-import { chosen, Layout, piecesLeftOut, readHead, scores } from '../layout';
+import { Layout, piecesLeftOut, readHead } from '../layout';
 import { endOfLine, lex } from '../lexer';
-import { Matcher } from '../matching';
 import {
   gather,
   type IContext,
   looksSecret,
-  outline,
   withoutCellMagic,
   withoutCommands,
   withoutSecrets
@@ -24,7 +22,7 @@ import {
 import { firstLine, indentation, surroundingsOf } from '../surroundings';
 import { beginsWithWord, codePoints, LETTER, linesOf, strip } from '../text';
 import { trim } from '../trim';
-import { rounded, TrimmedText } from '../writing';
+import { TrimmedText } from '../writing';
 import { codePointsOf, ScriptedEngine } from './engine';
 
 type Lines = IRequest['lines'];
@@ -34,7 +32,6 @@ const pointsAt = (text: string, at: number) => codePoints(text.slice(0, at));
 export const FUNCTIONS = {
   strip: (text: string) => strip(text),
   splitlines: (text: string) => linesOf(text),
-  rounded: (value: number) => rounded(value),
   first_word: (text: string) => firstWord(text),
   /** The class of each character of a text. */
   characters: (text: string) => {
@@ -61,9 +58,6 @@ export const FUNCTIONS = {
   without_secrets: withoutSecrets,
   gather,
   pieces: (request: IRequest) => gather(request).pieces,
-  outline: (pieces: string[]) => outline(pieces),
-  scores: (snippets: string[], near: string) => scores(snippets, near),
-  chosen: (snippets: string[], near: string, room: number) => chosen(snippets, near, room, codePoints),
 
   keep_tail: endOf,
   read_head: (text: string, room: number) => readHead(codePointsOf, text, room),
@@ -87,17 +81,6 @@ export const FUNCTIONS = {
   end_of_line: (before: string, text: string) => {
     const end = endOfLine(before, text);
     return end < 0 ? end : pointsAt(text, end);
-  },
-  matches: (wanted: string, pieces: string[]) => {
-    const matcher = new Matcher(wanted);
-    const ends = pieces.flatMap(piece => {
-      const found = [];
-      for (let end = matcher.find(piece); end >= 0; end = matcher.find(piece, end)) {
-        found.push(pointsAt(piece, end));
-      }
-      return [found];
-    });
-    return [ends, matcher.beginnings().map(length => pointsAt(wanted, length))];
   },
 
   indentation,
