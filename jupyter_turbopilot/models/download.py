@@ -13,7 +13,6 @@ from filelock import FileLock, Timeout
 from jupyter_turbopilot.models.folder import (
     aside_path,
     copies,
-    lock_path,
     note_path,
     read_note,
     remove_with_note,
@@ -37,6 +36,7 @@ from jupyter_turbopilot.util.files import (
     flush,
     free_room,
     is_forbidden,
+    lock_path,
     move,
     partial_path,
     sha256_of,

@@ -67,11 +67,6 @@ def described(folder: Path) -> str:
 # Names ------------------------------------------------------------------------------------------------------
 
 
-def lock_path(file: Path) -> Path:
-    """Return the path of the lock held during a download."""
-    return file.with_name(f".{file.name}.lock")
-
-
 def aside_path(file: Path) -> Path:
     """Return the path a damaged file is moved to before it is replaced."""
     return file.with_name(f"{file.name}.damaged")

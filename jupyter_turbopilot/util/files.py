@@ -129,6 +129,11 @@ def partial_path(target: Path) -> Path:
     return target.with_name(f".{target.name}.partial")
 
 
+def lock_path(target: Path) -> Path:
+    """Return the path of the lock file of a file."""
+    return target.with_name(f".{target.name}.lock")
+
+
 @contextmanager
 def write_atomically(target: Path, refuse: Callable[[str], Exception]) -> Iterator[Path]:
     """Yield a path to write a large file to, then move it to the target; OSErrors become the given error.

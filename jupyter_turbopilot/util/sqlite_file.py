@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from jupyter_turbopilot.util.failures import on_failure
-from jupyter_turbopilot.util.files import others_may_write, size_of
+from jupyter_turbopilot.util.files import lock_path, others_may_write, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,11 +126,6 @@ def reason_of(error: OSError | NotImplementedError | sqlite3.Error) -> str:
 
 def beside(path: Path) -> list[Path]:
     return [path.with_name(path.name + end) for end in _BESIDE]
-
-
-def lock_path(path: Path) -> Path:
-    """Return the lock file for preparing the SQLite file."""
-    return path.with_name(f".{path.name}.lock")
 
 
 def check(path: Path) -> None:

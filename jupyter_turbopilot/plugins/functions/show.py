@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.plugins.functions.function_generator import combine
@@ -70,17 +69,13 @@ class TreeOutput:
         return line
 
 
-@dataclass(frozen=True)
-class Functions:
-    """The generated functions, and the error that ended the generation early."""
+def write(
+    request: FunctionRequest, events: Iterable[Event], shown: TreeOutput
+) -> tuple[str, KeyboardInterrupt | TurbopilotError | None]:
+    """Generate functions; return their source, and the error that ended the generation early.
 
-    source: str = ""
-    undefined: tuple[str, ...] = ()
-    error: KeyboardInterrupt | TurbopilotError | None = None
-
-
-def write(request: FunctionRequest, events: Iterable[Event], shown: TreeOutput) -> Functions:
-    """Generate functions. Neither Ctrl C nor an error discards finished functions."""
+    Neither Ctrl C nor an error discards finished functions.
+    """
     ended: KeyboardInterrupt | TurbopilotError = TurbopilotError("The answer ended too early.")
     try:
         for event in events:
@@ -88,10 +83,10 @@ def write(request: FunctionRequest, events: Iterable[Event], shown: TreeOutput) 
     except (KeyboardInterrupt, TurbopilotError) as error:
         ended = error
     if shown.done:
-        return Functions(shown.done.source, shown.done.undefined)
+        return shown.done.source, None
     if shown.functions:
         above = parse_instruction(request.source).above
-        return Functions(*combine(above, shown.functions, request.names), error=ended)
+        return combine(above, shown.functions, request.names)[0], ended
     if isinstance(ended, TurbopilotError):
         raise ended
-    return Functions(error=ended)
+    return "", ended

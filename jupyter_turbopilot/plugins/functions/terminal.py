@@ -44,19 +44,17 @@ class HelperFunctions(TerminalPlugin):
             raise UsageError("--helpers takes no --fill, --lines, --temperature or --alternatives.")
         request, terminal = _request(magics.shell, code, options.length), magics.in_terminal
         try:
-            written = write(request, _events(magics, options, request), TreeOutput(terminal=terminal))
+            source, ended = write(request, _events(magics, options, request), TreeOutput(terminal=terminal))
         except TurbopilotError as error:
             complain(error)
             return True
-        if isinstance(written.error, TurbopilotError):
-            complain(written.error, "What is finished is in the next cell.")
-        elif written.error:
-            stopped = "Stopped." if written.source else "Stopped before a function was finished."
+        if isinstance(ended, TurbopilotError):
+            complain(ended, "What is finished is in the next cell.")
+        elif ended:
+            stopped = "Stopped." if source else "Stopped before a function was finished."
             output.say(stopped, terminal=terminal)
-        if written.undefined:
-            output.say(f"Not defined: {', '.join(written.undefined)}", terminal=terminal)
-        if written.source:
-            magics.shell.set_next_input(written.source.removesuffix("\n"), replace=options.replace)
+        if source:
+            magics.shell.set_next_input(source.removesuffix("\n"), replace=options.replace)
         return True
 
 

@@ -107,15 +107,7 @@ class SamplingOptions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class PromptObject(msgspec.Struct, frozen=True):
-    """A prompt as an object. Images, which llama.cpp's server accepts in it, are not supported."""
-
-    prompt_string: str | Mixed
-    multimodal_data: list[Any] = []
-
-
-Parts = Annotated[list[str | TokenId | Mixed | PromptObject], Meta(max_length=MAX_IDS)]
-Prompts = str | Parts | PromptObject
+Prompts = str | Annotated[list[str | TokenId | Mixed], Meta(max_length=MAX_IDS)]
 
 
 def prompts(given: Prompts) -> list[Prompt]:
@@ -132,10 +124,6 @@ def prompts(given: Prompts) -> list[Prompt]:
 
 
 def _prompt(given: Any) -> Prompt:
-    if isinstance(given, PromptObject):
-        if given.multimodal_data:
-            raise BadRequestError("multimodal_data is not supported. Leave it out.", field="prompt")
-        given = given.prompt_string
     if isinstance(given, str):
         return given
     kinds = Counter(map(type, given))
@@ -145,9 +133,7 @@ def _prompt(given: Any) -> Prompt:
                 f"A prompt may have at most {MAX_PARTS} texts between token ids.", field="prompt"
             )
         return tuple(given)
-    raise BadRequestError(
-        'A prompt must be a text, a list of token ids and texts, or {"prompt_string": …}.', field="prompt"
-    )
+    raise BadRequestError("A prompt must be a text, or a list of token ids and texts.", field="prompt")
 
 
 _NOT_REPORTED = {"logit_bias", "stop", "response_fields"}

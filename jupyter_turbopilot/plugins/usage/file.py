@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from jupyter_turbopilot.plugins.usage.events import Event, event_of, line_of
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.util.failures import DAMAGED
-from jupyter_turbopilot.util.files import MEGABYTE, absolute_path, is_writable
+from jupyter_turbopilot.util.files import MEGABYTE, absolute_path, is_writable, lock_path
 from jupyter_turbopilot.util.write_behind import WriteBehind
 
 if TYPE_CHECKING:
@@ -44,11 +44,6 @@ _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | g
 def older_file(path: Path) -> Path:
     """Return the name of a log that was renamed at its limit."""
     return path.with_name(f"{path.stem}.1{path.suffix}")
-
-
-def lock_path(path: Path) -> Path:
-    """Return the lock file of a log."""
-    return path.with_name(f".{path.name}.lock")
 
 
 def is_log(path: Path) -> bool:
