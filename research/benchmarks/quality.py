@@ -53,7 +53,7 @@ from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
 from jupyter_turbopilot.suggestion.brackets import closing_length  # noqa: E402
 from jupyter_turbopilot.suggestion.candidates import names_at  # noqa: E402
 from jupyter_turbopilot.suggestion.names import scope_of  # noqa: E402
-from jupyter_turbopilot.suggestion.syntax import valid_beginning  # noqa: E402
+from jupyter_turbopilot.suggestion.syntax import judged  # noqa: E402
 from jupyter_turbopilot.terminal.in_process import InProcess  # noqa: E402
 from turbopilot_research.evaluate import lines, replay, traces  # noqa: E402
 from turbopilot_research.evaluate.live import Live, ResolvedNames  # noqa: E402
@@ -258,8 +258,8 @@ def ends(options: argparse.Namespace) -> None:
                 shown = reply.items[0].shown
                 follows = future[len(shown) : len(shown) + 1] or " "
                 counts[name, "short"] += future.startswith(shown) and follows in "([{"
-                was_valid = valid_beginning(source) and bool(after)
-                counts[name, "invalid"] += was_valid and not valid_beginning(before + text + after)
+                was_valid = judged(source).valid and bool(after)
+                counts[name, "invalid"] += was_valid and not judged(before + text + after).valid
     print("| suggestions | shown | right | leave one to close | end before a bracket | do not parse |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name in dict.fromkeys(name for name, _ in counts):
@@ -326,9 +326,7 @@ def holes(options: argparse.Namespace) -> None:
                 is_exact = text == source[start:end]
                 counts[trigger, "shown"] += bool(text)
                 counts[trigger, "exact"] += is_exact
-                counts[trigger, "invalid"] += bool(text) and not valid_beginning(
-                    source[:start] + text + after
-                )
+                counts[trigger, "invalid"] += bool(text) and not judged(source[:start] + text + after).valid
                 counts[trigger, "doubled"] += not is_exact and any(
                     tail and rest.startswith(tail) for tail in tails
                 )

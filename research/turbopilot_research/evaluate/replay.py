@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError
-from jupyter_turbopilot.suggestion.syntax import valid_beginning
+from jupyter_turbopilot.suggestion.syntax import judged
 from turbopilot_research.evaluate.live import ResolvedNames
 from turbopilot_research.evaluate.scoring import Score, Tally
 
@@ -247,7 +247,7 @@ def finish(typed: TypingResult, trace: Trace, score: Score, live: Live | None = 
     """Add the score of a trace that was typed to its end."""
     score.typed(trace.length, trace.length)
     typed.invalid += sum(
-        valid_beginning(before) and not valid_beginning(before + text) for before, text in score.shown
+        judged(before).valid and not judged(before + text).valid for before, text in score.shown
     )
     typed.add(trace.name, score)
     if live:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.suggestion.features import kind_of_position
-from jupyter_turbopilot.suggestion.gate import READING, leaves_open
-from jupyter_turbopilot.suggestion.syntax import end_of_line
+from jupyter_turbopilot.suggestion.gate import READING
+from jupyter_turbopilot.suggestion.syntax import end_of_line, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -198,7 +198,7 @@ class Score:
         statement = (cell, place + length)
         is_new = statement != self._statement
         self._statement = statement
-        line = (before + taken).rpartition("\n")[2]
+        opened = scan(_OPENED.sub("", (before + taken).rpartition("\n")[2]))
         return replace(
             counts,
             right=judgement.right,
@@ -206,7 +206,7 @@ class Score:
             pressed=judgement.pressed,
             statements=int(is_new),
             finished=int(judgement.taken >= length),
-            closed=int(not leaves_open(_OPENED.sub("", line))),
+            closed=int(not (opened.brackets or opened.quote)),
         )
 
     def show_at(self, keystroke: Keystroke, text: str) -> None:
