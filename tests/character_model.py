@@ -4,8 +4,6 @@
 wrote the model there.
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Shared fixtures: isolated folders, a tiny real model and the default model."""
 
-from __future__ import annotations
-
 import gc
 import os
 import signal

@@ -1,7 +1,5 @@
 """llama.cpp's server, if it was built with `python research/benchmarks/baseline.py`."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import time

@@ -1,7 +1,5 @@
 """A service in this process that distinguishes users by a header of each request."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`serve`'s application in a separate thread, for any pilot and identity provider."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable

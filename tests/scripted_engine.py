@@ -1,14 +1,13 @@
 """A fake engine with a configurable answer and speed, for tests of other modules."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_turbopilot.engine.base import Capabilities, Speed
+from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.jupyter.pilot.library import store_of
@@ -16,9 +15,6 @@ from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 from jupyter_turbopilot.settings.config import Turbopilot
-
-if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.cancel import Cancel
 
 Answer = Callable[[str], str]
 MARKS = {"<|fim_prefix|>": 1_114_113, "<|fim_suffix|>": 1_114_114, "<|fim_middle|>": 1_114_115}

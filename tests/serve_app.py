@@ -1,7 +1,5 @@
 """`serve`'s application in this process, with a scripted engine instead of a model."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`jupyter turbopilot serve` in a separate process, for tests with third-party clients."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """Functions that exist in Python and TypeScript: shared test cases, and a process that runs the latter."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

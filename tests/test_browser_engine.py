@@ -1,7 +1,5 @@
 """The browser engine: its golden values are llama.cpp's, and its binary is compiled from the current source."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import runpy

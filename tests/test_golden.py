@@ -1,7 +1,5 @@
 """The real default model at temperature 0, on completions that are the same on every CPU."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from pathlib import Path

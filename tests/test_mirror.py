@@ -1,7 +1,5 @@
 """The tests mirror the package. This file lists the exceptions."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 TESTS = Path(__file__).parent

@@ -1,7 +1,5 @@
 """Other systems, as far as they can be simulated here; docs/developers/platforms.md lists what cannot be."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

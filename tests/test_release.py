@@ -1,7 +1,5 @@
 """The checks of `make release`, and the conda-forge recipe."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from pathlib import Path

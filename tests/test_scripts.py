@@ -1,7 +1,5 @@
 """The scripts behind `make lab` and `make test`."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 

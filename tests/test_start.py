@@ -1,7 +1,5 @@
 """The cost of importing the package."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

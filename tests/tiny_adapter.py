@@ -1,7 +1,5 @@
 """Write a tiny LoRA adapter for the tiny model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import gguf

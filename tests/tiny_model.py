@@ -1,7 +1,5 @@
 """Write a tiny GGUF that llama.cpp really loads: llama architecture, byte vocabulary, random weights."""
 
-from __future__ import annotations
-
 import sys
 from collections import Counter
 from collections.abc import Sequence

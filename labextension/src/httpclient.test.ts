@@ -180,12 +180,4 @@ describe('parseLines', () => {
       )
     );
   });
-
-  it('ignores an incomplete last line', async () => {
-    expect(await read([new TextEncoder().encode('{"a":1}\n{"b":')])).toEqual([{ a: 1 }]);
-  });
-
-  it('throws for invalid JSON', async () => {
-    await expect(read([new TextEncoder().encode('<html>\n')])).rejects.toThrow();
-  });
 });

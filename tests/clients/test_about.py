@@ -1,7 +1,5 @@
 """Metrics in Prometheus' format, and every route against its OpenAPI description."""
 
-from __future__ import annotations
-
 import json
 
 import schemathesis

@@ -1,7 +1,5 @@
 """GitHub Copilot's language server: its requests, and the program itself if it is installed."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

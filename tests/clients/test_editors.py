@@ -1,12 +1,11 @@
 """Documented requests of editors, and plain curl, against a real server."""
 
-from __future__ import annotations
-
 import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from jupyter_turbopilot.completer import raw_plan
 from jupyter_turbopilot.engine.base import SLOTS
@@ -15,9 +14,6 @@ from ..index.folders import until
 from ..scripted_engine import words
 from ..serve_app import ServeApp
 from ..serving import Server
-
-if TYPE_CHECKING:
-    import pytest
 
 # llama.vim's request: the window around the cursor, the line separately, limits in milliseconds.
 LLAMA_VIM = {

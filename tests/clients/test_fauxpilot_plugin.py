@@ -1,7 +1,5 @@
 """The version of OpenAI's npm package that FauxPilot's plugin uses, against a real server."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

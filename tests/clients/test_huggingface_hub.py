@@ -1,7 +1,5 @@
 """Hugging Face's own client against a real server."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

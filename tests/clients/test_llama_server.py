@@ -1,7 +1,5 @@
 """The protocol of llama.cpp's server, against a real server."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -24,9 +22,9 @@ def refused(server: Server, path: str = "/completion", **body: Any) -> str:
     return str(error.get("field") or error["param"])
 
 
-def test_prompt_may_be_text_ids_a_mix_or_an_object(server: Server) -> None:
+def test_prompt_may_be_text_ids_or_a_mix(server: Server) -> None:
     ids = ask(server, "/tokenize", content="x = 1")["tokens"]
-    for prompt in (ids, {"prompt_string": "x = 1"}, ["x = 1"]):
+    for prompt in (ids, ["x = 1"]):
         assert (
             ask(server, prompt=prompt, **WRITE)["content"] == ask(server, prompt="x = 1", **WRITE)["content"]
         )
@@ -35,7 +33,7 @@ def test_prompt_may_be_text_ids_a_mix_or_an_object(server: Server) -> None:
 
 
 def test_several_prompts_and_n_cmpl_return_a_list(server: Server) -> None:
-    found = ask(server, prompt=["x = ", [65, 66], {"prompt_string": "y"}], n_cmpl=2, **WRITE)
+    found = ask(server, prompt=["x = ", [65, 66], "y"], n_cmpl=2, **WRITE)
     assert [one["index"] for one in found] == list(range(6))
     assert found[4]["content"] == ask(server, prompt="y", **WRITE)["content"]
     assert all(one["tokens_predicted"] == 3 for one in found)
@@ -144,7 +142,7 @@ def test_unsupported_options_are_rejected_by_name(
         [[]],
         [["a", None]],
         {},
-        {"prompt_string": "x", "multimodal_data": ["a"]},
+        {"prompt_string": "x"},
         [-1],
         [[2**40]],
         ["a"] * 17,

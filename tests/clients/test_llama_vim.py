@@ -1,7 +1,5 @@
 """llama.vim itself, in Vim and Neovim if they are installed: TURBOPILOT_LLAMA_VIM names the plug-in's folder."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """OpenAI's own Python package against a real server."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

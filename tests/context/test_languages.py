@@ -1,7 +1,5 @@
 """Languages and magics; every known magic is tested in `test_shared_cases.py`."""
 
-from __future__ import annotations
-
 import ast
 
 import pytest

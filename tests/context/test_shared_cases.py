@@ -1,7 +1,5 @@
 """Cases shared with the front end: `labextension/src/language.test.ts` reads them, too."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Ray's session router is experimental, so only the tested version is allowed."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 

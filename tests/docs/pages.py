@@ -1,7 +1,5 @@
 """The documentation pages and the code in them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass

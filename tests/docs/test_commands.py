@@ -1,7 +1,5 @@
 """Run every documented command unchanged, unless its page gives a reason not to."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

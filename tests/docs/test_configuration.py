@@ -1,7 +1,5 @@
 """The documented configuration is accepted."""
 
-from __future__ import annotations
-
 import ast
 import json
 import re

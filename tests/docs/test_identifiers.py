@@ -1,7 +1,5 @@
 """Docstrings, comments and pages name identifiers, parameters and files that exist."""
 
-from __future__ import annotations
-
 import ast
 import builtins
 import io

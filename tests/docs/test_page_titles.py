@@ -1,7 +1,5 @@
 """Texts of the program that name pages of the documentation."""
 
-from __future__ import annotations
-
 import ast
 
 from tables import PAGE, file_of

@@ -1,7 +1,5 @@
 """The pictures of the documentation show the texts of today's interface."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The example of a distribution with plugins, installed."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

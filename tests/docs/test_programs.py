@@ -1,7 +1,5 @@
 """Run the documented cells and programs unchanged, unless their page gives a reason not to."""
 
-from __future__ import annotations
-
 import doctest
 import json
 import os

@@ -1,7 +1,5 @@
 """The site's search finds the answers to newcomers' questions in its first three results."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The site is complete: links are valid, and pages load nothing from the network."""
 
-from __future__ import annotations
-
 import re
 from html.parser import HTMLParser
 from pathlib import Path

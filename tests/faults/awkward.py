@@ -1,7 +1,5 @@
 """Texts of any length that are hard for patterns and parsers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 _REPEATED = (

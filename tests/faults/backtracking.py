@@ -1,7 +1,5 @@
 """Find repeats in a pattern that try many ends: their characters also match the repeat or alternation after them."""
 
-from __future__ import annotations
-
 import importlib
 import re
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """Invalid bodies get an error message on every route, and the next valid request succeeds."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Callable, Iterator

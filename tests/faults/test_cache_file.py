@@ -1,7 +1,5 @@
 """Faults of the completion cache file: killed servers, corrupt bytes, concurrent servers."""
 
-from __future__ import annotations
-
 import random
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Child processes that die, hang, print or do not start, and parents that die."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -25,7 +23,7 @@ from jupyter_turbopilot.protocol.errors import (
 )
 
 from ..engine.child_process.children import WAITS, change, load, play
-from ..index.folders import until
+from ..waiting import finish, until
 
 signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, which Windows does not have")
 
@@ -84,9 +82,7 @@ def test_dying_child_fails_only_its_current_requests(
             ask()
     engine.close()
     another = load(tiny_model)
-    run = begin(another)
-    while not run.done:
-        another.step([run], Cancel())
+    finish(another, begin(another))
     another.close()
 
 
@@ -193,8 +189,7 @@ def test_child_survives_native_output_and_reads_from_stdin(
     change(tmp_path, monkeypatch, changes)
     engine = load(tiny_model)
     run = begin(engine)
-    while not run.done:
-        engine.step([run], Cancel())
+    finish(engine, run)
     assert len(run.fresh) == 9
     engine.close()
 
@@ -212,9 +207,7 @@ def test_child_imports_no_modules_from_the_working_directory(
 def test_child_leaves_sigint_to_the_parent(tiny_model: Path) -> None:
     engine = load(tiny_model)
     os.kill(engine.pid, signal.SIGINT)
-    run = begin(engine)
-    while not run.done:
-        engine.step([run], Cancel())
+    finish(engine, begin(engine))
     engine.close()
 
 

@@ -1,7 +1,5 @@
 """Downloads with faulty sources, disks and files, and their error messages."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import zipfile

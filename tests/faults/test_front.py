@@ -1,7 +1,5 @@
 """Faults of users: afterwards, the front server serves the next valid request."""
 
-from __future__ import annotations
-
 import json
 import socket
 import threading

@@ -1,7 +1,5 @@
 """A real server with the real model: idle, overloaded, and stopped under load."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

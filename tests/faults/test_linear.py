@@ -1,7 +1,5 @@
 """All texts are processed in linear time: a running pattern cannot be interrupted."""
 
-from __future__ import annotations
-
 import ast
 import gc
 import importlib

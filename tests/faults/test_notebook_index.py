@@ -1,7 +1,5 @@
 """Faults of files, disks and servers: the index stays correct and blocks nothing."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

@@ -1,7 +1,5 @@
 """The work for a suggestion before the engine begins is bounded, whatever the notebook contains."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from itertools import count

@@ -1,7 +1,5 @@
 """An installed distribution whose plugins fail."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

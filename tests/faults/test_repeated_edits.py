@@ -1,7 +1,5 @@
 """Random pairs of edits on real cells: each offered cell has the tree that the examples' difference gives."""
 
-from __future__ import annotations
-
 import ast
 import json
 import random

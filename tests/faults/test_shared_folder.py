@@ -1,7 +1,5 @@
 """A shared model folder that only its maintainer may write to."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """A real server stops on SIGTERM while a disk hangs and threads parse without an end."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

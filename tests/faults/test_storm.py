@@ -1,7 +1,5 @@
 """Disconnects at every stage on every route end the generation, and leave no log line and no task."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import json

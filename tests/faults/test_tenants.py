@@ -1,7 +1,5 @@
 """Caches serve only their tenant, whatever other users send."""
 
-from __future__ import annotations
-
 import shutil
 import string
 import threading
@@ -9,8 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx
 import pytest
 
 from jupyter_turbopilot.completer import tenant as tenant_module
@@ -28,9 +27,6 @@ from jupyter_turbopilot.util.bounds import cached_function
 
 from ..multi_user_service import WHO, Service
 from ..scripted_engine import ScriptedEngine, pilot_with, words
-
-if TYPE_CHECKING:
-    import httpx
 
 Serve = Callable[..., Service]
 _NUMBERS = count()

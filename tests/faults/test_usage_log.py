@@ -1,7 +1,5 @@
 """Killing a process that writes a usage log loses at most one event and breaks no line."""
 
-from __future__ import annotations
-
 import os
 import random
 import subprocess

@@ -1,7 +1,5 @@
 """Helpers for tests of the index: building it, and reading its content."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Notebooks and folders of notebooks for tests of the index."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

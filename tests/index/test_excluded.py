@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from jupyter_turbopilot.index.excluded import is_generated, is_minified, is_wanted

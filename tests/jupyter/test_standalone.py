@@ -1,7 +1,5 @@
 """`jupyter turbopilot serve` in a separate process."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

@@ -1,7 +1,5 @@
 """A local web server that acts as Hugging Face and a package index, with simulated faults."""
 
-from __future__ import annotations
-
 import io
 import json
 import threading

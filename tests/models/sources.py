@@ -1,7 +1,5 @@
 """Fixtures for downloads: a source, a folder, a model's bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,6 @@
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from jupyter_turbopilot.engine.llama.bindings import quantise
 from jupyter_turbopilot.models import findings
@@ -11,9 +10,6 @@ from jupyter_turbopilot.models.tuning.merge import merged_copy
 from jupyter_turbopilot.util.files import describe_size
 
 from ..tiny_adapter import make
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_copy_with_adapters_is_a_problem_only_if_it_cannot_be_created(

@@ -1,16 +1,12 @@
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.models.tokenizer_json import read_tokenizer, refusing_damage
 from jupyter_turbopilot.protocol.errors import ConversionError
 from tests.plugins.convert import families
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def raw() -> dict[str, Any]:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 from jupyter_turbopilot.models.user_cache import SPEED, measured_rate, remember_rate

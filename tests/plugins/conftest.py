@@ -1,7 +1,5 @@
 """The fixtures of the commands."""
 
-from __future__ import annotations
-
 from ..terminal.commands.conftest import _own_runtime, own, server
 
 __all__ = ["_own_runtime", "own", "server"]

@@ -1,7 +1,5 @@
 """One fleet of each kind for all tests, which must restore the number of replicas."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

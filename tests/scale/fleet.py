@@ -1,7 +1,5 @@
 """Start, observe and stop replicas behind Ray Serve or vllm-router."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
@@ -96,7 +94,7 @@ ASK = {"prompt": [1, 2, 3, 4], "max_tokens": 1, "temperature": 0}
 
 
 class RayFleet(Fleet):
-    """A separate Ray cluster on this machine: a head, further nodes, and replicas under Ray Serve."""
+    """A separate Ray cluster on this machine: a node with replicas under Ray Serve."""
 
     def __init__(self, model: Path, *, replicas: int = 2, cpus: int = 4, **settings: Any) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tp")  # paths of sockets must be short
@@ -118,25 +116,18 @@ class RayFleet(Fleet):
             "RAY_agent_register_timeout_ms": str(int(STARTING) * 1000),
             "PYTHONPATH": str(ROOT),
         }
-        self._nodes: list[subprocess.Popen[bytes]] = []
         self.log = Path(self._folder.name) / "log"
         head = ["--head", "--port", self._address.rpartition(":")[2], "--include-dashboard=false"]
+        sizes = ["--num-cpus", str(cpus), "--object-store-memory", str(100 << 20)]
+        # Without fixed ports, a node waits 15 s for its helpers to report theirs.
+        ports = [part for option in PORTS for part in (option, str(free_port()))]
+        places = ["--temp-dir", self._folder.name, "--node-ip-address", "127.0.0.1"]
+        self._node = self._start(["ray", "start", *head, *sizes, *ports, *places, "--block"])
         try:
-            self.add_node(*head, "--temp-dir", self._folder.name, cpus=cpus)
             self.deploy(replicas)
         except BaseException:
             self.stop()
             raise
-
-    def add_node(self, *arguments: str, cpus: int = 2) -> subprocess.Popen[bytes]:
-        """Start a node on this machine."""
-        to = arguments or ("--address", self._address)
-        sizes = ["--num-cpus", str(cpus), "--object-store-memory", str(100 << 20)]
-        # Without fixed ports, a node waits 15 s for its helpers to report theirs.
-        ports = [part for option in PORTS for part in (option, str(free_port()))]
-        command = ["ray", "start", *to, *sizes, *ports, "--node-ip-address", "127.0.0.1", "--block"]
-        self._nodes.append(self._start(command))
-        return self._nodes[-1]
 
     def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         program = ENVIRONMENTS / "ray" / "bin" / command[0]
@@ -150,14 +141,14 @@ class RayFleet(Fleet):
                 start_new_session=True,
             )
 
-    def deploy(self, replicas: int | dict[str, Any], **more: Any) -> None:
+    def deploy(self, replicas: int | dict[str, Any]) -> None:
         """Deploy with a number of replicas or an autoscaling configuration."""
         count = {"min_replicas": replicas, "max_replicas": replicas}
         deployment = {
             "name": "turbopilot",
             "ray_actor_options": {"num_cpus": 1},
             "autoscaling_config": count if isinstance(replicas, int) else replicas,
-        } | more
+        }
         application = {
             "name": "turbopilot",
             "route_prefix": "/",
@@ -169,13 +160,13 @@ class RayFleet(Fleet):
         config = Path(self._folder.name) / "serve.yaml"  # JSON is YAML
         config.write_text(json.dumps({"http_options": options, "applications": [application]}))
         command = ["serve", "run", "--non-blocking", "--address", self._address, str(config)]
-        until(self._listens, "the first node")
+        until(self._listens, "the node")
         until(lambda: self._succeeds(command), "the deployment", 2 * STARTING)
         self.replicas(replicas if isinstance(replicas, int) else replicas["min_replicas"])
 
     def _listens(self) -> bool:
-        """Return whether the first node responds; before that, `serve run` waits forever."""
-        assert self._nodes[0].poll() is None, self.log.read_text()[-2000:]
+        """Return whether the node responds; before that, `serve run` waits forever."""
+        assert self._node.poll() is None, self.log.read_text()[-2000:]
         host, _, port = self._address.partition(":")
         with socket.socket() as probe:
             return probe.connect_ex((host, int(port))) == 0
@@ -188,7 +179,7 @@ class RayFleet(Fleet):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            assert self._nodes[0].poll() is None, self.log.read_text()[-2000:]
+            assert self._node.poll() is None, self.log.read_text()[-2000:]
             return False
 
     def processes(self, begins: str = "") -> list[psutil.Process]:
@@ -206,11 +197,9 @@ class RayFleet(Fleet):
 
     def stop(self) -> None:
         """Stop the cluster and all remaining processes."""
-        for node in reversed(self._nodes):
-            node.send_signal(signal.SIGTERM)
-        for node in self._nodes:
-            with suppress(subprocess.TimeoutExpired):
-                node.wait(20)
+        self._node.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._node.wait(20)
         for process in self.processes():
             with suppress(psutil.Error):
                 process.kill()

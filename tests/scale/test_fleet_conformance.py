@@ -1,7 +1,5 @@
 """The engine conformance tests for `remote` behind Ray Serve and vllm-router."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

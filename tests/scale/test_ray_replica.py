@@ -1,7 +1,5 @@
 """The configuration of Ray, in Ray's environment if it is installed."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 

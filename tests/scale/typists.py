@@ -1,7 +1,5 @@
 """Simulated users who type concurrently, each with a separate server with the engine `remote`."""
 
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import dataclass, field

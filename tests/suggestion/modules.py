@@ -1,7 +1,5 @@
 """Random Python modules, and the names in them as resolved by Python's compiler."""
 
-from __future__ import annotations
-
 import dis
 import warnings
 from collections.abc import Callable, Iterator

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion import joining as module
 from jupyter_turbopilot.suggestion.joining import joining, joining_part
-from jupyter_turbopilot.suggestion.syntax import scan, valid_beginning
+from jupyter_turbopilot.suggestion.syntax import judged, scan
 from jupyter_turbopilot.suggestion.trim import is_word
 
 from ..shared_cases import golden
@@ -79,7 +77,7 @@ def test_joining_keeps_a_valid_line_valid(line: str, data: st.DataObject) -> Non
 
 def is_complete(source: str) -> bool:
     opened = scan(source)
-    return valid_beginning(source) and not opened.brackets and not opened.quote
+    return judged(source).valid and not opened.brackets and not opened.quote
 
 
 PARTS = st.lists(

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 from msgspec.structs import replace
 
@@ -79,9 +77,10 @@ def test_scope_of_excludes_polars_columns_from_attributes() -> None:
 
 
 def test_scope_of_excludes_names_that_a_cell_may_change() -> None:
-    scope = scope_of(request(("df = other()", None)), FACTS)
-    assert "df" not in scope.attributes
-    assert "df" not in scope.columns
+    for executed in (None, False):
+        scope = scope_of(request(("df = other()", executed)), FACTS)
+        assert "df" not in scope.attributes
+        assert "df" not in scope.columns
     assert "df" in scope_of(request(("df = other()", True)), FACTS).columns
 
 
@@ -89,21 +88,18 @@ def test_scope_of_includes_keywords_of_closed_signatures() -> None:
     assert set(scope_of(request(), FACTS).keywords) == {"load"}
 
 
-def test_fit_requires_valid_syntax_and_existing_names() -> None:
-    fits = Names(request(), scope_of(request(), FACTS)).fit
-    assert fits('df["price"].sum()')
-    assert not fits('df["prise"].sum()')
-    assert not fits("df)")
-    assert not fits("unknown")
-
-
 @pytest.mark.parametrize(
-    ("text", "lacks_name"),
-    [('df["price"].sum()', False), ('df["prise"].sum()', True), ("df)", False), ("unknown", True)],
+    ("text", "fits", "lacks_name"),
+    [
+        ('df["price"].sum()', True, False),
+        ('df["prise"].sum()', False, True),
+        ("df)", False, False),
+        ("unknown", False, True),
+    ],
 )
-def test_names_report_a_missing_name(text: str, lacks_name: bool) -> None:
+def test_fit_requires_valid_syntax_and_existing_names(text: str, fits: bool, lacks_name: bool) -> None:
     names = Names(request(), scope_of(request(), FACTS))
-    names.fit(text)
+    assert names.fit(text) is fits
     assert names.lacks_name is lacks_name
 
 
@@ -131,10 +127,6 @@ def test_scope_of_ignores_text_cells() -> None:
     cells = [Cell(type="markdown", source="df = other()"), Cell(source="x = ")]
     scope = scope_of(Completion(cells=cells, active=1, offset=4), FACTS)
     assert "df" in scope.columns
-
-
-def test_scope_of_treats_unexecuted_cells_as_not_run() -> None:
-    assert "df" not in scope_of(request(("df = other()", False)), FACTS).columns
 
 
 def test_fit_accepts_any_name_in_an_open_scope() -> None:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import ast
 import io
 import keyword
@@ -21,7 +19,6 @@ from jupyter_turbopilot.suggestion.syntax import (
     grammar_of,
     lex,
     scan,
-    valid_beginning,
 )
 from jupyter_turbopilot.util.bounds import STATEMENT, Operations, counted_operations
 from jupyter_turbopilot.util.syntax_tree import MOST
@@ -57,27 +54,27 @@ async def main(a, *rest, key: int = 3, **more) -> None:
 '''
 
 
-def test_valid_beginning_accepts_every_prefix_of_a_program() -> None:
+def test_judged_accepts_every_prefix_of_a_program() -> None:
     ast.parse(PROGRAM)
     for end in range(len(PROGRAM) + 1):
         text, rest = PROGRAM[:end], PROGRAM[end:]
         cuts_a_word = text[-1:].isalnum() and rest[:1].isalnum()
         cuts_a_sign = text[-1:] and text[-1:] in "*!=<>-:" and rest[:1] in "*=>"
         if not cuts_a_word and not cuts_a_sign:
-            assert valid_beginning(text), text[-60:]
+            assert syntax.judged(text).valid, text[-60:]
 
 
 KINDS = ("magics and comments", "repeated keywords", "wrong", "strings", "indentation")
 
 
 @pytest.mark.parametrize(("text", "valid"), golden("grammar", *(f"valid_beginning/{kind}" for kind in KINDS)))
-def test_valid_beginning_accepts_prefixes_with_a_valid_ending(text: str, valid: bool) -> None:
-    assert valid_beginning(text) is valid
+def test_judged_accepts_prefixes_with_a_valid_ending(text: str, valid: bool) -> None:
+    assert syntax.judged(text).valid is valid
 
 
 @given(st.text(max_size=60))
-def test_valid_beginning_accepts_any_text(text: str) -> None:
-    assert valid_beginning(text) in {True, False}
+def test_judged_accepts_any_text(text: str) -> None:
+    assert syntax.judged(text).valid in {True, False}
 
 
 @pytest.mark.parametrize(("text", "opened"), golden("lexer", "scan"))
@@ -100,18 +97,18 @@ def test_scan_finds_the_start_of_the_last_statement(text: str, start: int) -> No
     assert scan(text).start == start
 
 
-def test_valid_beginning_accepts_a_too_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_judged_accepts_a_too_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = "x = = 1\n"
-    assert not valid_beginning(wrong)
-    assert valid_beginning(wrong * (STATEMENT // len(wrong) + 1))
+    assert not syntax.judged(wrong).valid
+    assert syntax.judged(wrong * (STATEMENT // len(wrong) + 1)).valid
     monkeypatch.setattr(syntax, "_MOST", 10)
-    assert valid_beginning("another = = 1\n")
+    assert syntax.judged("another = = 1\n").valid
 
 
-def test_valid_beginning_accepts_text_with_too_many_words() -> None:
+def test_judged_accepts_text_with_too_many_words() -> None:
     text = "a;" * (MOST // 2) + "x"
     assert len(text) < STATEMENT
-    assert valid_beginning(text)
+    assert syntax.judged(text).valid
 
 
 PROGRAMS = {

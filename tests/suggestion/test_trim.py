@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -21,7 +19,16 @@ def final(text: str, prefix: str, suffix: str = "", lines: Any = "auto", max_lin
     return trim(text, around(prefix, suffix, lines=lines, max_lines=max_lines), final=True).text
 
 
-PARTS = ("lines", "written again", "after the cursor", "talking", "the line above", "imports", "echo")
+PARTS = (
+    "lines",
+    "written again",
+    "after the cursor",
+    "talking",
+    "talking (server only)",
+    "the line above",
+    "imports",
+    "echo",
+)
 
 
 @pytest.mark.parametrize("case", golden("trim", *(f"trimmed/{part}" for part in PARTS)))
@@ -30,7 +37,10 @@ def test_trim_cuts_a_finished_text(case: tuple[Any, ...]) -> None:
     assert final(*given) == kept
 
 
-@pytest.mark.parametrize(("text", "prefix", "suffix", "is_final", "kept"), golden("trim", "trim/held back"))
+@pytest.mark.parametrize(
+    ("text", "prefix", "suffix", "is_final", "kept"),
+    golden("trim", "trim/held back", "trim/held back (server only)"),
+)
 def test_trim_holds_back_an_incomplete_word_indentation_or_fence(
     text: str, prefix: str, suffix: str, is_final: bool, kept: list[Any]
 ) -> None:

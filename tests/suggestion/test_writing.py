@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import itertools
 
 import pytest
@@ -12,7 +10,7 @@ from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_featur
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.joining import joining
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
-from jupyter_turbopilot.suggestion.syntax import scan, valid_beginning
+from jupyter_turbopilot.suggestion.syntax import judged, scan
 from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText, Verbatim
 
 from ..shared_cases import golden
@@ -91,7 +89,7 @@ def test_suggestion_frames_can_be_followed_by_the_rest_of_the_line(
     for shown in filter(None, frames):
         code = prefix + shown + rest
         opened = scan(code)
-        assert (valid_beginning(code), opened.brackets, opened.quote) == (True, "", "")
+        assert (judged(code).valid, opened.brackets, opened.quote) == (True, "", "")
 
 
 def test_suggestion_drops_repeated_indentation() -> None:

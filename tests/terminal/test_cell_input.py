@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from jupyter_turbopilot.terminal.cell_input import without_blank_end

@@ -1,7 +1,5 @@
 """`%fix` in a real shell."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """A shell's session as context."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 from typing import Any
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import _thread
 import json
 import sys
@@ -13,6 +11,7 @@ import pytest
 from IPython.utils.capture import RichOutput, capture_output
 
 from jupyter_turbopilot.jupyter import runtime
+from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal import magics
 
@@ -336,9 +335,9 @@ def test_helpers_uses_the_session_and_lists_missing_names(
 ) -> None:
     says("return helper(x) + nowhere")
     run(shell, "def helper(x): return x")
-    out = run(shell, "%%complete --helpers\ndef f(x):\n")
-    assert "Not defined: nowhere" in out.stderr
+    run(shell, "%%complete --helpers\ndef f(x):\n")
     assert shell.next_input is not None
+    assert shell.next_input[0].startswith("# Not defined here: nowhere.")
     assert "def helper" not in shell.next_input[0]
 
 
@@ -379,11 +378,9 @@ class FakeServer:
         ]
         self.items = [{"text": "one"}, {"text": "two"}]
         self.status = 200
-        self.spelled = True  # whether non-ASCII characters are escaped
-        self.instead = b""
 
         def line(frame: Any) -> bytes:
-            return json.dumps(frame, ensure_ascii=outer.spelled).encode() + b"\n"
+            return json.dumps(frame).encode() + b"\n"
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_: Any) -> None: ...
@@ -394,36 +391,16 @@ class FakeServer:
             def do_POST(self) -> None:
                 outer.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 if self.headers.get("X-Turbopilot-Secret") != secret:
-                    self.reply(
-                        {
-                            "error": {
-                                "code": "forbidden",
-                                "field": None,
-                                "message": "No.",
-                                "retry_after": None,
-                            }
-                        },
-                        403,
-                    )
+                    self.reply(TurbopilotError("No.").body(), 403)
                 elif outer.status != 200:
-                    self.reply(
-                        {
-                            "error": {
-                                "code": "loading",
-                                "field": None,
-                                "message": "It loads.",
-                                "retry_after": 1,
-                            }
-                        },
-                        outer.status,
-                    )
+                    self.reply(NotReadyError("It loads.", after=1).body(), outer.status)
                 elif outer.bodies[-1].get("stream", True):
                     self.reply(b"".join(line(frame) for frame in outer.answer))
                 else:
                     self.reply({"items": outer.items})
 
             def reply(self, body: Any, status: int = 200) -> None:
-                data = outer.instead or (body if isinstance(body, bytes) else json.dumps(body).encode())
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()

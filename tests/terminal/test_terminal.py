@@ -1,7 +1,5 @@
 """Requests of the prompt, and ghost text in a real terminal: IPython in a pseudo-terminal, the default model."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re
@@ -253,6 +251,19 @@ class Prompt:
         await asyncio.sleep(0.01)
         return task
 
+    async def look(self) -> None:
+        """Show the suggestion for the text as it is."""
+        found = await self.suggest.get_suggestion_async(self.buffer, self.buffer.document)
+        self.buffer.suggestion = found
+
+    def connect(self, text: str) -> PromptSession[str]:
+        """Connect the suggestions to a session with a text."""
+        session: PromptSession[str] = PromptSession(input=DummyInput(), output=DummyOutput())
+        self.buffer = session.default_buffer
+        self.buffer.document = Document(text)
+        self.suggest.connect(session)
+        return session
+
     @property
     def ended(self) -> list[bool]:
         return [job.cancel.is_set() for job in self.jobs]
@@ -286,9 +297,7 @@ async def test_generation_ends_with_the_prompt() -> None:
 @pytest.mark.parametrize(("uncached", "asked"), [(True, ["x = v", "x = v"]), (False, ["x = v"])])
 async def test_index_matches_are_requested_again_after_other_text(uncached: bool, asked: list[str]) -> None:
     prompt = Prompt()
-    prompt.suggest.connect(session := PromptSession(input=DummyInput(), output=DummyOutput()))
-    prompt.buffer = session.default_buffer
-    prompt.buffer.document = Document("x = v")
+    prompt.connect("x = v")
     shown = await prompt.key()
     prompt.listeners[-1](Reply("a", "model", (Item("alue", 0.9, "stop"),), done=True, uncached=uncached))
     assert await asyncio.wait_for(shown, 1) == "alue"
@@ -318,9 +327,7 @@ async def test_accepting_a_suggestion_inserts_its_import() -> None:
     prompt.suggest.connect(session)
     assert session.rprompt() == [("", "12:00")]
     await _with_import(prompt)
-    prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
-        prompt.buffer, prompt.buffer.document
-    )
+    await prompt.look()
     assert session.rprompt() == [("class:auto-suggestion", "adds import seaborn as sns")]
     prompt.buffer.save_to_undo_stack()  # as prompt_toolkit does before each keystroke
     prompt.buffer.insert_text("sns")
@@ -350,14 +357,9 @@ async def test_accepting_a_suggestion_inserts_its_import() -> None:
 )
 async def test_cursor_moves_to_the_position_of_the_key(take: Callable[[Any], None], left: str) -> None:
     prompt = Prompt()
-    session = PromptSession(input=DummyInput(), output=DummyOutput())
-    prompt.buffer = session.default_buffer
-    prompt.buffer.document = Document("x = ")
-    prompt.suggest.connect(session)
+    prompt.connect("x = ")
     await _with_import(prompt)
-    prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
-        prompt.buffer, prompt.buffer.document
-    )
+    await prompt.look()
     take(SimpleNamespace(current_buffer=prompt.buffer, arg=1))
     assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
     assert prompt.buffer.document.text_after_cursor == left
@@ -428,9 +430,7 @@ async def test_request_next_cycles_through_suggestions() -> None:
     assert [request.n > 1 for request in prompt.requests] == [False, True]
     assert [event for _, event in prompt.reported] == ["shown", "dismissed"] * 2 + ["shown"]
     prompt.buffer.insert_text("o")
-    prompt.buffer.suggestion = await prompt.suggest.get_suggestion_async(
-        prompt.buffer, prompt.buffer.document
-    )
+    await prompt.look()
     assert not await _pressed(prompt, prompt.suggest.request_next, "ne")
     assert _shown(prompt) == "ne"
 
@@ -489,10 +489,7 @@ def test_suggestion_keys_are_free_in_ipython() -> None:
 
 async def test_outcomes_follow_the_keys_and_executions() -> None:
     prompt = Prompt()
-    session = PromptSession(input=DummyInput(), output=DummyOutput())
-    prompt.suggest.connect(session)
-    prompt.buffer = session.default_buffer
-    prompt.buffer.insert_text("x = ")
+    session = prompt.connect("x = ")
     await _pressed(prompt, prompt.suggest.request, "table")
     prompt.buffer.insert_text("table")
     prompt.buffer.delete_before_cursor(9)

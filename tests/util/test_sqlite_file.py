@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,6 +12,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.completer.cache.cache_file import SCHEMA
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry
 from jupyter_turbopilot.util import sqlite_file
+from jupyter_turbopilot.util.files import lock_path
 from jupyter_turbopilot.util.sqlite_file import (
     check,
     connect,
@@ -151,7 +150,7 @@ def test_check_rejects_a_group_that_is_another_users_primary_one(
 def test_check_rejects_a_link_beside_the_file(tmp_path: Path, end: str) -> None:
     path = tmp_path / "answers.db"
     open_file(path).close()
-    one = sqlite_file.lock_path(path) if end == "lock" else Path(f"{path}{end}")
+    one = lock_path(path) if end == "lock" else Path(f"{path}{end}")
     one.unlink(missing_ok=True)
     one.symlink_to(path.parent / "victim")
     refused(path, "is a link")

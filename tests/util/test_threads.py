@@ -1,15 +1,11 @@
-from __future__ import annotations
-
 import sys
 import threading
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+
+import pytest
 
 from jupyter_turbopilot.util.threads import Alarm, result_of, start_thread
-
-if TYPE_CHECKING:
-    import pytest
 
 PATIENCE = 30.0  # independent of the load of the machine
 

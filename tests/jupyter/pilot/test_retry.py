@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from jupyter_turbopilot.jupyter.pilot.retry import AFTER_LOAD, LATEST_MEMORY, LOOKS, SHARE, Recovery
 
 

@@ -1,7 +1,5 @@
 """Tiny random models of each family, made with transformers, with a tokenizer trained on a little code."""
 
-from __future__ import annotations
-
 import json
 from functools import lru_cache
 from pathlib import Path

@@ -1,10 +1,10 @@
 """llama.cpp's results for a file: logits at every position, tokens of a text."""
 
-from __future__ import annotations
-
 import ctypes
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import llama_cpp
 import numpy as np
@@ -12,10 +12,6 @@ import numpy as np
 from jupyter_turbopilot.engine.llama.bindings import bindings
 from jupyter_turbopilot.engine.llama.engine import LoadedAdapters
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 @contextmanager

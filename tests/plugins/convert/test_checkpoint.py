@@ -1,12 +1,12 @@
 """Invalid, damaged or hostile folders are refused with a message, without leaving files."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,10 +16,6 @@ from jupyter_turbopilot.plugins.convert import convert
 from jupyter_turbopilot.protocol.errors import ConversionError
 from jupyter_turbopilot.util import files
 from tests.plugins.convert import families
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

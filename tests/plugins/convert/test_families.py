@@ -1,9 +1,7 @@
 """Converted tiny random models of every family have the logits of transformers."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +11,6 @@ from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.plugins.convert import convert, recipe_for
 from jupyter_turbopilot.protocol.errors import ConversionError
 from tests.plugins.convert import families, native
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SAMPLES = 4
 LENGTH = 200

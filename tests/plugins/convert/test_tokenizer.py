@@ -1,16 +1,12 @@
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.plugins.convert import convert, tokenizer
 from jupyter_turbopilot.protocol.errors import ConversionError
 from tests.plugins.convert import families, native
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _PARTS = [
     "def f(x):\n    return x\n", "    ", "\t\t\tx", " " * 31, " " * 40, "\n\n\n", "\r\n", "a\rb", "x  \n  y",

@@ -1,7 +1,5 @@
 """A multi-function generation without a model: a function answers the questions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

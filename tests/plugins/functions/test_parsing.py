@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import ast
 from typing import Any
 from unittest.mock import patch

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import ast
 from collections.abc import Callable, Iterator
 
@@ -7,7 +5,7 @@ import pytest
 from IPython.utils.capture import capture_output
 
 from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
-from jupyter_turbopilot.plugins.functions.show import Functions, TreeOutput, write
+from jupyter_turbopilot.plugins.functions.show import TreeOutput, write
 from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
 
 from .play import bodies, play
@@ -82,8 +80,8 @@ def test_tree_output_updates_one_display_in_a_notebook(monkeypatch: pytest.Monke
 STUB = "import math\n\ndef double(x):\n    '''Double it.'''"
 
 
-def stopped_at(stop: Callable[[Event], bool], body: str) -> Functions:
-    """Return the functions of a generation that the user interrupts at an event."""
+def stopped_at(stop: Callable[[Event], bool], body: str) -> tuple[str, BaseException | None]:
+    """Return the result of a generation that the user interrupts at an event."""
 
     def events() -> Iterator[Event]:
         for event in play(STUB, bodies(double=body, half="return x / 2")):
@@ -96,17 +94,16 @@ def stopped_at(stop: Callable[[Event], bool], body: str) -> Functions:
 
 
 def test_write_keeps_finished_functions_after_an_interrupt() -> None:
-    written = stopped_at(lambda event: event.name == "half", "return half(x) * math.pi")
-    assert isinstance(written.error, KeyboardInterrupt)
-    assert written.undefined == ("half",)
-    assert written.source.startswith("# Not defined here: half.\nimport math\n\n\ndef double(x):")
-    ast.parse(written.source)
+    source, error = stopped_at(lambda event: event.name == "half", "return half(x) * math.pi")
+    assert isinstance(error, KeyboardInterrupt)
+    assert source.startswith("# Not defined here: half.\nimport math\n\n\ndef double(x):")
+    ast.parse(source)
 
 
 def test_write_returns_nothing_after_an_early_interrupt() -> None:
-    written = stopped_at(lambda event: event.event == "finished", "return 1")
-    assert isinstance(written.error, KeyboardInterrupt)
-    assert written.source == ""
+    source, error = stopped_at(lambda event: event.event == "finished", "return 1")
+    assert isinstance(error, KeyboardInterrupt)
+    assert source == ""
 
 
 @pytest.mark.parametrize("lost", [EngineError("The engine broke."), None])
@@ -120,11 +117,11 @@ def test_write_keeps_finished_functions_after_an_error(lost: EngineError | None)
             raise lost
 
     with capture_output():
-        written = write(FunctionRequest(source=STUB), events(), TreeOutput(terminal=True))
-    assert "return half(x)" in written.source
-    assert written.undefined == ("half",)
-    assert isinstance(written.error, TurbopilotError)
-    assert written.error.message == ("The engine broke." if lost else "The answer ended too early.")
+        source, error = write(FunctionRequest(source=STUB), events(), TreeOutput(terminal=True))
+    assert "# Not defined here: half." in source
+    assert "return half(x)" in source
+    assert isinstance(error, TurbopilotError)
+    assert error.message == ("The engine broke." if lost else "The answer ended too early.")
 
 
 def test_write_raises_the_error_without_finished_functions() -> None:

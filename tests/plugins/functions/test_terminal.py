@@ -1,8 +1,5 @@
 """Helper functions from a model in this process. The magic itself: tests/terminal/test_magics.py."""
 
-from __future__ import annotations
-
-import ast
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +13,6 @@ from jupyter_turbopilot.plugins.functions.terminal import events_in_process
 from jupyter_turbopilot.protocol.errors import BadRequestError, DisabledError
 from jupyter_turbopilot.settings.access import Access, access_of
 from jupyter_turbopilot.settings.config import Turbopilot
-from jupyter_turbopilot.suggestion.calls import missing_names
 from jupyter_turbopilot.terminal.in_process import InProcess
 
 from ...completer.desk import Desk
@@ -70,13 +66,6 @@ def events_of(model: Path, source: str, **more: int) -> list[Event]:
         return [*events_in_process(local, FunctionRequest(source=source, **more))]  # type: ignore[arg-type]
     finally:
         local.close()
-
-
-@pytest.mark.parametrize("source", ["def f(x):\n    '''Do it.'''", "Do it."])
-def test_events_of_a_tiny_model_end_with_source_that_parses(tiny_model: Path, source: str) -> None:
-    done = events_of(tiny_model, source, max_tokens=12)[-1]
-    ast.parse(done.source)
-    assert missing_names(done.source, set()) == done.undefined
 
 
 def test_events_of_the_default_model_contain_a_callee(default_model: Path) -> None:

@@ -1,7 +1,5 @@
 """A fake hub API on loopback with scripted responses."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Awaitable, Callable

@@ -5,8 +5,6 @@ prints where everything is as JSON, and ends it when its standard input does; a 
 or starts the service meanwhile.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import asyncio
 import json
 import logging
@@ -129,7 +127,8 @@ def test_rejected_token_has_no_owner(says: bytes) -> None:
     assert ask(says)[0] is None
 
 
-STRANGE: dict[str, bytes] = {
+STRANGE: dict[str, bytes | None] = {
+    "silence": None,
     "a proxy's page": answer(200, b"<html>secret-token</html>", kind="text/html"),
     "an error": answer(500, b'{"message": "secret-token"}'),
     "elsewhere": answer(302, b"", "Location: http://127.0.0.1:1/login"),

@@ -1,7 +1,5 @@
 """Scripted remote servers, and engines that are connected to them."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar

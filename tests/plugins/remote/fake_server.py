@@ -1,7 +1,5 @@
 """A scripted remote server with OpenAI's completions protocol."""
 
-from __future__ import annotations
-
 import json
 import socket
 import ssl

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import replace
@@ -16,6 +14,7 @@ from jupyter_turbopilot.protocol.errors import EngineError, TextFailedError
 
 from ...engine.jobs import FunctionJob, Outcome, until_cancelled
 from ...engine.test_worker import ready
+from ...waiting import finish
 from .conftest import Connect, Serve
 from .fake_server import Act, Wire, chances, completion, status
 
@@ -29,15 +28,6 @@ def start(engine: RemoteEngine, asked: EngineRequest) -> RemoteRun:
     run = engine.start(asked)
     assert run
     return run
-
-
-def finish(engine: RemoteEngine, *runs: RemoteRun) -> list[bytes]:
-    """Step until all runs are done; return their texts."""
-    while not all(run.done for run in runs):
-        engine.step([run for run in runs if not run.done], Cancel())
-    for run in runs:
-        engine.release(run)
-    return [b"".join(token.data for token in run.fresh) for run in runs]
 
 
 def write(engine: RemoteEngine, asked: EngineRequest) -> bytes:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
@@ -102,11 +100,6 @@ def together(*writing: Callable[[], Any]) -> list[Any]:
 
 DIED = DiedError("it broke off")
 WAIT = AskedToWaitError(refused("h", 429), 0.0)
-
-
-def test_write_retries_a_failed_request_at_the_only_address() -> None:
-    only = Scripted([DIED], [WORD, END])
-    assert write(only) == [WORD, END]
 
 
 def test_write_leaves_a_hanging_address_despite_cancelled_requests(
@@ -244,13 +237,6 @@ def test_write_times_out_despite_empty_events() -> None:
                 yield EventContent()
 
     assert write(Chatty(), timeout=0.2)[0] == WORD
-
-
-def test_write_never_waits_for_a_request_that_is_not_awaited() -> None:
-    side = Scripted([AskedToWaitError(refused("h", 503), 0.0)], [WORD, END])
-    with pytest.raises(NotReadyError):
-        write(side, awaited=False)
-    assert side.asked == 1
 
 
 def test_write_checks_a_server_again_that_has_lost_its_model() -> None:

@@ -1,7 +1,5 @@
 """Two Turbopilot servers: a remote engine generates the same text as the server's engine."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,14 +11,12 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
-from jupyter_turbopilot.plugins.remote.loading import load
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
-from jupyter_turbopilot.protocol.errors import EngineGoneError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import EngineGoneError
 
 from ...serving import Server
 from ...tiny_model import learn_merges, write_tiny_model
 from .conftest import Connect
-from .fake_server import always, settings_for
 
 CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(values)\n" * 3
 SAMPLINGS = (
@@ -103,11 +99,3 @@ def test_remote_engine_notices_a_changed_version(
     exchange._remote = structs.replace(exchange._remote, version="0123")
     with pytest.raises(EngineGoneError, match="another model"):
         write(engine, EngineRequest(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
-
-
-def test_load_reports_a_wrong_key(
-    local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(ENGINE_KEY, "wrong")
-    with pytest.raises(TurbopilotError, match="key"):
-        load(settings_for(server.url), Cancel(), always(local.vocabulary))

@@ -1,7 +1,5 @@
 """Tiny random checkpoints, which generate only tokens of their vocabulary."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

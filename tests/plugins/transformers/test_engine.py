@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +22,7 @@ from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, 
 from jupyter_turbopilot.protocol.errors import BadRequestError, EngineError, ModelRefusedError
 from jupyter_turbopilot.terminal.commands.loading import write
 from tests.plugins.convert import families
+from tests.waiting import finish
 
 from . import checkpoints
 
@@ -100,9 +99,7 @@ def test_engine_accepts_a_correct_draft_in_one_step(engine: TransformersEngine) 
         EngineRequest(prompt, Sampling(max_tokens=12), usage, hint=[*plain[:3], 5, *plain[4:]])
     )
     assert run is not None
-    while not run.done:
-        engine.step([run], Cancel())
-    engine.release(run)
+    finish(engine, run)
     assert ids(run.fresh) == plain
     assert usage.accepted_tokens >= 2
 
@@ -134,9 +131,7 @@ def test_engine_stops_between_layers_if_interrupted(engine: TransformersEngine, 
     assert not interrupt.late  # not one more layer was computed
     assert len(run.sequence.tokens) % CHUNK == 0 or len(run.sequence.tokens) >= len(prompt)
     assert engine.sequences.cache.length(run.sequence.id) == len(run.sequence.tokens)
-    while not run.done:
-        engine.step([run], Cancel())
-    engine.release(run)
+    finish(engine, run)
     assert ids(run.fresh) == alone(engine, prompt, 8)
 
 
@@ -224,9 +219,7 @@ def test_engine_never_truncates_a_recurrent_model(kind: str, checkpoint: Path, t
     while not interrupt.reason:
         engine.step([run], interrupt)
     assert engine.sequences.cache.length(run.sequence.id) == len(run.sequence.tokens) == 0
-    while not run.done:
-        engine.step([run], Cancel())
-    engine.release(run)
+    finish(engine, run)
     assert ids(run.fresh) == alone(engine, prompt, 4)
     engine.close()
 

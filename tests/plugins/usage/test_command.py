@@ -1,220 +1,12 @@
-"""The report is compared with independent counts of the logged events."""
-
-from __future__ import annotations
-
 import random
-from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from jupyter_turbopilot.plugins.usage import file
-from jupyter_turbopilot.plugins.usage.command import (
-    CHECKS,
-    ENOUGH,
-    EXECUTED,
-    SECONDS,
-    LogStatistics,
-    tables,
-)
+from jupyter_turbopilot.plugins.usage.command import ENOUGH, EXECUTED, SECONDS, LogStatistics, tables
 from jupyter_turbopilot.plugins.usage.events import Event
-from jupyter_turbopilot.plugins.usage.file import read
-from jupyter_turbopilot.plugins.usage.log import UsageLog
-from jupyter_turbopilot.protocol.reply import Item, Reply
-from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
 
 from .test_events import SESSION
-from .test_log import NO_PLAN
-
-BEFORE = {
-    "x = ": "after =",
-    "np.": "after a dot",
-    "f(": "in brackets",
-    "": "an empty line",
-    "x + ": "elsewhere",
-}
-
-STORY = st.fixed_dictionaries(
-    {
-        "before": st.sampled_from([*BEFORE]),
-        "text": st.text("abc", min_size=1, max_size=40),
-        "keys": st.integers(0, 5),  # unanswered requests before this one
-        "shown": st.booleans(),
-        "along": st.integers(0, 3),
-        "end": st.sampled_from(["taken", "taken", "pieces", "dismissed", "typed_over", "nothing"]),
-        "kept": st.tuples(st.floats(0, 1), st.floats(0, 1)),
-        "executed": st.lists(st.floats(0, 1), max_size=2),
-        "seconds": st.sampled_from([(), (12,), (31,), (31, 120), (31, 300), (45, 900), (700,)]),
-        "path": st.sampled_from(["one.ipynb", "two.ipynb"]),
-    }
-)
-
-
-# A logging process: text typed first, events, and whether the process is killed at the end.
-STORIES = st.one_of(st.lists(STORY, min_size=1, max_size=1), st.lists(STORY, max_size=10))
-PROCESS = st.tuples(st.sampled_from([0, 300]), STORIES, st.booleans())
-
-
-class Counts:
-    """Independent counts."""
-
-    def __init__(self) -> None:
-        self.requests = self.written = self.shown = self.taken = self.characters = self.worth = self.all = 0
-        self.at: Counter[str] = Counter()
-        self.taken_at: Counter[str] = Counter()
-        self.kept = {check: [0, 0] for check in CHECKS}
-        self.begin()
-
-    def begin(self) -> None:
-        """Start another process."""
-        self.lengths: dict[str, int] = {}
-        self.asked = self.typed = self.got = 0
-        self.reported = (0, 0)  # requests and characters logged so far
-
-    def end(self, *, killed: bool) -> None:
-        """Count the logged requests, and the minimum of written characters."""
-        requests, written = self.reported if killed else (self.asked, self.typed)
-        self.requests += requests
-        self.written += written
-        self.all += max(written, self.got)
-
-
-def ask(usage_log: UsageLog, source: str, path: str, counts: Counts) -> Callable[[Reply], None]:
-    """Send and count a request at the end of a cell; return the listener."""
-    counts.asked += 1
-    if 0 < (grown := len(source) - counts.lengths.get(path, len(source))) <= 400:
-        counts.typed += grown
-    counts.lengths[path] = len(source)
-    cells = [Cell(source=source)]
-    asked = Completion(cells=cells, offset=len(source), trigger="automatic", client="editor", path=path)
-    observe = usage_log.requested(asked, NO_PLAN)
-    assert observe
-    return observe
-
-
-def tell(usage_log: UsageLog, number: int, story: dict[str, Any], counts: Counts) -> None:
-    """Use a suggestion, and count the outcome."""
-    text, before, path = story["text"], story["before"], story["path"]
-    for key in range(story["keys"] + 1):
-        source = "y" * (number * 7 % 50) + "\n" + before if key == story["keys"] else "y" * (key + number)
-        listen = ask(usage_log, source, path, counts)
-    name = str(number)
-    listen(Reply(name, "m", (Item(text, 0.5, "stop"),), done=True))
-    counts.reported = counts.asked, counts.typed
-
-    def write(more: int) -> None:
-        counts.typed += more
-        counts.lengths[path] += more
-
-    def feedback(event: str, chars: int, seconds: float = 1.0, before: int = 0) -> None:
-        asked = Feedback(
-            id=name,
-            event=event,  # type: ignore[arg-type]
-            chars=chars,
-            length=len(text),
-            before=before,
-            seconds=seconds,
-        )
-        usage_log.receive(asked)
-
-    if not story["shown"]:
-        return
-    feedback("shown", len(text), 0.0)
-    counts.shown += 1
-    counts.at[BEFORE[before]] += 1
-    taken = 0
-    along = min(story["along"], len(text) // 2)  # typed before the rest is taken
-    if story["end"] == "pieces":
-        feedback("accepted", (len(text) + 1) // 2)
-        feedback("shown", len(text))
-        taken = (len(text) + 1) // 2
-        write(taken)
-    if story["end"] in {"taken", "pieces"}:
-        feedback("accepted", len(text), before=taken + along)
-        write(len(text) - taken)
-        taken = len(text)
-    elif story["end"] != "nothing":
-        feedback(story["end"], len(text) // 2)
-    if not taken:
-        return
-    counts.taken += 1
-    counts.taken_at[BEFORE[before]] += 1
-    counts.characters += taken
-    counts.got += taken
-    counts.worth += max(0, taken - (2 if story["end"] == "pieces" else 1) - along)
-    left: dict[str, int] = {}
-    for share in story["executed"]:
-        feedback("executed", int(taken * share))
-        left.setdefault(EXECUTED, int(taken * share))
-    for seconds, share in zip(story["seconds"], story["kept"], strict=False):
-        remaining = int(taken * share)
-        feedback("retained", remaining, seconds)
-        for check, least in SECONDS.items():
-            if seconds >= least and check not in left:
-                left[check] = remaining
-    for check, remaining in left.items():
-        counts.kept[check][0] += remaining
-        counts.kept[check][1] += taken
-
-
-@pytest.fixture(autouse=True)
-def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file, "END_PATIENCE", 30.0)
-
-
-@settings(max_examples=40)
-@given(st.lists(st.lists(PROCESS, min_size=1, max_size=4), min_size=1, max_size=ENOUGH + 1))
-def test_figures_match_independent_counts(
-    tmp_path_factory: pytest.TempPathFactory, people: list[list[tuple[int, list[dict[str, Any]], bool]]]
-) -> None:
-    folder: Path = tmp_path_factory.mktemp("study")
-    counts, logs = Counts(), []
-    for person, processes in enumerate(people):
-        path = folder / f"{person}.jsonl"
-        events: list[Event | None] = []
-        lines = 0
-        for typed, stories, killed in processes:
-            usage_log = UsageLog(path, text=False)
-            counts.begin()
-            for source in ("", "y" * typed):
-                ask(usage_log, source, "three.ipynb", counts)
-            for number, story in enumerate(stories):
-                tell(usage_log, number, story, counts)
-            usage_log.close()
-            counts.end(killed=killed)
-            new = list(read(path))[lines:] if path.exists() else []
-            lines += len(new)
-            events += [event for event in new if event and not (killed and event.event == "ended")]
-        logs.append(events)
-    found = LogStatistics(logs)
-    assert (found.requests, found.written.total()) == (counts.requests, counts.written)
-    assert (sum(one.taken for one in found.suggested), found.saved.part) == (counts.characters, counts.worth)
-    assert found.saved.of == counts.all
-    copies = LogStatistics(logs * ENOUGH)  # enough logs to resample them instead of sessions
-    assert copies.by_log == bool(counts.shown)
-    assert (copies.saved.part, copies.saved.of) == (counts.worth * ENOUGH, counts.all * ENOUGH)
-    rows = rows_of(found)
-    kept = [f"{part / of:.3f}" if of else "" for part, of in counts.kept.values()]
-    if counts.shown:
-        shown, taken, _, *retained = rows["all"]
-        assert (int(shown), int(taken)) == (counts.shown, counts.taken)
-        assert [each.partition(" ")[0] for each in retained] == kept
-    assert {at: int(rows[at][0]) for at in BEFORE.values() if at in rows} == counts.at
-    assert {at: int(rows[at][1]) for at in BEFORE.values() if at in rows and rows[at][1] != "0"} == (
-        counts.taken_at
-    )
-    assert found.dropped == 0
-
-
-def rows_of(found: LogStatistics) -> dict[str, list[str]]:
-    """Return the fields of the table's rows by their name."""
-    rows = (line.strip("|").split(" |") for line in tables(found).splitlines() if line.startswith("| "))
-    return {name.strip(): [each.strip() for each in fields] for name, *fields in rows}
 
 
 def requested(number: int, **more: object) -> Event:
@@ -265,7 +57,70 @@ def test_tables_summarise_suggestion_outcomes() -> None:
     assert "2 lines could not be written, 1 unreadable line skipped." in text
 
 
+def story(*events: Event, written: int = 100) -> list[Event | None]:
+    """Return a log with the events of one suggestion."""
+    return [SESSION, requested(0, written=written), shown(0, 10), *events]
+
+
+@pytest.mark.parametrize(
+    ("events", "taken_characters", "saved"),
+    [
+        ([taken(0, 4), taken(0, 10)], 10, 8),
+        ([taken(0, 10), taken(0, 4)], 10, 8),
+        ([replace(taken(0, 10), typed=3)], 10, 6),
+        ([replace(taken(0, 2), typed=3)], 2, 0),
+        ([], 0, 0),
+    ],
+)
+def test_saved_is_what_was_accepted_minus_keystrokes(
+    events: list[Event], taken_characters: int, saved: int
+) -> None:
+    found = LogStatistics([story(*events)])
+    assert [one.taken for one in found.suggested] == [taken_characters]
+    assert (found.saved.part, found.saved.of) == (saved, 100)
+
+
+def test_killed_process_wrote_at_least_the_accepted_characters() -> None:
+    found = LogStatistics([story(taken(0, 10), written=4), story(written=40)])
+    assert (found.requests, found.written.total()) == (2, 44)
+    assert (found.saved.part, found.saved.of) == (9, 10 + 40)
+
+
+@pytest.mark.parametrize(
+    ("events", "kept"),
+    [
+        ([executed(0, 7), executed(0, 2)], {EXECUTED: 7}),
+        ([retained(0, 8, after=12)], {}),
+        ([retained(0, 8, after=31)], {"after 30 s": 8}),
+        ([retained(0, 8, after=31), retained(0, 5, after=305)], {"after 30 s": 8, "after 5 min": 5}),
+        ([retained(0, 8, after=700)], dict.fromkeys(SECONDS, 8)),
+    ],
+)
+def test_retained_characters_count_at_each_time_once(events: list[Event], kept: dict[str, int]) -> None:
+    (found,) = LogStatistics([story(taken(0, 10), *events)]).suggested
+    assert found.kept == kept
+
+
+def test_first_retained_event_of_a_terminal_is_final() -> None:
+    session, *events = story(taken(0, 10), retained(0, 8, after=1))
+    assert session
+    (found,) = LogStatistics([[replace(session, where="terminal"), *events]]).suggested
+    assert found.kept == dict.fromkeys(SECONDS, 8)
+
+
+def test_no_more_characters_are_retained_than_accepted() -> None:
+    text = tables(LogStatistics([story(taken(0, 4), executed(0, 6))]))
+    assert "| all | 1 | 1 | 1.000 | 1.000 |" in text
+
+
+def test_intervals_resample_the_sessions_of_a_log_together() -> None:
+    parts = [((number, name), part, 5) for number in range(ENOUGH) for name, part in (("a", 1), ("b", 3))]
+    share = LogStatistics([log()] * ENOUGH).share(parts)
+    assert share == (20, 50, pytest.approx((0.4, 0.4)))
+
+
 def test_intervals_resample_logs() -> None:
+    assert not LogStatistics([[SESSION, requested(0)]] * ENOUGH).by_log  # there is nothing to resample
     accepted = [number % 4 for number in range(40)]
     share = LogStatistics([log(each) for each in accepted]).share(
         ((number, ""), each, 10) for number, each in enumerate(accepted)

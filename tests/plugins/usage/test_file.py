@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -11,7 +9,8 @@ from msgspec.structs import replace
 
 from jupyter_turbopilot.plugins.usage import file as module
 from jupyter_turbopilot.plugins.usage.events import Event, line_of
-from jupyter_turbopilot.plugins.usage.file import Writer, check, is_log, lock_path, older_file, read
+from jupyter_turbopilot.plugins.usage.file import Writer, check, is_log, older_file, read
+from jupyter_turbopilot.util.files import lock_path
 
 from ...index.folders import until
 from .test_events import LOGGED, SESSION

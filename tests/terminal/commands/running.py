@@ -1,7 +1,5 @@
 """Run the command line in this process or in a separate one."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,13 +1,9 @@
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from .running import jupyter, run
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_bench_measures_by_threads_and_batch_and_stores_the_rate(tiny_model: Path) -> None:

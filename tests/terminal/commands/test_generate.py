@@ -1,13 +1,8 @@
-from __future__ import annotations
+from pathlib import Path
 
-from typing import TYPE_CHECKING
+import pytest
 
 from .running import jupyter, run
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
 
 
 def test_generate_streams_the_text_and_prints_timings(tiny_model: Path) -> None:

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from ....plugins.convert.conftest import checkpoint, whole
 
 __all__ = ["checkpoint", "whole"]

@@ -1,13 +1,9 @@
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 from ..running import run
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_info_describes_a_converted_model(capsys: pytest.CaptureFixture[str], whole: Path) -> None:
