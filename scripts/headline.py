@@ -143,8 +143,8 @@ def wrong() -> str:
     """Return an item of a list about wrong suggestions."""
     low, high = _between(PRECISION)
     return (
-        f"- Of 100 automatic suggestions, {100 - high} to {100 - low} are wrong: {100 - low} in notebooks of 2025 and later. Read each before "
-        "you accept it."
+        f"- Of 100 automatic suggestions, {100 - high} to {100 - low} are wrong for a user who does not wait, {100 - low} in notebooks of 2025 and later. Read "
+        "each before you accept it."
     )
 
 
@@ -266,7 +266,7 @@ def eagerness() -> str:
             "*balanced*, the default",
             "suggestions that are more likely correct than wrong",
         ),
-        "eager": ("*eager*", "more suggestions, about half of them wrong"),
+        "eager": ("*eager*", "more suggestions, about four in ten of them wrong"),
     }
     lines = [
         f"| {name} | {shows} | {default.eagerness[key].precision * 100:.0f} % "

@@ -30,7 +30,7 @@ def main() -> None:
         frames.append(image)
         durations.append(milliseconds)
     # With one palette, colors do not flicker, and unchanged areas are not stored again.
-    first, *others = reduce_colors(frames)
+    first, *others = reduce_colors(frames, 256)
     first.save(out, save_all=True, append_images=others, duration=durations, loop=0, optimize=True)
     if (size := out.stat().st_size) > MOST:
         sys.exit(f"{out} has {size} bytes, more than {MOST}.")

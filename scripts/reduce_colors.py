@@ -21,14 +21,14 @@ COLORS = 128  # an editor has few colors; with fewer, small icons and the edges 
 _ALL = 1 << 24
 
 
-def reduce_colors(images: Sequence[Image.Image]) -> list[Image.Image]:
-    """Return RGB images with one palette for all."""
+def reduce_colors(images: Sequence[Image.Image], number: int = COLORS) -> list[Image.Image]:
+    """Return RGB images with one palette for all, of at most 256 colors."""
     counts: Counter[Any] = Counter()
     for image in images:
         counts.update({color: count for count, color in image.getcolors(_ALL) or ()})
     colors = np.array([*counts], np.int32)
     weights = np.array([*counts.values()]) * (16 + np.ptp(colors, axis=-1))
-    kept = colors[np.argsort(-weights, kind="stable")[:COLORS]]
+    kept = colors[np.argsort(-weights, kind="stable")[:number]]
     nearest = np.zeros(_ALL, np.uint8)
     nearest[_packed(colors)] = ((colors[:, None] - kept) ** 2).sum(axis=-1).argmin(axis=1)
     reduced = []

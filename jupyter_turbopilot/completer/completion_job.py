@@ -54,7 +54,7 @@ class CompletionJob(Job):
         self.cells = NO_CELLS  # of the index, for the prompt
         self.index_line: LineMatch | None = None
         self.cache_key = plan.cache_key
-        self.text = Text()  # that is being generated; a newer request may take it over
+        self.text = Text()  # the generated text; a newer request may take it over
         self.result = Reply(self.id)  # the last reply, as far as it is complete
         self._cached: tuple[int, CachedCompletion | None] = (-1, None)  # with the cache's generation
         self._shared = shared

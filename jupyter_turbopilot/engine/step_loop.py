@@ -164,10 +164,10 @@ class StepLoop:
             self._release(job)
             self._ended(job, None)
         else:
+            job.steps = job.generate(self.engine, older)
             self._active[job] = None
             if not job.replaced:
                 job.cancel.watch(self.interrupt)
-            job.steps = job.generate(self.engine, older)
             self._advance_job(job, None)
         if older:
             self._attempt(older.steps.close)
@@ -257,7 +257,7 @@ class StepLoop:
             self._end(job, None)
 
     def _advance_job(self, job: Job, tokens: list[Token] | None) -> bool:
-        """Send tokens to a job, none at the end of its text; return whether it continues. None: begin it."""
+        """Resume a job with tokens, or begin it if they are None; return whether it continues."""
         engine_request: EngineRequest | None = None
 
         def call() -> None:

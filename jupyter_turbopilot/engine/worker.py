@@ -218,8 +218,8 @@ class Worker:
             self._loop.close()
             return False
         if unused:
-            self._loop.close()
-        if loads:
+            self._loop.close()  # a request that arrives meanwhile has requested a load
+        elif loads:
             self._load()
         else:
             self._serve()

@@ -205,7 +205,9 @@ class _Check:
         unused = [name for name in described.parameters if name not in given]
         for each in node.keywords:
             name, start = each.arg or "_", self._parsed.start(each)
-            if name not in described.parameters and not name.startswith("_"):
+            # The probe omits parameters with these names, wherever they are.
+            is_unknown = name not in (*described.parameters, "self", "cls")
+            if is_unknown and not name.startswith("_"):
                 message = f"{_shown(node.func)} has no parameter {as_code(name)}."
                 self._add(each, (start, start + len(name)), message, nearest_of_interface(name, unused))
 

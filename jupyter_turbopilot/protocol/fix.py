@@ -40,8 +40,9 @@ def quoted(text: str) -> str:
 
 
 def as_code(text: str) -> str:
-    """Return a text as `quoted` does, between backticks."""
-    return f"`{quoted(text)[1:-1]}`"
+    """Return a text between backticks, shortened, with escapes for control and formatting characters."""
+    escaped = (each if each.isprintable() else repr(each)[1:-1] for each in shortened(text))
+    return f"`{''.join(escaped)}`"
 
 
 def shortened(text: str) -> str:

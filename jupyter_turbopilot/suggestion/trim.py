@@ -22,6 +22,8 @@ _LONGEST_PIECE = 60  # characters of a repeated piece within one or a few lines
 _LEAST_REPEATED = 32  # characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
 MOST = 16_000  # characters of a suggestion: each filter processes all of them
 _BETWEEN_WORDS = re.compile(r"(\W+)")
+# The beginning of a line that is not repeated, unlike brackets and `#endif`.
+_NOT_REPEATED = re.compile(r"\s*(?:#(?!endif)[# '!|]*)?\w")
 # Words that code repeats.
 _OPERATORS = frozenset({"and", "or", "not", "is", "in", "left", "right", "inner", "outer", "full", "cross"})
 _PHRASES = (
@@ -120,8 +122,7 @@ def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     begun = surroundings.line if body == text else ""  # the text begins on a later line
     written, newline, _ = body.partition("\n")
     line = (begun + written).rstrip()  # with its indentation: in another block it is a different line
-    first = above.lstrip()[:1] or " "
-    if not (is_word(first) or first == "#") or not above.startswith(line):  # brackets repeat in any code
+    if not (_NOT_REPEATED.match(above) and above.startswith(line)):
         return Cut(text)
     if not (newline or final):
         return Cut("")

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { inEveryTheme } from './contrast.mjs';
 import { editCell, holds, openLab, runFirstCell, screenshot, setCells, writeNotebook } from './lab.mjs';
-import { openOffers } from './offers.mjs';
+import { OFFER, openOffers } from './offers.mjs';
 
 const SETUP = 'import pandas as pd\norders = pd.DataFrame({"unit_price": [1.5], "quantity": [2]})';
 const WRONG = 'orders["unit_prise"].mean()';
@@ -101,6 +101,18 @@ describe('findings before a run', { timeout: 300_000 }, () => {
   test('correct code and a name that the cell assigns have no mark', async () => {
     await typeIn(`${RIGHT}\ntotl = 1\ntotl`);
     assert.equal(await countAfterCheck(page), 0);
+  });
+
+  test('a finding comes before the older offer of another cell', async () => {
+    await typeIn('orders["quantitty"]', [SETUP, '', '']);
+    await page.keyboard.press('Control+Enter');
+    await cellAt(1).locator(OFFER, { hasText: 'KeyError' }).waitFor({ timeout: 20_000 });
+    await editCell(page, 2);
+    await page.keyboard.type(WRONG, { delay: 20 });
+    await cellAt(2).locator(OFFER).waitFor({ timeout: 20_000 });
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(2), RIGHT);
+    await holds(cellAt(1), 'orders["quantitty"]');
   });
 
   test('a restart of the kernel removes the marks', async () => {

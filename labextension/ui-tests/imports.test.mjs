@@ -11,6 +11,7 @@ import {
   holds,
   openFile,
   openLab,
+  runFirstCell,
   screenshot,
   setCells,
   textOf,
@@ -164,5 +165,24 @@ describe('imports of a suggestion', { timeout: 300_000 }, () => {
     await page.keyboard.press('Control+z');
     await page.keyboard.press('Control+z');
     await holds(cell, 'axes = ');
+  });
+
+  test('are shown in a note; one undo removes both', async () => {
+    await setCells(page, [TABLE]);
+    await runFirstCell(page);
+    await knowsKernel();
+    const cell = await typed([TABLE, '%%time\naxes ='], ' ');
+    assert.equal(await ghost(page), 'sns.heatmap(table)');
+    assert.equal(await noteIn(), `"adds ${LINE}"`);
+    const received = page.locator('.jp-Turbopilot-live > div');
+    assert.equal(await received.last().textContent(), `Suggestion (adds ${LINE}): sns.heatmap(table)`);
+    await page.waitForTimeout(700);
+    await screenshot(page, 'import-note');
+    await page.keyboard.press('Tab');
+    await holds(cell, `%%time\n${LINE}\naxes = sns.heatmap(table)`);
+    assert.ok((await received.allTextContents()).includes(`Added above: ${LINE}`));
+    await screenshot(page, 'import-added');
+    await page.keyboard.press('Control+z');
+    await holds(cell, '%%time\naxes = ');
   });
 });

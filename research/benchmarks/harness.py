@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "qwen2.5-coder-0.5b"
 THREADS = "2"  # of llama-server: the same as Turbopilot's on the two cores of the results
-WEIGHTS = "the file that llama-server loads; default: the one that Turbopilot serves"
+WEIGHTS_HELP = "the file that llama-server loads; default: the one that Turbopilot serves"
 TURBOPILOT = str(Path(sys.executable).with_name("jupyter-turbopilot"))
 STARTED = 180.0  # timeout in seconds for starting a server
 LONGEST_ANSWER = 320.0  # seconds

@@ -33,7 +33,7 @@ import httpx
 import psutil
 from harness import (
     OK,
-    WEIGHTS,
+    WEIGHTS_HELP,
     LocalPilot,
     ServerProcess,
     llama_server,
@@ -329,13 +329,13 @@ def main() -> None:
     command = commands.add_parser("editors", help=editors.__doc__)
     command.add_argument("--set", type=Path, required=True)
     command.add_argument("--rounds", type=int, default=3)
-    command.add_argument("--weights", type=Path, help=WEIGHTS)
+    command.add_argument("--weights", type=Path, help=WEIGHTS_HELP)
     command.set_defaults(run=editors)
     command = commands.add_parser("clients", help=clients.__doc__)
     command.add_argument("--clients", type=int, default=50)
     command.add_argument("--seconds", type=float, default=30)
     command.add_argument("--rounds", type=int, default=6)
-    command.add_argument("--weights", type=Path, help=WEIGHTS)
+    command.add_argument("--weights", type=Path, help=WEIGHTS_HELP)
     command.set_defaults(run=clients)
     command = commands.add_parser("students", help=students.__doc__)
     command.add_argument("--users", type=int, nargs="+", default=[1, 2, 4, 6, 8, 10, 12])

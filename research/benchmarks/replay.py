@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import WEIGHTS, ServerProcess, llama_server, percentile, turbopilot_server
+from harness import WEIGHTS_HELP, ServerProcess, llama_server, percentile, turbopilot_server
 
 from turbopilot_research.evaluate.notebooks import read
 from turbopilot_research.evaluate.scoring import Score, Tally
@@ -237,7 +237,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--route", choices=["infill", "complete"], default="infill")
-    parser.add_argument("--weights", type=Path, help=WEIGHTS)
+    parser.add_argument("--weights", type=Path, help=WEIGHTS_HELP)
     parser.add_argument("--plot", type=Path, help="an SVG file to draw the times into")
     options = parser.parse_args()
     notebooks = read(options.set)

@@ -86,6 +86,7 @@ OBJECTS = {
     "Owner": ObjectDescription(type="type", module="builtins", attributes=["add"], closed=True),
     "tqdm": ObjectDescription(type="type", module="builtins", attributes=["pandas", "write"], closed=True),
     "utils": ObjectDescription(type="module", name="utils", attributes=["load"], closed=True),
+    "utils.load": ObjectDescription(type="function", module="builtins", parameters=["path"], closed=True),
     "package": ObjectDescription(type="module", name="package", attributes=["part"], closed=True),
     "lazy": ObjectDescription(type="module", name="lazy", attributes=["arange"]),
     "plt": ObjectDescription(
@@ -352,6 +353,8 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "wrapped(new=1)",
         "load(_new=1)",
         "load(**config)",
+        "load(cls=1)",  # the probe omits such parameters
+        "utils.load(new=1)",  # the module may have been loaded again
         # Names that exist, or that something else may bind.
         "_newname",
         "newname = 1\nnewname",
@@ -412,6 +415,8 @@ def test_check_is_silent_about_code_that_may_be_right(source: str) -> None:
         ("train['new']", FixCell(source="orders['new'] = 1"), True),
         ("plt.new", FixCell(source="%load_ext autoreload\n%autoreload 2", execution_count=3), True),
         ("load(new=1)", FixCell(source="%autoreload 2", execution_count=3), True),
+        ("owner.add(new=1)", FixCell(source="class Owner: ..."), True),
+        ("owner.add(new=1)", FixCell(source="class Owner: ...", execution_count=3), False),
     ],
 )  # fmt: skip
 def test_check_considers_cells_that_may_change_an_object(

@@ -1,10 +1,13 @@
 """The index of a real Jupyter server's contents: saves, renames, deletions and permissions."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,11 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 from tornado.web import HTTPError
 
 from jupyter_turbopilot.index.local_files import LocalFiles
-from jupyter_turbopilot.index.paths import folder
+from jupyter_turbopilot.index.paths import folder, path_of
 from jupyter_turbopilot.jupyter import extension, runtime
 from jupyter_turbopilot.jupyter.extension import source_of
+from jupyter_turbopilot.settings.access import access_of
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..index.folders import known
 from ..index.notebooks import notebook, write
@@ -170,6 +175,14 @@ class TestWhoMayUseIt:
         await jp_fetch("turbopilot", "complete", method="POST", body=body, headers=JSON)
         assert given[1:] == [None]
         assert json.loads((await jp_fetch("turbopilot", "health")).body)["notebook_index"] is None
+
+
+@pytest.mark.parametrize("manager", [AsyncLargeFileManager])
+def test_denied_paths_have_a_separate_index(pilot: Any, jp_root_dir: Path) -> None:
+    source = LocalFiles(jp_root_dir)
+    pilot.access = access_of(Turbopilot(denied_paths=["exams"]), {})
+    with closing(pilot.remember(source)) as notebook_index:
+        assert notebook_index.builder.path == path_of(source.identity, pilot.access.identity())
 
 
 @pytest.mark.parametrize("manager", [AsyncLargeFileManager])

@@ -78,7 +78,7 @@ def test_health_names_the_model_that_fits_a_slow_machine(pilot: Pilot) -> None:
     engine.speed = Speed(30.0, 6.0)
     assert describe_health(pilot)["slow"] is None
     slow = describe_health(pilot, own=True)["slow"]
-    assert slow.startswith("This machine is slow, or other programs use the processor. No model")
+    assert slow.startswith("This machine is slow, or other programs use the processor. ")
     pilot.worker._life.state = EngineState(Phase.READY, "qwen2.5-coder-1.5b")
     engine.speed = Speed(30.0, 7.0)
     assert "qwen2.5-coder-0.5b fits it better" in describe_health(pilot, own=True)["slow"]
@@ -87,7 +87,10 @@ def test_health_names_the_model_that_fits_a_slow_machine(pilot: Pilot) -> None:
         engine.speed = speed
         assert describe_health(pilot, own=True)["slow"] is None
     engine.speed = Speed(30.0, 20.0)
-    assert "fits it better than qwen2.5-coder-0.5b" in describe_health(pilot, own=True)["slow"]
+    assert (
+        "qwen2.5-coder-0.5b is the measured model that fits it best"
+        in describe_health(pilot, own=True)["slow"]
+    )
     pilot.worker._life.state = EngineState(Phase.READY, "other.gguf")
     assert "models recommend" in describe_health(pilot, own=True)["slow"]
 

@@ -103,7 +103,7 @@ def _words(names: Any) -> Optional[List[str]]:
     return public if len(public) <= MOST_ATTRIBUTES else None
 
 
-def _both(words: Optional[List[str]], own: Any) -> Optional[List[str]]:
+def _merge_names(words: Optional[List[str]], own: Any) -> Optional[List[str]]:
     """Merge the names of an object and of its class; None if either is unknown."""
     further = None if own is None else _words(own)
     if words is None or further is None:
@@ -320,14 +320,14 @@ class _Look:
         elif _is_class(value):
             described["attributes"], own_more = self._words_of(value)
             if self._full or more:
-                described["attributes"] = None if more else _both(described["attributes"], words)
+                described["attributes"] = None if more else _merge_names(described["attributes"], words)
             constructor = self._constructor(value) if self._full else {}
             # Instances alone use the `__getattr__` of a class.
             closed = not more if self._full else kind is type and not own_more
             closed = constructor.pop("closed", True) and closed
             described.update(constructor)
         elif package or not more:  # in known classes, the code adds only columns
-            described["attributes"] = _both(words, self._own(value))
+            described["attributes"] = _merge_names(words, self._own(value))
         if name == "DataFrame":
             described.update(self._frame(value))
         if package == "pandas" and name in ("DataFrame", "Series"):

@@ -77,10 +77,11 @@ class Library:
             return "Run `jupyter turbopilot models recommend` for the model that fits it."
         rate = rate_of(model.served_bytes, tokens_per_second)
         # The memory of the loaded model would be free for another one.
-        advice = advise(catalog().values(), machine.free_memory() + model.bytes, rate)
+        known = [one for one in catalog().values() if share_saved(one.name) is not None]
+        advice = advise(known, machine.free_memory() + model.bytes, rate)
         best = next((one.model for one in advice if one.verdict == "recommended"), model)
-        if best is model or share_saved(best.name) is None:
-            return f"No model that was measured fits it better than {model.name}."
+        if best is model:
+            return f"{model.name} is the measured model that fits it best."
         return f"{best.name} fits it better than {model.name}. Run: {best.pull()}"
 
     def download(

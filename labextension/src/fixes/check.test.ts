@@ -310,12 +310,25 @@ describe('NotebookCheck', () => {
     expect(log).toEqual(["No `totel`. Did you mean 'total'?"]);
   });
 
-  it('gives the shortcut to its offer, rather than to one of another cell', async () => {
+  it('takes the shortcut from an offer of another cell after an edit, and announces this', async () => {
     const other = addOther(1);
+    await pass(2100);
+    expect(FakeOffer.shown).toEqual([other]);
+    type(' ');
+    notebook.cells[0].updateSource(0, 1, '');
     await pass(2100);
     expect(FakeOffer.shown).toEqual([other, shown()]);
     expect(fakes.offers.newestIn(panel.content as never)).toBe(shown());
-    expect(log[0]).toContain('Press Alt+. to apply.');
+    expect(log.map(text => text.includes('Press Alt+. to apply.'))).toEqual([false, true]);
+  });
+
+  it('offers a correction when the other offer is gone', async () => {
+    const other = addOther(1);
+    type(' ');
+    notebook.cells[0].updateSource(0, 1, '');
+    other.dispose();
+    await pass(2100);
+    expect(fakes.offers.newestIn(panel.content as never)).toBe(shown());
   });
 
   it('leaves the shortcut to a later offer of another kind in the cell', async () => {

@@ -34,7 +34,7 @@ class CellState {
   /** of the latest request */
   abort = new AbortController();
   /** the messages of its findings, also while their marks are removed until the next check */
-  found = new Set<string>();
+  announced = new Set<string>();
   /** messages that the user has dismissed */
   dismissed = new Set<string>();
 }
@@ -57,7 +57,7 @@ export class NotebookCheck {
     }, this);
     sessionContext.statusChanged.connect((_, status) => {
       if (status === 'idle') {
-        this._resume();
+        this._scheduleDue();
       } else if (status !== 'busy') {
         this._reset(); // the kernel is being restarted, or has ended
       }
@@ -65,8 +65,8 @@ export class NotebookCheck {
     _parts.offers.switched.connect(() => this._reset(cell => !this._isAllowed(cell)), this);
     disposed.connect(() => {
       Signal.clearData(this);
-      clearTimeout(this._paused);
-      clearTimeout(this._left);
+      clearTimeout(this._pausedTimer);
+      clearTimeout(this._leftTimer);
     });
     this._follow();
   }
@@ -86,9 +86,9 @@ export class NotebookCheck {
     this._line = lineOf(this._cell);
     this._cell?.model.sharedModel.changed.connect(this._edited, this);
     this._cell?.model.selections.changed.connect(this._moved, this);
-    clearTimeout(this._left);
-    this._left = undefined;
-    this._leave(); // by then, the kernel is busy if the user has left a cell to run it
+    clearTimeout(this._leftTimer);
+    this._leftTimer = undefined;
+    this._scheduleLeft(); // by then, the kernel is busy if the user has left a cell to run it
     this._schedule();
   };
 
@@ -97,6 +97,7 @@ export class NotebookCheck {
       const state = this._stateOf(this._cell);
       state.abort.abort();
       state.isEdited = true;
+      this._ignored = this._parts.offers.newestIn(this._panel.content);
       this._schedule();
       this._moved();
     }
@@ -106,16 +107,17 @@ export class NotebookCheck {
     // The text and the cursor change together, in either order.
     setTimeout(() => {
       const { _cell: cell } = this;
-      if (cell && !cell.isDisposed && this._stateOf(cell).isEdited && lineOf(cell) !== this._line) {
-        this._leave();
+      const isDue = cell && !cell.isDisposed && this._stateOf(cell).isDue;
+      if (isDue && this._stateOf(cell).isEdited && lineOf(cell) !== this._line) {
+        this._scheduleLeft();
       }
     });
   };
 
   /** Check the lines and cells that the cursor has left. */
-  private _leave(): void {
-    this._left ??= setTimeout(() => {
-      this._left = undefined;
+  private _scheduleLeft(): void {
+    this._leftTimer ??= setTimeout(() => {
+      this._leftTimer = undefined;
       this._checkDue(false);
     }, LEFT);
   }
@@ -125,20 +127,20 @@ export class NotebookCheck {
     if (this._cell && !this._cell.isDisposed) {
       this._stateOf(this._cell).isDue = true;
     }
-    clearTimeout(this._paused);
-    this._paused = undefined;
-    this._resume();
+    clearTimeout(this._pausedTimer);
+    this._pausedTimer = undefined;
+    this._scheduleDue();
   }
 
   /** Check the cells that are due: they may have been waiting until the kernel is idle. */
-  private _resume(): void {
-    this._paused ??= setTimeout(() => {
-      this._paused = undefined;
+  private _scheduleDue(): void {
+    this._pausedTimer ??= setTimeout(() => {
+      this._pausedTimer = undefined;
       this._checkDue(true);
     }, PAUSED);
   }
 
-  /** Check the cells that are due; unless `isWhole`, the active one without the line of the cursor, if that is another. */
+  /** Check the cells that are due. Unless `isWhole`, leave out the cursor's line, and skip its cell until it has left the line. */
   private _checkDue(isWhole: boolean): void {
     for (const cell of this._panel.content.widgets) {
       const line = isWhole || cell !== this._cell ? null : lineOf(this._cell);
@@ -156,7 +158,7 @@ export class NotebookCheck {
     for (const cell of this._panel.content.widgets) {
       const state = this._states.get(cell.model);
       if (state) {
-        state.isDue ||= state.found.size > 0;
+        state.isDue ||= state.announced.size > 0;
         if (isRemoved(cell)) {
           this._remove(cell as CodeCell);
         }
@@ -227,7 +229,10 @@ export class NotebookCheck {
     }
   }
 
-  /** Offer to correct the first finding that can be corrected, unless the cell has another offer. */
+  /**
+   * Offer to correct the first finding that can be corrected, unless the cell has another offer, or another cell has one
+   * that the user, who has not edited the cell since, may be about to apply.
+   */
   private _offerFirst(cell: CodeCell, cells: readonly ICellModel[], { id, findings }: IFindings): void {
     const { _panel: panel, _parts: parts } = this;
     const { offers, shortcut, trans } = parts;
@@ -235,10 +240,14 @@ export class NotebookCheck {
     if (first?.message !== this._offered) {
       this._offer?.dispose();
     }
-    if (!first || this._offer || offers.newestIn(panel.content)?.cell === cell) {
+    const other = offers.newestIn(panel.content);
+    if (!first || this._offer || (other && (other.cell === cell || other !== this._ignored))) {
       return;
     }
     const { message, fixes } = first;
+    if (other) {
+      this._stateOf(cell).announced.delete(message); // the shortcut applies another offer now
+    }
     const target = targetOf(panel, cells, fixes[0].edits, () => this._offer?.dispose(), true);
     if (!target) {
       return;
@@ -268,6 +277,7 @@ export class NotebookCheck {
       this._stateOf(cell).dismissed.add(message);
       feedback('dismissed');
       this._remove(cell);
+      this._stateOf(cell).isDue = true;
       void this._check(cell); // for the other findings
     };
     offers.add(offer, 'check', () => this._isAllowed(cell));
@@ -278,9 +288,9 @@ export class NotebookCheck {
   private _announce(cell: CodeCell, findings: readonly IFinding[], isWhole: boolean): void {
     const { live, trans } = this._parts;
     const state = this._stateOf(cell);
-    const [first, ...others] = findings.filter(({ message }) => !state.found.has(message));
+    const [first, ...others] = findings.filter(({ message }) => !state.announced.has(message));
     const messages = findings.map(({ message }) => message);
-    state.found = new Set(isWhole ? messages : [...state.found, ...messages]);
+    state.announced = new Set(isWhole ? messages : [...state.announced, ...messages]);
     if (first) {
       const where = cell === this._cell ? '' : `${describeCell(trans, this._panel, cell.model)}: `;
       const more = ` ${trans._n('%1 more finding.', '%1 more findings.', others.length)}`;
@@ -310,9 +320,11 @@ export class NotebookCheck {
   /** the line of the cursor at the last check */
   private _line: number | null = null;
   /** the timers for checks after the cursor has left that line or a cell, and after some time without an edit */
-  private _left: ReturnType<typeof setTimeout> | undefined;
-  private _paused: ReturnType<typeof setTimeout> | undefined;
+  private _leftTimer: ReturnType<typeof setTimeout> | undefined;
+  private _pausedTimer: ReturnType<typeof setTimeout> | undefined;
   private _offer: Offer | undefined;
+  /** the other offer that there was at the last edit of the active cell */
+  private _ignored: Offer | undefined;
   /** the message of the offer */
   private _offered: string | undefined;
 }

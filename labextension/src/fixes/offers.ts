@@ -4,7 +4,7 @@ import type { Notebook } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import type { Offer } from './offer';
 
-/** The kinds of offers; in a cell, the shortcuts refer to the last kind first. */
+/** The kinds of offers, by ascending priority. */
 const KINDS = ['check', 'suggestRepeats', 'suggestRenames', 'suggestFixes'] as const;
 export type Kind = (typeof KINDS)[number];
 /** The settings that allow offers. */
@@ -27,26 +27,27 @@ export class Offers {
 
   /** Add an offer; `isAllowed` returns whether it may still be shown. */
   add(offer: Offer, kind: Kind, isAllowed: () => boolean): void {
-    const update = (): void => this._update(offer);
-    const { activeCellChanged } = offer.panel.content;
     this._offers.set(offer, { kind, isAllowed });
-    offer.changed.connect(update);
-    activeCellChanged.connect(update);
+    offer.changed.connect(() => this._update(offer));
     offer.disposed.connect(() => {
-      activeCellChanged.disconnect(update);
       this._offers.delete(offer);
-      update();
+      this._update(offer);
     });
-    update();
+    this._update(offer);
   }
 
   /**
-   * Return the newest offer that can be applied, in the active cell or else in the notebook: a fix, a rename, a repeated
-   * edit, or a check's, in this order.
+   * Return the newest offer of a notebook that can be applied: a fix, a rename, a repeated edit, or a check's, in this
+   * order. A check's is in the active cell, and comes before an older offer of another cell.
    */
   newestIn(notebook: Notebook | null, action: 'primary' | 'all' = 'primary'): Offer | undefined {
     const shown = this._offersOf(notebook).filter(offer => offer[action] !== null);
-    return shown.filter(({ cell }) => cell === notebook?.activeCell).at(-1) ?? shown.at(-1);
+    const [first, next] = [shown.at(0), shown.at(-1)];
+    if (first && next && first.cell !== next.cell && this._offers.get(first)?.kind === 'check') {
+      const oldest = [...this._offers.keys()].find(offer => offer === first || offer === next);
+      return oldest === first ? next : first;
+    }
+    return next;
   }
 
   /** Return the offer of the active cell, or else the repeated edit of the notebook, or else its newest offer. */

@@ -90,7 +90,8 @@ export function readHead(
 /**
  * Return how many pieces, from the furthest on, to omit so that the others and `near` tokens fit.
  *
- * They are omitted in steps of a quarter of the budget, and another quarter, so that the start of the prompt seldom moves.
+ * They are omitted in steps of a quarter of the budget, and another quarter as on the server, so that the start of the
+ * prompt seldom moves.
  */
 export function piecesLeftOut(sizes: readonly number[], near: number, room: number): number {
   const over = sizes.reduce((total, size) => total + size, near) - room;

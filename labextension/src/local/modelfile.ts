@@ -93,14 +93,14 @@ async function fetched(
     throw failure(`${name} has ${describeSize(size)}, which exceeds the limit of the browser engine.`);
   }
   const stop = new AbortController();
-  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const combined = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const withoutStall = <T>(transfer: Promise<T>): Promise<T> => {
     const timer = setTimeout(() => stop.abort(), STALLED);
     return transfer.finally(() => clearTimeout(timer));
   };
   signal?.throwIfAborted();
   // Bypass the HTTP cache: it may have an older file, and the file is stored here anyway.
-  const response = await withoutStall(fetch(url, { cache: 'no-store', signal: either })).catch(
+  const response = await withoutStall(fetch(url, { cache: 'no-store', signal: combined })).catch(
     (reason: unknown) => {
       throw signal?.aborted
         ? reason

@@ -32,7 +32,10 @@ const MIN_REPEATED_LENGTH = 32; // characters: `VALUES (?, ?, ?, ?, ?, ?)` is co
 const BETWEEN_WORDS = new RegExp(`([^${WORD}]+)`, 'u');
 const NAMED = new RegExp(`[${SPACE}]`); // a second word, in a line without space around it
 const BEGINS_WITH_LETTER = /^\p{L}/u;
+/** The beginning of a line that is not repeated, unlike brackets and `#endif`. */
+const NOT_REPEATED = new RegExp(`^[${SPACE}]*(?:#(?!endif)[# '!|]*)?[${WORD}]`, 'u');
 const OPERATORS = ['and', 'or', 'not', 'is', 'in', 'left', 'right', 'inner', 'outer', 'full', 'cross']; // code repeats them
+
 /** The text to show, and whether more tokens cannot extend it. */
 export interface ICut {
   text: string;
@@ -106,8 +109,7 @@ const lineAboveAgain: Filter = (text, surroundings, final) => {
   const begun = body === text ? surroundings.line : ''; // later lines have no typed part
   const [written, newline] = cutAt(body, '\n');
   const line = stripEnd(begun + written); // with its indentation, because a line in another block differs
-  const start = stripStart(above);
-  if (!(beginsWithWord(start) || start.startsWith('#')) || !above.startsWith(line)) {
+  if (!NOT_REPEATED.test(above) || !above.startsWith(line)) {
     return whole(text);
   }
   if (!newline && !final) {

@@ -10,6 +10,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS
 from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
 from jupyter_turbopilot.plugins.remote.dialect import Spellings
+from jupyter_turbopilot.plugins.remote.errors import RemoteRefusalError
 from jupyter_turbopilot.plugins.remote.llama_dialect import LlamaDialect
 from jupyter_turbopilot.plugins.remote.loading import (
     AWKWARD,
@@ -29,6 +30,7 @@ from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, Sampling
 from jupyter_turbopilot.protocol.errors import (
     CancelledError,
+    DisabledError,
     EngineGoneError,
     ModelRefusedError,
     TurbopilotError,
@@ -201,6 +203,13 @@ def test_engine_sends_nothing_if_the_line_contains_a_marker(serve: Serve) -> Non
         engine.close()
 
 
+@pytest.mark.parametrize(("setting", "ahead"), [("auto", True), ("yes", True), ("no", False)])
+def test_load_prefetches_according_to_the_setting(
+    setting: str, ahead: bool, serve: Serve, connect: Connect
+) -> None:
+    assert connect(serve(completion("a")), prefetch=setting).capabilities.prefetch is ahead
+
+
 @pytest.mark.parametrize("without", ["a server", "a model", "a loaded model", "time"])
 def test_load_skips_an_address_that_is_not_ready(without: str, serve: Serve, connect: Connect) -> None:
     first, second = serve(completion("a")), serve(completion("b"))
@@ -333,6 +342,20 @@ def test_load_explains_a_rejected_jupyterhub_token(
     assert ENGINE_KEY not in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("code", "message"), [("missing_scope", "account may not use"), ("disabled", "setting")]
+)
+def test_load_reports_why_a_hubs_service_refuses(
+    code: str, message: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
+    server = serve()
+    body = json.dumps({"error": {"code": code, "message": "SECRET"}}).encode()
+    server.routes["/v1/models"] = lambda wire, _: wire.answer(403, body)
+    with pytest.raises(DisabledError, match=message):
+        load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))
+
+
 @pytest.mark.parametrize("kind", [Kind.OURS, Kind.LLAMA, Kind.VLLM])
 def test_check_vocabulary_compares_awkward_texts(kind: Kind, serve: Serve) -> None:
     server = serve()
@@ -398,6 +421,11 @@ def test_text_is_sent_without_logprobs_that_cannot_be_read(serve: Serve) -> None
         wire.event(choices=[{"text": "a", "logprobs": 0.5 if "logprobs" in body else None}])
 
     assert form_of(serve(act), Kind.PROVIDER) == (OpenAIDialect, False, False)
+
+
+def test_load_reports_a_server_that_only_chats(serve: Serve) -> None:
+    with pytest.raises(RemoteRefusalError, match="only chat"):
+        form_of(serve(status(404)), Kind.OPENAI)
 
 
 def test_text_is_sent_only_in_the_configured_format(serve: Serve) -> None:

@@ -45,15 +45,7 @@ export function openNotebook(sources: readonly string[], log: string[] = []) {
     node,
     context: { path: 'a.ipynb', model },
     sessionContext: { session: { kernel } },
-    content: {
-      model,
-      widgets,
-      node,
-      mode: 'edit',
-      activeCellIndex: 0,
-      activeCellChanged: new Signal<object, unknown>({}),
-      scrollToItem: () => Promise.resolve()
-    }
+    content: { model, widgets, node, mode: 'edit', activeCellIndex: 0, scrollToItem: () => Promise.resolve() }
   };
   return { notebook, panel, kernel };
 }
