@@ -1,4 +1,4 @@
-# `make lab` opens JupyterLab with ghost text; `make test` runs everything. Both prepare what they need.
+# `make lab` opens JupyterLab with ghost text; `make test` runs most tests. Both prepare what they need.
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
 SHELL := bash
@@ -135,7 +135,7 @@ docs: $(DONE)/dev  ## regenerate the generated parts of documents and front end,
 	@$(BIN)/cog -P -I scripts -r $(GENERATED)
 	$(BIN)/python scripts/build_site.py
 
-test:  ## run everything but the tests of research/: checks, Python, front end, a real browser, the built wheel, Binder
+test:  ## run checks, Python, front end, a real browser, the built wheel, Binder; not the other targets test-…
 	@$(PYTHON) scripts/preflight.py --browser
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory test-front

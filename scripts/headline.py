@@ -6,6 +6,7 @@ import math
 from itertools import takewhile
 from pathlib import Path
 
+from jupyter_turbopilot.engine.load.machine import MAX_THREADS
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.recommend import MEMORY_SHARE, measured, memory_of
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT
@@ -110,7 +111,9 @@ def class_costs() -> str:
         f"| cores | not measured | {_cores(TYPING_SHARE)}, or {_cores(1.0)} if all type at once |\n\n"
         "Both columns assume one shared model file. The values are extrapolated from [30 users](../research/benchmarks/results/scale.md) and from [two cores](../research/benchmarks/results/scale.md#students),\n"
         f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f}, if three of ten type.\n"
-        f"Of the automatic requests of these {SERVED}, {in_time * 100:.0f} % were answered before the next keystroke."
+        f"Of the automatic requests of these {SERVED}, {in_time * 100:.0f} % were answered before the next keystroke.\n"
+        f"Of the memory, {service / 1000:.0f} GB is the service, measured with `c.Turbopilot.sequences_memory = 1024` instead of the "
+        f"default 96, and {(clients - bare) / 30 / 1000:.2f} GB is in each user's server."
     )
 
 
@@ -129,7 +132,7 @@ def cores() -> str:
         f"This was [measured](../research/benchmarks/results/scale.md#students) with {students()[0][0]} to {most} simulated students on two cores, and nothing "
         "else: larger machines and other models may need more.\n"
         f"For {CLASS} users, of whom {TYPING_SHARE * 100:.0f} % type, it gives {_cores(TYPING_SHARE)} cores. **If all type at once**, as in an exam, it gives "
-        f"{_cores(1.0)}. With too few cores, suggestions come too late for most keystrokes:\n"
+        f"{_cores(1.0)}: for more than {MAX_THREADS} cores, set `c.Turbopilot.threads`. With too few cores, suggestions come too late for most keystrokes:\n"
         f"of {most} students on two cores, {low} to {high} % of the automatic requests were answered before the next keystroke, and one in twenty "
         f"requests\nat a pause took more than {min(waits)} to {max(waits)} s. The service then [sheds load](#load)."
     )

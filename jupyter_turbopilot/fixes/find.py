@@ -1,4 +1,4 @@
-"""Find the fixes for an error by the class of its exception, and rank them. Pure."""
+"""Find the fixes for an error by the class of its exception, and rank them. Pure, except for plugins."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class Turbopilot(Configurable):
         True, help="Load the model when the server starts, if it is on disk. Off: at the first request."
     ).tag(config=True)
     threads = Int(
-        0, min=0, max=512, help="Threads for the model. 0: the number of available cores, at most 8."
+        0, min=0, max=512, help="Threads for the model. 0: the number of available physical cores, at most 8."
     ).tag(config=True)
     context_size = Int(
         0,
