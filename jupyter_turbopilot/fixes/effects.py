@@ -84,7 +84,8 @@ class Effects:
         self._read_other_cells(request)
 
     def _read_other_cells(self, request: CheckRequest) -> None:
-        words = identifiers_in(self._parsed.source)
+        own = (each.type or "" for each in self._report.objects.values() if each.module == "__main__")
+        words = identifiers_in(self._parsed.source).union(own)
         executed = Counter(cell.execution_count for cell in request.cells)
         for at, cell in enumerate(request.cells):
             source, count = cell.source or "", cell.execution_count

@@ -23,7 +23,7 @@ _LEAST_REPEATED = 32  # characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
 MOST = 16_000  # characters of a suggestion: each filter processes all of them
 _BETWEEN_WORDS = re.compile(r"(\W+)")
 # The beginning of a line that is not repeated, unlike brackets and `#endif`.
-_NOT_REPEATED = re.compile(r"\s*(?:#(?!endif)[# '!|]*)?\w")
+_NOT_REPEATED = re.compile(r"\A\s*+(?:#(?!endif)[# '!|]*+)?\w")
 # Words that code repeats.
 _OPERATORS = frozenset({"and", "or", "not", "is", "in", "left", "right", "inner", "outer", "full", "cross"})
 _PHRASES = (
