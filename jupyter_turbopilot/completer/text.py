@@ -53,7 +53,7 @@ def remainder_after(tokens: Sequence[Token], typed: bytes) -> Remainder | None:
 
 @dataclass
 class Text:
-    """A text that is being generated. It moves to the request that continues it."""
+    """A text that is being generated. The request that takes over gets it."""
 
     cache_key: CacheKey | None = None  # the key of its cache entry; None: it is not cached
     writing: Writing | None = None
