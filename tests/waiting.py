@@ -1,5 +1,6 @@
 """Waiting for other threads, processes and runs, and free ports."""
 
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -16,6 +17,13 @@ def until(done: Callable[[], object], seconds: float = SECONDS) -> None:
     while not done():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def end_terminal(terminal: Any) -> None:
+    """End the program in a pseudo-terminal; `close(force=True)` fails if that takes more than 0.1 s."""
+    terminal.kill(signal.SIGKILL)
+    until(lambda: not terminal.isalive())
+    terminal.close()
 
 
 def finish(engine: Any, *runs: Any) -> list[bytes]:

@@ -20,6 +20,7 @@ from jupyter_turbopilot.jupyter.routes import base, endpoint
 from ..scripted_engine import ScriptedEngine
 from ..serving import Server
 from ..terminal import conftest, test_magics
+from ..waiting import end_terminal
 from .pages import ROOT, Block, blocks
 
 HERE, KEY = "http://127.0.0.1:18080", "the key"  # of the documented server
@@ -84,7 +85,7 @@ def test_two_lines_enable_ghost_text_in_a_terminal(tmp_path: Path, tiny_model: P
             terminal.send("\r")
         terminal.expect("Right accepts it, F3 requests a suggestion")
     finally:
-        terminal.close(force=True)
+        end_terminal(terminal)
 
 
 def test_cell_magic_completes_into_the_next_cell(

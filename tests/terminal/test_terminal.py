@@ -45,6 +45,7 @@ from jupyter_turbopilot.terminal.terminal import TurbopilotSuggest, turn_on
 from ..index.folders import until
 from ..index.notebooks import write
 from ..scripted_engine import ScriptedEngine, pilot_with
+from ..waiting import end_terminal
 
 PROMPT = r"In \[(\x1b\[[0-9;]*m)*\d+(\x1b\[[0-9;]*m)*\]: "
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()=>][A-Z0-9]?|\x1b\][^\x07]*\x07|\x08|\r")
@@ -74,7 +75,7 @@ def ipython(folder: Path, models: Path, *settings: str) -> Iterator[pexpect.spaw
     )
     child.expect(PROMPT)
     yield child
-    child.close(force=True)
+    end_terminal(child)
 
 
 @pytest.fixture
