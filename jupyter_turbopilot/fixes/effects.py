@@ -123,9 +123,10 @@ class Effects:
         is_of_library = found is not None and found.name is not None and _package(found) in _PACKAGES
         for each in chain(node):
             is_inner = isinstance(each, ast.Name) and self._scopes[each].owner(each.id).outer
-            instance = self._report.objects.get(expression_of(each) or "")
+            expression = expression_of(each)
+            instance = self._report.objects.get(expression or "")
             is_of_changed = instance is not None and instance.type in self._changed  # its class is
-            if is_inner or is_of_changed or expression_of(each) in self._changed:
+            if is_inner or is_of_changed or expression in self._changed:
                 return True
         return self._is_any_changed and not is_of_library
 
@@ -165,7 +166,7 @@ class Effects:
         owner = self.described(used) if is_complete else None
         if owner and not self._is_harmless(used):
             # A method that the kernel has found in a closed object is not computed. `_call` records its call.
-            # Neither is one of a module, but this may have been loaded again.
+            # A function of a module is not computed either, but the module may have been loaded again.
             is_closed = owner.closed and owner.attributes is not None and owner.name is None
             is_found = is_closed and self.described(node) is not None
             if used is node or not is_found or not self._parsed.call_of(node):
