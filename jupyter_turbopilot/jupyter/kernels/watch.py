@@ -70,7 +70,8 @@ class Watch:
         self._opened_at = time.monotonic()
         self._reports: dict[str, asyncio.Future[KernelReport | None]] = {}  # by comm; None: no handler
         self._members: dict[str, KernelContext] = {}  # by code, since the last execution
-        self._checked: tuple[Sequence[str], KernelReport] | None = None  # since the last execution
+        # The last check since the last execution: the start of the kernel, the expressions, the report.
+        self._checked: tuple[object, Sequence[str], KernelReport] | None = None
         self._question: tuple[str, str] | None = None  # the open one: message id, code
         self._question_ends = 0.0  # when another one may be sent, as a reply may be lost or too large
         self.busy = False
@@ -117,8 +118,10 @@ class Watch:
 
     async def check(self, wanted: Sequence[str]) -> KernelReport:
         """Query the kernel about expressions, once after each execution; an empty report if it is busy."""
-        if self._checked and self._checked[0] == wanted and not self.busy:
-            return self._checked[1]
+        # The manager replaces `ready` at each start. The state that a restarted kernel publishes may be lost.
+        ready = self._manager.ready
+        if self._checked and self._checked[:2] == (ready, wanted) and not self.busy:
+            return self._checked[2]
         end = time.monotonic() + MEMBER_SECONDS  # the kernel may just answer another request
         while self._is_busy():
             if self.busy or time.monotonic() > end:
@@ -127,7 +130,7 @@ class Watch:
         changes, report = self._changes, await self.report(wanted, is_check=True)
         if report is NO_REPORT or changes != self._changes:
             return NO_REPORT
-        self._checked = wanted, report
+        self._checked = ready, wanted, report
         return report
 
     async def report(self, wanted: Sequence[str], *, is_check: bool = False) -> KernelReport:

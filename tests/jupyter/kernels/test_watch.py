@@ -134,7 +134,8 @@ def test_watch_follows_executions_and_a_restart() -> None:
     asyncio.run(with_kernel(scenario))
 
 
-def test_watch_reinstalls_the_handler_after_an_unnoticed_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def unnoticed_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
     received = Watch._update_state
 
     def deaf(self: Watch, state: str, parent: str | None) -> None:
@@ -142,6 +143,10 @@ def test_watch_reinstalls_the_handler_after_an_unnoticed_restart(monkeypatch: py
             received(self, state, parent)
 
     monkeypatch.setattr(Watch, "_update_state", deaf)
+
+
+@pytest.mark.usefixtures("unnoticed_restarts")
+def test_watch_reinstalls_the_handler_after_an_unnoticed_restart() -> None:
     test_watch_follows_executions_and_a_restart()
 
 
@@ -281,7 +286,7 @@ class Silent:
         self.iopub = Stream()
         self.manager = SimpleNamespace(
             session=Session(), connect_iopub=lambda: self.iopub, connect_shell=Stream, execution_state="idle",
-            last_activity="the user's", kernel_spec=SimpleNamespace(language="python"),
+            last_activity="the user's", kernel_spec=SimpleNamespace(language="python"), ready=object(),
         )  # fmt: skip
         self.watch = Watch(self.manager)
         self.watch._session.send = self._sent
@@ -492,6 +497,24 @@ def test_check_queries_an_idle_kernel_once_after_each_execution(monkeypatch: pyt
         before = len(asked)
         assert await checked("frame") == NONE
         assert len(asked) == before, "a busy kernel is not queried"
+
+    asyncio.run(with_kernel(scenario))
+
+
+@pytest.mark.usefixtures("unnoticed_restarts")
+def test_check_after_an_unnoticed_restart_queries_the_new_kernel() -> None:
+    async def scenario(person: Person) -> None:
+        async def has_frame() -> bool:
+            while not (found := await person.kernels.check(person.kernel_id, ["frame"])).all:
+                await asyncio.sleep(0.05)
+            return "frame" in found.objects
+
+        await person.run("frame = {'revenue': 1}")
+        while not await has_frame():
+            await asyncio.sleep(0.05)
+        await person.manager.restart_kernel(person.kernel_id)
+        await person.client.wait_for_ready(timeout=60)
+        assert not await has_frame()
 
     asyncio.run(with_kernel(scenario))
 
