@@ -39,6 +39,29 @@ class CellState {
   dismissed = new Set<string>();
 }
 
+/** A timer for an action. */
+class Timer {
+  constructor(
+    private readonly _action: () => void,
+    private readonly _delay: number
+  ) {}
+
+  /** Start the timer, unless it runs. */
+  start(): void {
+    this._id ??= setTimeout(() => {
+      this._id = undefined;
+      this._action();
+    }, this._delay);
+  }
+
+  stop(): void {
+    clearTimeout(this._id);
+    this._id = undefined;
+  }
+
+  private _id: ReturnType<typeof setTimeout> | undefined;
+}
+
 /** Checks the cells of a notebook that the user edits. */
 export class NotebookCheck {
   constructor(
@@ -57,7 +80,7 @@ export class NotebookCheck {
     }, this);
     sessionContext.statusChanged.connect((_, status) => {
       if (status === 'idle') {
-        this._scheduleDue();
+        this._paused.start(); // cells may have been waiting for this
       } else if (status !== 'busy') {
         this._reset(); // the kernel is being restarted, or has ended
       }
@@ -65,8 +88,8 @@ export class NotebookCheck {
     _parts.offers.switched.connect(() => this._reset(cell => !this._isAllowed(cell)), this);
     disposed.connect(() => {
       Signal.clearData(this);
-      clearTimeout(this._pausedTimer);
-      clearTimeout(this._leftTimer);
+      this._paused.stop();
+      this._left.stop();
     });
     this._follow();
   }
@@ -86,9 +109,8 @@ export class NotebookCheck {
     this._line = lineOf(this._cell);
     this._cell?.model.sharedModel.changed.connect(this._edited, this);
     this._cell?.model.selections.changed.connect(this._moved, this);
-    clearTimeout(this._leftTimer);
-    this._leftTimer = undefined;
-    this._scheduleLeft(); // by then, the kernel is busy if the user has left a cell to run it
+    this._left.stop();
+    this._left.start(); // by then, the kernel is busy if the user has left a cell to run it
     this._schedule();
   };
 
@@ -109,35 +131,18 @@ export class NotebookCheck {
       const { _cell: cell } = this;
       const isDue = cell && !cell.isDisposed && this._stateOf(cell).isDue;
       if (isDue && this._stateOf(cell).isEdited && lineOf(cell) !== this._line) {
-        this._scheduleLeft();
+        this._left.start();
       }
     });
   };
-
-  /** Check the lines and cells that the cursor has left. */
-  private _scheduleLeft(): void {
-    this._leftTimer ??= setTimeout(() => {
-      this._leftTimer = undefined;
-      this._checkDue(false);
-    }, LEFT);
-  }
 
   /** Check the active cell and the others that are due after some time without an edit. */
   private _schedule(): void {
     if (this._cell && !this._cell.isDisposed) {
       this._stateOf(this._cell).isDue = true;
     }
-    clearTimeout(this._pausedTimer);
-    this._pausedTimer = undefined;
-    this._scheduleDue();
-  }
-
-  /** Check the cells that are due: they may have been waiting until the kernel is idle. */
-  private _scheduleDue(): void {
-    this._pausedTimer ??= setTimeout(() => {
-      this._pausedTimer = undefined;
-      this._checkDue(true);
-    }, PAUSED);
+    this._paused.stop();
+    this._paused.start();
   }
 
   /** Check the cells that are due. Unless `isWhole`, leave out the cursor's line, and skip its cell until it has left the line. */
@@ -319,9 +324,10 @@ export class NotebookCheck {
   private _cell: CodeCell | null = null;
   /** the line of the cursor at the last check */
   private _line: number | null = null;
-  /** the timers for checks after the cursor has left that line or a cell, and after some time without an edit */
-  private _leftTimer: ReturnType<typeof setTimeout> | undefined;
-  private _pausedTimer: ReturnType<typeof setTimeout> | undefined;
+  /** checks after the cursor has left that line or a cell */
+  private readonly _left = new Timer(() => this._checkDue(false), LEFT);
+  /** checks after some time without an edit */
+  private readonly _paused = new Timer(() => this._checkDue(true), PAUSED);
   private _offer: Offer | undefined;
   /** the other offer that there was at the last edit of the active cell */
   private _ignored: Offer | undefined;
