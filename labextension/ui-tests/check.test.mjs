@@ -94,6 +94,7 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     assert.deepEqual([await decoration(), await line()], ['underline', 'wavy']);
     await mark.evaluate(node => node.parentElement.classList.add('cm-lintRange'));
     assert.equal(await decoration(), 'none');
+    await editCell(page, 1); // a change of the theme may have moved the focus
     await page.keyboard.type(' ');
     await mark.waitFor({ state: 'detached', timeout: 1000 });
   });
