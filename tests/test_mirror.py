@@ -34,6 +34,7 @@ ELSEWHERE = {
     "plugins/convert/writer.py": ["plugins/convert/test_checkpoint.py", "plugins/convert/test_families.py"],
     "models/entries.py": ["models/test_catalog.py"],
     "models/model.py": ["models/test_catalog.py", "models/test_store.py"],
+    "models/user_cache.py": ["terminal/commands/test_removing.py"],
     "models/tuning/recipe.py": ["models/tuning/test_merge.py"],
     "models/transfer.py": ["faults/test_downloads.py", "models/test_download.py"],
     "jupyter/routes/streams.py": ["jupyter/routes/test_base.py"],

@@ -117,7 +117,9 @@ def model_list(name: str, **more: Any) -> dict[str, Any]:
 
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:
     """Describe all models that can be selected, and those that need another engine."""
-    advice = pilot.library.advice()
+    engine = pilot.worker.engine
+    speed = engine.speed.generation if engine else 0.0
+    advice = pilot.library.advice(pilot.worker.state.model, speed)
     return [
         _model(pilot, model) | _assessment(pilot.settings.engine, model, advice.get(model.name))
         for model in pilot.kind.models(pilot.selected)

@@ -23,7 +23,7 @@ MIN_TOKENS_PER_SECOND = 12.0  # below this, ghost text is slower than typing
 FULL_TOKENS_PER_SECOND = 22.0
 MEMORY_SHARE = 0.6  # of the free memory; the rest is left to notebooks
 OVERHEAD_BYTES = 250 * 1024**2  # bytes for the KV cache and compute buffers
-CORE_BYTES_PER_SECOND = 5e9  # bytes of weights that a core reads per second, without a measurement
+CORE_BYTES_PER_SECOND = 5e9  # bytes of weights that a core reads per second, until a model has run
 MAX_CORES = 4  # more cores do not increase memory bandwidth
 # The time of a token is the size of the served file / memory bandwidth + this constant. The speed of either
 # model with a bundled adapter then predicts the speed of the other within 3 %, with 8-bit and 4-bit layers.
@@ -96,25 +96,17 @@ def memory_of(model: Model) -> int:
 def advise(
     models: Iterable[Model], free: int, rate: float, saved: Callable[[str], float | None] = share_saved
 ) -> list[Advice]:
-    """Judge each model; recommend the best of those that fit, are fast enough and support fill-in-the-middle.
-
-    The best saves most keystrokes in real time according to the measurements; without measurements it is the
-    largest.
-    """
+    """Judge each model; recommend the measured one that saves most keystrokes in real time here."""
     advice = [_judge(model, free, rate) for model in models if model.engine == "llama"]
-    good = [one for one in advice if one.verdict == "runs" and one.model.fim != "none"]
+    measured = [one for one in advice if saved(one.model.name) and one.verdict != "too large"]
     best = max(
-        good,
+        measured,
         key=lambda one: (
+            one.verdict == "runs",
             (saved(one.model.name) or 0) * min(1.0, one.tokens_per_second / FULL_TOKENS_PER_SECOND),
-            one.model.sha256 is not None,
-            one.model.parameters,
         ),
         default=None,
     )
-    if best is None:  # none is fast enough: take the smallest that fits
-        fits = [one for one in advice if one.verdict != "too large"]
-        best = min(fits, key=lambda one: one.model.bytes, default=None)
     return [replace(one, verdict="recommended") if one is best else one for one in advice]
 
 

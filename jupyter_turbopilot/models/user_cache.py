@@ -1,26 +1,22 @@
 """The user's cache folder: data about the user's notebooks and this machine, separate from the models.
 
 The models folder may be shared and read-only. This folder contains `sequences` (saved evaluated prompts),
-`trials.json` (results of load tests), `speed.json` (this machine's memory bandwidth) and `statistics.json`
-(this week's counts of suggestions).
+`trials.json` (results of load tests) and `statistics.json` (this week's counts of suggestions).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
 
-from jupyter_turbopilot.util.files import is_unfinished, read_object, replace_content
+from jupyter_turbopilot.util.files import is_unfinished, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SPEED = "speed.json"
 STATISTICS = "statistics.json"
 VERDICTS = "trials.json"
 SEQUENCES = "sequences"
@@ -36,7 +32,6 @@ def personal_dir() -> Path:
 def personal_files(folder: Path) -> Iterator[Path]:
     """Iterate over the files in the user's cache folder that Turbopilot wrote."""
     yield from sequences(folder)
-    yield from _written(folder, SPEED, lambda path: "bytes_a_second" in read_object(path))
     yield from _written(folder, VERDICTS, _contains_verdicts)
     yield from _written(folder, STATISTICS, _is_statistics_file)
 
@@ -68,22 +63,3 @@ def _is_sequence_file(path: Path) -> bool:
             return SEQUENCES_MAGIC.startswith(file.read(len(SEQUENCES_MAGIC)))
     except OSError:
         return False
-
-
-def measured_rate(folder: Path) -> float:
-    """Return the measured number of weight bytes this machine reads per second, or 0.
-
-    A token takes the time to read all weights once, so the rate and a file's size predict a model's speed.
-    """
-    measured = read_object(folder / SPEED).get("bytes_a_second")
-    return float(measured) if isinstance(measured, int | float) and measured > 0 else 0.0
-
-
-def remember_rate(folder: Path, bytes_a_second: float, *, rough: bool = False) -> None:
-    """Store a measured rate; a rough measurement does not replace a precise one."""
-    before = read_object(folder / SPEED)
-    if rough and before and not before.get("rough"):
-        return
-    with suppress(OSError):  # without it the rate is estimated
-        content = json.dumps({"bytes_a_second": round(bytes_a_second), "rough": rough})
-        replace_content(folder / SPEED, content.encode(), private=True)

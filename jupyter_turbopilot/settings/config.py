@@ -65,9 +65,8 @@ class Turbopilot(Configurable):
     denied_paths = List(
         Unicode(),
         help="Patterns of paths in which Turbopilot is off, such as `exams/**`, relative to the server's "
-        "root folder. A matching folder is denied with everything in it. While this is set, requests without "
-        "a path, such as those of other editors, are refused; see the Switching off page of the "
-        "documentation.",
+        "root folder. While this is set, requests without a path, such as those of other editors, are "
+        "refused; see the Switching off page of the documentation.",
     ).tag(config=True)
     engine = EngineName(
         "llama",
@@ -125,8 +124,8 @@ class Turbopilot(Configurable):
         min=-1,
         max=10_000,
         help="Layers to compute on a GPU. -1: all. Not set: all if the GPU shares the memory with the "
-        "processor and the engine was built with Metal, as on Apple silicon, otherwise none, because your "
-        "programs may need the graphics card. The engine must be built with GPU support.",
+        "processor and the engine was built with Metal, as on Apple silicon, otherwise none. The engine must "
+        "be built with GPU support.",
     ).tag(config=True)
     prompt_tokens = Int(
         1024, min=64, max=65536, help="Maximum tokens of notebook and code before the cursor in a prompt."
@@ -157,15 +156,13 @@ class Turbopilot(Configurable):
     kernel_context = Bool(
         True,
         help="Query a notebook's Python kernel after each execution for its names, attributes, columns, "
-        "signatures and module search path. The prompt contains the columns; suggestions with names that do "
-        "not exist are dropped. Values are not read, and no user code runs. Ask an R kernel's completer for "
-        "the columns behind `df$`.",
+        "signatures and module search path, and an R kernel's completer for the columns behind `df$`. Values "
+        "are not read, and no user code runs; see the JupyterLab page of the documentation.",
     ).tag(config=True)
     suggest_fixes = Bool(
         True,
-        help="Suggest fixes after errors: the nearest name, column, file, key or parameter, a missing import "
-        "and the like. Underline names that do not exist. Suggest renames and repeated edits. No model is "
-        "used, and nothing is applied without your action.",
+        help="Suggest fixes after errors, renames and repeated edits, and underline names that do not exist. "
+        "No model is used, and nothing is applied without your action.",
     ).tag(config=True)
     deadline = Float(
         10.0,
@@ -178,10 +175,9 @@ class Turbopilot(Configurable):
         0,
         min=0,
         max=1_000_000,
-        help="Maximum requests per user and minute; further ones get 429 with Retry-After. Requests for "
-        "tokens, helper functions, fixes, renames and repeated edits count once for each 8 KiB, those for "
-        "completions only above 256 KiB (`complete`: 768 KiB). At most 60 at once; half of these are "
-        "reserved for requests other than prefetching. 0: no limit; `serve` for several users: 600.",
+        help="Maximum requests per user and minute, at most 60 of them at once; further ones get 429 with "
+        "Retry-After. Large requests count several times. Half of the 60 are reserved for requests other "
+        "than prefetching. 0: no limit; `serve` for several users: 600.",
     ).tag(config=True)
     cache_file = Unicode(
         "",
@@ -198,9 +194,8 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     notebook_index = Bool(
         True,
-        help="Index the notebooks and source files under the server's root folder, or in the folder where "
-        "`%turbopilot on` was first run, so that suggestions can use code that you wrote earlier. "
-        "Only you can read the index; see the Notebook index page of the documentation.",
+        help="Index your notebooks and source files, so that suggestions can use code that you wrote "
+        "earlier. Only you can read the index; see the Notebook index page of the documentation.",
     ).tag(config=True)
     share_prompts = Bool(
         False,

@@ -83,7 +83,7 @@ OWN: dict[str, tuple[Entry, ...]] = {
         Entry(
             "models.list",
             f"{_COMMANDS}models.stored:declare_list",
-            "list the available models and their state on this machine",
+            "list the available models, their state, and which suits this machine",
         ),
         Entry("models.pull", f"{_COMMANDS}models.stored:declare_pull", "download a model"),
         Entry("models.rm", f"{_COMMANDS}models.stored:declare_remove", "delete a model from this machine"),
@@ -95,29 +95,17 @@ OWN: dict[str, tuple[Entry, ...]] = {
             "convert a Hugging Face checkpoint to a GGUF file",
         ),
         Entry("models.quantize", f"{_PLUGINS}convert.command:declare_quantize", "quantise a GGUF file"),
-        Entry(
-            "models.info", f"{_COMMANDS}models.info:declare_info", "describe a GGUF file and its memory use"
-        ),
-        Entry(
-            "models.recommend",
-            f"{_COMMANDS}models.info:declare_recommend",
-            "recommend models for this machine",
-        ),
+        Entry("models.info", f"{_COMMANDS}models.info:declare", "describe a GGUF file and its memory use"),
         Entry("generate", f"{_COMMANDS}generate:declare", "continue a text and print timings"),
-        Entry("bench", f"{_COMMANDS}bench:declare", "measure the speed of models on this machine"),
         Entry("serve", f"{_COMMANDS}serve:declare", "serve editors without a Jupyter server"),
         Entry(
             "hub-config",
             f"{_PLUGINS}hub.command:declare",
             "print the configuration of a JupyterHub that shares one model",
         ),
-        Entry("cache", _GROUP, "show or clear the persistent completion cache"),
-        Entry("cache.info", f"{_COMMANDS}cache:declare_info", "show the number of cached completions"),
-        Entry("cache.clear", f"{_COMMANDS}cache:declare_clear", "delete all cached completions"),
-        Entry("index", _GROUP, "show, rebuild or clear the index of your notebooks and files"),
+        Entry("index", _GROUP, "show or rebuild the index of your notebooks and files"),
         Entry("index.info", f"{_COMMANDS}notebook_index:declare_info", "show the indexes"),
         Entry("index.rebuild", f"{_COMMANDS}notebook_index:declare_rebuild", "rebuild the index of a folder"),
-        Entry("index.clear", f"{_COMMANDS}notebook_index:declare_clear", "clear every index"),
         Entry("usage-log", _GROUP, "summarise the usage log"),
         Entry(
             "usage-log.report",
@@ -129,7 +117,11 @@ OWN: dict[str, tuple[Entry, ...]] = {
             f"{_COMMANDS}removing:declare_purge",
             "delete downloaded and derived models, cached completions, notebook indexes, and runtime files",
         ),
-        Entry("forget", f"{_COMMANDS}removing:declare_forget", "delete the saved sequences of notebooks"),
+        Entry(
+            "forget",
+            f"{_COMMANDS}removing:declare_forget",
+            "delete what is stored of your code: saved sequences, cached completions and notebook indexes",
+        ),
         Entry(
             "doctor", f"{_COMMANDS}doctor:declare", "check the installation and its speed, and suggest fixes"
         ),

@@ -37,9 +37,7 @@ EXECUTED = {
     "jupyter server extension list": "jupyter_turbopilot",
     "jupyter labextension list": "jupyter-turbopilot",
     "jupyter turbopilot models list": "qwen2.5-coder-0.5b",
-    "jupyter turbopilot models recommend": "qwen2.5-coder-0.5b",
     "jupyter turbopilot index info": "there is no index",
-    "jupyter turbopilot cache info": "c.Turbopilot.cache_file",
     "jupyter turbopilot forget": "There are no saved sequences",
     "jupyter turbopilot models info model.gguf": "llama",
 }
@@ -244,7 +242,7 @@ def test_documented_prebuilt_engine_is_an_accepted_version() -> None:
         for line in page.read_text("utf-8").splitlines()
         if "pip install" in line and "llama-cpp-python/whl/" in line
     ]
-    assert len(installs) > 1
+    assert installs
     assert all(f'"{wanted}" --only-binary llama-cpp-python ' in line for line in installs)
     page = (ROOT / "docs" / "install.md").read_text("utf-8")
     assert f"Version {engine.wanted_version()} is tested." in page

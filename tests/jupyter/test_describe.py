@@ -92,7 +92,7 @@ def test_health_names_the_model_that_fits_a_slow_machine(pilot: Pilot) -> None:
         in describe_health(pilot, own=True)["slow"]
     )
     pilot.worker._life.state = EngineState(Phase.READY, "other.gguf")
-    assert "models recommend" in describe_health(pilot, own=True)["slow"]
+    assert "models list" in describe_health(pilot, own=True)["slow"]
 
 
 def test_health_names_the_command_that_installs_the_engine(

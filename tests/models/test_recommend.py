@@ -36,9 +36,14 @@ def test_advise_recommends_the_model_that_saves_most() -> None:
     assert recommended(16 * GB, 10 * GB, {SMALL: 0.31, LARGER: 0.37}) == SMALL, "the larger one is too slow"
 
 
-def test_advise_recommends_the_largest_fast_model_without_measurements() -> None:
-    assert recommended(4 * GB, 10 * GB, {}) == "qwen2.5-coder-0.5b"
-    assert recommended(16 * GB, 30 * GB, {}) == "qwen2.5-coder-1.5b"
+def test_advise_recommends_only_measured_models() -> None:
+    assert recommended(16 * GB, 30 * GB, {SMALL: 0.31}) == SMALL
+    advice = advise(catalog().values(), 16 * GB, 30 * GB, lambda _: None)
+    assert all(one.verdict != "recommended" for one in advice)
+
+
+def test_advise_recommends_the_fastest_measured_model_if_all_are_slow() -> None:
+    assert recommended(16 * GB, GB, {SMALL: 0.28, "smollm2-135m": 0.14}) == "smollm2-135m"
 
 
 @pytest.mark.parametrize("faster", [1, 4])

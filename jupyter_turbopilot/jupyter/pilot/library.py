@@ -9,9 +9,8 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import models_dir
-from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate, rate_of, share_saved
+from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate, rate_of
 from jupyter_turbopilot.models.store import Store
-from jupyter_turbopilot.models.user_cache import measured_rate, personal_dir
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
     BusyError,
@@ -64,25 +63,27 @@ class Library:
         self._downloads: dict[str, Download] = {}
         self._lock = threading.Lock()
 
-    def advice(self) -> dict[str, Advice]:
-        """Return a recommendation about each catalogue model for this machine."""
-        rate = measured_rate(personal_dir()) or guessed_rate(machine.cores())
-        advice = advise(catalog().values(), machine.free_memory(), rate)
-        return {each.model.name: each for each in advice}
+    def advice(self, loaded: str, tokens_per_second: float) -> dict[str, Advice]:
+        """Judge each model of the catalogue for this machine, on which the loaded one has this speed.
 
-    def advise_on(self, name: str, tokens_per_second: float) -> str:
-        """Return which model fits this machine, on which a model generates this number of tokens a second."""
-        model = catalog().get(name)
-        if not model or not tokens_per_second:
-            return "Run `jupyter turbopilot models recommend` for the model that fits it."
-        rate = rate_of(model.served_bytes, tokens_per_second)
-        # The memory of the loaded model would be free for another one.
-        known = [one for one in catalog().values() if share_saved(one.name) is not None]
-        advice = advise(known, machine.free_memory() + model.bytes, rate)
-        best = next((one.model for one in advice if one.verdict == "recommended"), model)
-        if best is model:
-            return f"{model.name} is the measured model that fits it best."
-        return f"{best.name} fits it better than {model.name}. Run: {best.pull()}"
+        The speed is 0 until the model has run, and is estimated then.
+        """
+        model, free, rate = catalog().get(loaded), machine.free_memory(), guessed_rate(machine.cores())
+        if model:
+            free += model.bytes  # another model would replace it
+            if tokens_per_second:
+                rate = rate_of(model.served_bytes, tokens_per_second)
+        return {each.model.name: each for each in advise(catalog().values(), free, rate)}
+
+    def advise_on(self, loaded: str, tokens_per_second: float) -> str:
+        """Return which model fits this machine, on which the loaded one has this speed."""
+        advice = self.advice(loaded, tokens_per_second)
+        if not tokens_per_second or loaded not in advice:
+            return "`jupyter turbopilot models list` shows which model fits it."
+        best = next((one.model for one in advice.values() if one.verdict == "recommended"), None)
+        if best is None or best.name == loaded:
+            return f"{loaded} is the measured model that fits it best."
+        return f"{best.name} fits it better than {loaded}. Run: {best.pull()}"
 
     def download(
         self, spec: str, *, mirrors: bool = False, then: Callable[[], object] = lambda: None

@@ -171,7 +171,7 @@ class NotebookIndexRoute(Route):
         except (OSError, NotImplementedError, sqlite3.Error) as error:
             raise NotReadyError(
                 f"The notebook index could not be deleted: {reason_of(error)}. "
-                "Run: jupyter turbopilot index clear",
+                "Run: jupyter turbopilot forget",
                 code="not_deleted",
             ) from None
         self.answer(await _health(self))

@@ -26,8 +26,8 @@ from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
 from jupyter_turbopilot.jupyter import front_end
 from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.models.folder import described, is_unreadable, models_dir
-from jupyter_turbopilot.models.recommend import MIN_TOKENS_PER_SECOND, rate_of
-from jupyter_turbopilot.models.user_cache import personal_dir, remember_rate
+from jupyter_turbopilot.models.recommend import MIN_TOKENS_PER_SECOND
+from jupyter_turbopilot.models.user_cache import personal_dir
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.access import access_of
@@ -230,10 +230,6 @@ def _speed(local: InProcess) -> Finding:
             "speed", f"not measured: the engine was too slow or its times vary. {advice}", problem=True
         )
     prefill, generation = rates
-    model = pilot.kind.find(pilot.selected)
-    stored = pilot.kind.stored(model)
-    if stored and engine == "llama":  # the rate of other engines is not comparable
-        remember_rate(personal_dir(), rate_of(model.served_bytes or stored.size, generation), rough=True)
     speed = f"prompt evaluation {prefill:.0f} tokens/s, generation {generation:.0f} tokens/s."
     slow = generation < MIN_TOKENS_PER_SECOND
     if slow:
@@ -244,7 +240,7 @@ def _speed(local: InProcess) -> Finding:
     else:
         return Finding("speed", speed)
     if engine == "llama":
-        speed = f"{speed.strip()} {pilot.library.advise_on(model.name, generation)}"
+        speed = f"{speed.strip()} {pilot.library.advise_on(pilot.worker.state.model, generation)}"
     return Finding("speed", speed.strip(), problem=slow)
 
 

@@ -1,9 +1,8 @@
-"""`jupyter turbopilot index info`, `rebuild` and `clear`: the notebook index."""
+"""`jupyter turbopilot index info` and `rebuild`: the notebook index."""
 
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.index.build import Builder, EndedError
 from jupyter_turbopilot.index.local_files import LocalFiles
-from jupyter_turbopilot.index.paths import folder, index_files, indexes, path_of, size_of_index
+from jupyter_turbopilot.index.paths import folder, indexes, path_of, size_of_index
 from jupyter_turbopilot.index.store import LIMIT, IndexStore
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.terminal.commands.command import without_options
-from jupyter_turbopilot.terminal.commands.removing import list_names, remove
 from jupyter_turbopilot.util.files import count_of, describe_size
 from jupyter_turbopilot.util.sqlite_file import reason_of
 
@@ -71,31 +69,6 @@ def rebuild(options: argparse.Namespace, settings: Turbopilot) -> int:
     return 0
 
 
-def clear(_: argparse.Namespace, __: Turbopilot) -> int:
-    """Clear every index, including those that servers have open or are building."""
-    found = indexes()
-    status = 0
-    for path in found:
-        root, documents = _held(path)
-        try:
-            with closing(IndexStore(path)) as store:
-                store.clear(secrets.token_hex(8))
-        except (OSError, ValueError, sqlite3.Error):
-            if left := remove(index_files(path)):
-                list_names("Could not be deleted", left)
-                status = 1
-                continue
-        print(f"{root}: {count_of(documents, 'file')} removed from the index.")
-    if not found:
-        print("There is no index.")
-    else:
-        print(
-            "Jupyter servers and IPython create new indexes when they are restarted. "
-            "Set c.Turbopilot.notebook_index = False to keep none."
-        )
-    return status
-
-
 def _held(path: Path) -> tuple[str, int]:
     """Return the folder of an index, and the number of indexed documents."""
     try:
@@ -106,4 +79,3 @@ def _held(path: Path) -> tuple[str, int]:
 
 
 declare_info = without_options(info)
-declare_clear = without_options(clear)

@@ -1,8 +1,9 @@
-"""`jupyter turbopilot purge` and `forget`, and functions to delete files, which other commands share."""
+"""`jupyter turbopilot purge` and `forget`: delete all files, or what was stored of the user's code."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import secrets
+from contextlib import closing, suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,21 +95,76 @@ def _completion_cache(settings: Turbopilot) -> Leftovers:
     return Leftovers(files, {"These servers create a new file with their next completion": servers})
 
 
-def forget(_: argparse.Namespace, __: Turbopilot) -> int:
-    """Delete the saved sequences of notebooks."""
+def forget(_: argparse.Namespace, settings: Turbopilot) -> int:
+    """Delete what was stored of the user's code, also where a running server has it open."""
+    from jupyter_turbopilot.index.paths import indexes
     from jupyter_turbopilot.jupyter import runtime
     from jupyter_turbopilot.models.user_cache import personal_dir, sequences
 
     files = list(sequences(personal_dir()))
-    done = f"{size_of_all(files)} deleted." if files else "There are no saved sequences."
+    print(f"Saved sequences: {size_of_all(files)} deleted." if files else "There are no saved sequences.")
     remaining = remove(files)
-    print(done)
+    found = indexes()
+    for path in found:
+        remaining += _clear_index(path)
+    print(
+        "Jupyter servers and IPython create new indexes when they are restarted. "
+        "Set c.Turbopilot.notebook_index = False to keep none."
+        if found
+        else "There is no index."
+    )
+    remaining += _clear_cache(settings)
     list_names("Could not be deleted", remaining)
     list_names(
-        "These running servers keep evaluated prompts in memory, and save them when they stop",
+        "These running servers keep completions and prompts in memory, and save the prompts when they stop",
         runtime.survey()[1],
     )
     return 1 if remaining else 0
+
+
+def _clear_index(path: Path) -> list[Path]:
+    """Empty an index, which a server may have open; return the files that could not be deleted."""
+    import sqlite3
+
+    from jupyter_turbopilot.index.paths import index_files
+    from jupyter_turbopilot.index.store import IndexStore
+
+    try:
+        with closing(IndexStore(path)) as store:
+            root, documents = store.noted("root"), store.count()
+            store.clear(secrets.token_hex(8))
+    except (OSError, ValueError, sqlite3.Error):
+        print(f"{path.name}, which cannot be read, is deleted.")
+        return remove(index_files(path))
+    print(f"{root}: {count_of(documents, 'file')} removed from the index.")
+    return []
+
+
+def _clear_cache(settings: Turbopilot) -> list[Path]:
+    """Empty the completion cache, unless Turbopilot did not create its file."""
+    import sqlite3
+
+    from jupyter_turbopilot.completer.cache.cache_file import FILE_BYTES, SCHEMA, Database, locate, unusable
+    from jupyter_turbopilot.util.sqlite_file import FileState, reason_of
+
+    if not settings.cache_file:
+        return []
+    try:
+        path = locate(settings.cache_file)
+        found = SCHEMA.state_of(path)
+        if found is FileState.OURS:
+            with closing(Database(path, FILE_BYTES)) as database:
+                answers = database.count()
+                database.clear()
+            print(f"{path}: {count_of(answers, 'completion')} deleted.")
+        elif found is not FileState.NOTHING:
+            files = SCHEMA.owned_files(path)
+            print(f"{path} is {found.value}: it is {'deleted' if files else 'not changed'}.")
+            return remove(files) if files else [path]
+    except (OSError, sqlite3.Error) as error:
+        print(unusable(settings.cache_file, reason_of(error)))
+        return [Path(settings.cache_file)]
+    return []
 
 
 declare_forget = without_options(forget)

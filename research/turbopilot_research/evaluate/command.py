@@ -19,7 +19,7 @@ from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.files import count_of
 from jupyter_turbopilot.util.threads import exit_with_parent
 from turbopilot_research.evaluate import notebooks as notebook_sets
-from turbopilot_research.evaluate import report, result_file, traces
+from turbopilot_research.evaluate import report, result_file, speed, traces
 from turbopilot_research.evaluate.result_file import Made
 from turbopilot_research.evaluate.sources import API_KEY, OwnSource, UrlSource, public
 
@@ -92,6 +92,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     _add_notebooks(command)
     _add_trace(command)
     _add_engine(command)
+    speed.declare(
+        add("speed", speed.run, "measure prompt evaluation and generation by threads and batch size")
+    )
     command = add("compare", run_compare, "compare the files of --json")
     command.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file of --json")
     _add_report(command)

@@ -13,7 +13,7 @@ from jupyter_turbopilot.completer.statistics import Counts, Week
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.index.paths import folder
 from jupyter_turbopilot.jupyter.routes import table
-from jupyter_turbopilot.models.user_cache import STATISTICS, measured_rate, remember_rate
+from jupyter_turbopilot.models.user_cache import STATISTICS
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.commands import doctor
 from jupyter_turbopilot.util import registry
@@ -21,18 +21,6 @@ from jupyter_turbopilot.util import registry
 from ...index.notebooks import write
 from ...plugins.remote.fake_server import FarServer, completion
 from .running import run
-
-
-def test_doctor_stores_the_measured_rate_for_recommendations(
-    capsys: pytest.CaptureFixture[str], own: str, own_folder: Path
-) -> None:
-    assert "estimated" in run(capsys, "models", "recommend")[1]
-    run(capsys, "doctor", "-m", own)
-    assert "(measured)" in run(capsys, "models", "recommend")[1]
-    measured = measured_rate(own_folder)
-    remember_rate(own_folder, 2e9)
-    remember_rate(own_folder, 1e9, rough=True)
-    assert measured_rate(own_folder) == 2e9 != measured
 
 
 def test_doctor_reports_problems_with_remedies(capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,7 +99,7 @@ def test_doctor_names_the_model_that_fits_a_slow_machine(
     (line,) = (line for line in out.splitlines() if " speed " in line)
     assert line.startswith(mark)
     assert text in line
-    assert "jupyter turbopilot models recommend" in line
+    assert "jupyter turbopilot models list" in line
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,8 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
-def test_memory_commands_build_describe_and_clear_an_index(
-    capsys: pytest.CaptureFixture[str], root: Path
-) -> None:
+def test_index_commands_build_and_describe_an_index(capsys: pytest.CaptureFixture[str], root: Path) -> None:
     assert "there is no index" in run(capsys, "index", "info")[1]
-    assert "There is no index" in run(capsys, "index", "clear")[1]
     status, out, _ = run(capsys, "index", "rebuild", str(root))
     assert (status, out.startswith(f"{root}: 2 files, ")) == (0, True)
     place = path_of(LocalFiles(root).identity)
@@ -34,11 +31,6 @@ def test_memory_commands_build_describe_and_clear_an_index(
     assert status == 0
     assert f"{root}: 2 files, 0." in out
     assert str(place) in out
-    status, out, _ = run(capsys, "index", "clear")
-    assert (status, f"{root}: 2 files removed from the index." in out) == (0, True)
-    assert "Jupyter servers and IPython create new indexes when they are restarted." in out
-    assert b"qqfrobnicate" not in place.read_bytes()
-    assert f"{root}: 0 files, 0.1 MB of at most 50 MB." in run(capsys, "index", "info")[1]
 
 
 def test_rebuild_reports_errors(
@@ -70,24 +62,10 @@ def test_rebuild_without_denied_paths_leaves_them_out_of_the_limited_index(
         assert set(store.stamps()) == {"a.ipynb"}
 
 
-def test_clear_empties_an_index_that_a_server_has_open(
-    capsys: pytest.CaptureFixture[str], root: Path
-) -> None:
-    run(capsys, "index", "rebuild", str(root))
-    with closing(IndexStore(indexes()[0], looking=True)) as opened:
-        assert opened.having("qqfrobnicate")
-        assert run(capsys, "index", "clear")[0] == 0
-        assert not opened.having("qqfrobnicate")
-
-
-def test_info_describes_a_damaged_index_and_clear_deletes_it(
-    capsys: pytest.CaptureFixture[str], root: Path
-) -> None:
+def test_info_describes_a_damaged_index(capsys: pytest.CaptureFixture[str], root: Path) -> None:
     run(capsys, "index", "rebuild", str(root))
     place = indexes()[0]
     with place.open("r+b") as file:
         file.seek(100)
         file.write(b"\xff" * 100_000)
     assert "cannot be read" in run(capsys, "index", "info")[1]
-    run(capsys, "index", "clear")
-    assert not place.exists()

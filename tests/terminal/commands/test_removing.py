@@ -1,5 +1,6 @@
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,9 @@ from filelock import FileLock
 from jupyter_turbopilot.completer.statistics import Week
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.engine.llama.bindings import quantise
+from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.paths import indexes, path_of
+from jupyter_turbopilot.index.store import IndexStore
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import obtain
@@ -16,11 +20,12 @@ from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.merge import merged_copy
-from jupyter_turbopilot.models.user_cache import STATISTICS, remember_rate
+from jupyter_turbopilot.models.user_cache import STATISTICS
 from jupyter_turbopilot.util import sqlite_file
 from jupyter_turbopilot.util.files import sha256_of
 
-from ...completer.cache.answers import open_file
+from ...completer.cache.answers import answers, open_file, texts
+from ...index.notebooks import write
 from ...models.source_server import SourceServer
 from ...models.test_repositories import publish
 from ...plugins.convert import families
@@ -48,6 +53,12 @@ def configure(folder: Path, results: object, monkeypatch: pytest.MonkeyPatch) ->
     """Set the cache file in the configuration."""
     (folder / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.cache_file = {str(results)!r}\n")
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
+
+
+def write_verdicts(folder: Path) -> None:
+    """Write the results of load tests."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))
 
 
 def put_theirs(folder: Path) -> None:
@@ -91,9 +102,8 @@ def test_purge_deletes_all_files_of_turbopilot(
     with pytest.raises(Exception, match="cannot be reached"):
         obtain(store, converted)
     merged_copy(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))], quantise)
-    remember_rate(own_folder, 1e9)
+    write_verdicts(own_folder)
     (own_folder / STATISTICS).write_bytes(msgspec.json.encode(Week()))
-    (own_folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))
     state.save(own_folder / "sequences", "key", [])
     assert len(files(models_folder)) > 12
     put_theirs(models_folder)
@@ -118,7 +128,7 @@ def test_purge_deletes_damaged_statistics_and_keeps_foreign_ones(
 def test_purge_asks_for_confirmation_and_defaults_to_no(
     capsys: pytest.CaptureFixture[str], own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remember_rate(own_folder, 1e9)
+    write_verdicts(own_folder)
     monkeypatch.setattr("builtins.input", lambda _: "n")
     assert run(capsys, "purge")[0] == 1
 
@@ -127,7 +137,7 @@ def test_purge_asks_for_confirmation_and_defaults_to_no(
 
     monkeypatch.setattr("builtins.input", silence)
     assert run(capsys, "purge")[0] == 1
-    assert files(own_folder) == {"speed.json"}
+    assert files(own_folder) == {"trials.json"}
 
 
 def test_purge_keeps_files_of_running_and_remote_servers(
@@ -227,16 +237,88 @@ def test_purge_reports_unreadable_folders_and_deletes_the_rest(
         raise PermissionError
 
     monkeypatch.setattr(sqlite_file.Schema, "is_ours", refuse)  # root may read every folder
-    remember_rate(own_folder, 1e9)
+    write_verdicts(own_folder)
     status, out, _ = run(capsys, "purge", "--yes")
     assert status == 1
     assert f"The file in c.Turbopilot.cache_file, {str(path)!r}, cannot be used: PermissionError." in out
     assert not own_folder.exists()
 
 
-def test_forget_deletes_only_saved_sequences(capsys: pytest.CaptureFixture[str], own_folder: Path) -> None:
+def test_forget_deletes_saved_sequences_and_keeps_other_files(
+    capsys: pytest.CaptureFixture[str], own_folder: Path
+) -> None:
     state.save(own_folder / "sequences", "key", [])
-    remember_rate(own_folder, 1e9)
+    write_verdicts(own_folder)
     assert run(capsys, "forget")[0] == 0
-    assert files(own_folder) == {"speed.json"}
-    assert "There are no saved sequences" in run(capsys, "forget")[1]
+    assert files(own_folder) == {"trials.json"}
+    _, out, _ = run(capsys, "forget")
+    assert "There are no saved sequences" in out
+    assert "There is no index" in out
+
+
+def test_forget_empties_indexes_that_a_server_has_open_and_deletes_damaged_ones(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("work", "play"):
+        write(tmp_path / name, "a.ipynb", "qqfrobnicate(1)")
+        run(capsys, "index", "rebuild", str(tmp_path / name))
+    place = path_of(LocalFiles(tmp_path / "work").identity)
+    (damaged,) = {*indexes()} - {place}
+    damaged.write_bytes(damaged.read_bytes()[:100] + b"\xff" * 100_000)
+    with closing(IndexStore(place, looking=True)) as opened:
+        assert opened.having("qqfrobnicate")
+        status, out, _ = run(capsys, "forget")
+        assert not opened.having("qqfrobnicate")
+    assert (status, f"{tmp_path / 'work'}: 1 file removed from the index." in out) == (0, True)
+    assert "create new indexes when they are restarted" in out
+    assert b"qqfrobnicate" not in place.read_bytes()
+    assert not damaged.exists()
+
+
+def test_forget_empties_the_completion_cache_and_lists_running_servers(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "answers.db"
+    configure(tmp_path, path, monkeypatch)
+    database = open_file(path)
+    database.add(answers(range(7)))
+    database.close()
+    living = runtime.write(runtime.Runtime("u", "s", os.getpid()))
+    status, out, _ = run(capsys, "forget")
+    assert (status, f"{path}: 7 completions deleted." in out, str(living) in out) == (0, True, True)
+    assert texts(path) == []
+    path.write_bytes(path.read_bytes()[:5000])
+    assert run(capsys, "forget")[0] == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("fault", ["locked", "shared folder", "foreign", "relative"])
+def test_forget_reports_a_completion_cache_that_it_cannot_empty(
+    capsys: pytest.CaptureFixture[str],
+    own_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+) -> None:
+    monkeypatch.setattr(sqlite_file, "WAIT", 0.05)
+    state.save(own_folder / "sequences", "key", [])
+    path = tmp_path / "answers.db"
+    configure(tmp_path, path.name if fault == "relative" else path, monkeypatch)
+    reader = None
+    if fault == "foreign":
+        path.write_text("thesis")
+    else:
+        open_file(path).close()
+    if fault == "locked":
+        reader = sqlite_file.connect(path)
+        reader.execute("BEGIN EXCLUSIVE")
+    if fault == "shared folder":
+        tmp_path.chmod(0o1777)
+    status, out, error = run(capsys, "forget")
+    if reader:
+        reader.close()
+    assert (status, error) == (1, "")
+    assert ("not created by Turbopilot" if fault == "foreign" else "c.Turbopilot.cache_file") in out
+    assert "Could not be deleted:" in out
+    assert path.exists()
+    assert not files(own_folder), "the rest is deleted"

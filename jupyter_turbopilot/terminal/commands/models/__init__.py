@@ -1,1 +1,1 @@
-"""`jupyter turbopilot models …`: list, download, remove, verify, describe, recommend."""
+"""`jupyter turbopilot models …`: list, download, remove, verify, describe."""

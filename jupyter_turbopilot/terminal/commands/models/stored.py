@@ -55,10 +55,11 @@ def run_list(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 
 def _table_row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
-    """Return the columns of a model: mark, name, size, state, licence and use."""
+    """Return the columns of a model: mark, name, size, state, fitness, licence and use."""
     size = f"{'' if entry['exact_size'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
     mark = "*" if entry["spec"] == configured else " "
-    return mark, entry["name"], size, _state(entry), entry["licence"], entry["use"]
+    verdict = entry.get("verdict", "").removesuffix("runs")
+    return mark, entry["name"], size, _state(entry), verdict, entry["licence"], entry["use"]
 
 
 def _state(entry: dict[str, Any]) -> str:
@@ -101,8 +102,8 @@ def run_pull(_: argparse.Namespace, settings: Turbopilot) -> int:
         print(f"The damaged file is kept as {aside}. Delete it if you do not need it.", file=sys.stderr)
     used = f" ({model.use})" if model.use else ""
     print(
-        f"The model is {model.name}{used}; `jupyter turbopilot models recommend` lists those that suit this "
-        "machine, and the models panel or c.Turbopilot.model selects another one.",
+        f"The model is {model.name}{used}; `jupyter turbopilot models list` shows what suits this machine, "
+        "and the models panel or c.Turbopilot.model selects another one.",
         file=sys.stderr,
     )
     print(path)

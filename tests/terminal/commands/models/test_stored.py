@@ -89,10 +89,7 @@ def test_commands_report_a_damaged_model_with_the_repair_command(
     known = Model("known", "known.gguf", sources, size=len(data), sha256=hashlib.sha256(data).hexdigest())
     monkeypatch.setitem(catalog(), "known", known)
     server.files["/owner/repo/resolve/main/m.gguf"] = data
-    assert (
-        "The model is known; `jupyter turbopilot models recommend`"
-        in run(capsys, "models", "pull", "known")[2]
-    )
+    assert "The model is known; `jupyter turbopilot models list`" in run(capsys, "models", "pull", "known")[2]
     file = models_folder / "known.gguf"
     file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     advice = "The file of known is damaged. Download it again, or run: jupyter turbopilot models pull known"
@@ -104,6 +101,13 @@ def test_commands_report_a_damaged_model_with_the_repair_command(
     assert (status, out) == (0, f"{file}\n")
     assert f"The damaged file is kept as {file}.damaged." in err
     assert run(capsys, "models", "verify", "known")[:2] == (0, "known: the digest is correct.\n")
+
+
+def test_list_recommends_a_model_for_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = run(capsys, "models", "list")[1].splitlines()
+    (recommended,) = [line for line in lines if "  recommended  " in line]
+    assert recommended.startswith("* qwen2.5-coder-0.5b")
+    assert any("codegen-16b-mono" in line and "  too large  " in line for line in lines)
 
 
 def test_list_includes_checkpoints_for_transformers(capsys: pytest.CaptureFixture[str]) -> None:

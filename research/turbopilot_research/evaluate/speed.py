@@ -1,4 +1,4 @@
-"""`jupyter turbopilot bench`: measure prompt evaluation and generation by threads and batch size."""
+"""`jupyter turbopilot eval speed`: measure prompt evaluation and generation by threads and batch size."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import psutil
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
-from jupyter_turbopilot.models.recommend import rate_of
-from jupyter_turbopilot.models.user_cache import personal_dir, remember_rate
 from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
 from jupyter_turbopilot.protocol.errors import ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json
@@ -65,7 +63,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "-n --length", whole(2, MOST_CONTEXT), 48, "tokens to generate")
     add_number(parser, "-r --rounds", whole(1, 1000), 3, "number of measurements; the best is reported")
     add_json(parser)
-    parser.set_defaults(execute=run)
 
 
 def _several(one: Callable[[str], int]) -> Callable[[str], list[int]]:
@@ -82,8 +79,6 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
         for count in threads
         for batch in options.batch
     ]
-    # How fast this machine reads weights, to estimate the speed of other models.
-    remember_rate(personal_dir(), max(rate_of(row.size, row.written_a_second) for row in rows))
     print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
     return 0
 
