@@ -7,7 +7,9 @@ import unicodedata
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_turbopilot.util.bounds import changed_region, count_operations
+from rapidfuzz.distance import OSA
+
+from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -74,7 +76,7 @@ class NameIndex:
         words = _Words(_without_numbers(tokens))
         count_operations(len(self._groups) * _GROUP)
         for others, members in self._groups.items():
-            if not words.may_cost_less(others, search.limit):
+            if not words.may_cost_less(others):
                 continue
             names = {
                 numbers: near
@@ -162,23 +164,9 @@ class _Words:
         self.tokens = tokens
         self.number_positions = tuple(token == _NUMBER for token in tokens)
         self.letters = frozenset("".join(_without_accents(tokens)[0])) - {_NUMBER}
-        self._mask = 0
-        for letter in self.letters - _OF_PLURALS:
-            self._mask |= 1 << (ord(letter) & 63)
 
-    def may_cost_less(self, other: _Words, limit: float) -> bool:
-        """Return whether the distance may be below a limit: each edit adds or removes one letter."""
-        added = (other._mask & ~self._mask).bit_count()
-        removed = (self._mask & ~other._mask).bit_count()
-        if max(added, removed) >= limit and added and removed and self._compares_letters(other):
-            return False
+    def may_cost_less(self, other: _Words) -> bool:
         return len(self.letters ^ other.letters) <= len(self.letters)
-
-    def _compares_letters(self, other: _Words) -> bool:
-        """Return whether no word is compared with a number."""
-        return self.number_positions == other.number_positions or (
-            len(self.number_positions) != len(other.number_positions) and not all(other.number_positions)
-        )
 
 
 def _costs(
@@ -321,26 +309,5 @@ def _is_misspelled(one: str, other: str, cost: float, *, is_only: bool) -> bool:
 
 def _edits(one: str, other: str, limit: float) -> int:
     """Return the optimal string alignment distance; at or above the limit, any such value."""
-    start, end, end_other = changed_region(one, other)
-    one, other = one[start:end], other[start:end_other]
-    if abs(len(one) - len(other)) >= limit or not (one and other):
-        return max(len(one), len(other))
-    if max(len(one), len(other)) > 2 and limit <= 2:  # noqa: PLR2004 - one edit leaves two characters
-        return 2
     count_operations(len(one) + len(other))
-    # Hyyrö's bit-parallel algorithm: bits are differences between neighbours in a column of the table.
-    positions: dict[str, int] = {}
-    for at, letter in enumerate(one):
-        positions[letter] = positions.get(letter, 0) | 1 << at
-    whole, last = (1 << len(one)) - 1, 1 << (len(one) - 1)
-    more, fewer, same, before, count = whole, 0, 0, 0, len(one)
-    for letter in other:
-        at_letter = positions.get(letter, 0)
-        swapped = ((~same & at_letter) << 1) & before
-        same = ((((at_letter & more) + more) ^ more) | at_letter | fewer | swapped) & whole
-        added, removed = (fewer | ~(same | more)) & whole, same & more
-        count += bool(added & last) - bool(removed & last)
-        added, removed = added << 1 | 1, removed << 1
-        more, fewer = (removed | ~(same | added)) & whole, added & same
-        before = at_letter
-    return count
+    return OSA.distance(one, other, score_cutoff=int(limit))
