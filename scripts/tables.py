@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.base import MOST_LISTED, SAMPLERS, Capabilities
+from jupyter_turbopilot.engine.base import SAMPLERS, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.loading import capabilities_of, choose_dialect, text_dialects
@@ -84,11 +84,7 @@ def capabilities() -> str:
         "concurrent sequences": [str(one.slots) for one in engines.values()],
         "prefix constraint": [word[one.prefix_constraints] for one in engines.values()],
         "logprobs": [word[one.logprobs] for one in engines.values()],
-        "most likely tokens listed": [
-            "any" if e.top >= MOST_LISTED else str(e.top) for e in engines.values()
-        ],
         "prefetch": [word[one.prefetch] for one in engines.values()],
-        "sampling options": [_options(one) for one in engines.values()],
     }
     return _table(["", *engines], ([name, *cells] for name, cells in rows.items()))
 
@@ -101,16 +97,6 @@ def _by_ids(peer: RemoteServer) -> Capabilities:
 def _by_text(peer: RemoteServer) -> Capabilities:
     *_, dialect = text_dialects(peer, "suffix", Spellings())  # the last one does not ask for logprobs
     return capabilities_of(peer, dialect, TurbopilotRemote())
-
-
-def _options(one: Capabilities) -> str:
-    """List the supported sampling options, or the unsupported ones if these are fewer."""
-    missing = sorted(SAMPLERS - one.samplers)
-    if not missing:
-        return "all"
-    if len(missing) <= len(one.samplers):
-        return "all but " + ", ".join(missing)
-    return ", ".join(sorted(one.samplers))
 
 
 def command_line() -> str:

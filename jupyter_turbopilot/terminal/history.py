@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -71,9 +72,14 @@ def names_of(shell: Any) -> list[str]:
 
 
 def kernel_context_of(shell: Any) -> KernelContext:
-    """Return the names in a shell and its module search path: enough to find missing names."""
-    names = dict.fromkeys(names_of(shell), ObjectInfo())
+    """Return the names and modules in a shell and its module search path: enough to find missing names."""
+    names = {name: ObjectInfo(name=_module_name(shell.user_ns.get(name))) for name in names_of(shell)}
     return KernelContext(names, all=True, modules=msgspec.convert(probe.modules(), Modules))
+
+
+def _module_name(value: object) -> str | None:
+    name = vars(value).get("__name__") if type(value) is ModuleType else None
+    return name if type(name) is str else None
 
 
 def request_at(

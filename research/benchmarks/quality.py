@@ -92,7 +92,7 @@ def completers(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
     """Iterate over the eagerness settings with their completers, without completions cached for others."""
     if options.model == PAGE:
         for eagerness in EAGERNESS:
-            with closing(PageModel(PAGE_FILE, PAGE, eagerness)) as page:
+            with closing(PageModel(PAGE_FILE, eagerness)) as page:
                 yield eagerness, page
         return
     settings = settings_of(options.model, [] if options.published else None)

@@ -69,6 +69,13 @@ def test_fix_corrects_a_misspelled_key_a_name_and_syntax(shell: Shell) -> None:
     assert offered(shell, "{}['revenu_eur']") == ""
 
 
+def test_fix_uses_the_alias_of_a_module(shell: Shell) -> None:
+    run(shell, "import pandas as pd\nsales = pd.DataFrame({'day': ['2026-01-01']})")
+    assert "to_datetime" in offered(shell, "sales['day'].dt.year")
+    run(shell, "%fix")
+    assert shell.next_input == ("pd.to_datetime(sales['day']).dt.year", False)
+
+
 def test_fix_corrects_the_input_that_defines_the_failed_function(
     shell: Shell, scripted: Callable[..., list[FailedCell]]
 ) -> None:
