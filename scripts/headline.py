@@ -66,16 +66,21 @@ def table(page: str, begins: str) -> str:
 
 def costs() -> str:
     """Return sentences about memory and time."""
-    seconds = [
-        float(values[0]) for first, values in rows(RESULTS.read_text("utf-8")) if first.startswith(PROCESSOR)
-    ]
-    low, high = min(seconds) / (1000 * KEYSTROKE), max(seconds) / (1000 * KEYSTROKE)
+    low, high = _processor()
     browser = float(dict(rows(table("peers.md", "| Steady typing |")))["turbopilot"][TO_TEXT]) / 1000
     return (
         f"The default model adds {rounded('memory that the engine adds')} of memory to the server. On two idle cores, grey text "
         f"appears {browser:.2f} s after the keystroke (median,\nin a browser), and typing five keystrokes a second takes {low:.1f} to {high:.1f} "
         "of one core."
     )
+
+
+def _processor() -> tuple[float, float]:
+    """Return the smallest and the largest share of a core while a user types."""
+    seconds = [
+        float(values[0]) for first, values in rows(RESULTS.read_text("utf-8")) if first.startswith(PROCESSOR)
+    ]
+    return min(seconds) / (1000 * KEYSTROKE), max(seconds) / (1000 * KEYSTROKE)
 
 
 def space() -> str:
@@ -104,14 +109,13 @@ def class_costs() -> str:
     rearranged = float(figure("of the model file, rearranged by each process").removesuffix(" MB"))
     alone = (total - private + CLASS * ((engines - bare) / 30 + rearranged)) / 1000
     shared = (service + CLASS * (clients - bare) / 30) / 1000
-    in_time = float(dict(students())[str(SERVED)][-1])
+    low, high = _processor()
     return (
         f"| a class of {CLASS} | a model in each user's server | one service |\n| --- | --- | --- |\n"
         f"| memory, beside Jupyter's own | {alone:.0f} GB | {shared:.0f} GB |\n"
-        f"| cores | not measured | {_cores(TYPING_SHARE)}, or {_cores(1.0)} if all type at once |\n\n"
+        f"| cores | {low:.1f} to {high:.1f} for each user who types | {_cores(TYPING_SHARE)}, or {_cores(1.0)} if all type at once |\n\n"
         "Both columns assume one shared model file. The values are extrapolated from [30 users](../research/benchmarks/results/scale.md) and from [two cores](../research/benchmarks/results/scale.md#students),\n"
         f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f}, if three of ten type.\n"
-        f"Of the automatic requests of these {SERVED}, {in_time * 100:.0f} % were answered before the next keystroke.\n"
         f"Of the memory, {service / 1000:.0f} GB is the service, measured with `c.Turbopilot.sequences_memory = 1024` instead of the "
         f"default 96, and {(clients - bare) / 30 / 1000:.2f} GB is in each user's server."
     )
@@ -129,8 +133,8 @@ def cores() -> str:
     low, high = sorted(f"{float(share) * 100:.0f}" for share in shares)
     return (
         f"`cores = 2 * users * share that types at the same time / {SERVED}`\n\n"
-        f"This was [measured](../research/benchmarks/results/scale.md#students) with {students()[0][0]} to {most} simulated students on two cores, and nothing "
-        "else: larger machines and other models may need more.\n"
+        f"This was [measured](../research/benchmarks/results/scale.md#students) once with {students()[0][0]} to {most} simulated students on two cores, and nothing "
+        "else: larger machines, other models and users' kernels need more.\n"
         f"For {CLASS} users, of whom {TYPING_SHARE * 100:.0f} % type, it gives {_cores(TYPING_SHARE)} cores. **If all type at once**, as in an exam, it gives "
         f"{_cores(1.0)}: for more than {MAX_THREADS} cores, set `c.Turbopilot.threads`. With too few cores, suggestions come too late for most keystrokes:\n"
         f"of {most} students on two cores, {low} to {high} % of the automatic requests were answered before the next keystroke, and one in twenty "
@@ -155,8 +159,8 @@ def with_kernel() -> str:
     """Return a sentence about first mentions of columns."""
     columns = "first mentions of columns completed"
     return (
-        "After one letter of a column that the notebook has not used yet, Turbopilot completes its unfamiliar name in "
-        f"{share(columns)} of the cases; without the kernel, in {share(columns, below=1)}."
+        "After one letter of a column that the notebook has not used yet, Turbopilot completes its name in "
+        f"{share(columns)} of {figure(columns, SAMPLES)}; without the kernel, in {share(columns, below=1)}."
     )
 
 
@@ -210,8 +214,8 @@ def llama_server() -> str:
         f"{clients} with separate caches, tokens per second" for clients in ("eight editors", "fifty clients")
     )
     return (
-        f"A keystroke takes {figure(whole)} of llama-server's time, and {figure(infill)} over llama.cpp's own protocol\n"
-        f"(the target of {figure(infill, TARGET)} was missed). Eight editors at once get {figure(eight)} of its tokens per "
+        f"A keystroke takes {figure(whole)} of llama-server's time, and {figure(infill)} over llama.cpp's own protocol (1.03 to 1.08 on another\nmachine; "
+        f"the target of {figure(infill, TARGET)} was missed). Eight editors at once get {figure(eight)} of its tokens per "
         f"second, fifty clients {figure(fifty)}:\nboth targets ({figure(eight, TARGET)} and {figure(fifty, TARGET)}) were missed."
     )
 
@@ -256,7 +260,7 @@ def imports() -> str:
     wrong = figure("hidden lines that would be shown with a wrong import")
     return (
         f"With other notebooks of the same package in the index, {right} of the lines that need an import got the correct\n"
-        f"one, and {wrong} a wrong one."
+        f"one, and {wrong} a wrong one; with the table of names alone, {figure('the correct import, with the table')}."
     )
 
 

@@ -56,7 +56,7 @@ def _own_model_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ON_WINDOWS, str(tmp_path / "data"))
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("URL", "AUTH", "PLAIN_HTTP"):
+    for name in ("URL", "AUTH", "ALLOW_HTTP"):
         monkeypatch.delenv(f"TURBOPILOT_ENGINE_{name}", raising=False)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)

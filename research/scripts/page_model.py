@@ -42,13 +42,13 @@ class PageAnswer:
 class PageModel:
     """A browser model, run by the page's own code and engine."""
 
-    def __init__(self, model: Path, name: str, eagerness: str = "balanced") -> None:
+    def __init__(self, model: Path, eagerness: str = "balanced") -> None:
         """`eagerness` is the default of requests."""
         self._eagerness: Any = eagerness
         self._folder = TemporaryDirectory()
         self._program = TypeScript(Path(__file__).with_suffix(".ts"), Path(self._folder.name))
         wasm = FRONT / "wasm" / "engine.wasm"
-        self._ask({"name": name, "model": str(model.resolve()), "wasm": str(wasm)})
+        self._ask({"model": str(model.resolve()), "wasm": str(wasm)})
 
     def last(self, request: Completion, kernel_context: KernelContext | None = None) -> PageAnswer:  # noqa: ARG002
         """Return the final answer."""

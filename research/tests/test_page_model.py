@@ -16,7 +16,7 @@ BEGUN = "def area(width, height):\n    ret"  # the model of the browser tests kn
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
 def test_page_model_answers_like_a_page() -> None:
-    model = PageModel(RECTANGLES, "characters", "always")
+    model = PageModel(RECTANGLES, "always")
     with closing(model):
         request = Completion(
             cells=[Cell(source=BEGUN)], offset=len(BEGUN), path="a.ipynb", trigger="automatic"

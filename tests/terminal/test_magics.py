@@ -487,3 +487,11 @@ def test_complete_in_a_kernel_uses_a_loaded_model_without_a_server(
     run(shell, "%%complete\nx = ")
     assert shell.next_input == ("x = local text", False)
     assert len(server.bodies) == 1
+
+
+def test_off_in_a_kernel_names_the_menu_of_jupyterlab(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "Ghost text is off." in run(shell, "%turbopilot off").stdout
+    monkeypatch.setattr(magics.TurbopilotMagics, "in_terminal", False)
+    out = run(shell, "%turbopilot off").stdout
+    assert "Turn Off" in out
+    assert "is off" not in out

@@ -34,7 +34,7 @@ CONFIG_DIR = "/etc/turbopilot"  # the service's own settings
 DEFAULTS: Final = {"user": ["self"], "server": ["users:activity!user", "access:servers!server"]}
 
 ON_HOST = """\
-# One model for all users of this hub.{where}
+# Turbopilot: one model for all users of this hub.{where}
 # Both roles need the last scope: `user` for users' own tokens, `server` for the tokens of their Jupyter
 # servers. The other scopes are JupyterHub's defaults, which these roles replace. If you have set either role
 # already, add the scope there instead.
@@ -67,6 +67,7 @@ c.Spawner.environment.update(
 # documents, write this into /etc/jupyter/jupyter_turbopilot_config.py on the machines of the users' servers:
 # c.TurbopilotRemote.send_kernel_context = True
 # c.TurbopilotRemote.send_documents = True
+# The end of Turbopilot's lines.
 """
 
 MANAGED = """
@@ -102,7 +103,8 @@ StartLimitIntervalSec=0
 User={user}
 Environment={models}
 Environment=JUPYTER_CONFIG_DIR={config_dir}
-# The address of the hub's API, and the path of the service: if c.JupyterHub.base_url is set, insert its path.
+# The address of the hub's API (The Littlest JupyterHub: port 15001), and the path of the service: if
+# c.JupyterHub.base_url is set, insert its path into both.
 Environment=JUPYTERHUB_API_URL=http://127.0.0.1:8081/hub/api
 Environment=JUPYTERHUB_SERVICE_PREFIX=/services/{name}/
 Environment=JUPYTERHUB_SERVICE_URL=http://127.0.0.1:{port}
@@ -139,7 +141,7 @@ hub:
 {server}
 singleuser:
   # User pods can reach the model only through the hub's proxy. If hub.baseUrl is set, insert its path before
-  # /services. If the proxy uses HTTPS, use the hub's public https:// address and leave PLAIN_HTTP out.
+  # /services. If the proxy uses HTTPS, use the hub's public https:// address and leave ALLOW_HTTP out.
   extraEnv:
     TURBOPILOT_ENGINE_URL: http://proxy-public/services/{name}
     TURBOPILOT_ENGINE_AUTH: jupyterhub

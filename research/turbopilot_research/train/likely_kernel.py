@@ -60,10 +60,10 @@ class Objects:
             except SyntaxError:
                 continue
             for node in ast.walk(tree):
-                found._read(node, number)
+                found.read(node, number)
         return found
 
-    def _read(self, node: ast.AST, cell: int) -> None:
+    def read(self, node: ast.AST, cell: int) -> None:
         match node:
             case ast.Assign(targets=targets, value=value) if self._is_table(value):
                 for name in (name for target in targets for name in _names(target)):
