@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.util.notebook_file import NotebookCell
 
-PACKAGES = ("holoviews==1.20.2", "hvplot==0.11.3", "sktime==0.36.0")
+PACKAGES = ("holoviews==1.23.2", "hvplot==0.12.2", "sktime==1.2.0")
 VERSIONS = {
     "statsmodels": ("0.11.1", "0.14.5"), "linearmodels": ("4.14", "7.1"), "arch": ("5.3.1", "8.0.0"),
     "iminuit": ("1.5.4", "2.25.2"), "geoviews": ("1.7.0", "1.15.0"),

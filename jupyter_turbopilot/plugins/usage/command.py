@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.plugins.usage.file import read
+from jupyter_turbopilot.plugins.usage.file import older_file, read
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.util.files import count_of
 
@@ -43,7 +43,8 @@ def report(options: argparse.Namespace, settings: Turbopilot) -> int:
     if not (options.files or settings.usage_log):
         raise BadRequestError("Pass the file of a usage log, or set c.Turbopilot.usage_log.")
     files = dict.fromkeys(options.files or [Path(settings.usage_log).expanduser()])
-    print(tables(LogStatistics(map(read, files))), end="")
+    older = {older_file(file) for file in files if file.name}  # `read` reads them with the newer ones
+    print(tables(LogStatistics(read(file) for file in files if file not in older)), end="")
     return 0
 
 

@@ -1,4 +1,5 @@
 import random
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -6,6 +7,8 @@ from msgspec.structs import replace
 from jupyter_turbopilot.plugins.usage.command import ENOUGH, EXECUTED, SECONDS, LogStatistics, tables
 from jupyter_turbopilot.plugins.usage.events import Event
 
+from ...terminal.commands.running import run
+from .test_checks import write as write_log
 from .test_events import SESSION
 
 
@@ -129,3 +132,12 @@ def test_intervals_resample_logs() -> None:
     rng = random.Random(7)
     means = sorted(sum(rng.choices(accepted, k=40)) / 400 for _ in range(2000))
     assert share.interval == pytest.approx((means[50], means[1950]), abs=0.01)
+
+
+def test_report_counts_the_renamed_file_of_a_log_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = [tmp_path / "participant-7.jsonl", tmp_path / "participant-7.1.jsonl"]
+    for path in named:
+        write_log(path)
+    assert run(capsys, "usage-log", "report", *map(str, named))[1].startswith("1 log, ")
