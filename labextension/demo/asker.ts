@@ -3,11 +3,11 @@
 import type { Extension } from '@codemirror/state';
 import { EditorView, type ViewUpdate } from '@codemirror/view';
 import { SuggestionCache } from '../src/cache';
-import type { IClient } from '../src/client';
+import type { IClient, IEngineFrame } from '../src/client';
 import { type IPosition, Suggestion } from '../src/suggestion';
 import { ServerError } from '../src/requesterror';
 import { chooseWindow } from '../src/window';
-import type { IFrame, IRequest } from '../src/wire';
+import type { IRequest } from '../src/wire';
 import { ghostOf, showGhost } from './ghost';
 
 /** The user's choices. */
@@ -140,7 +140,7 @@ export class Asker {
     const suggestion = (this._suggestion = new Suggestion(position, shown));
     const abort = (this._abort = new AbortController());
     let ms = 0;
-    const grow = ({ text, timings }: IFrame): void => {
+    const grow = ({ text, timings }: IEngineFrame): void => {
       ms = timings?.total_ms ?? ms; // without the time that it takes to load the model
       suggestion.grow(text);
       if (this._suggestion === suggestion) {

@@ -1,3 +1,4 @@
+import { EditorView } from '@codemirror/view';
 import type { InlineCompleter } from '@jupyterlab/completer';
 import { Signal } from '@lumino/signaling';
 import { expect, it } from 'vitest';
@@ -54,12 +55,11 @@ it('types the bracket and the quote at the end as keys, which the editor may clo
   const { completer, changes } = shows('x = ', { insertText: 'f("', opens: 2 });
   const keys: string[] = [];
   class View {
-    static inputHandler = Symbol('inputHandler');
     state = {
       selection: { main: { from: 5, to: 5 } },
       update: (change: { changes: unknown }) => change,
-      facet: (facet: symbol) => {
-        expect(facet).toBe(View.inputHandler);
+      facet: (facet: unknown) => {
+        expect(facet).toBe(EditorView.inputHandler);
         return [
           (_: View, from: number, to: number, key: string) => keys.push(`${from} ${to} ${key}`) && key === '('
         ];

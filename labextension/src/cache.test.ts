@@ -58,13 +58,6 @@ describe('Cache', () => {
     expect(cache.lookup({ ...body('x = '), lines: 'single' }, end('x = '))).toBeNull();
   });
 
-  it('clear removes all suggestions', () => {
-    const cache = new SuggestionCache();
-    cache.remember(body('x = '), made('x = ', '1'));
-    cache.clear();
-    expect(cache.lookup(body('x = '), end('x = '))).toBeNull();
-  });
-
   it('evicts the oldest position', () => {
     const cache = new SuggestionCache();
     for (let n = 0; n < 5; n++) {

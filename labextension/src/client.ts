@@ -9,11 +9,14 @@ export type IEngineHealth = Partial<wire.IHealth> &
     inPage?: { size: number | null; step: wire.IProgress | null };
   };
 
+/** A frame; of an engine in the page, only the total time is measured. */
+export type IEngineFrame = Omit<wire.IFrame, 'timings'> & { timings?: Pick<wire.ITimings, 'total_ms'> };
+
 export interface IClient {
   /** Complete, calling `frame` as the text grows. */
-  complete(request: wire.IRequest, signal: AbortSignal, frame: (frame: wire.IFrame) => void): Promise<void>;
+  complete(request: wire.IRequest, signal: AbortSignal, frame: (frame: IEngineFrame) => void): Promise<void>;
   /** Several whole alternatives. */
-  alternatives(request: wire.IRequest, signal: AbortSignal): Promise<wire.IAnswer>;
+  alternatives(request: wire.IRequest, signal: AbortSignal): Promise<Pick<wire.IAnswer, 'items'>>;
   /** Return fixes for an error, or null: an engine in the page has neither fixes nor renames. */
   fix(request: wire.IFixRequest, signal: AbortSignal): Promise<wire.IFixes | null>;
   /** Return the names in a cell that the kernel shows not to exist. */

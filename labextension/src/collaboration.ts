@@ -1,31 +1,11 @@
 /** Edits of a shared document, by their origin. */
 
+import type { IYText } from '@jupyter/ydoc';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
-import { JSONExt, type JSONObject } from '@lumino/coreutils';
+import type { RelativePosition, Transaction } from 'yjs';
 
 /** `user`: by typing, or by a program in this page. */
 export type Origin = 'user' | 'undo' | 'other user';
-
-interface ITransaction {
-  local: boolean;
-  origin: unknown;
-  changed: Map<unknown, unknown>;
-}
-
-type Listener = (transaction: ITransaction) => void;
-
-/** The part of a shared model with a Yjs text that is used. */
-interface ISharedText {
-  ysource?: {
-    _item: { id: JSONObject } | null;
-    doc: {
-      on(event: 'beforeObserverCalls', listener: Listener): void;
-      off(event: 'beforeObserverCalls', listener: Listener): void;
-    } | null;
-  };
-  undoManager?: unknown;
-  awareness?: { clientID: number; getStates(): Map<number, IAwarenessState> } | null;
-}
 
 /** The state of a page in the awareness of jupyter-collaboration; the pages of a user have one user name. */
 interface IAwarenessState {
@@ -33,9 +13,9 @@ interface IAwarenessState {
   cursors?: unknown;
 }
 
-/** A cursor in the awareness of jupyter-collaboration: a relative position of Yjs. */
+/** A cursor in the awareness of jupyter-collaboration. */
 interface ICursor {
-  anchor?: { type?: JSONObject } | null;
+  anchor?: Pick<RelativePosition, 'type'> | null;
 }
 
 /** Call `edited` after each edit of a text, before JupyterLab calls its observers. Return a function that ends it. */
@@ -43,15 +23,14 @@ export function followEdits(
   sharedModel: CodeEditor.IModel['sharedModel'],
   edited: (origin: Origin) => void
 ): () => void {
-  const shared = sharedModel as ISharedText;
+  const shared = sharedModel as Partial<IYText>;
   const { ysource } = shared;
   const doc = ysource?.doc;
   // JupyterLab's observers of a text may come before others.
-  const check: Listener = ({ local, origin, changed }) => {
-    if (!changed.has(ysource)) {
-      return;
+  const check = ({ local, origin, changed }: Transaction): void => {
+    if ((changed as Map<unknown, unknown>).has(ysource)) {
+      edited(!local ? 'other user' : origin && origin === shared.undoManager ? 'undo' : 'user');
     }
-    edited(!local ? 'other user' : origin && origin === shared.undoManager ? 'undo' : 'user');
   };
   doc?.on('beforeObserverCalls', check);
   return () => doc?.off('beforeObserverCalls', check);
@@ -59,11 +38,13 @@ export function followEdits(
 
 /** Return whether another user has the cursor in the text of a notebook's cell. */
 export function hasOtherCursor(sharedModel: CodeEditor.IModel['sharedModel']): boolean {
-  const { awareness, ysource } = sharedModel as ISharedText;
+  const { awareness, ysource } = sharedModel as Partial<IYText>;
   const own = ysource?._item?.id;
-  const isHere = (cursor: ICursor | null): boolean =>
-    !!own && !!cursor?.anchor?.type && JSONExt.deepEqual(cursor.anchor.type, own);
-  const states = awareness?.getStates() ?? new Map<number, IAwarenessState>();
+  const isHere = (cursor: ICursor | null): boolean => {
+    const type = cursor?.anchor?.type;
+    return !!own && type?.client === own.client && type.clock === own.clock;
+  };
+  const states: Map<number, IAwarenessState> = awareness?.getStates() ?? new Map<number, IAwarenessState>();
   const self = awareness && states.get(awareness.clientID)?.user?.username;
   return [...states].some(
     ([client, { user, cursors }]) =>

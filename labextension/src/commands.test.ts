@@ -27,23 +27,25 @@ function bench() {
     isToggled: (id: string) => options.get(id)?.isToggled?.({}) ?? false,
     notifyCommandChanged: (id?: string) => log.push(`changed ${id ?? 'all'}`)
   } as unknown as CommandRegistry;
+  const completers = {
+    active: undefined as unknown,
+    dismiss: () => {
+      log.push('dismiss');
+      completers.active = undefined;
+    }
+  };
   const page = {
     path: null as string | null,
     notebook: null as unknown,
     editor: null as unknown,
     invoke: note('invoke'),
     accept: note('accept'),
-    dismiss: note('dismiss')
+    completers
   };
   const preferences = {
     current: DEFAULTS,
     changed: new Signal<object, unknown>({}),
     change: (change: object) => log.push(`set ${JSON.stringify(change)}`)
-  };
-  const completers = { active: undefined as unknown };
-  page.dismiss = () => {
-    log.push('dismiss');
-    completers.active = undefined;
   };
   const provider = {
     stopped: false,
@@ -65,7 +67,6 @@ function bench() {
   addCommands(commands, {
     trans: nullTranslator.load('jupyter_turbopilot'),
     page,
-    completers,
     provider,
     alternatives: { cancel: note('cancel alternatives') },
     offers: { removeDisallowed: note('remove disallowed offers'), changed: new Signal<object, unknown>({}) },

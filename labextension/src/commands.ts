@@ -8,7 +8,6 @@ import type { Menu } from '@lumino/widgets';
 import type { Acceptor } from './accept';
 import type { Alternatives } from './alternatives';
 import type { Availability } from './availability';
-import type { Completers } from './completers';
 import type { Offers } from './fixes/offers';
 import { hasSelectedText } from './editor';
 import type { NotebookIndex } from './notebookindex';
@@ -76,7 +75,6 @@ function onlyIf(condition: () => boolean) {
 export interface IParts {
   trans: TranslationBundle;
   page: Page;
-  completers: Completers;
   provider: Provider;
   alternatives: Alternatives;
   acceptor: Acceptor;
@@ -138,7 +136,7 @@ export function clearSuggestions({
 }: Pick<IParts, 'provider' | 'alternatives' | 'page'>): void {
   provider.cancelAll();
   alternatives.cancel();
-  page.dismiss();
+  page.completers.dismiss();
 }
 
 /** Enable or disable suggestions, globally or in one document, or stop them at once. */
@@ -201,7 +199,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
         provider.stop();
         alternatives.cancel();
         offers.removeDisallowed();
-        page.dismiss();
+        page.completers.dismiss();
       }
       notice.withdraw();
       status.update();
@@ -298,7 +296,8 @@ function addSuggesting(commands: CommandRegistry, parts: IParts): void {
 
 /** Accept the shown suggestion or a part of it, or dismiss it. */
 function addAccepting(commands: CommandRegistry, parts: IParts): void {
-  const { trans, page, completers, provider, alternatives, acceptor } = parts;
+  const { trans, page, provider, alternatives, acceptor } = parts;
+  const { completers } = page;
   const add = (id: string, label: string, execute: () => void): void => {
     commands.addCommand(id, { label, isEnabled: () => completers.active !== undefined, execute });
   };
@@ -307,7 +306,7 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
   add(CommandIDs.acceptLine, trans.__('Accept Next Line'), () => acceptor.acceptPart(firstLine));
   add(CommandIDs.dismiss, trans.__('Dismiss Suggestion'), () => {
     const shown = completers.active?.current?.insertText ?? '';
-    page.dismiss();
+    completers.dismiss();
     provider.dismiss(shown);
     alternatives.cancel();
   });

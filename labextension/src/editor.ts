@@ -1,29 +1,13 @@
 /** Access to an editor: text, cursors, input methods, changes, undo steps. */
 
+import { EditorView } from '@codemirror/view';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
+import type { CodeMirrorEditor } from '@jupyterlab/codemirror';
 import type { IInsertion } from './imports';
 import type { IPosition } from './suggestion';
 
-/** What a CodeMirror view offers beyond JupyterLab's own interface of an editor. */
-interface IView {
-  dom: HTMLElement;
-  scrollDOM: HTMLElement;
-  composing: boolean;
-  defaultCharacterWidth: number;
-  contentDOM: HTMLElement & { editContext?: EventTarget | null };
-  dispatch(change: unknown): void;
-  state: {
-    selection: { main: { from: number; to: number } };
-    update(change: unknown): unknown;
-    facet(facet: unknown): readonly IInputHandler[];
-  };
-}
-
-/** A function of the editor that may process typed text, for example to close a bracket. */
-type IInputHandler = (view: IView, from: number, to: number, text: string, insert: () => unknown) => boolean;
-
-function viewOf(editor: CodeEditor.IEditor): IView | undefined {
-  return (editor as { editor?: IView }).editor;
+function viewOf(editor: CodeEditor.IEditor): EditorView | undefined {
+  return (editor as Partial<CodeMirrorEditor>).editor;
 }
 
 /** Return the text and the cursor position of an editor. */
@@ -64,7 +48,7 @@ const composingIn = new WeakSet<EventTarget>();
 
 /** Call `then` once the input method has finished composing, unless a previous call waits for the same. */
 export function afterComposing(editor: CodeEditor.IEditor, then: () => void): void {
-  const dom = viewOf(editor)?.contentDOM;
+  const dom = viewOf(editor)?.contentDOM as ({ editContext?: EventTarget } & EventTarget) | undefined;
   // An EditContext, which JupyterLab 4.4 and Chrome on Android use, sends its events to itself only.
   const target = dom?.editContext ?? dom;
   if (!target || composingIn.has(target)) {
@@ -129,8 +113,6 @@ export function typeKeys(editor: CodeEditor.IEditor, keys: string): void {
   if (!view) {
     return;
   }
-  // The class is that of JupyterLab's CodeMirror, of which the extension has no copy.
-  const { inputHandler } = view.constructor as unknown as { inputHandler: unknown };
   for (const key of keys) {
     const { from, to } = view.state.selection.main;
     const insert = () =>
@@ -140,7 +122,7 @@ export function typeKeys(editor: CodeEditor.IEditor, keys: string): void {
         userEvent: 'input.type',
         scrollIntoView: true
       });
-    if (!view.state.facet(inputHandler).some(handle => handle(view, from, to, key, insert))) {
+    if (!view.state.facet(EditorView.inputHandler).some(handle => handle(view, from, to, key, insert))) {
       view.dispatch(insert());
     }
   }

@@ -48,13 +48,6 @@ describe('Engines', () => {
     expect(leave).toHaveBeenCalledTimes(1);
   });
 
-  it('reports no change if the same engine is selected', async () => {
-    const { engines } = bench(true);
-    expect(await engines.use('server')).toBe(true);
-    expect(await engines.use('server')).toBe(false);
-    expect(await engines.use('auto')).toBe(false);
-  });
-
   it('uses the engine that was requested last', async () => {
     const { client, makers, engines } = bench(true);
     let made: (client: IClient) => void = () => undefined;

@@ -193,7 +193,6 @@ const plugin: JupyterFrontEndPlugin<void> = {
     addCommands(commands, {
       trans,
       page,
-      completers,
       provider,
       alternatives,
       acceptor,

@@ -20,7 +20,7 @@ export class Page {
   constructor(
     private readonly _shell: JupyterFrontEnd.IShell,
     private readonly _manager: ICompletionProviderManager,
-    private readonly _completers: Completers
+    readonly completers: Completers
   ) {}
 
   get widget(): Widget | null {
@@ -29,7 +29,7 @@ export class Page {
 
   /** The editor in the current widget that has a completer. */
   get editor(): CodeEditor.IEditor | null {
-    return this._completers.editorIn(this.widget);
+    return this.completers.editorIn(this.widget);
   }
 
   /** The path of the current document, or null. */
@@ -56,15 +56,6 @@ export class Page {
   /** Accept the whole suggestion. */
   accept(): void {
     this._manager.inline?.accept(this._id);
-  }
-
-  dismiss(): void {
-    this._completers.dismiss();
-  }
-
-  /** Return whether an open completion menu keeps JupyterLab from showing ghost text in an editor. */
-  isSuppressed(editor: CodeEditor.IEditor): boolean {
-    return this._completers.isSuppressed(editor);
   }
 
   /** Close the completion menu. JupyterLab has no command for it, but any keydown event outside the editor closes it. */

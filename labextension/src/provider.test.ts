@@ -141,9 +141,8 @@ class Bench {
     widget: { isDisposed: false, context: { path: 'a.py' } } as unknown as Widget,
     editor: null,
     invoke: () => void this.fetch(INVOKE),
-    dismiss: () => undefined,
     closeMenu: () => (this.menu = false),
-    isSuppressed: () => this.menu,
+    completers: { dismiss: () => undefined, isSuppressed: () => this.menu },
     otherDocuments: () => this.others
   };
   health: () => Promise<IHealth> = () => Promise.resolve(READY);
@@ -298,13 +297,6 @@ describe('an explicit request right after a keystroke', () => {
     expect(bench.triggers).toEqual(['invoke', 'invoke']);
   });
 
-  it('is replaced by the next automatic request if nothing is left', async () => {
-    const bench = await taken();
-    await bench.answer(0, { text: 'return' });
-    expect(bench.triggers).toEqual(['invoke', 'automatic']);
-    await bench.shows(1, ' None');
-  });
-
   it('is not cancelled by the timer of a new line', async () => {
     const bench = new Bench('def f():');
     await bench.ask();
@@ -341,16 +333,6 @@ describe('an explicit request right after a keystroke', () => {
     await later(5000);
     expect(bench.triggers).toEqual(['invoke', 'invoke']);
     await bench.shows(1, 'values');
-  });
-
-  it('without a suggestion is not repeated by a timer', async () => {
-    const bench = new Bench('min(');
-    await bench.ask(INVOKE);
-    void bench.fetch(AUTOMATIC);
-    await bench.answer(0, { text: '' });
-    await later(100);
-    expect(bench.asked.length).toBe(1);
-    expect(await bench.textShown()).toBeUndefined();
   });
 });
 
@@ -469,15 +451,6 @@ describe('an explicit request while a suggestion is shown', () => {
     await bench.shows(2, 'id, best)');
   });
 
-  it('is sent while the automatic suggestion is still generated', async () => {
-    const bench = new Bench('min(');
-    await bench.ask();
-    await bench.shows(0, 'values');
-    await bench.ask(INVOKE);
-    expect(bench.triggers).toEqual(['automatic', 'invoke']);
-    expect(await bench.textShown()).toBe('values');
-  });
-
   it('keeps the suggestion and reports the error if the server is not available', async () => {
     const bench = new Bench('min(');
     await bench.ask();
@@ -539,13 +512,6 @@ describe('a dismissed suggestion', () => {
     expect(bench.asked).toHaveLength(2);
     await bench.answer(-1, { text: 'alues, key=len)' });
     expect(await bench.textShown()).toBeUndefined();
-  });
-
-  it('does not hide another suggestion', async () => {
-    const bench = await dismissed(false);
-    await type(bench, 'v');
-    await bench.answer(-1, { text: 'alid)' });
-    expect(await bench.textShown()).toBe('alid)');
   });
 
   it.each(['x', 'alues\n'])('no longer hides anything once %j was typed', async typed => {
@@ -623,14 +589,6 @@ describe('a request that is still running at the next keystroke', () => {
     expect(aborted(bench)).toEqual([true, true]);
   });
 
-  it('is cancelled if the newer text needs no request', async () => {
-    const bench = await typed('v');
-    bench.provider.settings = { ...bench.provider.settings, enabled: false };
-    bench.type('a');
-    await bench.fetch(AUTOMATIC);
-    expect(aborted(bench)).toEqual([true, true]);
-  });
-
   it('is cancelled if the newer text has a cached suggestion', async () => {
     const bench = new Bench('x = ');
     let generating = false;
@@ -660,14 +618,6 @@ describe('a request that is still running at the next keystroke', () => {
     }
     expect(bench.asked.map(({ body }) => body.offset)).toEqual([4, 6]);
     expect(aborted(bench)).toEqual([false, false]);
-  });
-
-  it('is not awaited once more was typed than it shows', async () => {
-    const bench = await typed();
-    await bench.shows(0, 'values');
-    bench.type('values.');
-    await bench.ask();
-    expect(bench.asked.map(({ body }) => body.offset)).toEqual([4, 11]);
   });
 
   it('is cancelled when the server fails', async () => {

@@ -292,7 +292,7 @@ export class Provider implements IInlineCompletionProvider {
       this._foreign.set(editor, text);
       if (this._inFlight.current?.editor === editor) {
         this.cancel();
-        this._page.dismiss();
+        this._page.completers.dismiss();
       }
     });
     follow(
@@ -402,13 +402,13 @@ export class Provider implements IInlineCompletionProvider {
       return { items: [item] };
     }
     // If a menu is open, the text is shown when the call after the next keystroke finds it closed.
-    return call.trigger === 'automatic' && this._page.isSuppressed(call.editor) ? NOTHING : event;
+    return call.trigger === 'automatic' && this._page.completers.isSuppressed(call.editor) ? NOTHING : event;
   }
 
   private _report(call: ICall, reason: Decline): void {
     const { editor, trigger } = call;
     if (reason === 'foreign edit') {
-      this._page.dismiss();
+      this._page.completers.dismiss();
     } else if (reason === 'composing') {
       afterComposing(editor, () => whenUnchanged(editor, 0, () => this._trigger('automatic')));
     } else if (reason === 'unavailable') {
@@ -430,7 +430,7 @@ export class Provider implements IInlineCompletionProvider {
       }
       if (trigger === 'invoke') {
         this._page.closeMenu(); // the user may have opened it while the request was waiting
-      } else if (this._page.isSuppressed(editor)) {
+      } else if (this._page.completers.isSuppressed(editor)) {
         continue; // JupyterLab would not show it
       }
       if (!this._dismissed.get(editor)?.hides(rest, positionOf(editor))) {

@@ -179,6 +179,18 @@ describe('Status', () => {
 });
 
 describe('the tooltip', () => {
+  it.each([
+    ['a slow machine', { slow: 'b fits it better than a.' }, false, 'ready', 'b fits it better'],
+    ['many users', { busy: true }, false, 'busy', 'Many users are active.'],
+    ['a timeout', {}, true, 'busy', 'No suggestion within the time limit']
+  ])('explains %s', (_, health, isTimedOut, condition, text) => {
+    const { status, availability, activity } = bench();
+    availability.reported({ ...READY, ...health });
+    activity.emit({ ...AT_REST, lastMs: null, isTimedOut, hiddenReason: null });
+    expect(describeStatus(trans, status.current)).toBe(`Turbopilot: ${condition}`);
+    expect(tooltipOf(trans, status.current)).toContain(text);
+  });
+
   it('says that the index is not used and that the metadata of the notebook are invalid', () => {
     const { status, availability, provider, page } = bench();
     const index = { building: false, files: 3, found: 3, paused: null, root: '', path: '', error: null };
@@ -189,32 +201,6 @@ describe('the tooltip', () => {
     const [, indexed, reason] = tooltipOf(trans, status.current).split('\n');
     expect(indexed).toBe('Notebook index: not used');
     expect(reason).toContain('must be true or false');
-  });
-});
-
-describe('the tooltip of a slow machine', () => {
-  it('names the model that fits it', () => {
-    const { status, availability } = bench();
-    availability.reported({ ...READY, slow: 'This machine is slow. b fits it better than a.' });
-    expect(describeStatus(trans, status.current)).toBe('Turbopilot: ready');
-    expect(tooltipOf(trans, status.current)).toContain('b fits it better');
-  });
-});
-
-describe('the condition busy', () => {
-  it('has a tooltip with the reason', () => {
-    const { status, availability } = bench();
-    availability.reported({ ...READY, busy: true });
-    expect(describeStatus(trans, status.current)).toBe('Turbopilot: busy');
-    expect(tooltipOf(trans, status.current)).toContain('Many users are active.');
-  });
-
-  it('is shown after a request without a text at the time limit', () => {
-    const { status, availability, activity } = bench();
-    availability.reported(READY);
-    activity.emit({ generating: false, lastMs: 10_000, isTimedOut: true });
-    expect(describeStatus(trans, status.current)).toBe('Turbopilot: busy');
-    expect(tooltipOf(trans, status.current)).toContain('No suggestion within the time limit');
   });
 });
 

@@ -154,16 +154,6 @@ describe('the rest of a suggestion', () => {
     await waiting;
     expect(log).toEqual(['grown', 'more', 'finished']);
   });
-
-  it('changed waits until it grows', async () => {
-    const made = new Suggestion(at('|'));
-    const woken = made.changed();
-    made.grow('a');
-    await woken;
-    made.finish();
-    await made.changed();
-    expect(made.done).toBe(true);
-  });
 });
 
 describe('firstWord and firstLine', () => {
@@ -202,16 +192,6 @@ describe('a dismissed suggestion', () => {
     ['x = 1 + 2\ny = 3|', '', false]
   ])('at %j hides %j: %s', (marked, text, hidden) => {
     expect(dismissed.hides(text, at(marked))).toBe(hidden);
-  });
-
-  it.each([
-    ['x = 1|', ' + 2\ny = 3'],
-    ['x = |', '1 + 2\ny = 3'],
-    ['x = 2|', ''],
-    ['x = 1 + 2\n|', ''],
-    ['y = |', '']
-  ])('restOnLine at %j is %j', (marked, rest) => {
-    expect(dismissed.restOnLine(at(marked))).toBe(rest);
   });
 
   it('hides its rest at any position on its line, and no other text', () => {

@@ -210,18 +210,15 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await page.keyboard.press('Control+z');
   });
 
-  test('alternatives are numbered and announced, but not after Escape or a cursor movement', async () => {
-    let hold = null;
+  test('alternatives are numbered and announced', async () => {
     await page.route('**/turbopilot/complete*', async route => {
       if (route.request().postDataJSON().n === 1) {
         await route.continue();
         return;
       }
-      await hold;
       const items = ['sum', `${SAID} `, 'max(2)', 'max(2)\n'].map(text => ({ text, confidence: 1 }));
       await route.fulfill({ json: { id: 'more', items } }).catch(() => undefined);
     });
-    const more = () => page.waitForRequest(request => request.postDataJSON?.()?.n > 1);
     await fresh();
     await page.keyboard.press('Alt+\\');
     const note = words =>
@@ -262,19 +259,6 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await page.locator(GHOST).first().hover();
     await page.waitForSelector('.jp-InlineCompleter-hover', { state: 'hidden' });
     await page.mouse.move(0, 0);
-    for (const key of ['Escape', 'Home']) {
-      let release;
-      hold = new Promise(resolve => (release = resolve));
-      const asked = more();
-      await fresh();
-      await page.keyboard.press('Alt+\\');
-      await asked;
-      await page.keyboard.press(key);
-      await gone(page);
-      release();
-      await page.waitForTimeout(500);
-      assert.equal(await page.locator(GHOST).count(), 0, key);
-    }
     await page.unroute('**/turbopilot/complete*');
   });
 

@@ -153,7 +153,7 @@ export async function startLab({
     '--Turbopilot.deadline=25', // answers are whole on a busy machine, too
     `--LabServerApp.labextensions_path=${loaded}` // and none that is installed beside them
   ];
-  const lab = { url, port, plain, token: TOKEN, work, home, log: () => log, pid: () => server.pid };
+  const lab = { url, port, plain, token: TOKEN, work, home, pid: () => server.pid };
   let log = '';
   let server;
 

@@ -20,7 +20,6 @@ import {
 } from './lab.mjs';
 
 const SAID = 'sum([1, 2])';
-const DISABLED = { turbopilot: { enabled: false } };
 /** Milliseconds in which a suggestion would appear. */
 const ENOUGH = 1500;
 
@@ -66,7 +65,6 @@ describe('the off switches', { timeout: 300_000 }, () => {
       settings: { 'jupyter-turbopilot:plugin': { engine: 'auto' } }
     }));
     writeNotebook(lab, 'own.ipynb', ['a = ']);
-    writeNotebook(lab, 'lesson.ipynb', ['a = '], DISABLED);
     writeNotebook(lab, 'invalid.ipynb', ['a = '], { turbopilot: { enabled: 'no' } });
     mkdirSync(path.join(lab.work, 'exams', 'day 1'), { recursive: true });
     writeNotebook(lab, 'exams/day 1/exam.ipynb', ['a = ']);
@@ -98,21 +96,6 @@ describe('the off switches', { timeout: 300_000 }, () => {
     assert.equal(saved(), undefined);
     await on.type();
     assert.equal(await ghost(page), SAID);
-  });
-
-  test('a notebook can be handed out without suggestions', async () => {
-    await openTab(page, 'lesson.ipynb');
-    await on.shows('off (this notebook)');
-    const before = on.requests.length;
-    await on.type();
-    await on.expectNothing();
-    assert.equal(on.requests.length, before);
-    await screenshot(page, 'disabled-in-notebook');
-    await openTab(page, 'own.ipynb');
-    await on.shows('ready');
-    await on.type();
-    assert.equal(await ghost(page), SAID);
-    assert.ok(on.requests.every(({ documents = [] }) => documents.every(one => one.path !== 'lesson.ipynb')));
   });
 
   test('an invalid value disables suggestions with one message', async () => {

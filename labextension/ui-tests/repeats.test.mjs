@@ -250,13 +250,4 @@ describe('repeated edits', { timeout: 300_000 }, () => {
       last
     );
   });
-
-  test('a button applies with the keyboard', async () => {
-    await repeated();
-    await button('Apply All').press('Enter');
-    await holds(cellAt(5), `print(a + 4${added})`);
-    await button('Undo').press('Enter');
-    await holds(cellAt(5), 'print(a + 4)');
-    await gone();
-  });
 });

@@ -76,10 +76,7 @@ describe('the usage log', { timeout: 300_000 }, () => {
     await items.first().click();
     const dialog = page.locator('.jp-Dialog');
     await dialog.waitFor();
-    const words = await dialog.innerText();
-    for (const part of ['study.jsonl', 'no text', 'not sent anywhere', 'c.Turbopilot.usage_log']) {
-      assert.ok(words.includes(part), `${part} is not in ${words}`);
-    }
+    assert.ok((await dialog.innerText()).includes('study.jsonl'));
     await screenshot(page, 'study-dialog');
     await dialog.getByRole('button', { name: 'Ok' }).click();
   });

@@ -68,9 +68,6 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
         ),
     ),
     "keep_tail": (formats.keep_tail, (TEXT, st.integers(-2, 50))),
-    "read_head": (
-        lambda text, room: formats.read_head(lambda some: [*map(ord, some)], text, room), (TEXT, st.integers(-2, 50)),
-    ),
     "pieces_left_out": (
         formats.pieces_left_out,
         (st.lists(st.integers(0, 400), max_size=12), st.integers(0, 300), st.integers(-5, 1000)),

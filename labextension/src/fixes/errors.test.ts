@@ -5,7 +5,7 @@ import { readError } from './errors';
 describe('readError', () => {
   it('removes colors and splits the traceback into lines', () => {
     const traceback = ['\x1b[31m----\x1b[39m', 'Cell \x1b[0;32mIn[3], line 1\x1b[0m\n----> 1 <module> x'];
-    expect(readError({ name: 'NameError', message: "\x1b[1mname 'x'\x1b[0m", traceback })).toEqual({
+    expect(readError({ ename: 'NameError', evalue: "\x1b[1mname 'x'\x1b[0m", traceback })).toEqual({
       name: 'NameError',
       message: "name 'x'",
       traceback: ['----', 'Cell In[3], line 1', '----> 1 <module> x']
@@ -19,15 +19,15 @@ describe('readError', () => {
     ],
     [['if a <b and c> d:'], ['if a <b and c> d:']]
   ])('removes HTML from a traceback in HTML only: %j', (traceback, expected) => {
-    expect(readError({ name: 'E', message: '', traceback })?.traceback).toEqual(expected);
+    expect(readError({ ename: 'E', evalue: '', traceback })?.traceback).toEqual(expected);
   });
 
-  it.each([undefined, null, '', 3])('is null without a name: %j', name => {
-    expect(readError({ name, message: 'a', traceback: [] })).toBeNull();
+  it.each([undefined, null, '', 3])('is null without a name: %j', ename => {
+    expect(readError({ ename, evalue: 'a', traceback: [] })).toBeNull();
   });
 
   it('accepts an error without message and traceback', () => {
-    expect(readError({ name: 'E', message: undefined, traceback: [3] })).toEqual({
+    expect(readError({ ename: 'E', evalue: undefined, traceback: [3] })).toEqual({
       name: 'E',
       message: '',
       traceback: []
@@ -36,7 +36,7 @@ describe('readError', () => {
 
   it('cuts a long traceback to its beginning and its end', () => {
     const lines = Array.from({ length: 100_000 }, (_, index) => `${index} ${'é'.repeat(40)}`);
-    const read = readError({ name: 'E', message: 'm'.repeat(1e6), traceback: [lines.join('\n')] });
+    const read = readError({ ename: 'E', evalue: 'm'.repeat(1e6), traceback: [lines.join('\n')] });
     const kept = read?.traceback ?? [];
     expect([kept[0], kept.at(-1)]).toEqual([lines[0], lines.at(-1)]);
     expect(kept.length).toBeLessThanOrEqual(2048);
@@ -46,7 +46,7 @@ describe('readError', () => {
 
   it('cuts a long line without splitting a character', () => {
     const [line] =
-      readError({ name: 'E', message: '', traceback: [`a${'😀'.repeat(5000)}`] })?.traceback ?? [];
+      readError({ ename: 'E', evalue: '', traceback: [`a${'😀'.repeat(5000)}`] })?.traceback ?? [];
     expect(line).toBe(`a${'😀'.repeat(2047)}\ufffd`);
   });
 });

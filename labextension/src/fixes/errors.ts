@@ -1,5 +1,6 @@
 /** Read the error of a failed cell, without terminal colors and HTML, cut to the limits of a request. Pure. */
 
+import type { PartialJSONObject } from '@lumino/coreutils';
 import { byteLength, wellFormed } from '../window';
 import type { IErrorOutput } from '../wire';
 
@@ -23,16 +24,9 @@ const ENTITIES: Readonly<Record<string, string>> = {
   '&amp;': '&'
 };
 
-/** The fields of an error, in a reply of the kernel or in an output. */
-export interface IRawError {
-  name: unknown;
-  message: unknown;
-  traceback: unknown;
-}
-
 /** Return the error of a request; null without the name of an exception, as of a cell that was not run. */
-export function readError({ name, message, traceback }: IRawError): IErrorOutput | null {
-  if (typeof name !== 'string' || !name) {
+export function readError({ ename, evalue, traceback }: PartialJSONObject): IErrorOutput | null {
+  if (typeof ename !== 'string' || !ename) {
     return null;
   }
   const entries = Array.isArray(traceback) ? traceback.filter(entry => typeof entry === 'string') : [];
@@ -44,8 +38,8 @@ export function readError({ name, message, traceback }: IRawError): IErrorOutput
       ? [...lines.slice(0, MAX_LINES / 4), ...lines.slice((-3 * MAX_LINES) / 4)]
       : lines;
   return {
-    name: cut(name, NAME),
-    message: plain(typeof message === 'string' ? message : '', MESSAGE, false),
+    name: cut(ename, NAME),
+    message: plain(typeof evalue === 'string' ? evalue : '', MESSAGE, false),
     traceback: ends(kept.map(line => plain(line, MAX_LINE_LENGTH, isHtml)))
   };
 }

@@ -2,9 +2,10 @@
 
 import type { CodeCell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
+import type { PartialJSONObject } from '@lumino/coreutils';
 import { inOneUndoStep } from '../editor';
 import type { IFix } from '../wire';
-import { type IRawError, readError } from './errors';
+import { readError } from './errors';
 import {
   applyTarget,
   describeChanges,
@@ -48,15 +49,14 @@ export class FixOffers {
     });
   }
 
-  private async _executed({ notebook, cell, success, error }: IExecuted): Promise<void> {
+  private async _executed({ notebook, cell, success }: IExecuted): Promise<void> {
     const { model, parent: panel } = notebook;
     const { _parts: parts } = this;
     if (success || !model || cell.model.type !== 'code' || !(panel instanceof NotebookPanel)) {
       return;
     }
     const failed = cell as CodeCell;
-    const { errorName: name, errorValue: message, traceback } = error ?? {};
-    const read = readError(name ? { name, message, traceback } : outputOf(failed.model));
+    const read = readError(errorOutputOf(failed.model));
     const isWanted = (): boolean =>
       isAllowed(parts, 'suggestFixes', panel, failed) && !executionsOf(model).isChanged(failed.model);
     const cells = Array.from(model.cells);
@@ -175,14 +175,10 @@ export class FixOffers {
 }
 
 /** Return the last error output of a cell: executors on the server report no error. */
-function outputOf({ outputs }: ICodeCellModel): IRawError {
-  for (let index = outputs.length - 1; index >= 0; index--) {
-    const output = outputs.get(index).toJSON();
-    if (output.output_type === 'error') {
-      return { name: output.ename, message: output.evalue, traceback: output.traceback };
-    }
-  }
-  return { name: null, message: null, traceback: null };
+function errorOutputOf({ outputs }: ICodeCellModel): PartialJSONObject {
+  const all = Array.from({ length: outputs.length }, (_, index) => outputs.get(index));
+  const last = all.filter(({ type }) => type === 'error').at(-1);
+  return last?.toJSON() ?? {};
 }
 
 /** Find the cells of a fix; null if one of them has changed since the request, or may not be changed. */

@@ -2,6 +2,7 @@
 
 import type { ICellModel } from '@jupyterlab/cells';
 import { Signal } from '@lumino/signaling';
+import type { UndoManager } from 'yjs';
 
 type Step = 'undo' | 'redo';
 
@@ -11,29 +12,16 @@ export interface IStepped {
   changed: ICellModel | null;
 }
 
-/** The used members of Yjs's UndoManager. */
-interface IUndoManager {
-  undoStack: readonly IStackItem[];
-  redoStack: readonly IStackItem[];
-  stopCapturing(): void;
-  on(event: 'stack-item-popped', listener: IListener): void;
-  off(event: 'stack-item-popped', listener: IListener): void;
-}
-
-interface IStackItem {
-  /** the selections that the editors restore */
-  meta: Map<unknown, unknown>;
-}
-
-type IListener = (event: { stackItem: IStackItem }) => void;
+type StackItem = UndoManager['undoStack'][number];
+type Listener = (event: { stackItem: StackItem }) => void;
 
 /** A cell after the change, or after it was undone; its text may have stayed the same. */
 interface IPart {
   model: ICellModel;
-  manager: IUndoManager;
-  listener: IListener;
+  manager: UndoManager;
+  listener: Listener;
   /** the change in the history of the cell */
-  item: IStackItem | undefined;
+  item: StackItem | undefined;
   source: string;
 }
 
@@ -56,7 +44,7 @@ export class JointUndo {
     change: (isSeparate: boolean) => void,
     others: readonly ICellModel[] = []
   ) {
-    const managers = new Map<IUndoManager, ICellModel>();
+    const managers = new Map<UndoManager, ICellModel>();
     for (const model of models) {
       const manager = managerOf(model.sharedModel);
       if (manager) {
@@ -74,7 +62,7 @@ export class JointUndo {
     unchanged.forEach(addStep);
     separate();
     for (const [manager, model] of managers) {
-      const listener: IListener = ({ stackItem }) => {
+      const listener: Listener = ({ stackItem }) => {
         if (stackItem === part.item && !this._isStepping) {
           queueMicrotask(() => this._applyToOthers(part)); // the manager has not finished the step
         }
@@ -147,7 +135,7 @@ export class JointUndo {
     );
   }
 
-  private _newest({ manager }: IPart): IStackItem | undefined {
+  private _newest({ manager }: IPart): StackItem | undefined {
     return (this._step === 'undo' ? manager.undoStack : manager.redoStack).at(-1);
   }
 
@@ -167,8 +155,8 @@ export class JointUndo {
   private _isStepping = false;
 }
 
-function managerOf(sharedModel: ICellModel['sharedModel']): IUndoManager | null {
-  return (sharedModel as { undoManager?: IUndoManager | null }).undoManager ?? null;
+function managerOf(sharedModel: ICellModel['sharedModel']): UndoManager | null {
+  return (sharedModel as { undoManager?: UndoManager | null }).undoManager ?? null;
 }
 
 /** Add a step to the history of a cell that changes nothing: an entry is replaced by the same. */

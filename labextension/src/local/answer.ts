@@ -2,8 +2,8 @@
 
 import { cellLanguage } from '../language';
 import type { IFrame, IRequest, ISuggestion } from '../wire';
-import { CHARACTERS, type IBudget, type Layout } from './layout';
-import { type IEngineRequest, type IEngine, type ISampling, type IUsage, newUsage } from './engineinterface';
+import type { IEngineRequest, IEngine } from './engineinterface';
+import { CHARACTERS, promptOf } from './layout';
 import { closingCheck } from './lexer';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
@@ -20,25 +20,12 @@ const THRESHOLDS: Readonly<Record<Eagerness, number>> = {
   quiet: 0.675
 };
 
-export interface ISettings extends IBudget {
-  maxLines: number;
-  eagerness: Eagerness;
-}
+const BUDGET = { promptTokens: 1024, suffixTokens: 96, maxTokens: 48 };
+const MAX_LINES = 8;
 
-export const DEFAULTS: ISettings = {
-  promptTokens: 1024,
-  suffixTokens: 96,
-  maxTokens: 48,
-  maxLines: 8,
-  eagerness: 'balanced'
-};
-
-/** The progress of the first suggestion. */
+/** The progress of a suggestion. */
 export interface IProgress {
   text: string;
-  tokens: number;
-  usage: IUsage;
-  promptTokens: number;
   /** why it is not shown */
   hiddenReason?: IFrame['hidden_reason'];
 }
@@ -49,18 +36,28 @@ interface IOpening {
   written: IPiece[];
 }
 
-export function newProgress(): IProgress {
-  return { text: '', tokens: 0, usage: newUsage(), promptTokens: 0 };
-}
-
 /** Generates the suggestions for one request. */
 export class Composer {
   constructor(
     private readonly _request: IRequest,
-    private readonly _engine: IEngine,
-    private readonly _layout: Layout,
-    private readonly _settings: ISettings
-  ) {}
+    private readonly _engine: IEngine
+  ) {
+    const { lines, max_lines: maxLines, cells, active, language } = _request;
+    const { source, type } = cells[active];
+    const here = cellLanguage(source, language);
+    const prefix = prefixOf(_request);
+    this._around = surroundingsOf(
+      prefix,
+      suffixOf(_request),
+      lines,
+      maxLines ?? MAX_LINES,
+      cells
+        .slice(0, active)
+        .filter(cell => cell.type === type && cellLanguage(cell.source, language) === here)
+        .map(cell => cell.source)
+    );
+    this._closes = closingCheck(prefix, this._around.rest, type === 'code' && here === 'python');
+  }
 
   /** Yield the first suggestion whenever it grows; return all of them, the best first. */
   async *write(
@@ -70,10 +67,10 @@ export class Composer {
   ): AsyncGenerator<ISuggestion, ISuggestion[]> {
     const { n } = this._request;
     const items: ISuggestion[] = [];
-    const ask = this._ask(draft, progress);
+    const ask = this._ask(draft);
     const first = yield* this._text({ ask, written: [] }, items, progress, signal);
     for (const opening of n > 1 ? this._further(ask, first) : []) {
-      const unseen = this._text(opening, items, progress, signal);
+      const unseen = this._text(opening, items, { text: '' }, signal);
       while (!(await unseen.next()).done) {
         // Only the first suggestion is streamed.
       }
@@ -81,33 +78,28 @@ export class Composer {
     return items.sort((one, other) => other.confidence - one.confidence);
   }
 
-  private _ask(draft: string, progress: IProgress): IEngineRequest {
-    const { vocabulary } = this._engine;
+  private _ask(draft: string): IEngineRequest {
+    const { vocabulary, contextSize } = this._engine;
     const { trigger, max_tokens: most } = this._request;
-    const prompt = this._layout.prompt(this._request, this._context);
+    const budget = { ...BUDGET, maxTokens: most ?? BUDGET.maxTokens };
+    const prompt = promptOf(vocabulary, contextSize, budget, gather(this._request));
     // An explicit request for several lines may be longer.
-    const length = most ?? this._settings.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
-    progress.promptTokens = prompt.length;
-    const sampling: ISampling = {
-      maxTokens: trigger === 'warmup' ? 0 : length * CHARACTERS,
-      banned: null
-    };
-    return { prompt, draft: vocabulary.tokenize(draft), sampling, usage: progress.usage };
+    const length = most ?? BUDGET.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
+    const maxTokens = trigger === 'warmup' ? 0 : length * CHARACTERS;
+    return { prompt, draft: vocabulary.tokenize(draft), maxTokens, banned: null };
   }
 
   /** Branch the alternatives off the least certain tokens of the first suggestion. */
-  private _further({ prompt, sampling }: IEngineRequest, pieces: readonly IPiece[]): IOpening[] {
-    return branches(pieces, this._request.n - 1).map(({ kept, banned }) => {
-      const written = kept.map(({ token }) => token);
-      const maxTokens = Math.max(1, sampling.maxTokens - kept.length);
-      const ask = {
-        prompt: [...prompt, ...written],
+  private _further({ prompt, maxTokens }: IEngineRequest, pieces: readonly IPiece[]): IOpening[] {
+    return branches(pieces, this._request.n - 1).map(({ kept, banned }) => ({
+      ask: {
+        prompt: [...prompt, ...kept.map(({ token }) => token)],
         draft: [],
-        sampling: { maxTokens, banned },
-        usage: newUsage()
-      };
-      return { ask, written: kept };
-    });
+        maxTokens: Math.max(1, maxTokens - kept.length),
+        banned
+      },
+      written: kept
+    }));
   }
 
   /** Generate one text, and keep it unless it is a duplicate. */
@@ -118,20 +110,17 @@ export class Composer {
     signal: AbortSignal
   ): AsyncGenerator<ISuggestion, IPiece[]> {
     const suggestion = this._suggestion();
-    const isFirst = ask.usage === progress.usage;
     if (written.length > 0) {
       suggestion.resume(written);
     }
     const room = Math.max(0, this._engine.contextSize - ask.prompt.length);
-    const maxTokens = Math.min(ask.sampling.maxTokens, room);
-    const within = { ...ask, sampling: { ...ask.sampling, maxTokens } };
+    const maxTokens = Math.min(ask.maxTokens, room);
     let sent = 0;
     if (!suggestion.done) {
-      for await (const { token, probability } of this._engine.generate(within, signal)) {
+      for await (const { token, probability } of this._engine.generate({ ...ask, maxTokens }, signal)) {
         sent++;
-        progress.tokens++;
         const text = this._engine.vocabulary.text(token);
-        progress.text += isFirst ? text : '';
+        progress.text += text;
         if (suggestion.take([{ token, text, probability }])) {
           yield itemOf(suggestion, 'streaming');
         }
@@ -142,7 +131,7 @@ export class Composer {
     }
     const whole = suggestion.done || sent < maxTokens;
     suggestion.finish(whole);
-    progress.hiddenReason = isFirst ? suggestion.hiddenReason : progress.hiddenReason;
+    progress.hiddenReason = suggestion.hiddenReason;
     const item = itemOf(suggestion, whole ? 'stop' : 'length');
     // The user asked for the first text; alternatives that leave something open are useless.
     const isUseful = items.length === 0 || this._closes(item.text);
@@ -155,41 +144,13 @@ export class Composer {
   private _suggestion(): TrimmedText {
     const { trigger, eagerness } = this._request;
     const isAutomatic = trigger === 'automatic' || trigger === 'prefetch';
-    const threshold = isAutomatic ? THRESHOLDS[eagerness ?? this._settings.eagerness] : null;
+    const threshold = isAutomatic ? THRESHOLDS[eagerness ?? 'balanced'] : null;
     return new TrimmedText(this._around, this._closes, threshold);
   }
 
-  /** Whether the brackets and quotes of the line close with a text. */
-  private get _closes(): (text: string) => boolean {
-    const { cells, active, language } = this._request;
-    const { source, type } = cells[active];
-    const isPython = type === 'code' && cellLanguage(source, language) === 'python';
-    return (this._closing ??= closingCheck(prefixOf(this._request), this._around.rest, isPython));
-  }
-
-  private get _around() {
-    const { lines, max_lines: maxLines, cells, active, language } = this._request;
-    const own = cells[active];
-    const here = cellLanguage(own.source, language);
-    return (this._surroundings ??= surroundingsOf(
-      prefixOf(this._request),
-      suffixOf(this._request),
-      lines,
-      maxLines ?? this._settings.maxLines,
-      cells
-        .slice(0, active)
-        .filter(({ type, source }) => type === own.type && cellLanguage(source, language) === here)
-        .map(({ source }) => source)
-    ));
-  }
-
-  private get _context() {
-    return (this._gathered ??= gather(this._request));
-  }
-
-  private _gathered: ReturnType<typeof gather> | undefined;
-  private _closing: ((text: string) => boolean) | undefined;
-  private _surroundings: ISurroundings | undefined;
+  private readonly _around: ISurroundings;
+  /** Return whether the brackets and quotes of the line close with a text. */
+  private readonly _closes: (text: string) => boolean;
 }
 
 function itemOf(suggestion: TrimmedText, reason: string): ISuggestion {

@@ -3,8 +3,9 @@
 import fc from 'fast-check';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { ICell, IFrame, IRequest } from '../wire';
-import { characterModel, type Models } from './models';
+import type { IEngineFrame } from '../client';
+import type { ICell, IRequest } from '../wire';
+import type { Models } from './models';
 import { type ILine, LocalClient } from './client';
 import { Engine } from './engine/engine';
 import { MODULE } from './testing/model';
@@ -24,7 +25,7 @@ let prompt = '';
 function connect(): ILine {
   const { port1, port2 } = new MessageChannel();
   const models: Partial<Models> = {
-    open: name => Promise.resolve(characterModel(name, Engine.load(bytes, MODULE)))
+    open: () => Promise.resolve(Engine.load(bytes, MODULE))
   };
   new EngineHost(port2, models as Models);
   const post = port1.postMessage.bind(port1);
@@ -68,7 +69,7 @@ describe('an answer', () => {
   });
 
   async function answer(asked: IRequest): Promise<string> {
-    const frames: IFrame[] = [];
+    const frames: IEngineFrame[] = [];
     await client.complete(asked, new AbortController().signal, frame => frames.push(frame));
     frames.reduce((shown, { text }) => {
       expect(text.startsWith(shown)).toBe(true);

@@ -4,8 +4,7 @@
  * A quote is closed by the next of its kind; within quotes, nothing else opens or closes.
  */
 
-import { LINE } from './bounds';
-import { first, isLonger, strip, stripStart } from './text';
+import { first, isLonger, LINE, strip, stripStart } from './text';
 
 const QUOTES = '"\'`';
 const NESTED = 32; // the maximum number of closing brackets after the cursor to check

@@ -1,8 +1,8 @@
 /** The client of the browser engine: the model runs in a worker, everything else here. */
 
-import type { IClient, IEngineHealth } from '../client';
+import type { IClient, IEngineFrame, IEngineHealth } from '../client';
 import { ServerError, WITHHELD } from '../requesterror';
-import type { IAnswer, IFrame, IModel, IRequest, IProgress, Phase } from '../wire';
+import type { IAnswer, IModel, IRequest, IProgress, Phase } from '../wire';
 import { type ILocalModel, readCatalogue } from './catalogue';
 import { Completer } from './completer';
 import { type FromWorker, type IOpened, type IPort, NO_STORAGE, STOPPED, type ToWorker } from './messages';
@@ -76,11 +76,7 @@ interface ILoadFailure {
 }
 
 /** The worker has ended; the model is not the cause. */
-class WorkerEnded extends ServerError {
-  constructor(code: string, message: string) {
-    super(500, code, message);
-  }
-}
+class WorkerEnded extends ServerError {}
 
 /** Wrap an unexpected exception. Its message is left out: it may quote the user's code. */
 function unexpectedError(reason: unknown): ServerError {
@@ -96,11 +92,15 @@ function stopped(): ServerError {
 export class LocalClient implements IClient {
   constructor(private readonly _options: ILocalOptions) {}
 
-  async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
+  async complete(
+    request: IRequest,
+    signal: AbortSignal,
+    frame: (frame: IEngineFrame) => void
+  ): Promise<void> {
     await this._answered(request, signal, completer => completer.complete(request, signal, frame));
   }
 
-  async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
+  alternatives(request: IRequest, signal: AbortSignal): Promise<Pick<IAnswer, 'items'>> {
     return this._answered(request, signal, completer => completer.alternatives(request, signal));
   }
 
@@ -236,7 +236,7 @@ export class LocalClient implements IClient {
 
   /** Terminate the worker to release its memory. */
   leave(): void {
-    this._end(new WorkerEnded(STOPPED, 'Stopped. Another engine is in use.'));
+    this._end(new WorkerEnded(500, STOPPED, 'Stopped. Another engine is in use.'));
   }
 
   async remove(name: string): Promise<number> {
@@ -318,7 +318,7 @@ export class LocalClient implements IClient {
     let received = this._heard;
     const watch = setInterval(() => {
       if (received === this._heard) {
-        this._end(new WorkerEnded(GONE, 'The model does not respond. Restarting…'));
+        this._end(new WorkerEnded(500, GONE, 'The model does not respond. Restarting…'));
       }
       received = this._heard;
     }, SILENCE);
@@ -392,7 +392,7 @@ export class LocalClient implements IClient {
         this._options.progress?.(now);
       }
     };
-    const opened = this._call({ kind: 'open', name: model.name, source: model }, step) as Promise<IOpened>;
+    const opened = this._call({ kind: 'open', source: model }, step) as Promise<IOpened>;
     const opening = (this._opening = { model, call: this._lastCall, opened });
     const reported = await opened
       .catch((reason: unknown) => {
@@ -485,7 +485,7 @@ export class LocalClient implements IClient {
         this._heard === before
           ? new ServerError(500, 'download_failed', `The model worker could not be started (${why}).`)
           : // The browser may terminate a worker to free memory.
-            new WorkerEnded(GONE, `The model has stopped (${why}). Restarting…`)
+            new WorkerEnded(500, GONE, `The model has stopped (${why}). Restarting…`)
       );
     };
     return line;
@@ -520,9 +520,7 @@ export class LocalClient implements IClient {
   /** Send a call to the worker; `step` is called with the progress. */
   private _call(
     message:
-      | { kind: 'stored'; sources: ILocalModel[] }
-      | { kind: 'remove' | 'fetch'; source: ILocalModel }
-      | { kind: 'open'; name: string; source: ILocalModel },
+      { kind: 'stored'; sources: ILocalModel[] } | { kind: 'remove' | 'fetch' | 'open'; source: ILocalModel },
     step: (step: IProgress) => void = () => undefined,
     pull: IPull | null = null
   ): Promise<unknown> {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { IFrame, IRequest } from '../wire';
-import { Completer, Turns } from './completer';
+import type { IEngineFrame } from '../client';
+import type { IRequest } from '../wire';
+import { Completer } from './completer';
 import { ScriptedEngine } from './testing/engine';
 import { requestOf } from './testing/request';
 
@@ -13,8 +14,8 @@ function saying(text: string, probability = 0.95): ScriptedEngine {
   return new ScriptedEngine(Array<typeof message>(9).fill(message), 2048);
 }
 
-async function framesOf(completer: Completer, request: IRequest): Promise<IFrame[]> {
-  const frames: IFrame[] = [];
+async function framesOf(completer: Completer, request: IRequest): Promise<IEngineFrame[]> {
+  const frames: IEngineFrame[] = [];
   await completer.complete(request, signal, frame => frames.push(frame));
   return frames;
 }
@@ -30,8 +31,7 @@ describe('an answer', () => {
     ]);
     expect(frames.at(-1)).toMatchObject({
       finish_reason: 'stop',
-      model: 'scripted',
-      timings: { prompt_tokens: 7, predicted_tokens: 4 }
+      timings: { total_ms: expect.any(Number) as number }
     });
     expect(new Set(frames.map(({ id }) => id)).size).toBe(1);
   });
@@ -64,7 +64,7 @@ describe('an answer', () => {
   it('has three characters for each requested token', async () => {
     const engine = saying('a');
     await framesOf(new Completer(engine), requestOf('x = ', { max_tokens: 5, lines: 'single' }));
-    expect(engine.asks[0].sampling.maxTokens).toBe(15);
+    expect(engine.asks[0].maxTokens).toBe(15);
   });
 
   it.each(['', 'total = 1\n'])(
@@ -115,7 +115,7 @@ describe('an answer', () => {
     const engine = saying('a');
     const frames = await framesOf(new Completer(engine), requestOf('x', { trigger: 'warmup' }));
     expect(frames).toMatchObject([{ text: '', done: true }]);
-    expect(engine.asks[0].sampling.maxTokens).toBe(0);
+    expect(engine.asks[0].maxTokens).toBe(0);
   });
 });
 
@@ -123,8 +123,8 @@ describe('a newer request', () => {
   it('of the same editor cancels the older one and drafts its text', async () => {
     const engine = saying('alpha + beta\n');
     const completer = new Completer(engine);
-    let newer: Promise<IFrame[]> | undefined;
-    const older: IFrame[] = [];
+    let newer: Promise<IEngineFrame[]> | undefined;
+    const older: IEngineFrame[] = [];
     await completer.complete(requestOf('x = '), signal, frame => {
       older.push(frame);
       newer ??= framesOf(completer, requestOf('x = al'));
@@ -156,7 +156,7 @@ describe('a newer request', () => {
 it('sends nothing after the request was aborted', async () => {
   const stop = new AbortController();
   const completer = new Completer(saying('a b c'));
-  const frames: IFrame[] = [];
+  const frames: IEngineFrame[] = [];
   const asked = completer.complete(requestOf('x = '), stop.signal, frame => {
     frames.push(frame);
     stop.abort();
@@ -176,18 +176,4 @@ it('continues with the next request after an engine error', async () => {
   await expect(framesOf(completer, requestOf('x = '))).rejects.toThrow('broken');
   engine.generate = generate;
   expect((await framesOf(completer, requestOf('x = '))).at(-1)?.text).toBe('a');
-});
-
-describe('Turns', () => {
-  it('keep the order if one is left early', async () => {
-    const turns = new Turns();
-    const first = turns.enter('a', true, signal);
-    turns.enter('b', true, signal).leave();
-    let begun = false;
-    const waiting = turns.enter('c', true, signal).free.then(() => (begun = true));
-    await new Promise(resolve => setTimeout(resolve));
-    expect(begun).toBe(false);
-    first.leave();
-    await waiting;
-  });
 });

@@ -1,58 +1,65 @@
 /** Answers requests with a model in the page, in the same frames as the server. */
 
-import type { IAnswer, IFrame, IRequest, ISuggestion, ITimings } from '../wire';
-import { Composer, DEFAULTS, type IProgress, type ISettings, newProgress } from './answer';
+import type { IEngineFrame } from '../client';
+import type { IAnswer, IRequest, ISuggestion } from '../wire';
+import { Composer, type IProgress } from './answer';
 import type { IEngine } from './engineinterface';
-import { Layout } from './layout';
 import { prefixOf, suffixOf } from './notebook';
 
+/** The fields of an answer that a page needs. */
+type IOwnAnswer = Omit<IAnswer, 'model' | 'timings'>;
+
+/** A request that is being answered. */
+interface ICurrent {
+  client: string;
+  isAwaited: boolean;
+  /** the reason of an abort is the finish reason, as the server reports it */
+  stop: AbortController;
+}
+
+/** The worker generates for one request after the other. */
 export class Completer {
-  constructor(
-    private readonly _engine: IEngine,
-    private readonly _settings: ISettings = DEFAULTS
-  ) {
-    this._layout = new Layout(_engine.vocabulary, _engine.contextSize, _settings);
-  }
+  constructor(private readonly _engine: IEngine) {}
 
   /** Complete, calling `frame` as the text grows: each is a prefix of the next, the last is `done`. */
-  async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
+  async complete(
+    request: IRequest,
+    signal: AbortSignal,
+    frame: (frame: IEngineFrame) => void
+  ): Promise<void> {
+    const asked = performance.now();
     const { items, finish_reason, ...reported } = await this._answer(request, signal, frame);
     const { text, confidence, finish_reason: reason } = items.at(0) ?? NOTHING;
-    frame({ ...reported, text, confidence, done: true, finish_reason: finish_reason ?? reason });
+    const timings = { total_ms: performance.now() - asked };
+    frame({ ...reported, text, confidence, done: true, finish_reason: finish_reason ?? reason, timings });
   }
 
   /** Several whole alternatives. */
-  alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
+  alternatives(request: IRequest, signal: AbortSignal): Promise<IOwnAnswer> {
     return this._answer(request, signal, () => undefined);
   }
 
   private async _answer(
     request: IRequest,
     signal: AbortSignal,
-    frame: (frame: IFrame) => void
-  ): Promise<IAnswer> {
+    frame: (frame: IEngineFrame) => void
+  ): Promise<IOwnAnswer> {
     const id = `page-${++this._count}`;
-    const asked = performance.now();
-    const { trigger } = request;
-    const progress = newProgress();
-    const awaited = trigger === 'automatic' || trigger === 'invoke';
-    const turn = this._turns.enter(request.client, awaited, signal);
-    const times = { asked, begun: asked };
+    const progress: IProgress = { text: '' };
+    const own = this._enter(request);
+    const { signal: replaced } = own.stop;
+    const either = AbortSignal.any([signal, replaced]);
     try {
-      await turn.free;
-      turn.signal.throwIfAborted();
-      times.begun = performance.now();
-      const composer = new Composer(request, this._engine, this._layout, this._settings);
-      const writing = composer.write(this._draft(request, progress), progress, turn.signal);
+      either.throwIfAborted();
+      const composer = new Composer(request, this._engine);
+      const writing = composer.write(this._draft(request, progress), progress, either);
       try {
         for (;;) {
           const step = await writing.next();
-          turn.signal.throwIfAborted();
+          either.throwIfAborted();
           if (step.done) {
-            const { hiddenReason } = progress;
-            const flags = hiddenReason && step.value.length === 0 ? { hidden_reason: hiddenReason } : {};
-            const timings = timingsOf(times, progress);
-            return { id, items: step.value, model: this._engine.name, timings, ...flags };
+            const hidden_reason = step.value.length === 0 ? progress.hiddenReason : undefined;
+            return { id, items: step.value, hidden_reason };
           }
           frame({ id, text: step.value.text, confidence: step.value.confidence });
         }
@@ -60,14 +67,30 @@ export class Completer {
         await writing.return([]); // the engine stops, too
       }
     } catch (reason) {
-      if (!turn.ended || signal.aborted) {
+      if (!replaced.aborted || signal.aborted) {
         throw reason;
       }
-      const timings = timingsOf(times, progress);
-      return { id, items: [], model: this._engine.name, timings, finish_reason: turn.ended };
+      return { id, items: [], finish_reason: replaced.reason as string };
     } finally {
-      turn.leave();
+      this._current.delete(own);
     }
+  }
+
+  /** Cancel the requests that a new one replaces. Prefetch requests yield to all others. */
+  private _enter({ client, trigger }: IRequest): ICurrent {
+    const isAwaited = trigger === 'automatic' || trigger === 'invoke';
+    const own: ICurrent = { client, isAwaited, stop: new AbortController() };
+    for (const other of this._current) {
+      if (!isAwaited && other.isAwaited) {
+        own.stop.abort('yielded');
+      } else if (isAwaited && !other.isAwaited) {
+        other.stop.abort('yielded');
+      } else if (client && other.client === client) {
+        other.stop.abort('superseded');
+      }
+    }
+    this._current.add(own);
+    return own;
   }
 
   /** Return the rest of the previous suggestion if the user has typed along. */
@@ -79,73 +102,10 @@ export class Completer {
     return written.startsWith(prefix) ? written.slice(prefix.length) : '';
   }
 
-  private readonly _layout: Layout;
-  private readonly _turns = new Turns();
+  private readonly _current = new Set<ICurrent>();
   private _count = 0;
   /** the previous suggestion: a draft while the user types along */
   private _earlier: { prefix: string; suffix: string; progress: IProgress } | undefined;
 }
 
 const NOTHING: ISuggestion = { text: '', confidence: 0, finish_reason: 'stop' };
-
-function timingsOf(
-  { asked, begun }: { asked: number; begun: number },
-  { usage, promptTokens, tokens }: IProgress
-): ITimings {
-  const whole = (ms: number) => Math.round(ms * 100) / 100;
-  return {
-    queue_ms: whole(begun - asked),
-    context_ms: 0,
-    prompt_tokens: promptTokens,
-    cached_tokens: usage.cachedTokens,
-    prompt_ms: whole(usage.promptMs),
-    predicted_tokens: tokens,
-    predicted_ms: whole(usage.predictedMs),
-    drafted_tokens: usage.draftedTokens,
-    accepted_tokens: usage.acceptedTokens,
-    total_ms: whole(performance.now() - asked)
-  };
-}
-
-/** The finish reason of a cancelled request, as the server reports it. */
-type Ended = 'superseded' | 'yielded';
-
-/** Queues the requests for the engine; prefetch requests yield to all others. */
-export class Turns {
-  /**
-   * Join the queue. A newer request of a client cancels the older one; `awaited`: it is not a prefetch request. Of the
-   * returned turn, `signal` is aborted when the request is cancelled, `ended` is why another request has cancelled it, or
-   * null, and `free` resolves when the engine is free. Call `leave` in any case, once the engine is free.
-   */
-  enter(client: string, awaited: boolean, signal: AbortSignal) {
-    const stop = new AbortController();
-    for (const other of this._waiting) {
-      if (!awaited && other.awaited) {
-        stop.abort('yielded' satisfies Ended);
-      } else if (awaited && !other.awaited) {
-        other.stop.abort('yielded' satisfies Ended);
-      } else if (client && other.client === client) {
-        other.stop.abort('superseded' satisfies Ended);
-      }
-    }
-    const own = { client, awaited, stop };
-    const free = this._last;
-    let left: () => void = () => undefined;
-    this._last = new Promise(resolve => (left = resolve));
-    this._waiting.add(own);
-    return {
-      signal: AbortSignal.any([signal, stop.signal]),
-      get ended(): Ended | null {
-        return stop.signal.aborted ? (stop.signal.reason as Ended) : null;
-      },
-      free,
-      leave: () => {
-        this._waiting.delete(own);
-        void free.then(left);
-      }
-    };
-  }
-
-  private readonly _waiting = new Set<{ client: string; awaited: boolean; stop: AbortController }>();
-  private _last: Promise<void> = Promise.resolve();
-}

@@ -2,17 +2,11 @@
 
 import { ServerError } from '../requesterror';
 import type { IProgress } from '../wire';
-import { newUsage } from './engineinterface';
-import {
-  type GenerateRequest,
-  type FromWorker,
-  type IOpened,
-  type IPort,
-  STOPPED,
-  type ToWorker
-} from './messages';
+import type { Engine } from './engine/engine';
+import type { IEngineRequest } from './engineinterface';
+import { type FromWorker, type IOpened, type IPort, STOPPED, type ToWorker } from './messages';
 import type { ISource } from './modelfile';
-import type { IHosted, Models } from './models';
+import type { Models } from './models';
 
 /** Milliseconds between heartbeats: the page terminates a worker that sends no messages. */
 const BEAT = 5000;
@@ -33,7 +27,7 @@ export class EngineHost {
   private async _do(message: ToWorker): Promise<void> {
     switch (message.kind) {
       case 'open':
-        await this._transfer(message.call, (...how) => this._open(message.name, message.source, ...how));
+        await this._transfer(message.call, (...how) => this._open(message.source, ...how));
         break;
       case 'generate':
         this._begin(message.id, message.ask);
@@ -57,7 +51,6 @@ export class EngineHost {
 
   /** Open a model after releasing the previous one, as two may not fit into memory. */
   private async _open(
-    name: string,
     source: ISource,
     step: (step: IProgress) => void,
     signal: AbortSignal
@@ -65,9 +58,9 @@ export class EngineHost {
     this._engine = null;
     this._stops.forEach(stop => stop.abort());
     await this._writing;
-    const engine = await this._models.open(name, source, step, signal);
+    const engine = await this._models.open(source, step, signal);
     this._engine = engine;
-    return { name, contextSize: engine.contextSize, vocabulary: engine.vocabulary.data };
+    return { contextSize: engine.contextSize, vocabulary: engine.vocabulary.data };
   }
 
   /** Run a download: report its progress to the page, and let the page stop it. */
@@ -83,28 +76,27 @@ export class EngineHost {
   }
 
   /** Queue a generation. */
-  private _begin(id: number, ask: GenerateRequest): void {
+  private _begin(id: number, ask: IEngineRequest): void {
     const stop = new AbortController();
     this._stops.set(id, stop);
     this._writing = this._writing.then(() => this._write(id, ask, stop.signal));
   }
 
-  private async _write(id: number, ask: GenerateRequest, signal: AbortSignal): Promise<void> {
-    const usage = newUsage();
+  private async _write(id: number, ask: IEngineRequest, signal: AbortSignal): Promise<void> {
     let error: string | undefined;
     try {
       signal.throwIfAborted();
       if (!this._engine) {
         throw new Error('No model is loaded.');
       }
-      for await (const token of this._engine.generate({ ...ask, usage }, signal)) {
+      for await (const token of this._engine.generate(ask, signal)) {
         this._port.postMessage({ kind: 'token', id, token });
       }
     } catch (reason) {
       error = signal.aborted ? undefined : (reason as Error).message; // an aborted generation has no receiver
     }
     this._stops.delete(id);
-    this._port.postMessage({ kind: 'end', id, usage, ...(error === undefined ? {} : { error }) });
+    this._port.postMessage({ kind: 'end', id, error });
   }
 
   /** Reply to a call with its result or its error. */
@@ -117,7 +109,7 @@ export class EngineHost {
   }
 
   private readonly _transfers = new Map<number, AbortController>();
-  private _engine: IHosted | null = null;
+  private _engine: Engine | null = null;
   private readonly _stops = new Map<number, AbortController>();
   private _writing: Promise<void> = Promise.resolve();
 }

@@ -1,16 +1,11 @@
 /** The layout of a suggestion's prompt: texts are cut to a budget in steps. The server also describes omitted cells. */
 
-import type { IRequest } from '../wire';
-import { endOf, remembered } from './bounds';
 import type { IVocabulary } from './engineinterface';
 import type { IContext } from './notebook';
-import { first } from './text';
+import { codePoints, endOf, first } from './text';
 
 /** Settings count tokens of about three characters; the model's tokens are characters. */
 export const CHARACTERS = 3;
-/** The maximum number of characters per token. Longer text cannot fit, so it is not tokenized. */
-const WIDEST = 64;
-const PIECES_REMEMBERED = 2 ** 20; // characters of cells
 
 /** Lengths in tokens of about three characters. */
 export interface IBudget {
@@ -19,72 +14,30 @@ export interface IBudget {
   maxTokens: number;
 }
 
-/** Builds prompts for a model, and caches the tokens of cells, because those above seldom change. */
-export class Layout {
-  constructor(
-    private readonly _vocabulary: IVocabulary,
-    private readonly _contextSize: number,
-    private readonly _budget: IBudget
-  ) {
-    this._tokenize = remembered(text => _vocabulary.tokenize(text), PIECES_REMEMBERED);
-  }
-
-  prompt(request: Pick<IRequest, 'max_tokens'>, context: IContext): number[] {
-    const { marks } = this._vocabulary;
-    const { promptTokens, suffixTokens, maxTokens } = this._budget;
-    // The markers and at least one token of the answer must fit as well.
-    const most = this._contextSize - 8;
-    const after = Math.min(suffixTokens * CHARACTERS, Math.floor(most / 4));
-    const answer = Math.min((request.max_tokens ?? maxTokens) * CHARACTERS, Math.floor(most / 2));
-    const before = Math.max(1, Math.min(promptTokens * CHARACTERS, most - after - answer));
-    const near = this._vocabulary.tokenize(endOf(context.prefix, WIDEST * before));
-    const kept = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
-    const suffix = readHead(text => this._vocabulary.tokenize(text), context.suffix, after);
-    // A character model cannot continue a word whose start is far away in the prompt. So the text of the cell follows the
-    // middle marker, and typing extends the end of the prompt.
-    const begun = Math.max(0, kept.length - near.length);
-    return [
-      marks.prefix,
-      ...kept.slice(0, begun),
-      marks.suffix,
-      ...suffix,
-      marks.middle,
-      ...kept.slice(begun)
-    ];
-  }
-
-  /** The tokens of the pieces that fit. */
-  private _pieces(pieces: readonly string[], near: number, room: number): number[] {
-    const tokens = pieces.map(piece => this._tokenize(piece));
-    const sizes = tokens.map(piece => piece.length);
-    return tokens.slice(piecesLeftOut(sizes, near, room)).flat();
-  }
-
-  private readonly _tokenize: (text: string) => number[];
-}
-
-/** The number to omit at the start so that the rest fits, in steps of a quarter of the budget. */
-function excess(length: number, room: number): number {
-  if (length <= room) {
-    return 0;
-  }
-  const step = Math.max(1, Math.floor(room / 4));
-  return room > 0 ? Math.ceil((length - room) / step) * step : length;
-}
-
-/** Keep the end of tokens. If its start moved with every token, the KV cache could not be reused. */
-function keepLast(tokens: readonly number[], room: number): readonly number[] {
-  return tokens.slice(excess(tokens.length, room));
-}
-
-/** The first tokens of a text, as many as fit. */
-export function readHead(
-  tokenize: (text: string) => readonly number[],
-  text: string,
-  room: number
+/** Return the tokens of a prompt. */
+export function promptOf(
+  vocabulary: IVocabulary,
+  contextSize: number,
+  { promptTokens, suffixTokens, maxTokens }: IBudget,
+  { pieces, prefix, suffix }: IContext
 ): number[] {
-  const most = Math.max(0, room);
-  return tokenize(first(text, WIDEST * most)).slice(0, most);
+  const { marks } = vocabulary;
+  // The markers and at least one token of the answer must fit as well.
+  const most = contextSize - 8;
+  const after = Math.min(suffixTokens * CHARACTERS, Math.floor(most / 4));
+  const answer = Math.min(maxTokens * CHARACTERS, Math.floor(most / 2));
+  const before = Math.max(1, Math.min(promptTokens * CHARACTERS, most - after - answer));
+  const omitted = piecesLeftOut(pieces.map(codePoints), codePoints(prefix), before);
+  // A character model cannot continue a word whose start is far away in the prompt. So the text of the cell follows the
+  // middle marker, and typing extends the end of the prompt.
+  return [
+    marks.prefix,
+    ...pieces.slice(omitted).flatMap(piece => vocabulary.tokenize(piece)),
+    marks.suffix,
+    ...vocabulary.tokenize(first(suffix, after)),
+    marks.middle,
+    ...vocabulary.tokenize(endOf(prefix, before))
+  ];
 }
 
 /**

@@ -1,7 +1,6 @@
 /** Splits source into Python's lexemes, finished or not, and finds open quotes and brackets. Pure. */
 
-import { endOf, STATEMENT } from './bounds';
-import { lastLine, LETTER, SPACE, WORD } from './text';
+import { endOf, lastLine, LETTER, SPACE, STATEMENT, WORD } from './text';
 
 const BODY = (quote: string, more: string) => `${quote}(?:\\\\(?:.|$)|(?!${quote})[^\\\\${more}])*`;
 // Names may contain combining marks, as decomposed umlauts and Indian vowels do.

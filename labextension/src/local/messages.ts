@@ -1,7 +1,7 @@
 /** The messages between the page and the engine's worker. */
 
 import type { IError, IProgress } from '../wire';
-import type { IEngineRequest, IToken, IUsage } from './engineinterface';
+import type { IEngineRequest, IToken } from './engineinterface';
 import type { ISource } from './modelfile';
 import type { IVocabularyData } from './vocabulary';
 
@@ -13,25 +13,21 @@ export const STOPPED = 'cancelled';
 
 /** An opened model. */
 export interface IOpened {
-  name: string;
   contextSize: number;
   vocabulary: IVocabularyData;
 }
-
-/** A generation request; its usage is in the `end` message. */
-export type GenerateRequest = Omit<IEngineRequest, 'usage'>;
 
 /** An error in a message. */
 type WorkerError = Pick<IError, 'code' | 'message'>;
 
 export type ToWorker =
-  | { kind: 'generate'; id: number; ask: GenerateRequest }
+  | { kind: 'generate'; id: number; ask: IEngineRequest }
   | { kind: 'stop'; id: number }
   | { kind: 'stored'; call: number; sources: ISource[] }
   | { kind: 'remove'; call: number; source: ISource }
   | { kind: 'fetch'; call: number; source: ISource }
   /** the reply is an `IOpened` */
-  | { kind: 'open'; call: number; name: string; source: ISource }
+  | { kind: 'open'; call: number; source: ISource }
   /** stop downloading or opening a model */
   | { kind: 'cancel'; call: number };
 
@@ -41,7 +37,7 @@ export type FromWorker =
   /** heartbeat during a long operation */
   | { kind: 'alive' }
   | { kind: 'token'; id: number; token: IToken }
-  | { kind: 'end'; id: number; usage: IUsage; error?: string }
+  | { kind: 'end'; id: number; error?: string }
   | { kind: 'answer'; call: number; value: unknown; error?: WorkerError };
 
 /** One end of the channel: a worker, its global scope, or a port. */

@@ -4,7 +4,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { IFiles } from './files';
 import { Files } from './testing/files';
-import { compiled, Models, pauses } from './models';
+import { compiled, Models } from './models';
 
 describe('the engine', () => {
   const engine = new URL('http://site.test/engine.wasm');
@@ -51,7 +51,7 @@ describe('an aborted model', () => {
     );
     const stop = new AbortController();
     const source = { url: '/m.gguf', sha256: 'a'.repeat(64), size: 9 };
-    await expect(models.open('one', source, () => undefined, stop.signal)).rejects.toThrow(
+    await expect(models.open(source, () => undefined, stop.signal)).rejects.toThrow(
       'could not be downloaded'
     );
     stop.abort();
@@ -76,7 +76,7 @@ describe('an aborted model', () => {
       () => Promise.resolve(files),
       () => Promise.resolve({} as WebAssembly.Module)
     );
-    await expect(models.open('small', source, () => undefined, stop.signal)).rejects.toThrow('stopped');
+    await expect(models.open(source, () => undefined, stop.signal)).rejects.toThrow('stopped');
   });
 });
 
@@ -101,20 +101,4 @@ describe('a model that is downloaded for later', () => {
     files.write = () => Promise.resolve('full');
     await expect(fetched(files)).rejects.toMatchObject({ code: 'no_storage' });
   });
-});
-
-it('yields to waiting messages and continues in order', async () => {
-  const pause = pauses();
-  const seen: string[] = [];
-  const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => seen.push('message');
-  port2.postMessage(null);
-  await Promise.all([pause().then(() => seen.push('first')), pause().then(() => seen.push('second'))]);
-  expect(seen.filter(name => name !== 'message')).toEqual(['first', 'second']);
-  // Node processes up to 1 000 messages of one channel before others; browsers process them in order.
-  for (let at = 0; at < 5000 && !seen.includes('message'); at++) {
-    await pause();
-  }
-  expect(seen).toContain('message');
-  port1.close();
 });

@@ -3,13 +3,10 @@
 import { ServerError } from '../requesterror';
 import type { IProgress } from '../wire';
 import { Engine } from './engine/engine';
-import { write } from './engine/generation';
-import type { IEngine } from './engineinterface';
 import type { IFiles } from './files';
 import { NO_STORAGE } from './messages';
 import { type ISource, modelFile } from './modelfile';
 import { fetchWhole } from './address';
-import type { CharacterVocabulary } from './vocabulary';
 
 /** Download and compile the engine. */
 export async function compiled(engine: URL): Promise<WebAssembly.Module> {
@@ -26,11 +23,6 @@ export async function compiled(engine: URL): Promise<WebAssembly.Module> {
   }
 }
 
-/** An engine whose vocabulary can be sent to the page. */
-export interface IHosted extends IEngine {
-  readonly vocabulary: CharacterVocabulary;
-}
-
 export class Models {
   /** `files` resolves to null if the browser does not store files. */
   constructor(
@@ -38,19 +30,14 @@ export class Models {
     private readonly _module: () => Promise<WebAssembly.Module>
   ) {}
 
-  async open(
-    name: string,
-    source: ISource,
-    step: (step: IProgress) => void,
-    signal: AbortSignal
-  ): Promise<IHosted> {
+  async open(source: ISource, step: (step: IProgress) => void, signal: AbortSignal): Promise<Engine> {
     const [file, module] = await Promise.all([
       modelFile(source, await this._files(), step, signal),
       this._module()
     ]);
     const bytes = new Uint8Array(await file.arrayBuffer());
     signal.throwIfAborted();
-    return characterModel(name, Engine.load(bytes, module));
+    return Engine.load(bytes, module);
   }
 
   /** Download a model into the browser's storage. */
@@ -76,29 +63,4 @@ export class Models {
   async remove({ sha256 }: ISource): Promise<number> {
     return (await (await this._files())?.remove(sha256)) ?? 0;
   }
-}
-
-/** Wrap a character model in WebAssembly as an engine. */
-export function characterModel(name: string, engine: Engine, pause = pauses()): IHosted {
-  return {
-    name,
-    contextSize: engine.length,
-    vocabulary: engine.vocabulary,
-    generate: (ask, signal) => write(engine, ask, pause, signal)
-  };
-}
-
-/**
- * Return a function that lets the messages through that wait for this thread: it returns to the message loop and continues
- * at once. Browsers delay timers, but not messages.
- */
-export function pauses(): () => Promise<void> {
-  const { port1, port2 } = new MessageChannel();
-  const waiting: (() => void)[] = [];
-  port1.onmessage = () => waiting.shift()?.();
-  return () =>
-    new Promise(resolve => {
-      waiting.push(resolve);
-      port2.postMessage(null);
-    });
 }

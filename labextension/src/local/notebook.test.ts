@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { LINE } from './bounds';
 import { looksSecret } from './notebook';
+import { LINE } from './text';
 
 describe('secrets in a line', () => {
   it.each([

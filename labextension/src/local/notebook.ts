@@ -2,17 +2,19 @@
 
 import { CELL_MAGIC, cellLanguage, cellMagic, commentMark, isPrivatePath } from '../language';
 import type { IRequest } from '../wire';
-import { endOf, LINE, remembered } from './bounds';
 import {
   codePoints,
   cutAt,
   END,
+  endOf,
   findAll,
   first,
   isBlank,
   isLonger,
   lastLine,
+  LINE,
   linesOf,
+  remembered,
   SPACE,
   START,
   strip,

@@ -1,4 +1,4 @@
-/** Text functions with the semantics of Python's `str`: code points, white space, words, lines. Pure. */
+/** Text functions with the semantics of Python's `str`: code points, white space, words, lines, limits. Pure. */
 
 import { codePoints } from '../window';
 
@@ -11,6 +11,10 @@ export const LETTER = '\\p{L}\\p{Nl}\\p{No}_';
 /** Line starts and ends: JavaScript's `^` and `$` support more line ends. */
 export const START = '(?<![^\\n])';
 export const END = '(?![^\\n])';
+/** The maximum length of code that is scanned for open brackets. */
+export const STATEMENT = 20000;
+/** Longer lines are treated as data, not code. */
+export const LINE = 20000;
 const LINE_END = '\\n-\\r\\x1c-\\x1e\\x85\\u2028\\u2029';
 
 const SPACES = new RegExp(`[${SPACE}]`);
@@ -114,4 +118,35 @@ export function beginsWithWord(text: string): boolean {
 /** All matches of a pattern with the flag `g`: the first group if there is one. */
 export function findAll(pattern: RegExp, text: string): string[] {
   return Array.from(text.matchAll(pattern), found => found[found.length > 1 ? 1 : 0]);
+}
+
+/** Return the end of a text, cut in steps of a quarter of the limit, so that its start seldom changes as it grows. */
+export function endOf(text: string, room: number): string {
+  const excess = text.length > room ? codePoints(text) - room : 0;
+  const step = Math.max(1, Math.floor(room / 4));
+  return excess > 0 ? without(text, Math.ceil(excess / step) * step) : text;
+}
+
+/** Memoize a function of texts in an LRU cache with a limit in characters. */
+export function remembered<A extends string[], R>(
+  make: (...given: A) => R,
+  limit: number
+): (...given: A) => R {
+  const known = new Map<string, R>();
+  let size = 0;
+  return (...given) => {
+    const key = given.join('\0');
+    const result = known.get(key) ?? make(...given);
+    // Reinsert it as the most recently used.
+    size += known.delete(key) ? 0 : key.length;
+    known.set(key, result);
+    for (const oldest of known.keys()) {
+      if (size <= limit) {
+        break;
+      }
+      known.delete(oldest);
+      size -= oldest.length;
+    }
+    return result;
+  };
 }

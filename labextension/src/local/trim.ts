@@ -6,7 +6,6 @@
  * answer is final.
  */
 
-import { LINE } from './bounds';
 import { balancedLength, outside } from './brackets';
 import { endOfLine } from './lexer';
 import { indentation, type ISurroundings } from './surroundings';
@@ -18,6 +17,7 @@ import {
   first,
   isBlank,
   last,
+  LINE,
   SPACE,
   strip,
   stripEnd,

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { requestErrorOf } from '../requesterror';
 import { EngineHost } from './enginehost';
-import type { IHosted, Models } from './models';
-import { type IEngineRequest, type IToken, newUsage } from './engineinterface';
+import type { Models } from './models';
+import type { IEngine, IEngineRequest, IToken } from './engineinterface';
 import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
+import type { ISource } from './modelfile';
 import { CharacterVocabulary } from './vocabulary';
 import { WorkerEngine } from './workerengine';
 
@@ -14,15 +15,13 @@ const VOCABULARY = new CharacterVocabulary({
 });
 
 /** Repeats the prompt, one token per turn of the message loop, until it is stopped. */
-class Echo implements IHosted {
-  readonly name = 'echo';
+class Echo implements IEngine {
   readonly contextSize = 100;
   readonly vocabulary = VOCABULARY;
   stopped = 0;
 
-  async *generate({ prompt, sampling, usage }: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
-    usage.cachedTokens = prompt.length;
-    for (let count = 0; count < sampling.maxTokens; count++) {
+  async *generate({ prompt, maxTokens }: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
+    for (let count = 0; count < maxTokens; count++) {
       await new Promise(resolve => setTimeout(resolve));
       if (signal.aborted) {
         this.stopped += 1;
@@ -39,8 +38,8 @@ class Echo implements IHosted {
 const ask = (text: string, maxTokens: number): IEngineRequest => ({
   prompt: VOCABULARY.tokenize(text),
   draft: [],
-  sampling: { maxTokens, banned: null },
-  usage: newUsage()
+  maxTokens,
+  banned: null
 });
 
 const SOURCE = { url: '', sha256: '', size: 1 };
@@ -64,7 +63,7 @@ describe('a worker that opens a model', () => {
     const { output, tell } = hosted({
       open: () => new Promise(resolve => (open = () => resolve(new Echo())))
     });
-    tell({ kind: 'open', call: 1, name: 'echo', source: SOURCE });
+    tell({ kind: 'open', call: 1, source: SOURCE });
     await vi.advanceTimersByTimeAsync(60_000);
     expect(output.map(({ kind }) => kind)).toEqual(Array(12).fill('alive'));
     open();
@@ -75,21 +74,21 @@ describe('a worker that opens a model', () => {
 
   it('stops opening an aborted model and opens the next', async () => {
     let begun = 0;
-    const open = (name: string, _: unknown, __: unknown, signal: AbortSignal) => {
+    const open = ({ size }: ISource, _: unknown, signal: AbortSignal) => {
       begun++;
-      return name === 'echo'
+      return size === 1
         ? Promise.resolve(new Echo())
         : new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('x'))));
     };
     const { output, tell } = hosted({ open });
-    tell({ kind: 'open', call: 1, name: 'endless', source: SOURCE });
+    tell({ kind: 'open', call: 1, source: { ...SOURCE, size: 2 } });
     await vi.waitFor(() => expect(begun).toBe(1));
     tell({ kind: 'cancel', call: 1 });
     await vi.waitFor(() =>
       expect(output).toMatchObject([{ kind: 'answer', call: 1, error: { code: 'cancelled' } }])
     );
-    tell({ kind: 'open', call: 2, name: 'echo', source: SOURCE });
-    await vi.waitFor(() => expect(output.at(-1)).toMatchObject({ call: 2, value: { name: 'echo' } }));
+    tell({ kind: 'open', call: 2, source: SOURCE });
+    await vi.waitFor(() => expect(output.at(-1)).toMatchObject({ call: 2, value: { contextSize: 100 } }));
   });
 });
 
@@ -154,7 +153,7 @@ describe('WorkerEngine', () => {
           engine?.take(data);
         }
       };
-      port1.postMessage({ kind: 'open', call: 1, name: 'echo', source: { url: '', sha256: '', size: 0 } });
+      port1.postMessage({ kind: 'open', call: 1, source: SOURCE });
     });
   }
 
@@ -167,11 +166,8 @@ describe('WorkerEngine', () => {
     return text;
   }
 
-  it('returns the generated text and its usage', async () => {
-    const engine = await opened(new Echo());
-    const asked = ask('abé', 5);
-    expect(await written(engine, asked)).toBe('ab?ab');
-    expect(asked.usage.cachedTokens).toBe(3);
+  it('returns the generated text', async () => {
+    expect(await written(await opened(new Echo()), ask('abé', 5))).toBe('ab?ab');
   });
 
   it('stops after an abort and generates the next text', async () => {
@@ -185,15 +181,13 @@ describe('WorkerEngine', () => {
     expect(echo.stopped).toBe(1);
   });
 
-  it('stops when the reader returns, and reports the usage', async () => {
+  it('stops when the reader returns', async () => {
     const echo = new Echo();
     const engine = await opened(echo);
-    const asked = ask('cc', 1e9);
-    for await (const { token } of engine.generate(asked, new AbortController().signal)) {
+    for await (const { token } of engine.generate(ask('cc', 1e9), new AbortController().signal)) {
       expect(token).toBe(2);
       break;
     }
-    expect(asked.usage.cachedTokens).toBe(2);
     expect(await written(engine, ask('a', 1))).toBe('a');
     expect(echo.stopped).toBe(1);
   });

@@ -14,26 +14,23 @@ interface IWritten {
 }
 
 export class WorkerEngine implements IEngine {
-  readonly name: string;
   readonly contextSize: number;
   readonly vocabulary: IVocabulary;
 
   constructor(
     private readonly _port: Pick<IPort<FromWorker, ToWorker>, 'postMessage'>,
-    { name, contextSize, vocabulary }: IOpened
+    { contextSize, vocabulary }: IOpened
   ) {
-    this.name = name;
     this.contextSize = contextSize;
     this.vocabulary = new CharacterVocabulary(vocabulary);
   }
 
-  async *generate({ usage, ...ask }: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
+  async *generate(ask: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
     signal.throwIfAborted();
     const id = ++this._last;
     const written: IWritten = { tokens: [], ended: false, error: null, wake: () => undefined };
     const stop = (): void => written.wake();
-    const news = (): Promise<void> => new Promise(resolve => (written.wake = resolve));
-    this._texts.set(id, { written, usage });
+    this._texts.set(id, written);
     signal.addEventListener('abort', stop);
     this._port.postMessage({ kind: 'generate', id, ask });
     try {
@@ -48,16 +45,12 @@ export class WorkerEngine implements IEngine {
         } else if (written.ended) {
           return;
         } else {
-          await news();
+          await new Promise<void>(resolve => (written.wake = resolve));
         }
       }
     } finally {
       if (!written.ended) {
         this._port.postMessage({ kind: 'stop', id });
-      }
-      // A consumer that stops early waits for the usage; an aborted one does not.
-      while (!written.ended && !signal.aborted) {
-        await news();
       }
       signal.removeEventListener('abort', stop);
       this._texts.delete(id);
@@ -69,15 +62,13 @@ export class WorkerEngine implements IEngine {
     if (message.kind !== 'token' && message.kind !== 'end') {
       return;
     }
-    const text = this._texts.get(message.id);
-    if (!text) {
+    const written = this._texts.get(message.id);
+    if (!written) {
       return;
     }
-    const { written, usage } = text;
     if (message.kind === 'token') {
       written.tokens.push(message.token);
     } else {
-      Object.assign(usage, message.usage);
       written.ended = true;
       const { error } = message;
       written.error = error === undefined ? null : new ServerError(500, 'model_failed', error);
@@ -87,13 +78,13 @@ export class WorkerEngine implements IEngine {
 
   /** The worker has ended: fail all generations. */
   fail(error: Error): void {
-    for (const { written } of this._texts.values()) {
+    for (const written of this._texts.values()) {
       written.ended = true;
       written.error = error;
       written.wake();
     }
   }
 
-  private readonly _texts = new Map<number, { written: IWritten; usage: IEngineRequest['usage'] }>();
+  private readonly _texts = new Map<number, IWritten>();
   private _last = 0;
 }

@@ -77,8 +77,8 @@ describe('Engine', () => {
 
   it('accepts a prompt up to the context size', () => {
     const engine = load();
-    const whole = Array.from({ length: engine.length }, (_, at) => at % 98);
-    expect(engine.length).toBe(512);
+    const whole = Array.from({ length: engine.contextSize }, (_, at) => at % 98);
+    expect(engine.contextSize).toBe(512);
     expect(logits(engine, whole, [1, 2]).every(Number.isFinite)).toBe(true);
     expect(engine.guessed).toBe(0);
     expect(() => engine.read([...whole, 1])).toThrow(RangeError);
@@ -89,7 +89,7 @@ describe('Engine', () => {
 
   it('limits the context size of the model', () => {
     const engine = load(changed({ 'llama.context_length': 1 << 20 }));
-    expect(engine.length).toBe(2048);
+    expect(engine.contextSize).toBe(2048);
     const whole = Array.from({ length: 2048 }, (_, at) => (at * 31) % 98);
     expect(logits(engine, whole).every(Number.isFinite)).toBe(true);
   });

@@ -1,5 +1,7 @@
 /** A model in WebAssembly: prompt evaluation and logits. */
 
+import type { IEngine, IEngineRequest, IToken } from '../engineinterface';
+import { pauses, write } from './generation';
 import { ModelError, readGguf } from './gguf';
 import { Sequence } from './sequence';
 import { type IPlace, type IShape, placesOf, shapeOf } from './shape';
@@ -33,22 +35,22 @@ interface IExports {
 export const BATCH = 8;
 const ROWS = 4; // copied into a matrix at a time
 
-export class Engine {
+export class Engine implements IEngine {
   readonly vocabulary: Vocabulary;
-  /** The context size in tokens. */
-  readonly length: number;
+  readonly contextSize: number;
   /** The number of tokens evaluated so far. */
   evaluated = 0;
   /** The number of draft tokens in the last batch. */
   guessed = 0;
   private readonly wasm: IExports;
   private readonly sequence: Sequence;
+  private pause: (() => Promise<void>) | undefined;
   private outputs = 0; // rows of the last batch with logits
 
   private constructor(wasm: IExports, shape: IShape, vocabulary: Vocabulary) {
     this.wasm = wasm;
     this.vocabulary = vocabulary;
-    this.length = shape.length;
+    this.contextSize = shape.length;
     this.sequence = new Sequence((from, to, count) => wasm.move(from, to, count), vocabulary.marks.suffix);
   }
 
@@ -87,13 +89,13 @@ export class Engine {
    * `logits` is valid. The last batch of a text also evaluates a draft, as far as it has room.
    */
   read(text: readonly number[], guess: readonly number[] = []): number {
-    if (!text.length || text.length > this.length) {
-      throw new RangeError(`The engine reads between 1 and ${this.length} tokens.`);
+    if (!text.length || text.length > this.contextSize) {
+      throw new RangeError(`The engine reads between 1 and ${this.contextSize} tokens.`);
     }
     const start = this.sequence.next(text);
     const count = Math.min(BATCH, text.length - start);
     const ends = start + count === text.length;
-    const room = ends ? Math.min(BATCH - count, this.length - text.length) : 0;
+    const room = ends ? Math.min(BATCH - count, this.contextSize - text.length) : 0;
     const batch = [...text.slice(start, start + count), ...guess.slice(0, room)];
     if (batch.some(id => !(id >= 0 && id < this.vocabulary.size))) {
       throw new RangeError('There is no such token.');
@@ -117,6 +119,10 @@ export class Engine {
       );
     }
     return row;
+  }
+
+  generate(ask: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
+    return write(this, ask, (this.pause ??= pauses()), signal);
   }
 }
 

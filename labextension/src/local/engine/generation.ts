@@ -11,15 +11,13 @@ const DRAFT = 7;
  */
 export async function* write(
   engine: Engine,
-  { prompt, draft, sampling, usage }: IEngineRequest,
+  { prompt, draft, maxTokens, banned }: IEngineRequest,
   pause: () => Promise<void>,
   signal: AbortSignal
 ): AsyncGenerator<IToken> {
   const { vocabulary } = engine;
   const text = [...prompt];
-  const most = Math.min(sampling.maxTokens, engine.length - text.length);
-  const begun = performance.now();
-  const evaluated = engine.evaluated;
+  const most = Math.min(maxTokens, engine.contextSize - text.length);
   let written = 0;
   let isDraftRight = true;
   let ended = false;
@@ -27,9 +25,8 @@ export async function* write(
   /** Sample after the text and after the draft tokens that were right. */
   const follow = (guess: readonly number[]): IToken[] => {
     const tokens: IToken[] = [];
-    usage.draftedTokens += engine.guessed;
     for (let at = 0; at <= engine.guessed && !ended; at++) {
-      const row = logSoftmax(engine.logits(at), written === 0 ? sampling.banned : null);
+      const row = logSoftmax(engine.logits(at), written === 0 ? banned : null);
       const token = likeliest(row, vocabulary.hidden);
       if (vocabulary.ends.has(token)) {
         ended = true;
@@ -42,37 +39,38 @@ export async function* write(
       if (token !== guess[at]) {
         break;
       }
-      usage.acceptedTokens += Number(at < engine.guessed);
     }
     return tokens;
   };
 
-  try {
-    while (!ended) {
+  while (!ended) {
+    signal.throwIfAborted();
+    const room = Math.min(DRAFT, most - written - 1);
+    const guess = isDraftRight && room > 0 ? draft.slice(written, written + room) : [];
+    const left = engine.read(text, guess);
+    ended = left === 0 && most <= 0;
+    const tokens = left > 0 || ended ? [] : follow(guess);
+    await pause();
+    for (const token of tokens) {
       signal.throwIfAborted();
-      const room = Math.min(DRAFT, most - written - 1);
-      const guess = isDraftRight && room > 0 ? draft.slice(written, written + room) : [];
-      const left = engine.read(text, guess);
-      if (written === 0) {
-        usage.cachedTokens = Math.max(
-          0,
-          text.length - left - (engine.evaluated - evaluated) + engine.guessed
-        );
-      }
-      ended = left === 0 && most <= 0;
-      const tokens = left > 0 || ended ? [] : follow(guess);
-      await pause();
-      if (left === 0) {
-        usage.promptMs ||= performance.now() - begun;
-      }
-      for (const token of tokens) {
-        signal.throwIfAborted();
-        yield token;
-      }
+      yield token;
     }
-  } finally {
-    usage.predictedMs = performance.now() - begun - usage.promptMs;
   }
+}
+
+/**
+ * Return a function that lets the messages through that wait for this thread: it returns to the message loop and continues
+ * at once. Browsers delay timers, but not messages.
+ */
+export function pauses(): () => Promise<void> {
+  const { port1, port2 } = new MessageChannel();
+  const waiting: (() => void)[] = [];
+  port1.onmessage = () => waiting.shift()?.();
+  return () =>
+    new Promise(resolve => {
+      waiting.push(resolve);
+      port2.postMessage(null);
+    });
 }
 
 /** The log-probabilities, normalized without the banned token, whose is -Infinity. */

@@ -7,7 +7,7 @@ const MARKS = { prefix: 0x110000, suffix: 0x110001, middle: 0x110002 };
 /** Scripted words are numbered in the order of their first use. */
 const FIRST_WORD = MARKS.prefix + 16;
 
-export function codePointsOf(text: string): number[] {
+function codePointsOf(text: string): number[] {
   return Array.from(text, character => character.codePointAt(0) ?? 0);
 }
 
@@ -24,14 +24,13 @@ export class ScriptedEngine implements IEngine {
     };
   }
 
-  readonly name = 'scripted';
   readonly vocabulary: IVocabulary;
   readonly asks: IEngineRequest[] = [];
 
   async *generate(ask: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
     const message = this._script[this.asks.length] ?? [];
     this.asks.push(ask);
-    for (const [text, probability] of message.slice(0, ask.sampling.maxTokens)) {
+    for (const [text, probability] of message.slice(0, ask.maxTokens)) {
       await Promise.resolve();
       signal.throwIfAborted();
       yield { token: this._numberOf(text), probability };

@@ -6,10 +6,9 @@
 import { cellLanguage, cellMagic, commentMark, isPrivatePath } from '../../language';
 import { firstWord } from '../../suggestion';
 import type { IRequest } from '../../wire';
-import { branches, type ISettings } from '../answer';
-import { endOf } from '../bounds';
+import { branches } from '../answer';
 import { balancedLength, closersAfter, openQuote, outside } from '../brackets';
-import { Layout, piecesLeftOut, readHead } from '../layout';
+import { type IBudget, piecesLeftOut, promptOf } from '../layout';
 import { endOfLine, lex } from '../lexer';
 import {
   gather,
@@ -20,10 +19,10 @@ import {
   withoutSecrets
 } from '../notebook';
 import { firstLine, indentation, surroundingsOf } from '../surroundings';
-import { beginsWithWord, codePoints, LETTER, linesOf, strip } from '../text';
+import { beginsWithWord, codePoints, endOf, LETTER, linesOf, strip } from '../text';
 import { trim } from '../trim';
 import { TrimmedText } from '../writing';
-import { codePointsOf, ScriptedEngine } from './engine';
+import { ScriptedEngine } from './engine';
 
 type Lines = IRequest['lines'];
 /** Count in code points what is counted in UTF-16 units. */
@@ -60,11 +59,10 @@ export const FUNCTIONS = {
   pieces: (request: IRequest) => gather(request).pieces,
 
   keep_tail: endOf,
-  read_head: (text: string, room: number) => readHead(codePointsOf, text, room),
   pieces_left_out: piecesLeftOut,
-  layout: (context: IContext, contextSize: number, settings: ISettings, most: number | null) => {
+  layout: (context: IContext, contextSize: number, budget: IBudget, most: number | null) => {
     const { vocabulary } = new ScriptedEngine([], contextSize);
-    return new Layout(vocabulary, contextSize, settings).prompt({ max_tokens: most }, context);
+    return promptOf(vocabulary, contextSize, { ...budget, maxTokens: most ?? budget.maxTokens }, context);
   },
 
   open_quote: (line: string, quotes?: string) => openQuote(line, quotes),

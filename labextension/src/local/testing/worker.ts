@@ -1,8 +1,8 @@
 /** A fake worker for tests, which can open every model. */
 
 import type { IProgress } from '../../wire';
+import type { ILocalModel } from '../catalogue';
 import type { ILine } from '../client';
-import { newUsage } from '../engineinterface';
 import type { FromWorker, ToWorker } from '../messages';
 
 const TEXTS = ['', '', '', ...Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)), '\n'];
@@ -36,14 +36,15 @@ export class FakeWorker implements ILine {
     }
     this.reported.push(message);
     if (message.kind === 'open') {
-      this.opened.push(message.name);
+      const { name } = message.source as ILocalModel;
+      this.opened.push(name);
       this.opening = message.call;
       if (this.stuck) {
         this.say({ kind: 'step', call: message.call, step: this.stuck });
-      } else if (this.error && (this.damaged || message.name) === message.name) {
+      } else if (this.error && (this.damaged || name) === name) {
         this.fail(this.error);
       } else {
-        this.open(message.name);
+        this.open();
       }
     } else if (message.kind === 'cancel') {
       if (message.call === this.opening) {
@@ -51,13 +52,12 @@ export class FakeWorker implements ILine {
         this.fail({ code: 'cancelled', message: 'Stopped.' });
       }
     } else if (message.kind === 'generate' && !this.silent) {
-      const usage = { ...newUsage(), promptMs: 1, predictedMs: 1 };
       for (const character of 'yes') {
         const token = { token: TEXTS.indexOf(character), probability: 0.99 };
         this.say({ kind: 'token', id: message.id, token });
       }
       if (!this.stops) {
-        this.say({ kind: 'end', id: message.id, usage });
+        this.say({ kind: 'end', id: message.id });
       }
     } else if (message.kind === 'fetch') {
       this.called = message.call;
@@ -81,7 +81,7 @@ export class FakeWorker implements ILine {
   /** The model that is being opened is there. */
   arrive(): void {
     this.stuck = null;
-    this.open(this.opened[this.opened.length - 1]);
+    this.open();
   }
 
   /** Answer the last call. */
@@ -93,9 +93,9 @@ export class FakeWorker implements ILine {
     queueMicrotask(() => !this.ended && this.onmessage?.({ data } as MessageEvent<FromWorker>));
   }
 
-  private open(name: string): void {
+  private open(): void {
     const marks = { prefix: 0, suffix: 1, middle: 2 };
-    const model = { name, contextSize: 512, vocabulary: { texts: TEXTS, marks, standIn: 3 } };
+    const model = { contextSize: 512, vocabulary: { texts: TEXTS, marks, standIn: 3 } };
     this.say({ kind: 'answer', call: this.opening, value: model });
     this.opening = 0;
   }
