@@ -28,7 +28,7 @@ PIECES = 4
 PROMPT_BATCH = 16  # tokens of the smallest batch that measures the speed of prompt evaluation
 SLOTS = 8  # the default number of texts that an engine generates at a time
 MOST_LISTED = 1 << 16  # logprobs for each position: no limit in practice
-SAMPLERS = frozenset(field.name for field in fields(Sampling)) - {"max_tokens", "top", "beginning"}
+SAMPLING_OPTIONS = frozenset(field.name for field in fields(Sampling)) - {"max_tokens", "top", "beginning"}
 # The values that disable an option and are not its default.
 _OFF: dict[str, Any] = {"top_k": 0, "top_p": 1.0, "penalty_last_n": 0, "samplers": ()}
 _NEED_TEMPERATURE = {"top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn"}
@@ -59,7 +59,7 @@ class Capabilities:
     logprobs: bool = True  # whether it returns each token's probability, before temperature and penalties
     top: int = MOST_LISTED  # how many of the most likely tokens it can list at each position
     prefetch: bool = True  # whether it may prefetch
-    samplers: AbstractSet[str] = SAMPLERS  # the supported options of `Sampling`
+    samplers: AbstractSet[str] = SAMPLING_OPTIONS  # the supported options of `Sampling`
     remote: bool = False  # whether a remote server computes: a step only waits, and may be interrupted
     persistent: bool = True  # whether its identity is complete: cached completions may be saved to disk
 
@@ -76,7 +76,7 @@ class Capabilities:
                 f"This engine does not support prefix constraints. Remove {name} from the request.",
                 field=name,
             )
-        for name in sorted(SAMPLERS - self.samplers):
+        for name in sorted(SAMPLING_OPTIONS - self.samplers):
             value = getattr(sampling, name)
             is_unused = (name in _NEED_TEMPERATURE and sampling.temperature <= 0) or (
                 name == "penalty_last_n" and not sampling.penalised

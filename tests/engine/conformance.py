@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import SAMPLERS, Engine
+from jupyter_turbopilot.engine.base import SAMPLING_OPTIONS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
@@ -472,7 +472,7 @@ def _claimed(subject: Subject, options: dict[str, Any]) -> dict[str, Any]:
 def only_supported_options_are_accepted(subject: Subject) -> None:
     capabilities = subject.engine.capabilities
     base = _claimed(subject, {"temperature": 0.9, "repeat_penalty": 1.1})
-    for name in sorted(SAMPLERS):
+    for name in sorted(SAMPLING_OPTIONS):
         sampling = Sampling(max_tokens=4, **(base | {name: ASKED[name]}))
         if name in capabilities.samplers:
             capabilities.check(sampling)

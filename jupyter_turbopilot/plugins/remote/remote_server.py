@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import structs
 
-from jupyter_turbopilot.engine.base import SAMPLERS
+from jupyter_turbopilot.engine.base import SAMPLING_OPTIONS
 from jupyter_turbopilot.models.sources import endpoint
 from jupyter_turbopilot.plugins.remote.dialect import read_json
 from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError
@@ -47,7 +47,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     prefix_constraints: bool = False
     logprobs: bool = True
     prefetch: bool = True
-    samplers: frozenset[str] = SAMPLERS
+    samplers: frozenset[str] = SAMPLING_OPTIONS
     # Of the model and software.
     version: str = msgspec.field(default="", name="identity")
     vocabulary: str = ""  # the digest of its vocabulary

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import SAMPLERS
+from jupyter_turbopilot.engine.base import SAMPLING_OPTIONS
 from jupyter_turbopilot.plugins.remote.dialect import (
     FIELDS,
     UNKNOWN,
@@ -45,7 +45,7 @@ ALL = Sampling(
 
 
 def test_llama_styles_have_a_field_for_every_option() -> None:
-    assert len(sampling_fields(ALL, "llama")) == len(SAMPLERS)
+    assert len(sampling_fields(ALL, "llama")) == len(SAMPLING_OPTIONS)
 
 
 @pytest.mark.parametrize("style", ["openai", "vllm", "llama"])
