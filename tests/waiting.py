@@ -1,5 +1,6 @@
 """Waiting for other threads, processes and runs, and free ports."""
 
+import asyncio
 import signal
 import socket
 import time
@@ -19,6 +20,13 @@ def until(done: Callable[[], object], seconds: float = SECONDS) -> None:
         time.sleep(0.01)
 
 
+async def reached(done: Callable[[], object], seconds: float = SECONDS) -> None:
+    """Wait until a condition holds, while the event loop continues."""
+    async with asyncio.timeout(seconds):
+        while not done():
+            await asyncio.sleep(0.01)
+
+
 def end_terminal(terminal: Any) -> None:
     """End the program in a pseudo-terminal; `close(force=True)` fails if that takes more than 0.1 s."""
     terminal.kill(signal.SIGKILL)
@@ -26,13 +34,18 @@ def end_terminal(terminal: Any) -> None:
     terminal.close()
 
 
-def finish(engine: Any, *runs: Any) -> list[bytes]:
-    """Step until all runs of an engine are done; release them, and return their texts."""
+def generated(engine: Any, *runs: Any) -> list[list[Any]]:
+    """Step until all runs of an engine are done; release them, and return their tokens."""
     while left := [run for run in runs if not run.done]:
         engine.step(left, Cancel())
     for run in runs:
         engine.release(run)
-    return [b"".join(token.data for token in run.fresh) for run in runs]
+    return [run.fresh for run in runs]
+
+
+def finish(engine: Any, *runs: Any) -> list[bytes]:
+    """Do the same, and return the texts."""
+    return [b"".join(token.data for token in tokens) for tokens in generated(engine, *runs)]
 
 
 def free_port() -> int:

@@ -1,18 +1,7 @@
 """Documented requests of editors, and plain curl, against a real server."""
 
 import re
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from pathlib import Path
 
-import pytest
-
-from jupyter_turbopilot.completer import raw_plan
-from jupyter_turbopilot.engine.base import SLOTS
-
-from ..index.folders import until
-from ..scripted_engine import words
-from ..serve_app import ServeApp
 from ..serving import Server
 
 # llama.vim's request: the window around the cursor, the line separately, limits in milliseconds.
@@ -139,22 +128,3 @@ def test_props_slots_and_metrics_contain_no_text(server: Server) -> None:
     assert props.json()["default_generation_settings"]["n_ctx"] > 0
     assert secret not in props.text + slots.text
     assert "/" not in props.json()["model_path"]
-
-
-def test_expired_request_gets_an_error_with_the_reason(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server = ServeApp(tiny_model)
-    server.engine.answer, server.engine.pause = words(60), 0.05
-    try:
-        ask = partial(server.client.post, "/api/generate", json={"inputs": "x"})
-        with ThreadPoolExecutor(SLOTS) as pool:
-            for _ in range(SLOTS):
-                pool.submit(ask)
-            until(lambda: len(server.engine.prompts) == SLOTS)
-            monkeypatch.setattr(raw_plan, "TEXT_FACTOR", 0.02)
-            expired = ask()
-    finally:
-        server.stop()
-    assert expired.status_code == 503
-    assert "time limit was reached" in expired.text

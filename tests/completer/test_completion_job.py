@@ -12,7 +12,6 @@ from jupyter_turbopilot.completer import suggestion_plan
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.job import YIELDED
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest, Sampling
@@ -155,16 +154,6 @@ def limited(desk: Callable[..., Desk], answer: object, **capabilities: object) -
     return made
 
 
-@pytest.mark.parametrize("trigger", ["warmup", "prefetch"])
-def test_generation_cancels_prefetching_on_engines_that_do_not_allow_it(
-    desk: Callable[..., Desk], trigger: str
-) -> None:
-    d = limited(desk, "a + b", prefetch=False)
-    (reply,) = d.ask(request(trigger=trigger))
-    assert (reply.finish_reason, d.engine.asks) == (YIELDED, [])
-    assert d.texts(request()) == ["a + b"]
-
-
 def test_generation_without_prefix_constraints_keeps_the_typed_word(desk: Callable[..., Desk]) -> None:
     d = limited(desk, "ue", prefix_constraints=False)
     assert d.texts(request("val")) == ["ue"]
@@ -183,14 +172,6 @@ def named(d: Desk, **more: object) -> list[str]:
     """Return the texts of the replies at the position of a column name."""
     replies = received(d.begin(request('x = frame["', **more), kernel_context=FACTS)[1])
     return [reply.items[0].text for reply in replies if reply.items]
-
-
-def test_generation_filters_names_without_prefix_constraints(desk: Callable[..., Desk]) -> None:
-    d = limited(desk, 'prize"] + 1', prefix_constraints=False)
-    assert named(d, stream=True) == []
-    d = limited(desk, 'price"] + 1', prefix_constraints=False)
-    assert named(d, stream=True)[-1] == 'price"] + 1'
-    assert d.engine.samplings[0].beginning == PrefixConstraint()
 
 
 def test_generation_rejects_unsupported_options_by_field_name(desk: Callable[..., Desk]) -> None:

@@ -21,16 +21,6 @@ from ..scripted_engine import words
 from .desk import Desk, request
 
 
-def test_completer_reports_the_deadline_of_a_late_request(desk: Callable[..., Desk]) -> None:
-    d = desk(words(400), pause=0.005, settings={"deadline": 0.3})
-    for number in range(8):
-        d.begin(request(max_tokens=400), f"{number}")
-    (reply,) = d.ask(request("y = ", max_tokens=400))
-    assert (reply.items, reply.finish_reason) == ((), "deadline") or reply.items[
-        0
-    ].finish_reason == "deadline"
-
-
 def test_reply_after_the_deadline_has_no_hidden_reason(desk: Callable[..., Desk]) -> None:
     d = desk(words(400), pause=0.01, probability=0.97, settings={"deadline": 0.2})
     (reply,) = d.ask(request(trigger="automatic", max_tokens=400))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -106,95 +105,7 @@ def test_index_match_adds_its_imports(desk: Callable[..., Desk], tmp_path: Path,
     assert found == ([("ns.heatmap(frame)", ("import seaborn as sns",))] if installed else [])
 
 
-@pytest.mark.usefixtures("sure_of_beginnings")
-def test_engine_failure_leaves_no_part_of_a_line(desk: Callable[..., Desk]) -> None:
-    d = remembering(desk("load_all(1)"), "for x in load_all(1)", "for x in load_all(2)")
-
-    def fail(*_: object) -> None:
-        raise RuntimeError("no")
-
-    d.engine.step = fail  # type: ignore[method-assign]
-    (reply,) = d.ask(typed("for x in "))
-    assert (reply.items, reply.error is None) == ((), False)
-
-
-@pytest.mark.parametrize(("value", "text"), [(0.999, "load_all"), (0.85, "range(99)")])
-def test_more_confident_text_is_returned(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, value: float, text: str
-) -> None:
-    monkeypatch.setattr(lookup, "rate", lambda values: 0.1 if values["ending"] else value)
-    d = remembering(desk("range(99)", probability=1.0), "for x in load_all + [1]", "for x in load_all + [2]")
-    (reply,) = d.ask(typed("for x in ", stream=False, eagerness="eager"))
-    assert [item.text for item in reply.items] == [text]
-    assert d.completer.counters["index_matches"] == (text == "load_all")
-
-
 # Order and failures -----------------------------------------------------------------------------------------------
-
-
-class Gate:
-    """Blocks index lookups until it is opened."""
-
-    def __init__(self) -> None:
-        self.asked, self.opened = threading.Event(), threading.Event()
-
-    def __call__(self) -> None:
-        self.asked.set()
-        self.opened.wait(600)
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    made = Gate()
-    yield made
-    made.opened.set()
-
-
-def test_newer_request_supersedes_a_look_up(desk: Callable[..., Desk], gate: Gate) -> None:
-    d = desk("a + b", settings={"eagerness": "always"})
-    d.notebook_index = notebook_index = FakeIndex(before=gate)
-    _, first = d.begin(typed("x = y"))
-    assert gate.asked.wait(30)
-    _, second = d.begin(typed("x = y_"))
-    assert received(first)[-1].finish_reason == "superseded"
-    notebook_index.before = lambda: None
-    gate.opened.set()
-    assert received(second)[-1].items
-    assert len(d.engine.asks) == 1
-
-
-def test_cancelled_look_up_does_not_continue(desk: Callable[..., Desk], gate: Gate) -> None:
-    d = desk("a")
-    d.notebook_index = FakeIndex(before=gate)
-    job, replies = d.begin(typed("x = 1"))
-    assert gate.asked.wait(30)
-    job.cancel.set("disconnected")
-    gate.opened.set()
-    assert received(replies)[-1].finish_reason == "disconnected"
-    assert d.engine.asks == []
-
-
-def test_slow_index_does_not_delay_the_engine(
-    desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(completer, "INDEX_TIMEOUT", 0.02)
-    monkeypatch.setattr(lookups, "SLOW", 0.0)
-    d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = FakeIndex(before=gate)
-    assert d.texts(typed("x = a"))[-1] == "1"
-    # While a lookup is running, no other is started.
-    assert d.texts(typed("y = b"))[-1] == "1"
-    assert len(d.notebook_index.asked) == 0
-
-
-def test_failing_index_is_ignored(desk: Callable[..., Desk]) -> None:
-    def fail() -> None:
-        raise OSError("no such disk")
-
-    d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = FakeIndex(before=fail)
-    assert d.texts(typed("x = a"))[-1] == "1"
-    assert d.texts(typed("y = b"))[-1] == "1"
 
 
 def test_index_match_needs_a_ready_engine(desk: Callable[..., Desk], sure: object) -> None:
@@ -203,15 +114,6 @@ def test_index_match_needs_a_ready_engine(desk: Callable[..., Desk], sure: objec
     (reply,) = d.ask(typed())
     assert reply.error
     assert reply.items == ()
-
-
-def test_requests_skip_the_index_if_its_queue_is_full(desk: Callable[..., Desk], gate: Gate) -> None:
-    d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = FakeIndex(before=gate)
-    waiting = [d.begin(typed("x = a", client=f"c{n}"))[1] for n in range(lookups.MOST + 1)]
-    assert d.texts(typed("x = a", client="another"))[-1] == "1"
-    gate.opened.set()
-    assert all(received(replies)[-1].items for replies in waiting)
 
 
 # Cells ------------------------------------------------------------------------------------------------------------
@@ -223,17 +125,6 @@ def beside(*sources: str, **more: object) -> Completion:
     cells = [Cell(id=str(number), source=source) for number, source in enumerate(sources)]
     fields = {"path": "a.ipynb", "trigger": "automatic", "stream": True, "client": "editor"} | more
     return Completion(cells=cells, active=len(cells) - 1, offset=len(sources[-1]), **fields)  # type: ignore[arg-type]
-
-
-def test_prompt_contains_similar_cells_of_the_index(desk: Callable[..., Desk]) -> None:
-    d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = FakeIndex(documents=[ELSEWHERE])
-    for trigger, source in (("warmup", ""), ("automatic", "y = "), ("automatic", "y = lo")):
-        d.ask(beside("x = load_frame(name)", source, trigger=trigger))
-        d.notebook_index.documents = []
-    beginnings = {prompt.split("x = load_frame")[0] for prompt in d.engine.prompts}
-    assert len(d.engine.prompts) == 3
-    assert beginnings == {f"<|fim_prefix|>{ELSEWHERE.source}\n\n"}
 
 
 @pytest.mark.parametrize("documents", [False, True])
@@ -265,21 +156,6 @@ def test_answer_to_a_prompt_with_index_cells_is_not_saved_to_disk(
     d.notebook_index = FakeIndex(documents=documents)
     d.ask(beside("x = load_frame(name)", "y = ", trigger="invoke"))
     assert len(kept) == (not documents)
-
-
-def test_index_cells_that_are_late_do_not_change_the_prompt(
-    desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = notebook_index = FakeIndex(documents=[ELSEWHERE], before=gate)
-    monkeypatch.setattr(completer, "PREFETCH_TIMEOUT", 0.02)
-    d.ask(beside("x = load_frame(name)", "", trigger="warmup"))
-    gate.opened.set()
-    until(lambda: bool(notebook_index.wanted))
-    d.ask(beside("x = load_frame(name)", "y = "))
-    d.ask(beside("x = load_frame(name)", "y = lo"))
-    assert len(d.engine.prompts) == 3
-    assert not any(ELSEWHERE.source in prompt for prompt in d.engine.prompts)
 
 
 def test_private_file_does_not_query_the_index(desk: Callable[..., Desk]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Engine
@@ -13,7 +13,6 @@ from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 Work = Generator[EngineRequest, list[Token], None]
@@ -64,14 +63,11 @@ def nothing_but_one(*_: object) -> Work:
 
 
 class SmallEngine(ScriptedEngine):
-    """An engine with one slot. After two tokens, it waits for a gate."""
+    """An engine with one slot."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.gate = threading.Event()
-        self.gate.set()
         self.seated: list[ScriptedRun] = []
-        self.made_way = 0
 
     def start(self, engine_request: EngineRequest) -> ScriptedRun | None:  # type: ignore[override]
         if self.seated:
@@ -79,14 +75,7 @@ class SmallEngine(ScriptedEngine):
         self.seated.append(super().start(engine_request))
         return self.seated[0]
 
-    def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
-        assert list(runs) == self.seated
-        if runs[0].request.usage.predicted_tokens >= 2:
-            self.gate.wait(30)
-        super().step(runs, interrupt)
-
     def suspend(self, run: ScriptedRun) -> None:
-        self.made_way += 1
         self.seated.remove(run)
 
     def resume(self, run: ScriptedRun) -> bool:

@@ -11,6 +11,8 @@ import pytest
 from jupyter_turbopilot.engine import cpu_usage
 from jupyter_turbopilot.engine.cpu_usage import CPULoad, Effort, Pause
 
+from ..waiting import until
+
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,10 +67,7 @@ def test_load_measures_other_processes() -> None:
     load = CPULoad()
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
         try:
-            end = time.monotonic() + 30
-            while load.others() <= 0.4:
-                assert time.monotonic() < end
-                time.sleep(0.1)
+            until(lambda: load.others() > 0.4)
             load._at -= 60
             assert load.others() == 0
         finally:

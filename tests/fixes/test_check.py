@@ -20,78 +20,59 @@ from jupyter_turbopilot.util.bounds import Operations, counted_operations
 _METHODS = """
     apply columns drop get groupby head insert loc merge pipe plot rename reset_index sort_values to_csv
 """
-ORDERS = ObjectDescription(
-    type="DataFrame",
-    module="pandas.core.frame",
+
+
+def described(kind: str, module: str, *attributes: str, **more: Any) -> ObjectDescription:
+    """Return an object of which the kernel knows all attributes."""
+    return ObjectDescription(
+        **{"type": kind, "module": module, "attributes": [*attributes], "closed": True} | more
+    )
+
+
+def function(*parameters: str, **more: Any) -> ObjectDescription:
+    fields = {"type": "function", "module": "builtins", "parameters": [*parameters], "closed": True}
+    return ObjectDescription(**fields | more)
+
+
+ORDERS = described(
+    "DataFrame",
+    "pandas.core.frame",
+    *_METHODS.split(),
     labels=["unit_price", "quantity", "Order ID"],
     rows=50,
     levels=["region"],
-    attributes=[*_METHODS.split()],
-    closed=True,
 )
 OBJECTS = {
     "orders": ORDERS,
     "frame": ORDERS,
-    "people": ObjectDescription(
-        type="DataFrame",
-        module="polars.dataframe.frame",
-        labels=["name", "height"],
-        attributes=["head"],
-        closed=True,
-    ),
-    "orders.head": ObjectDescription(type="function", module="builtins", parameters=["n"], closed=True),
-    "load": ObjectDescription(
-        type="function", module="builtins", parameters=["path", "separator"], closed=True
-    ),
-    "open_load": ObjectDescription(
-        type="function", module="builtins", parameters=["path"], open=True, closed=True
-    ),
-    "wrapped": ObjectDescription(type="function", module="builtins", parameters=["path"]),
-    "model": ObjectDescription(
-        type="LinearRegression", module="sklearn", attributes=["fit", "predict", "positive"], closed=True
-    ),
-    "dynamic": ObjectDescription(type="Bunch", module="sklearn", attributes=["copy"]),
-    "series": ObjectDescription(
-        type="Series", module="pandas.core.series", attributes=["mean", "value_counts"]
-    ),
-    "nothing": ObjectDescription(type="NoneType", attributes=[], closed=True),
-    "config": ObjectDescription(
-        type="dict",
-        module="builtins",
-        keys=["database", "port"],
-        attributes=["get", "items", "update"],
-        closed=True,
-    ),
-    "config['database']": ObjectDescription(
-        type="dict", module="builtins", keys=["path"], attributes=["get"], closed=True
-    ),
-    "np": ObjectDescription(type="module", name="numpy", attributes=["arange", "mean", "random"]),
-    "np.random": ObjectDescription(
-        type="module", name="numpy.random", attributes=["seed", "normal"], closed=True
-    ),
+    "people": described("DataFrame", "polars.dataframe.frame", "head", labels=["name", "height"]),
+    "orders.head": function("n"),
+    "load": function("path", "separator"),
+    "open_load": function("path", open=True),
+    "wrapped": function("path", closed=False),
+    "model": described("LinearRegression", "sklearn", "fit", "predict", "positive"),
+    "dynamic": described("Bunch", "sklearn", "copy", closed=False),
+    "series": described("Series", "pandas.core.series", "mean", "value_counts", closed=False),
+    "nothing": described("NoneType", "builtins"),
+    "config": described("dict", "builtins", "get", "items", "update", keys=["database", "port"]),
+    "config['database']": described("dict", "builtins", "get", keys=["path"]),
+    "np": described("module", "builtins", "arange", "mean", "random", name="numpy", closed=False),
+    "np.random": described("module", "builtins", "seed", "normal", name="numpy.random"),
     "train": ORDERS,  # another name of the same table
-    "frames": ObjectDescription(
-        type="dict", module="builtins", keys=["orders"], attributes=["items"], closed=True
-    ),
+    "frames": described("dict", "builtins", "items", keys=["orders"]),
     "frames['orders']": ORDERS,
-    "owner": ObjectDescription(
-        type="Owner", module="__main__", attributes=["add", "model", "table", "value"], closed=True
-    ),
+    "owner": described("Owner", "__main__", "add", "model", "table", "value"),
     "owner.table": ORDERS,
-    "owner.add": ObjectDescription(
-        type="function", module="builtins", parameters=["item", "price"], closed=True
-    ),
-    "dynamic.copy": ObjectDescription(type="function", module="builtins", parameters=["deep"], closed=True),
-    "layer": ObjectDescription(type="Layer", module="__main__", attributes=["weight"], closed=True),
-    "Owner": ObjectDescription(type="type", module="builtins", attributes=["add"], closed=True),
-    "tqdm": ObjectDescription(type="type", module="builtins", attributes=["pandas", "write"], closed=True),
-    "utils": ObjectDescription(type="module", name="utils", attributes=["load"], closed=True),
-    "utils.load": ObjectDescription(type="function", module="builtins", parameters=["path"], closed=True),
-    "package": ObjectDescription(type="module", name="package", attributes=["part"], closed=True),
-    "lazy": ObjectDescription(type="module", name="lazy", attributes=["arange"]),
-    "plt": ObjectDescription(
-        type="module", name="matplotlib.pyplot", attributes=["figure", "plot"], closed=True
-    ),
+    "owner.add": function("item", "price"),
+    "dynamic.copy": function("deep"),
+    "layer": described("Layer", "__main__", "weight"),
+    "Owner": described("type", "builtins", "add"),
+    "tqdm": described("type", "builtins", "pandas", "write"),
+    "utils": described("module", "builtins", "load", name="utils"),
+    "utils.load": function("path"),
+    "package": described("module", "builtins", "part", name="package"),
+    "lazy": described("module", "builtins", "arange", name="lazy", closed=False),
+    "plt": described("module", "builtins", "figure", "plot", name="matplotlib.pyplot"),
 }
 NAMES = sorted(
     {"add", "add_columns", "total", "scores", *dir(builtins), *(re.split(r"\W", each)[0] for each in OBJECTS)}
@@ -139,24 +120,13 @@ def corrected(source: str, *others: FixCell) -> str:
     ("source", "message", "right"),
     [
         ("totel + 1", "`totel` is not defined.", "total + 1"),
-        ("print(scroes)", "`scroes` is not defined.", "print(scores)"),
         ("[x for x in scroes]", "`scroes` is not defined.", "[x for x in scores]"),
         ("total = 1\nprint(total, scroes)", "`scroes` is not defined.", "total = 1\nprint(total, scores)"),
         ("orders['unit_prise']", "`orders` has no column `unit_prise`.", "orders['unit_price']"),
-        ('orders["unit_prise"].mean()', "`orders` has no column `unit_prise`.", 'orders["unit_price"].mean()'),
-        ("orders[['unit_price', 'quantty']]", "`orders` has no column `quantty`.",
-         "orders[['unit_price', 'quantity']]"),
         ("orders.loc[:, 'quantty']", "`orders` has no column `quantty`.", "orders.loc[:, 'quantity']"),
         ("orders[orders['quantty'] > 3]", "`orders` has no column `quantty`.", "orders[orders['quantity'] > 3]"),
-        ("orders.groupby('quantty')", "`orders` has no column `quantty`.", "orders.groupby('quantity')"),
-        ("orders.groupby('quantity')['unit_prise'].mean()", "`orders` has no column `unit_prise`.",
-         "orders.groupby('quantity')['unit_price'].mean()"),
-        ("orders.sort_values(by=['quantty'])", "`orders` has no column `quantty`.",
-         "orders.sort_values(by=['quantity'])"),
         ("orders.groupby('quantity').agg({'unit_prise': 'sum'})", "`orders` has no column `unit_prise`.",
          "orders.groupby('quantity').agg({'unit_price': 'sum'})"),
-        ("orders.head()\norders['quantty']", "`orders` has no column `quantty`.",
-         "orders.head()\norders['quantity']"),
         ("orders = orders[orders['quantty'] > 1]", "`orders` has no column `quantty`.",
          "orders = orders[orders['quantity'] > 1]"),
         ("people['hieght']", "`people` has no column `hieght`.", "people['height']"),
@@ -165,12 +135,10 @@ def corrected(source: str, *others: FixCell) -> str:
          "orders.sort_values('quantity')"),
         ("config['databse']", "`config` has no key `databse`.", "config['database']"),
         ("config['database']['paht']", "`config['database']` has no key `paht`.", "config['database']['path']"),
-        ("model.predcit", "`model` has no attribute `predcit`.", "model.predict"),
         ("np.arrange(3)", "`np` has no attribute `arrange`.", "np.arange(3)"),
         ("np.random.seed(0)\nnp.random.nromal()", "`np.random` has no attribute `nromal`.",
          "np.random.seed(0)\nnp.random.normal()"),
         ("load(path=1, seperator=',')", "`load` has no parameter `seperator`.", "load(path=1, separator=',')"),
-        ("%%time\norders['quantty']", "`orders` has no column `quantty`.", "%%time\norders['quantity']"),
         ("for n in range(3):\n    print(totel)", "`totel` is not defined.", "for n in range(3):\n    print(total)"),
         ("owner.add(preice=3)", "`owner.add` has no parameter `preice`.", "owner.add(price=3)"),
         ("é = 1; orders['quantty']", "`orders` has no column `quantty`.", "é = 1; orders['quantity']"),
@@ -198,10 +166,8 @@ def test_check_escapes_control_characters_in_messages() -> None:
 @pytest.mark.parametrize(
     ("source", "number"),
     [
-        ("for n in entirely:\n    pass", 1),
         ("[n for n in entirely]", 1),
         ("for n in range(3):\n    entirely", 0),
-        ("for n in scores:\n    for m in entirely:\n        pass", 0),
         ("[m for n in scores for m in entirely]", 0),
     ],
 )
@@ -222,89 +188,57 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "orders.loc[0, 'new'] = 1\norders['new']",
         "orders = load()\norders['new']",
         "orders += 1\norders['new']",
-        "for orders in [1]:\n    orders['new']",
         "with load() as orders:\n    pass\norders['new']",
         "import orders\norders.new",
         "def orders(): pass\norders.new",
         "del orders['quantity']\norders['new']",
-        "del orders.quantity\norders.new",
         "orders.columns = ['new']\norders['new']",
         "orders.insert(0, 'new', 1)\norders['new']",
         "orders.rename(columns=str.title, inplace=True)\norders['Quantity']",
         "add_columns(orders)\norders['new']",
         "add_columns(table=orders)\norders['new']",
-        "add_columns([orders])\norders['new']",
-        "for each in [orders]:\n    each['new'] = 1\norders['new']",
         "for name, each in {'a': frame}.items():\n    each['new'] = 1\norders['new']",
         "other = orders\nother['new'] = 1\norders['new']",
         "(other := orders)['new'] = 1\norders['new']",
-        "if total:\n    orders['new'] = 1\norders['new']",
         "(lambda: orders.insert(0, 'new', 1))()\norders['new']",
         "model.fit()\nmodel.coef_",
         "load(model)\nmodel.coef_",
-        "model.coef_ = 1\nmodel.coef_",
-        "config['new'] = 1\nconfig['new']",
         "config.update(new=1)\nconfig['new']",
         "setattr(model, 'coef_', 1)\nmodel.coef_",
-        "exec('orders[1] = 2')\norders['new']",
-        "orders.__setitem__('new', 1)\norders['new']",
         # The object has another name, or another object changes it.
-        "orders['new'] = 1\ntrain['new'].mean()",
         "train['new'] = 1\norders['new']",
-        "train[['new', 'other']] = 1\norders['new']",
-        "train.loc[:, 'new'] = 1\norders['new']",
         "for n in range(3):\n    train[f'new{n}'] = n\norders['new1']",
-        "train.columns = ['new', 'other']\norders['new']",
-        "train.insert(0, 'new', 1)\norders['new']",
         "owner.table['new'] = 1\norders['new']",
-        "orders['new'] = 1\nowner.table['new']",
-        "frames['orders']['new'] = 1\norders['new']",
         "for key in frames:\n    frames[key]['new'] = 1\norders['new']",
-        "for each in frames:\n    each.rename(columns={'quantity': 'new'}, inplace=True)\norders['new']",
         "for key, each in frames.items():\n    each.insert(0, 'new', 1)\norders['new']",
-        "for key, each in frames.items():\n    each.fit()\nmodel.coef_",
         "[each.fit() for each in frames]\nmodel.coef_",
-        "total['new'] = 1\nconfig['database']['new']",
-        "owner.add()\norders['new']",
         "owner.value\nowner.add(new=1)",
-        "owner.add(1)\nowner.add(new=1)",
         "sorted(scores, key=owner.add)\nowner.new",
         "dynamic.copy(new=1)",
         "owner.add()\nmodel.coef_",
-        "owner.model.go()\nmodel.coef_",
         "y = layer(total)\nlayer.out",
         "total()\norders['new']",
-        "layer(orders)\norders['new']",
         "next(total)\nmodel.coef_",
         "list(map(total, [orders]))\ntrain['new']",
-        "list(map(lambda each: each.insert(0, 'new', 1), scores))\norders['new']",
         "orders.pipe(lambda each: each.insert(0, 'new', 1))\norders['new']",
         "orders.apply(total)\ntrain['new']",
         # Attributes added to classes and modules, or by any use of an object of the user's own class.
         "@orders.plot('geo')\nclass Geo:\n    pass\norders.geo",
-        "import pandas as pd\npd.DataFrame.new = total\norders.new",
         "total.new = 1\nowner.new",
-        "Owner.new = total\nowner.new()",
         "@total(Owner)\ndef new(self):\n    return 3\nowner.new()",
         "tqdm.pandas()\norders.progress_apply(total)",
         "utils.load()\nutils.DATA",
-        "utils.load()\norders['new']",
         "import importlib\nimportlib.reload(utils)\nutils.new()",
-        "total(utils)\nutils.new()",
         "import other\npackage.other.load()",
-        "for n in layer:\n    print(n)\nlayer.out",
         "both = iter(layer)\nlayer.out",
-        "total + layer\nlayer.children",
         "print(layer)\nlayer.seen",
         "layer.weight\nlayer.cache",
         "from other import *\norders['new']",
-        "%run other.py\norders['new']",
         "%store -r\norders['new']",
         "globals()['newname'] = 1\nnewname",
         # The code may not be executed, or its error may pass.
         "try:\n    orders['new']\nexcept KeyError:\n    pass",
         "if 'new' in orders:\n    orders['new']",
-        "if total:\n    newname",
         "orders['new'] if 'new' in orders else 0",
         "hasattr(model, 'coef_') and model.coef_",
         "while total:\n    orders['new']",
@@ -312,7 +246,6 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "from contextlib import suppress\nwith suppress(KeyError):\n    orders['new']",
         "for n in range(3):\n    if n:\n        continue\n    orders['new']",
         "def f():\n    return orders['new'] + newname",
-        "f = lambda: orders['new'] + newname",
         "class A:\n    x = newname",
         "values = (newname for _ in total)",
         "[newname for n in range(3) if n > 5]",
@@ -323,7 +256,6 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         # Strings that are no labels, and labels that exist or may not exist.
         "'new' in orders.columns",
         "orders['new'] = 1",
-        "orders.get('new')",
         "orders.loc['new']",
         "orders.loc['new', 'quantity']",
         "orders.loc['new', 'old']",
@@ -335,8 +267,6 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "orders.apply(lambda row: row['new'], axis=1)",
         "orders['new', 'old']",
         "series['new']",
-        "series.new",
-        "open('new.csv')",
         "config.get('new')",
         "config['new'] += 1",
         "orders['unit_price'].new",
@@ -346,7 +276,6 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "np.linalg",
         "np.float(np.int(1)), np.object, np.bool, np.str",
         "nothing.new",
-        "total.new",
         "model._new",
         "load(path=1).new",
         "open_load(new=1)",
@@ -357,8 +286,6 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "utils.load(new=1)",  # the module may have been loaded again
         # Names that exist, or that something else may bind.
         "_newname",
-        "newname = 1\nnewname",
-        "for newname in total:\n    newname",
         "print(newname)\nnewname = 1",
         "import newname.other\nnewname.other",
         "from other import *\nnewname",
@@ -368,18 +295,14 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "ls -l",
         "cd folder",
         "whos",
-        "lsmagic",
-        "rehashx",
         "new_magic",
         "newname?",
-        "%%bash\nnewname",
         "%%px\nnewname",
         "%%capture newname\nprint(1)\nnewname",
         "display(In, Out, exit)",
         "__name__",
         "import pandas_accessor\norders.accessor",
         "import matplotlib.new\nplt.new",
-        "newname(",
         "",
     ],
 )
@@ -390,10 +313,8 @@ def test_check_is_silent_about_code_that_may_be_right(source: str) -> None:
 @pytest.mark.parametrize(
     ("source", "other", "is_silent"),
     [
-        ("newname", FixCell(source="newname = 1"), True),
         ("newname", FixCell(source="newname = 1", execution_count=3), True),  # the kernel was restarted
         ("newname", FixCell(source="def f():\n    global newname\n    newname = 1", execution_count=3), True),
-        ("newname", FixCell(source="from other import *"), True),
         ("print(newname)", FixCell(source="from other import *", execution_count=3), False),
         ("newname", FixCell(source="%store -r newname", execution_count=3), True),
         ("newname", FixCell(source="%%sql\nselect newname", execution_count=3), True),
@@ -402,7 +323,6 @@ def test_check_is_silent_about_code_that_may_be_right(source: str) -> None:
         ("print(newname)", FixCell(type="markdown", source="newname = 1"), False),
         ("orders['new']", FixCell(source="orders = load()", execution_count=3), False),
         ("orders['new']", FixCell(source="orders = load()"), True),
-        ("orders['new']", FixCell(source="orders['new'] = 1"), True),
         ("orders['new']", FixCell(source="orders = load()", execution_count=3, changed=True), True),
         ("orders['new']", FixCell(source="orders = load()", execution_count=3, changed=None), True),
         ("orders['new']", FixCell(source="orders = load()", execution_count=20), True),  # of another kernel

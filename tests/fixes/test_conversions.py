@@ -33,7 +33,6 @@ def message(kind: str) -> str:
     ("source", "expression", "error", "fixed"),
     [
         ('"Total: " + total', "", TEXT_FIRST, '"Total: " + str(total)'),
-        ('"Total: " + total + "\\n"', '"Total: " + total', TEXT_FIRST, '"Total: " + str(total) + "\\n"'),
         ('name + ": " + n + "!"', 'name + ": " + n', TEXT_FIRST, 'name + ": " + str(n) + "!"'),
         ('"Total: " + total + unit', '"Total: " + total', TEXT_FIRST, '"Total: " + str(total) + unit'),
         ('print("a" + (b + c))', '"a" + (b + c)', TEXT_FIRST, 'print("a" + str(b + c))'),
@@ -45,7 +44,6 @@ def message(kind: str) -> str:
         ('", ".join(names) + n', '", ".join(names) + n', TEXT_FIRST, '", ".join(names) + str(n)'),
         ('"5 of " + n', '"5 of " + n', TEXT_FIRST, '"5 of " + str(n)'),
         ('count + " items"', 'count + " items"', NUMBER_FIRST, 'str(count) + " items"'),
-        ('a + b + " items"', 'a + b + " items"', NUMBER_FIRST, 'str(a + b) + " items"'),
         ('n + sep + "x"', "n + sep", NUMBER_FIRST, 'str(n) + sep + "x"'),
         ('(a - b) + " items"', '(a - b) + " items"', NUMBER_FIRST, 'str(a - b) + " items"'),
         ('df["x"].mean() + " kg"', "", NUMPY_FIRST, 'str(df["x"].mean()) + " kg"'),
@@ -78,7 +76,6 @@ def test_find_converts_a_number_to_a_string(source: str, expression: str, error:
         ('"a" + n', "", message("mine.int")),
         ('text += "a"', "", "TypeError: unsupported operand type(s) for +=: 'int' and 'str'"),
         ('sum(["a"])', "", NUMBER_FIRST),
-        ('"a" - n', "", "TypeError: unsupported operand type(s) for -: 'str' and 'int'"),
         ('shares + " %"', "", NUMPY_FIRST),
         ('df["x"].mean(axis=0) + " %"', "", NUMPY_FIRST),
         ('"a" + n', "", 'TypeError: can only concatenate list (not "str") to list'),
@@ -116,7 +113,6 @@ def dates(source: str, expression: str, **options: object) -> list[Fix]:
     ("source", "expression", "fixed"),
     [
         ('df["day"].dt.year', 'df["day"].dt', 'pd.to_datetime(df["day"]).dt.year'),
-        ("df.day.dt.month_name()", "df.day.dt", "pd.to_datetime(df.day).dt.month_name()"),
         ('x = f(df["day"].dropna().dt.hour)', 'df["day"].dropna().dt', 'x = f(pd.to_datetime(df["day"].dropna()).dt.hour)'),
         (
             'x = df["day"].dt.year\ny = df["day"].dt.month + df["end"].dt.year',

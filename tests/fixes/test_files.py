@@ -85,7 +85,6 @@ def test_find_corrects_a_literal_in_another_cell() -> None:
         ("open('data/station.csv'); 'data/station.csv'", "data/station.csv"),
         ("open('data/' + name)", "data/station.csv"),
         ("open(f'data/station.csv')", "data/station.csv"),
-        ("open(f'{base}note.txt')", "note.txt"),
         ("open(f'{note:note.txt}')", "note.txt"),
         ("open('a3.csv')", "a3.csv"),
         ("open('unrelated.bin')", "unrelated.bin"),

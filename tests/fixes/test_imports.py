@@ -61,10 +61,8 @@ def corrected(source: str, message: str, line: int = 1, above: str = "x = 1") ->
         ("import itertool", "itertool", "import itertools"),
         ("from sklern.svm import SVC", "sklern", "from sklearn.svm import SVC"),
         ("import os, padnas as pd", "padnas", "import os, pandas as pd"),
-        ("import mathplotlib.pyplot as plt", "mathplotlib", "import matplotlib.pyplot as plt"),
         ("import matplotlib.pyplt as plt", "matplotlib.pyplt", "import matplotlib.pyplot as plt"),
         ("from matplotlib.tickr import X", "matplotlib.tickr", "from matplotlib.ticker import X"),
-        ("import collectionz.abc", "collectionz", "import collections.abc"),
     ],
 )
 def test_find_corrects_a_module(source: str, missing: str, expected: str) -> None:

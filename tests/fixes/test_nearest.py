@@ -13,7 +13,6 @@ from jupyter_turbopilot.fixes.nearest import nearest, nearest_short
         ("revenu_eur", ["revenue_eur", "city"], "revenue_eur"),
         ("revenu", ["revenue", "revenues"], "revenue"),
         ("recieve", ["receive"], "receive"),
-        ("definately", ["definitely"], "definitely"),
         ("x_tset", ["x_test", "y_test"], "x_test"),
         ("num_row", ["num_rows"], "num_rows"),
         ("categorys", ["categories"], "categories"),
@@ -38,14 +37,11 @@ def test_nearest_name_is_found(word: str, candidates: list[str], found: str) -> 
     ("word", "candidates"),
     [
         ("dat", ["data"]),
-        ("df1", ["df2"]),
         ("frame1", ["frame2"]),
         ("frame", ["frame2"]),
         ("data", ["date"]),
-        ("x_train", ["y_train"]),
         ("price_usd", ["price_eur"]),
         ("lat_min", ["lat_max"]),
-        ("minimum", ["maximum"]),
         ("sepal_length", ["petal_length"]),
         ("scaler", ["scaled"]),
         ("normalized", ["normalize"]),
@@ -87,7 +83,6 @@ def test_nearest_name_is_none_if_it_is_uncertain(word: str, candidates: list[str
         ("day", ["days"], None),
         # accents
         ("Pris ore/kWh", ["Pris öre/kWh", "Datum"], "Pris öre/kWh"),
-        ("Ålder_pa_hus", ["Ålder_på_hus", "Datum"], "Ålder_på_hus"),
         ("Lan", ["Län", "Kommun"], "Län"),
         ("Län", ["La\u0308n"], "La\u0308n"),
         ("Kobenhavn", ["København"], "København"),
@@ -100,8 +95,6 @@ def test_nearest_name_is_none_if_it_is_uncertain(word: str, candidates: list[str
         # units
         ("Förbrukning (kW)", ["Förbrukning (kWh)", "Datum"], "Förbrukning (kWh)"),
         ("energi_kW", ["energi_kWh", "effekt_kW"], "energi_kWh"),
-        ("Effekt (kW)", ["Effekt (MW)"], None),
-        ("Effekt (W)", ["Effekt (Wh)"], None),
         ("Energi (kWh)", ["Energi (MWh)"], None),
         ("Energi (kWh)", ["Energi (Wh)"], None),
         ("2020", ["2021"], None),
@@ -118,10 +111,8 @@ def test_nearest_key(word: str, candidates: list[str], found: str | None) -> Non
         ("men", "mean"),
         ("meen", "mean"),
         ("knd", "kind"),
-        ("mean", None),
         ("list", None),
         ("lat", None),  # `late` and `last`
-        ("mn", None),
         ("", None),
         ("coss", None),  # `cos`
     ],

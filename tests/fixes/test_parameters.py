@@ -56,7 +56,6 @@ def test_end_of_the_only_similar_parameter_is_added(word: str, parameters: list[
     ("source", "word"),
     [
         ("fit(1, x=2)", "x"),
-        ("fit(1, weights=2)", "weights"),
         ("fit(epochs=1, epoch=2)", "epoch"),  # given twice
         ("fit(epoch=1) + fit(epoch=2)", "epoch"),
         ("fit(**options)", "epoch"),

@@ -76,15 +76,12 @@ def test_find_names_the_kind_and_the_number_of_occurrences() -> None:
         # A literal in the same role.
         ('df["a"]', 'x = df["a"]', '"a"', '"b"', 'df["a"]; d["a"]; df[["a"]]; "a"', 'df["b"]; d["a"]; df[["a"]]; "a"'),
         ('df[["a", "x"]]', 'df[["a", "y"]]', '"a"', '"b"', 'df[["z", "a"]]', 'df[["z", "b"]]'),
-        ('pd.read_csv("a")', 'pd.read_csv("a", 1)', '"a"', '"b"', 'pd.read_csv("a"); open("a")', 'pd.read_csv("b"); open("a")'),
         ("plt.f(s=(8, 4))", "plt.f(s=(8, 4))", "8", "9", "plt.f(s=(8,4)); plt.f(s=(8, 5)); plt.g(s=(8, 4))", "plt.f(s=(9, 4)); plt.f(s=(8, 5)); plt.g(s=(8, 4))"),
         ("f(a=0.5)", "f(1, a=0.5)", "0.5", "0.6", "f(a=.5); f(b=0.5); g(a=0.5)", "f(a=0.6); f(b=0.5); g(a=0.5)"),
         ("x[0]", "x[0]", "0", "1", "x[0]", "x[0]"),
         ("x[1:]", "f(x[1:])", "[1:]", "[2:]", "y = x[1:]; x[1:5]; x[1]; z[1:]", "y = x[2:]; x[1:5]; x[1]; z[1:]"),
         ("f(a)[-1:]", "f(b)[-1:]", "-1", "-2", "f(c)[-1:]; f(c)[1:]; f(c)[-1]", "f(c)[-2:]; f(c)[1:]; f(c)[-1]"),
-        ("x[1:n, 0]", "f(x[1:n, 0])", "1", "2", "y = x[1:n, 0]; x[1:m, 0]; x[1:n]", "y = x[2:n, 0]; x[1:m, 0]; x[1:n]"),
         ("x[:, 0]", "f(x[:, 0])", "0", "1", "y = x[:, 0]", "y = x[:, 0]"),
-        ("range(10)", "range(10)", "10", "20", "range(10)", "range(10)"),
         ('f(f"{x} a")', 'f(f"{x} a")', " a", " b", 'f(f"{x} a"); f(f"{y} a")', 'f(f"{x} b"); f(f"{y} a")'),
         # An attribute, a function, a prefix of modules.
         ("plt.plot(x)", "plt.plot(y)", "plt", "ax", "plt.plot(z); plt.show(); a.plt.plot(z)", "ax.plot(z); plt.show(); a.plt.plot(z)"),

@@ -50,25 +50,6 @@ def known(builder: Builder) -> set[str]:
     return folders.known(builder.path)
 
 
-def test_changed_updates_saved_renamed_and_deleted_files(builder: Builder, root: Path) -> None:
-    one = write(root, "a.ipynb", "first_name(1)")
-    write(root, "d/b.ipynb", "second_name(2)")
-    builder.start()
-    until(lambda: builder.progress.files == 2 and settled(builder))
-    write(root, "c.ipynb", "third_name(3)")
-    builder.changed("/c.ipynb")
-    until(lambda: "c.ipynb" in known(builder))
-    one.rename(root / "e.ipynb")
-    builder.changed("a.ipynb", "e.ipynb")
-    until(lambda: known(builder) == {"c.ipynb", "d/b.ipynb", "e.ipynb"})
-    (root / "d").rename(root / "f")
-    builder.changed("d", "f")
-    until(lambda: known(builder) == {"c.ipynb", "f/b.ipynb", "e.ipynb"})
-    (root / "c.ipynb").unlink()
-    builder.changed("c.ipynb")
-    until(lambda: known(builder) == {"f/b.ipynb", "e.ipynb"} and builder.progress.files == 2)
-
-
 def test_builder_pauses_reading_but_not_deletion_while_busy(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -533,7 +514,8 @@ def test_builder_compares_the_queue_once_with_all_deleted_paths(
         assert len(compared) == len(files)
 
 
-def test_builder_removes_a_disabled_notebook_while_paused(root: Path) -> None:
+@pytest.mark.parametrize("change", ["switched off", "too large"])
+def test_builder_removes_a_disabled_or_large_notebook_while_paused(root: Path, change: str) -> None:
     path = write(root, "lesson.ipynb", "x_lesson = 1")
     source, busy = LocalFiles(root), threading.Event()
     pause = lambda: Pause.KERNEL if busy.is_set() else None  # noqa: E731
@@ -542,23 +524,8 @@ def test_builder_removes_a_disabled_notebook_while_paused(root: Path) -> None:
         until(lambda: known(builder) == {"lesson.ipynb"} and settled(builder))
         busy.set()
         content = json.loads(path.read_text())
-        content["metadata"]["turbopilot"] = {"enabled": False}
-        path.write_text(json.dumps(content))
+        if change == "switched off":
+            content["metadata"]["turbopilot"] = {"enabled": False}
+        path.write_text(json.dumps(content) + " " * MOST_BYTES * (change == "too large"))
         builder.changed("lesson.ipynb")
-        until(lambda: known(builder) == set())
-
-
-def test_builder_forgets_a_saved_notebook_that_is_too_large(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "_PAUSED_POLL", 0.05)
-    path = write(root, "a.ipynb", "x = 1")
-    source, busy = LocalFiles(root), threading.Event()
-    pause = lambda: Pause.KERNEL if busy.is_set() else None  # noqa: E731
-    with closing(Builder(path_of(source.identity), source, pause=pause)) as builder:
-        builder.start()
-        until(lambda: known(builder) == {"a.ipynb"} and settled(builder))
-        busy.set()
-        path.write_text(path.read_text() + " " * MOST_BYTES)
-        builder.changed("a.ipynb")
         until(lambda: known(builder) == set())

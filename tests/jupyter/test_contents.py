@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from jupyter_turbopilot.settings.config import Turbopilot
 from ..index.folders import known
 from ..index.notebooks import notebook, write
 from ..scripted_engine import ScriptedEngine, kind_with
+from ..waiting import reached
 
 JSON = {"Content-Type": "application/json"}
 
@@ -95,13 +94,6 @@ def paths(pilot: Any) -> set[str]:
     return known(pilot.notebook_index.builder.path) if pilot.notebook_index else set()
 
 
-async def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.02)
-
-
 def rests(pilot: Any, begun: str) -> list[str]:
     found = pilot.notebook_index.continuations("python", begun, "", path="x.ipynb", modules=[])
     return [one.rest for one in found]
@@ -112,15 +104,15 @@ async def test_index_follows_saves_renames_and_deletions(
 ) -> None:
     write(jp_root_dir, "deep/before.ipynb", "was_there_before(1)")
     write(jp_root_dir, ".hidden/b.ipynb", "hidden_name(1)")
-    await until(lambda: paths(pilot) == {"deep/before.ipynb"})
+    await reached(lambda: paths(pilot) == {"deep/before.ipynb"})
     model = {"type": "notebook", "content": json.loads(notebook("frobnicate_it(2)"))}
     await jp_fetch("api", "contents", "new.ipynb", method="PUT", body=json.dumps(model))
-    await until(lambda: "new.ipynb" in paths(pilot))
-    await until(lambda: rests(pilot, "frob") == ["nicate_it(2)"])  # a lookup does not wait for the builder
+    await reached(lambda: "new.ipynb" in paths(pilot))
+    await reached(lambda: rests(pilot, "frob") == ["nicate_it(2)"])  # a lookup does not wait for the builder
     await jp_fetch("api", "contents", "new.ipynb", method="PATCH", body=json.dumps({"path": "other.ipynb"}))
-    await until(lambda: paths(pilot) == {"deep/before.ipynb", "other.ipynb"})
+    await reached(lambda: paths(pilot) == {"deep/before.ipynb", "other.ipynb"})
     await jp_fetch("api", "contents", "other.ipynb", method="DELETE")
-    await until(lambda: paths(pilot) == {"deep/before.ipynb"})
+    await reached(lambda: paths(pilot) == {"deep/before.ipynb"})
     assert rests(pilot, "frob") == []
     health = json.loads((await jp_fetch("turbopilot", "health")).body)
     assert health["notebook_index"] == {
@@ -155,7 +147,7 @@ class TestWhoMayUseIt:
     async def test_index_requires_permission_to_read_contents(
         self, jp_serverapp: Any, jp_fetch: Any, jp_root_dir: Path, pilot: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        await until(lambda: pilot.notebook_index is not None)
+        await reached(lambda: pilot.notebook_index is not None)
         given: list[Any] = []
         submit = pilot.completer.submit
 
@@ -165,7 +157,7 @@ class TestWhoMayUseIt:
 
         monkeypatch.setattr(pilot.completer, "submit", note)
         pilot.start()
-        await until(lambda: pilot.worker.state.ready)
+        await reached(lambda: pilot.worker.state.ready)
         body = json.dumps({"cells": [{"source": "x = "}], "offset": 4, "path": "a.ipynb"})
         await jp_fetch("turbopilot", "complete", method="POST", body=body, headers=JSON)
         assert given == [pilot.notebook_index]

@@ -141,13 +141,12 @@ class RayFleet(Fleet):
                 start_new_session=True,
             )
 
-    def deploy(self, replicas: int | dict[str, Any]) -> None:
-        """Deploy with a number of replicas or an autoscaling configuration."""
-        count = {"min_replicas": replicas, "max_replicas": replicas}
+    def deploy(self, replicas: int) -> None:
+        """Deploy with a number of replicas."""
         deployment = {
             "name": "turbopilot",
             "ray_actor_options": {"num_cpus": 1},
-            "autoscaling_config": count if isinstance(replicas, int) else replicas,
+            "autoscaling_config": {"min_replicas": replicas, "max_replicas": replicas},
         }
         application = {
             "name": "turbopilot",
@@ -162,7 +161,7 @@ class RayFleet(Fleet):
         command = ["serve", "run", "--non-blocking", "--address", self._address, str(config)]
         until(self._listens, "the node")
         until(lambda: self._succeeds(command), "the deployment", 2 * STARTING)
-        self.replicas(replicas if isinstance(replicas, int) else replicas["min_replicas"])
+        self.replicas(replicas)
 
     def _listens(self) -> bool:
         """Return whether the node responds; before that, `serve run` waits forever."""

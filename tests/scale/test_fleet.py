@@ -141,15 +141,6 @@ def test_hanging_replica_is_replaced(two: RayFleet, model: Path, key_file: Path)
     assert len(two.replicas(2)) == 2
 
 
-def test_all_replicas_gone_is_reported_and_recovers(two: RayFleet) -> None:
-    for process in two.processes_of_replicas():
-        process.kill()
-    with two.client() as client:
-        answer = client.post("/v1/completions", json=ASK)
-        assert answer.status_code in {200, 503}
-    assert len(two.replicas(2)) == 2
-
-
 def test_removed_replica_finishes_its_completions(two: RayFleet) -> None:
     async def read_all() -> list[str]:
         async with httpx.AsyncClient(
@@ -184,29 +175,3 @@ def test_few_notebooks_move_when_a_replica_is_added_under_load(
     print({"moved": moved, **typists.report()})
     assert typists.report()["lost"] == []
     assert 0 < moved <= 1.5 / 3
-
-
-def test_autoscaling_adds_a_replica_under_load(two: RayFleet) -> None:
-    two.deploy(1)
-    two.deploy({"min_replicas": 1, "max_replicas": 2, "target_ongoing_requests": 2, "upscale_delay_s": 1})
-    ended = asyncio.Event()
-
-    async def asks(client: httpx.AsyncClient, number: int) -> set[int]:
-        statuses: set[int] = set()
-        while not ended.is_set():
-            headers = {"x-session-id": f"{number}"}
-            statuses.add((await client.post("/v1/completions", json=LONG, headers=headers)).status_code)
-        return statuses
-
-    async def many() -> set[int]:
-        async with httpx.AsyncClient(
-            base_url=two.url, headers=HEADERS, timeout=120, trust_env=False
-        ) as client:
-            asking = [asyncio.create_task(asks(client, number)) for number in range(6)]
-            try:
-                await asyncio.to_thread(two.replicas, 2)
-            finally:
-                ended.set()
-            return set[int]().union(*await asyncio.gather(*asking))
-
-    assert asyncio.run(many()) == {200}

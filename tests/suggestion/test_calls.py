@@ -70,7 +70,6 @@ def test_signature_for_accepts_every_call(source: str) -> None:
         ("from x import *\ng()", []),
         ("match q:\n    case {'a': h, **rest}: rest(h())", []),
         ("'g()'  # h()", []),
-        ("", []),
     ],
 )
 def test_missing_functions_handles_what_random_modules_lack(source: str, expected: list[str]) -> None:
@@ -92,10 +91,8 @@ def test_missing_functions_excludes_known_names() -> None:
         ("f(values, start, key=None)", "values, start, *, key"),
         ("f(self.items, x[0])", "items, value"),
         ("f(a)\nf(a, b)", "a, b=None"),
-        ("f(1)\nf(width)", "width"),
         ("@f\ndef g(): pass", "function"),
         ("@f\nclass G: pass", "cls"),
-        ("f()", ""),
     ],
 )
 def test_signature_for_fits_all_calls(source: str, signature: str) -> None:
@@ -144,12 +141,10 @@ def test_signature_for_accepts_every_call_of_a_name(calls: list[Call]) -> None:
     ("calls", "signature"),
     [
         ([passed((), (), False)], ""),
-        ([passed(("values", "start"), (), False)], "values, start"),
         ([passed(("", ""), (), False)], "value, value_2"),
         ([passed(("x", "x"), (), False)], "x, x_2"),
         ([passed(("", "b"), (), False), passed(("a",), (), False)], "a, b=None"),
         ([passed((), ("key",), False), passed((), (), False)], "*, key=None"),
-        ([passed((), ("key", "key"), False), passed((), (), False)], "*, key=None"),
         ([passed(("a",), ("key",), False)], "a, *, key"),
         ([passed(("a", "size"), (), False), passed(("a",), ("size",), False)], "a, size"),
         ([passed(("a", "size"), (), False), passed(("a", "b"), ("size",), False)], "a, size_2, *, size=None"),

@@ -189,7 +189,6 @@ def test_gate_hides_a_single_candidate_that_is_short_or_does_not_fit() -> None:
         ("gion'|location'", ")", "location']"),
         ("gion'|location'", "'].sum()", "location"),
         ("gion'|location'", '"]', "location"),
-        ("gion'|location'", "2']", "location"),
         ("gion'|location'", "ue]", "location"),
         ("gion'|location'", ")']", "location"),
     ],

@@ -49,8 +49,6 @@ def names_at(before: str, *known: tuple[str, int], missing: str = "", scope: Sco
         ("sns.heatmap(df)", ["import seaborn as sns"]),
         ("plt.plot(np.mean(df))", ["import matplotlib.pyplot as plt", "import numpy as np"]),
         ("Path(path)", ["from pathlib import Path"]),
-        ("json.loads(path)", ["import json"]),
-        ("[np.mean(v) for v in df]", ["import numpy as np"]),
         ("for i in tqdm(df):", ["from tqdm import tqdm"]),
         ("datetime.now()", ["from datetime import datetime"]),
         ("datetime.timedelta(1)", ["import datetime"]),
@@ -230,7 +228,6 @@ def test_sources_consider_only_lines_that_fit_the_use() -> None:
     ("line", "alone"),
     [
         ("import numpy as np", "import numpy as np"),
-        ("import os, numpy as np", "import numpy as np"),
         ("from x.y import np as np, z", "from x.y import np"),
         ("from x import z as np  # why", "from x import z as np"),
         ("import np.linalg", "import np.linalg"),
@@ -238,7 +235,6 @@ def test_sources_consider_only_lines_that_fit_the_use() -> None:
         ("from __future__ import np", ""),
         ("import os; np = 1", ""),
         ("import numpy", ""),
-        ("np = 1", ""),
         ("import (", ""),
         ("import a\nimport numpy as np", ""),
         ("import \0", ""),
@@ -323,7 +319,6 @@ def test_with_imports_keeps_a_cell_parsable(lines: list[str]) -> None:
         ("import numpy as np", [("numpy", "np", "import numpy as np")]),
         ("import os, sys as s", [("os", "os", "import os"), ("sys", "s", "import sys as s")]),
         ("import os.path", [("os", "os", "import os.path")]),
-        ("import matplotlib.pyplot as plt", [("matplotlib", "plt", "import matplotlib.pyplot as plt")]),
         (
             "from a.b import (\n    c,\n    d as e,\n)",
             [("a", "c", "from a.b import c"), ("a", "e", "from a.b import d as e")],
@@ -332,7 +327,6 @@ def test_with_imports_keeps_a_cell_parsable(lines: list[str]) -> None:
         ("from math import *", [("math", "", "")]),
         ("from . import near\nfrom .far import away", []),
         ("import\nfrom x import\nimportant = 1", []),
-        ("import numpy as np; x = 1  # why", [("numpy", "np", "import numpy as np")]),
     ],
 )
 def test_imports_of_returns_a_line_per_name(source: str, expected: list[tuple[str, str, str]]) -> None:

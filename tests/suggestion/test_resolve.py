@@ -21,8 +21,6 @@ SCOPE = Scope(
         ("x = ", 'df["price"].sum()'),
         ("for ", "i, row in enumerate(values):"),
         ("", "import os"),
-        ("from ", "os import path"),
-        ("x = [", "v for v in values]"),
         ("", "lambda q: q + 1"),
         ("a.np.", "other"),  # a different np
         ("df = df.", "assign(x=1)"),  # df may change here
@@ -31,7 +29,6 @@ SCOPE = Scope(
         ("load(values, sep=", "1)"),
         ("np.load(", "file=values)"),  # a different load
         ("# the ", "quick brown fox"),
-        ("x = '", "quick brown fox'"),
         ("values.", "anything"),  # its attributes are unknown
         ("np.", "__version__"),
         ("load(", "lambda q=1: q)"),  # a parameter with a default
@@ -46,10 +43,8 @@ def test_unresolved_accepts_existing_names(line: str, text: str) -> None:
     ("line", "text", "missing"),
     [
         ("x = ", "np.meen(values)", ["meen"]),
-        ("x = ", "other + 1", ["other"]),
         ("load(values, ", "seb=2)", ["seb"]),
         ("df.", "prize", ["prize"]),
-        ("print(", "values, others)", ["others"]),
         ("", "plt.plot(values)", ["plt"]),
         ("load(np.mean(values), ", "seb=2)", ["seb"]),
         ("for q in values:", "\n    print(other)", ["other"]),

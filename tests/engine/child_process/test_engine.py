@@ -20,6 +20,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import ContextLengthError, EngineError, EngineGoneError
 
+from ...waiting import generated
 from .children import PLAN, WAITS, change, load
 
 
@@ -39,17 +40,7 @@ def here(tiny_model: Path) -> Iterator[Engine]:
 
 def write(engine: Engine, text: str, count: int = 8, **sampling: Any) -> tuple[list[Token], Usage]:
     engine_request = EngineRequest(engine.vocabulary.tokenize(text), Sampling(max_tokens=count, **sampling))
-    return finish(engine, [engine_request])[0], engine_request.usage
-
-
-def finish(engine: Engine, asks: Sequence[EngineRequest]) -> list[list[Token]]:
-    runs = [run for engine_request in asks if (run := engine.start(engine_request))]
-    assert len(runs) == len(asks)
-    while left := [run for run in runs if not run.done]:
-        engine.step(left, Cancel())
-    for run in runs:
-        engine.release(run)
-    return [run.fresh for run in runs]
+    return generated(engine, engine.start(engine_request))[0], engine_request.usage
 
 
 def text_of(tokens: Sequence[Token]) -> bytes:

@@ -18,6 +18,7 @@ from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Usage
 
+from ...waiting import finish
 from .cache import SimulatedCache
 
 VOCABULARY = 12
@@ -105,14 +106,6 @@ def generating() -> tuple[Arithmetic, StepRun]:
     return engine, run
 
 
-def finish(engine: Arithmetic, runs: list[StepRun]) -> list[bytes]:
-    while going := [run for run in runs if not run.done]:
-        engine.step(going, Cancel())
-    for run in runs:
-        engine.release(run)
-    return [b"".join(token.data for token in run.fresh) for run in runs]
-
-
 prompts = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=60)
 guesses = st.lists(st.integers(0, VOCABULARY - 1), max_size=12)
 
@@ -123,7 +116,7 @@ def test_step_generates_sequential_texts_like_separate_ones(asked: list[tuple[li
     engine = Arithmetic()
     for prompt, hint in asked:
         run = start(engine, EngineRequest(prompt, Sampling(max_tokens=20), Usage(), hint))
-        assert finish(engine, [run]) == [alone(prompt, 20)]
+        assert finish(engine, run) == [alone(prompt, 20)]
 
 
 @settings(max_examples=100)
@@ -143,7 +136,7 @@ def test_step_moves_a_suffix_to_the_correct_position(
         fixed = (len(prefix), len(prefix) + len(suffix))
         run = start(engine, EngineRequest(prompt, Sampling(max_tokens=10), usage, suffix_span=fixed))
         moved += bool(run.sequence.parts)
-        assert finish(engine, [run]) == [alone(prompt, 10)]
+        assert finish(engine, run) == [alone(prompt, 10)]
         assert engine.cache.tokens(run.sequence.id) == run.sequence.tokens
 
 
@@ -166,7 +159,7 @@ def test_start_repeats_a_known_text_as_it_was_generated(
         texts = []
         for each in (engine, Arithmetic()):
             run = start(each, asking)
-            finish(each, [run])
+            finish(each, run)
             texts.append([(token.id, token.data, token.probability) for token in run.fresh])
         assert texts[0] == texts[1]
 
@@ -178,7 +171,7 @@ def test_start_evaluates_nothing_for_a_prompt_with_another_constraint() -> None:
         engine.batches.clear()
         request = EngineRequest(LONG, Sampling(max_tokens=12, beginning=beginning), automatic=True)
         run = start(engine, request)
-        finish(engine, [run])
+        finish(engine, run)
         assert len(run.fresh) == request.usage.predicted_tokens == 12
     assert not engine.batches
     assert request.usage.cached_tokens == len(LONG)
@@ -219,7 +212,7 @@ def test_step_moves_text_after_edits_to_the_correct_position(
         more: dict[str, Any] = {"suffix_span": span, "context_end": len(notebook) - 4} if moves else {}
         run = start(engine, EngineRequest(prompt, Sampling(max_tokens=10), **more))
         engine.abort_next = interrupts
-        assert finish(engine, [run]) == [alone(prompt, 10)]
+        assert finish(engine, run) == [alone(prompt, 10)]
         idle = engine.sequences.idle()
         assert engine.cache.held() == {sequence.id: sequence.tokens for sequence in idle}
         assert engine.sequences.used == len({cell for sequence in idle for cell in sequence.cells})
@@ -233,7 +226,7 @@ def notebook_after(edit: list[int]) -> list[int]:
 def evaluated(engine: Arithmetic, prompt: list[int], **more: Any) -> int:
     """Evaluate a prompt; return how many of its tokens were evaluated."""
     usage = Usage()
-    finish(engine, [start(engine, EngineRequest(prompt, Sampling(max_tokens=0), usage, **more))])
+    finish(engine, start(engine, EngineRequest(prompt, Sampling(max_tokens=0), usage, **more)))
     return usage.prompt_tokens - usage.cached_tokens
 
 
@@ -265,7 +258,7 @@ def test_release_frees_a_detached_suffix() -> None:
             ),
         )
         if end == 20:
-            finish(engine, [run])
+            finish(engine, run)
     assert run.sequence.parts
     engine.release(run)
     assert engine.sequences.used == sum(map(len, engine.cache.held().values())) == 20
@@ -276,7 +269,7 @@ def test_release_frees_a_detached_suffix() -> None:
 def test_step_generates_parallel_texts_like_separate_ones(asked: list[list[int]]) -> None:
     engine = Arithmetic(count=8, capacity=1000)
     runs = [start(engine, EngineRequest(prompt, Sampling(max_tokens=20))) for prompt in asked]
-    assert finish(engine, runs) == [alone(prompt, 20) for prompt in asked]
+    assert finish(engine, *runs) == [alone(prompt, 20) for prompt in asked]
 
 
 @settings(max_examples=100)
@@ -289,7 +282,7 @@ def test_step_continues_after_an_interrupt(prompt: list[int], aborted: set[int])
         engine.abort_next = number in aborted
         engine.step([run], Cancel())
         number += 1
-    assert finish(engine, [run]) == [alone(prompt * 3, 15)]
+    assert finish(engine, run) == [alone(prompt * 3, 15)]
 
 
 def batches_by_sequence(engine: Arithmetic) -> list[Counter[int]]:
@@ -404,12 +397,12 @@ def test_resume_continues_a_suspended_text(
             suspended.add(number)
             # Another run uses the slot and the cached tokens.
             other = start(engine, EngineRequest([*run.tokens[:-1], 1], Sampling(max_tokens=3)))
-            finish(engine, [other])
+            finish(engine, other)
         if step and (going := [one for i, one in enumerate(runs) if i not in suspended and not one.done]):
             engine.step(going, Cancel())
     for number in suspended:
         assert engine.resume(runs[number])
-    assert finish(engine, runs) == [alone(prompt, 20) for prompt, _ in asked]
+    assert finish(engine, *runs) == [alone(prompt, 20) for prompt, _ in asked]
 
 
 def test_release_frees_a_suspended_run_once() -> None:
@@ -422,7 +415,7 @@ def test_release_frees_a_suspended_run_once() -> None:
     assert not engine.resume(first)
     engine.release(first)
     assert engine.start(EngineRequest([7] * 60, Sampling(max_tokens=20))) is None
-    finish(engine, [second])
+    finish(engine, second)
 
 
 @pytest.mark.parametrize("where", ["evaluate", "choose"])
@@ -448,7 +441,7 @@ def test_step_retries_runs_of_a_failed_batch_separately(where: str, monkeypatch:
         patch.setattr(engine, "evaluate" if where == "evaluate" else "_write", fail_late)
         with pytest.raises((OSError, ValueError)):
             engine.step(going, Cancel())
-    assert [finish(engine, [run]) for run in going] == [[alone(prompt, 12)] for prompt in wanted]
+    assert [finish(engine, run) for run in going] == [[alone(prompt, 12)] for prompt in wanted]
 
 
 def test_choose_adds_up_the_tokens_with_the_same_bracket() -> None:
@@ -464,7 +457,7 @@ def test_step_limits_the_seconds_of_a_chunk_on_a_slow_machine() -> None:
     engine = Arithmetic()
     engine.row_seconds = 0.02
     run = start(engine, EngineRequest([1] * 190, Sampling(max_tokens=4)))
-    finish(engine, [run])
+    finish(engine, run)
     sizes = [len(rows) for rows in engine.batches]
     assert engine.speed.prompt == pytest.approx(50)
     assert sizes[:3] == [64, 25, 25]

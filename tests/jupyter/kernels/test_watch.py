@@ -19,6 +19,8 @@ from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.jupyter.kernels.watch import MOST_BYTES, PATIENCE, SETTLE, UNUSED, Kernels, Watch
 
+from ...waiting import reached
+
 HOSTILE = """
 import builtins
 ran = []
@@ -192,8 +194,7 @@ def test_watch_survives_an_interrupt_during_a_query(tmp_path: Path) -> None:
         await person.kernel_context()
         code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
         sleeping = person.client.execute(code)
-        while not begun.exists():
-            await asyncio.sleep(0.05)
+        await reached(begun.exists)
         assert "first" in person.kernels.kernel_context(person.kernel_id).names
         await person.manager.get_kernel(person.kernel_id).interrupt_kernel()
         while (await person.client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != sleeping:
@@ -224,8 +225,7 @@ def test_watch_publishes_no_close_and_leaves_no_comm() -> None:
             await person.kernel_context(lambda kernel_context: "gc" in kernel_context.names)
             assert await person.value("len(get_ipython().kernel.comm_manager.comms)") == "0"
             await person.run("last = 1")
-            while not any(b"last = 1" in message for message in received):
-                await asyncio.sleep(0.05)
+            await reached(lambda: any(b"last = 1" in message for message in received))
         finally:
             another.kernels.close()
             page.close()
@@ -454,8 +454,7 @@ def test_report_of_a_busy_or_dead_kernel_is_empty() -> None:
         await fail(person, "first")
         await report(person)
         person.client.execute("import time; time.sleep(600)")
-        while not person.kernels._watches[person.kernel_id].busy:
-            await asyncio.sleep(0.05)
+        await reached(lambda: person.kernels._watches[person.kernel_id].busy)
         assert await person.kernels.report(person.kernel_id, []) == NONE
         kernel = person.manager.get_kernel(person.kernel_id)
         kernel.stop_restarter()  # while it restarts the killed kernel, the shutdown fails
@@ -492,8 +491,7 @@ def test_check_queries_an_idle_kernel_once_after_each_execution(monkeypatch: pyt
             await asyncio.sleep(0.05)
         assert found.objects["frame"].keys == ["revenue", "other"]
         person.client.execute("import time; time.sleep(600)")
-        while not person.kernels._watches[person.kernel_id].busy:
-            await asyncio.sleep(0.05)
+        await reached(lambda: person.kernels._watches[person.kernel_id].busy)
         before = len(asked)
         assert await checked("frame") == NONE
         assert len(asked) == before, "a busy kernel is not queried"
@@ -522,8 +520,7 @@ def test_check_after_an_unnoticed_restart_queries_the_new_kernel() -> None:
 def test_check_during_a_message_to_a_widget_is_not_stored() -> None:
     async def scenario() -> None:
         silent = Silent(Clock())
-        while not silent.asked_at:
-            await asyncio.sleep(0.01)
+        await reached(lambda: silent.asked_at)
         silent.answers()
 
         async def checked(*, widget: bool) -> bool:

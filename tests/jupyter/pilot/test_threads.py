@@ -12,6 +12,8 @@ from jupyter_turbopilot.jupyter.pilot import threads
 from jupyter_turbopilot.jupyter.pilot.threads import DISK_THREADS, MAX_PENDING, BackgroundThreads, DiskThreads
 from jupyter_turbopilot.protocol.errors import BusyError, NotReadyError
 
+from ...waiting import reached
+
 
 class Held:
     """A call that blocks until it is released."""
@@ -26,9 +28,7 @@ class Held:
 
     async def runs(self, count: int) -> None:
         """Wait until a number of calls have begun."""
-        async with asyncio.timeout(60):
-            while len(self.running) < count:
-                await asyncio.sleep(0.001)
+        await reached(lambda: len(self.running) >= count)
 
     def release(self) -> None:
         self._free.set()

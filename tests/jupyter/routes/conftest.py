@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import Awaitable, Callable, Iterator
@@ -95,6 +96,27 @@ def ask(jp_fetch: Any) -> Ask:
         except HTTPClientError as error:
             assert error.response is not None
             return error.response
+
+    return send
+
+
+Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+@pytest.fixture
+def post(http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: Any) -> Post:
+    """Send a request over a connection that the test itself closes."""
+
+    async def send(route: str, body: dict[str, Any]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", jp_http_port)
+        data = json.dumps(body).encode()
+        writer.write(
+            f"POST {jp_base_url}turbopilot/{route} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+            f"Authorization: token {jp_serverapp.identity_provider.token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+            + data
+        )
+        return reader, writer
 
     return send
 

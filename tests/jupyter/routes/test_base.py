@@ -15,11 +15,8 @@ from jupyter_turbopilot.protocol.request import MAX_BODY
 from ...multi_user_service import WHO, HeaderIdentity
 from ...scripted_engine import ScriptedEngine
 from ...serve_app import ServeApp
-from .conftest import Ask, complete_body, error_of, fail_within_stream
+from .conftest import Ask, Post, complete_body, error_of, fail_within_stream
 from .test_fixes import fix_body
-from .test_native import Post, post
-
-__all__ = ["post"]
 
 
 def failing(error: TurbopilotError) -> Any:

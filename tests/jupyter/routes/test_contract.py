@@ -17,6 +17,7 @@ from jupyter_turbopilot.protocol.errors import EngineError
 
 from ...models.source_server import SourceServer
 from ...scripted_engine import ScriptedEngine
+from ...waiting import reached
 from .conftest import Ask, complete_body, fail_within_stream
 
 TABLE = dict(loaded())
@@ -67,7 +68,9 @@ async def test_models_fit_their_schema(ask: Ask, ready: Any, tmp_path: Path, tin
 
 
 async def test_select_and_remove_fit_their_schemas(ask: Ask, ready: Any) -> None:
-    check((await ask("models", {"model": ready.selected})).body, gives("models", "POST"))
+    selected = await ask("models", {"model": ready.selected})
+    assert selected.code == 202
+    check(selected.body, gives("models", "POST"))
     removed = await ask("models", {"model": "smollm2-135m"}, method="DELETE")
     assert check(removed.body, gives("models", "DELETE")).freed == 0
 
@@ -83,8 +86,7 @@ async def test_download_progress_fits_its_schema(ask: Ask, pilot: Any, tiny_mode
         source.hold.clear()
         spec = f"{source.url}/m.gguf#sha256={digest}"
         running = asyncio.ensure_future(ask("models/pull", {"model": spec, "select": False}))
-        while not source.gets("/m.gguf"):
-            await asyncio.sleep(0.01)
+        await reached(lambda: source.gets("/m.gguf"))
         source.hold.set()
         steps = [check(line, kind) for line in (await running).body.splitlines()]
         assert (steps[-1].phase, steps[-1].done) == ("done", True)

@@ -32,6 +32,7 @@ async def test_empty_answer_is_an_error_with_the_reason(
     monkeypatch.setattr(Completions, "batch", late)
     response = await ask("v1/completions", {"prompt": "x"})
     assert (response.code, error_of(response)["code"]) == (503, "deadline")
+    assert "time limit was reached" in error_of(response)["message"]
 
 
 async def test_completions_require_admission(

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +11,9 @@ from jupyter_turbopilot.completer import statistics
 from jupyter_turbopilot.completer.completer import EVENTS
 from jupyter_turbopilot.jupyter.pilot import retry
 
-from ...scripted_engine import ScriptedEngine, words
+from ...scripted_engine import ScriptedEngine
+from ...waiting import reached
 from .conftest import Ask, Named, complete_body, error_of, lines
-
-Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 async def test_complete_names_an_invalid_field(ask: Ask, ready: Any) -> None:
@@ -30,50 +27,6 @@ async def test_complete_names_an_invalid_field(ask: Ask, ready: Any) -> None:
         "status": 400,
         "retry_after": None,
     }
-
-
-@pytest.fixture
-def post(http_server: Any, jp_http_port: int, jp_base_url: str, jp_serverapp: Any) -> Post:
-    """Send a request over a connection that the test itself closes."""
-
-    async def send(route: str, body: dict[str, Any]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", jp_http_port)
-        data = json.dumps(body).encode()
-        writer.write(
-            f"POST {jp_base_url}turbopilot/{route} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Authorization: token {jp_serverapp.identity_provider.token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
-            + data
-        )
-        return reader, writer
-
-    return send
-
-
-@pytest.mark.parametrize(
-    ("route", "body"), [("complete", complete_body()), ("completion", {"prompt": "x", "n_predict": 400})]
-)
-async def test_disconnect_before_the_answer_logs_no_error(
-    ask: Ask,
-    post: Post,
-    jp_serverapp: Any,
-    ready: Any,
-    engine: ScriptedEngine,
-    caplog: pytest.LogCaptureFixture,
-    route: str,
-    body: dict[str, Any],
-) -> None:
-    engine.answer, engine.pause = words(400), 0.01
-    jp_serverapp.log.propagate = True
-    _, writer = await post(route, body)
-    while ready.worker.state.phase != "generating":
-        await asyncio.sleep(0.01)
-    writer.transport.abort()
-    while ready.worker.state.phase == "generating":
-        await asyncio.sleep(0.01)
-    engine.answer = "a"
-    assert (await ask("complete", complete_body())).code == 200
-    assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
 
 
 async def test_engine_error_hides_internal_details(
@@ -122,8 +75,7 @@ async def test_feedback_is_counted_and_statistics_can_be_reset(
     (item,) = answer["items"]
     for event in ("shown", "typed_over"):
         await ask("feedback", {"id": answer["id"], "event": event, "chars": len(item["text"])})
-    while not kept.exists():
-        await asyncio.sleep(0.01)
+    await reached(kept.exists)
     assert json.loads((await ask("health", method="GET")).body)["week"] == {
         "shown": 1,
         "accepted": 0,
@@ -197,24 +149,3 @@ async def test_fair_share_ignores_the_client_name(
         editors = [client for _, client in asked]
         assert len(set(editors)) == 5
         assert editors.count("") == 2
-
-
-async def test_client_name_replaces_only_the_callers_own_requests(
-    ask: Ask, ready: Any, engine: ScriptedEngine
-) -> None:
-    engine.answer, engine.pause = words(100), 0.02
-
-    async def begin(source: str, agent: str) -> asyncio.Task[Any]:
-        # With a token and without a cookie, Jupyter generates another name for each request.
-        body = complete_body(source, client="same", lines="multi", max_tokens=60)
-        task = asyncio.create_task(ask("complete", body, headers={"User-Agent": agent}))
-        while not any(source in prompt for prompt in engine.prompts):
-            await asyncio.sleep(0.005)
-        return task
-
-    first = await begin("first = ", "one")
-    other = await begin("other = ", "two")
-    last = await begin("last = ", "one")
-    found = [json.loads((await task).body) for task in (first, other, last)]
-    assert [reply.get("finish_reason") for reply in found] == ["superseded", None, None]
-    assert all(reply["items"] for reply in found[1:])

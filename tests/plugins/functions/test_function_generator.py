@@ -173,11 +173,6 @@ def test_grow_imports_module_aliases_unless_they_exist() -> None:
     assert source == f"import matplotlib.pyplot as plt\n\n\ndef f(x):\n    {body}\n"
 
 
-def test_grow_generates_coroutines_for_awaited_callees() -> None:
-    events = play("async def f(x):", bodies(f="return await get(x)"))
-    assert "async def get(x):" in events[-1].source
-
-
 def test_grow_keeps_code_above_the_stub() -> None:
     events = play(
         "import math\n\ndef area(r):\n    return math.pi * r\n\n# Volume.\ndef volume(r):",

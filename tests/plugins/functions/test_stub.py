@@ -22,12 +22,10 @@ from jupyter_turbopilot.util.bounds import STATEMENT
     [
         ("def f(x):", "def f(x):", "    "),
         ("def f(x):\n    '''Do.'''\n", "def f(x):\n    '''Do.'''", "    "),
-        ("def f(x):\n  '''Do.'''", "def f(x):\n  '''Do.'''", "  "),
         ("def f(x):\n    pass", "def f(x):", "    "),
         ("def f(x):\n    '''Do.'''\n    ...\n\n", "def f(x):\n    '''Do.'''", "    "),
         ("def f(x):\n    '''Do.'''\n    # Use g.", "def f(x):\n    '''Do.'''\n    # Use g.", "    "),
         ("def f(x):\n    raise NotImplementedError", "def f(x):", "    "),
-        ("def f(x):\n    y = x", "def f(x):\n    y = x", "    "),
         ("def f(x):\n    for y in x:", "def f(x):\n    for y in x:", "        "),
         ("def f(x): 'Do.'", "def f(x):\n    'Do.'", "    "),
         ("def f(x): return 1", "def f(x):\n    return 1", "    "),
@@ -178,7 +176,6 @@ def test_parse_instruction_rejects_deep_nesting(source: str) -> None:
         ("def f(x):\n    '''Do.'''\n!ls", "Line 3 does not parse"),
         ("def f(x): \\\n  y = 1", "does not parse with a body"),
         ("class Stack:\n    '''With push and pop.'''", "Only functions can be generated"),
-        ("class Stack(list): 'With push and pop.'", "Only functions can be generated"),
         ("class Stack:", "Only functions can be generated"),
         ("def f(x): pass\n\nclass Stack:\n    def push(self):", "Only functions can be generated"),
         ("def a(x):\n    '''Double.'''\n\ndef b(x):\n    '''Triple.'''", "function in line 1 has no body"),
@@ -217,11 +214,6 @@ def test_parse_instruction_keeps_magics_above_a_stub(above: str) -> None:
     assert asked.above == f"import os\n{above}"
     assert asked.stub
     assert asked.stub.head == "# Why?\n@cache\ndef f(x):\n    '''Is x\n    odd?\n    '''"
-
-
-def test_parse_instruction_keeps_the_indentation_of_an_instruction() -> None:
-    asked = parse_instruction("    def area(self):\n        '''The area.'''\n        # Use width.")
-    assert asked.comment == "# def area(self):\n#     '''The area.'''\n# Use width."
 
 
 def test_parse_instruction_rejects_a_cell_magic() -> None:

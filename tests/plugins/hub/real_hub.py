@@ -200,10 +200,6 @@ class RealHub:
         self._hub.terminate()
         self._hub.wait(20)
 
-    def halt_hub(self, *, halt: bool = True) -> None:
-        """Stop the hub's process with a signal, or continue it."""
-        self._hub.send_signal(signal.SIGSTOP if halt else signal.SIGCONT)
-
     def ready(self) -> bool:
         return bool(httpx.get(f"{self.direct}/health").status_code == 200)
 
@@ -264,7 +260,6 @@ class RealHub:
 
     def stop(self) -> None:
         """Stop all started processes."""
-        self.halt_hub(halt=False)
         self._hub.terminate()
         for pid in self._children:
             with contextlib.suppress(ProcessLookupError):

@@ -140,3 +140,10 @@ def test_stream_usage_is_in_the_last_event_and_null_before(wanted: bool) -> None
     assert ("usage" in wording.chunk(0, last, delta)) is wanted
     cost = wording.usage_chunk([last])
     assert (cost["choices"], cost["usage"]["total_tokens"]) == ([], 5)
+
+
+def test_stream_tells_a_turbopilot_client_the_usage_before_the_end() -> None:
+    wording, last = CompletionFormat(asked(prompt=[1], turbopilot={}), piece), reply(item("a"))
+    (delta,) = Deltas().of(last)
+    cost = wording.chunk(0, last, delta)["usage"]
+    assert cost["prompt_tokens_details"] == {"cached_tokens": 1}

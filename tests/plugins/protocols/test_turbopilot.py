@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
@@ -31,6 +30,7 @@ from jupyter_turbopilot.protocol.phase import Phase
 from ...jupyter.routes.conftest import Ask as Send
 from ...scripted_engine import ScriptedEngine
 from ...tiny_model import learn_merges, write_tiny_model
+from ...waiting import generated
 
 CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(values)\nprint('né 😀')\n" * 3
 
@@ -99,6 +99,7 @@ class EventContent(NamedTuple):
     top: list[dict[int, float]]
     reason: str
     usage: dict[str, Any]
+    version: str
 
 
 def number(name: str) -> int:
@@ -116,18 +117,12 @@ def received(answer: bytes) -> EventContent:
         [{number(name): v for name, v in top.items()} for part in parts for top in part["top_logprobs"]],
         choices[-1]["finish_reason"],
         events[-1]["usage"],
+        events[0]["system_fingerprint"].partition(":")[2],
     )
 
 
 def written(engine: Any, ask: EngineRequest) -> list[Token]:
-    run = engine.start(ask)
-    tokens: list[Token] = []
-    while not run.done:
-        engine.step([run], Cancel())
-        tokens += run.fresh
-        run.fresh.clear()
-    engine.release(run)
-    return tokens
+    return generated(engine, engine.start(ask))[0]
 
 
 def asks(engine: Any) -> Iterator[EngineRequest]:
@@ -177,6 +172,7 @@ async def test_remote_completion_equals_the_local_engines(
         # Only the ids contain an incomplete last character.
         whole = codecs.getincrementaldecoder("utf-8")("replace")
         assert found.text == whole.decode(b"".join(token.data for token in expected))
+        assert found.version == describe_engine(ready.worker.engine)["identity"]
         assert found.usage["prompt_tokens"] == len(each.prompt)
         assert found.usage["prompt_tokens_details"]["cached_tokens"] == each.usage.cached_tokens
     other.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...index.folders import until
 from ...scripted_engine import ScriptedEngine, pilot_with, words
+from ...waiting import reached
 
 KEY = "k3y"
 HEADERS = {"host": "anywhere", "content-type": "application/json", "authorization": f"Bearer {KEY}"}
@@ -213,10 +213,7 @@ async def test_disconnect_cancels_generation(call: Call, engine: ScriptedEngine,
         client.task.cancel()
     await asyncio.wait({client.task}, timeout=20)
     assert client.task.done()
-    end = time.monotonic() + 20
-    while not engine.released:
-        assert time.monotonic() < end, "the generation is still running"
-        await asyncio.sleep(0.01)
+    await reached(lambda: engine.released)
     assert engine.finished == [False]
     assert (await call("GET", "/health").body(b"").answer())[0] == 200
 
@@ -233,10 +230,7 @@ async def test_send_that_fails_cancels_generation(
     asking = call("POST", "/v1/completions").body(asked(stream=True, max_tokens=500))
     asking.task.cancel()
     await asyncio.wait_for(mounted(asking.scope, asking.incoming.get, send), 20)
-    end = time.monotonic() + 20
-    while not engine.released:
-        assert time.monotonic() < end, "the generation is still running"
-        await asyncio.sleep(0.01)
+    await reached(lambda: engine.released)
     assert engine.finished == [False]
 
 

@@ -6,14 +6,11 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.plugins.remote.engine import RemoteEngine
 from jupyter_turbopilot.plugins.remote.run import RemoteRun
-from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
-from jupyter_turbopilot.protocol.errors import EngineError, TextFailedError
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
+from jupyter_turbopilot.protocol.errors import TextFailedError
 
-from ...engine.jobs import FunctionJob, Outcome, until_cancelled
-from ...engine.test_worker import ready
 from ...waiting import finish
 from .conftest import Connect, Serve
 from .fake_server import Act, Wire, chances, completion, status
@@ -158,13 +155,6 @@ def test_resume_continues_a_suspended_run(serve: Serve, connect: Connect) -> Non
     assert (last["prompt"], last["max_tokens"]) == ([*map(ord, "xab")], 3)
 
 
-@pytest.mark.parametrize("size", [0, 512, 600])
-def test_start_rejects_a_prompt_that_does_not_fit(size: int, serve: Serve, connect: Connect) -> None:
-    engine = connect(serve(completion("a")))
-    with pytest.raises(EngineError, match="does not fit"):
-        engine.start(ask("x" * size))
-
-
 def test_start_limits_tokens_to_the_context(serve: Serve, connect: Connect) -> None:
     server = serve(completion("a"))
     write(connect(server), ask("x" * 510, 48))
@@ -184,52 +174,6 @@ def test_prefetch_does_not_wait_for_a_busy_server(
     else:
         assert finish(engine, run) == [b"ab"]
     assert len(server.asked("/v1/completions")) == times
-
-
-def test_worker_keeps_the_engine_after_a_failed_text(serve: Serve, connect: Connect) -> None:
-    server = serve(status(400), completion("a"))
-    engine, loads = connect(server), []
-    worker = ready(lambda _: loads.append(1) or engine)
-    try:
-
-        def writes(engine: Any, job: Job) -> Any:
-            tokens: list[Token] = []
-            asked = ask()
-            while fresh := (yield asked):
-                tokens += fresh
-
-        results = [Outcome(), Outcome()]
-        for one in results:
-            worker.submit(FunctionJob(writes, one))
-            one.wait()
-        assert isinstance(results[0].wait(), EngineError)
-        assert results[1].wait() is None
-        assert len(loads) == 1
-        assert len(server.asked("/v1/completions")) == 2
-    finally:
-        worker.stop()
-
-
-def test_worker_sends_requests_in_parallel(serve: Serve, connect: Connect) -> None:
-    arrived = threading.Semaphore(0)
-    go = threading.Event()
-
-    def act(wire: Wire, body: dict[str, Any]) -> None:
-        wire.begin()
-        arrived.release()
-        go.wait(30)
-
-    engine = connect(serve(act), timeout=20.0)
-    worker = ready(lambda _: engine)
-    try:
-        jobs = []
-        for _ in range(3):
-            jobs.append(FunctionJob(until_cancelled, Outcome()))
-            worker.submit(jobs[-1])
-            assert arrived.acquire(timeout=30)
-    finally:
-        go.set()
-        worker.stop()
 
 
 def test_close_ends_running_requests(serve: Serve, connect: Connect) -> None:

@@ -360,6 +360,13 @@ def test_write_accepts_several_names_of_one_model() -> None:
     assert side.recognized == MOST_NAMES - 1
 
 
+def test_write_notices_a_changed_version() -> None:
+    side = Scripted([EventContent(WORD.tokens, version="2")])
+    exchange = exchange_of(side, peer=RemoteServer(Kind.OURS, "m", version="1"))
+    with pytest.raises(EngineGoneError, match="another model"):
+        asyncio.run(exchange.write(REQUEST, lambda one: one.ended, awaited=True))
+
+
 @pytest.mark.parametrize("then", [DIED, EngineError("x"), WAIT, 9.0])
 @pytest.mark.parametrize("word", [[WORD], []])
 def test_write_ignores_failures_after_the_end(word: list[Act], then: Any) -> None:

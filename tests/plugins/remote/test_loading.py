@@ -30,7 +30,6 @@ from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, Sampling
 from jupyter_turbopilot.protocol.errors import (
     CancelledError,
-    DisabledError,
     EngineGoneError,
     ModelRefusedError,
     TurbopilotError,
@@ -340,20 +339,6 @@ def test_load_explains_a_rejected_jupyterhub_token(
     with pytest.raises(TurbopilotError, match=message) as refused:
         load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))
     assert ENGINE_KEY not in refused.value.message
-
-
-@pytest.mark.parametrize(
-    ("code", "message"), [("missing_scope", "account may not use"), ("disabled", "setting")]
-)
-def test_load_reports_why_a_hubs_service_refuses(
-    code: str, message: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
-    server = serve()
-    body = json.dumps({"error": {"code": code, "message": "SECRET"}}).encode()
-    server.routes["/v1/models"] = lambda wire, _: wire.answer(403, body)
-    with pytest.raises(DisabledError, match=message):
-        load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))
 
 
 @pytest.mark.parametrize("kind", [Kind.OURS, Kind.LLAMA, Kind.VLLM])

@@ -40,6 +40,11 @@ def event(tokens: list[str], logprobs: list[Any], top: Any = None, **more: Any) 
     return json.dumps({"choices": [{"index": 0, "text": "?", "logprobs": fields} | more]}).encode()
 
 
+def test_read_returns_the_version_of_a_turbopilot_server() -> None:
+    data = json.dumps({"choices": [], "system_fingerprint": "1.2:0123"}).encode()
+    assert OURS.read(data).version == "0123"
+
+
 def test_request_to_turbopilot_contains_all_fields_of_an_ask() -> None:
     beginning = PrefixConstraint((b"pr", b"\xff"), 1, 7)
     engine_request = EngineRequest(

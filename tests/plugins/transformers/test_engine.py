@@ -282,15 +282,6 @@ def test_sequence_cache_copies_are_independent(size: int, data: st.DataObject) -
     assert positions(other) == [[*map(float, range(other.size)), 99.0]] * 2
 
 
-def test_engine_samples_with_a_seed_and_hides_control_tokens(engine: TransformersEngine) -> None:
-    prompt = engine.vocabulary.tokenize("x = ")
-    drawn = [
-        ids(generate(engine, prompt, temperature=1.5, seed=seed, repeat_penalty=1.1)) for seed in (1, 1, 2)
-    ]
-    assert drawn[0] == drawn[1] != drawn[2]
-    assert {token for text in drawn for token in text}.isdisjoint({*engine.controls.tolist()} - engine.ends)
-
-
 def test_engine_rejects_the_sampler_infill(engine: TransformersEngine) -> None:
     with pytest.raises(BadRequestError, match="infill") as refused:
         engine.sampler(Sampling(temperature=1.0, samplers=("top_k", "infill")), [1])
