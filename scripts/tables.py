@@ -10,7 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.base import SAMPLERS, Capabilities
+from jupyter_turbopilot.engine.base import SAMPLING_OPTIONS, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.loading import capabilities_of, choose_dialect, text_dialects
@@ -69,7 +69,7 @@ def capabilities() -> str:
         top=20,
         prefix_constraints=True,
         logprobs=True,
-        samplers=SAMPLERS,
+        samplers=SAMPLING_OPTIONS,
     )
     engines: dict[str, Capabilities] = {
         "llama": LlamaEngine.capabilities,
