@@ -112,12 +112,12 @@ def class_costs() -> str:
     low, high = _processor()
     return (
         f"| a class of {CLASS} | a model in each user's server | one service |\n| --- | --- | --- |\n"
-        f"| memory, beside Jupyter's own | {alone:.0f} GB | {shared:.0f} GB |\n"
+        f"| memory in addition to Jupyter's | {alone:.0f} GB | {shared:.0f} GB |\n"
         f"| cores | {low:.1f} to {high:.1f} for each user who types | {_cores(TYPING_SHARE)}, or {_cores(1.0)} if all type at once |\n\n"
         "Both columns assume one shared model file. The values are extrapolated from [30 users](../research/benchmarks/results/scale.md) and from [two cores](../research/benchmarks/results/scale.md#students),\n"
-        f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f}, if three of ten type.\n"
-        f"Of the memory, {service / 1000:.0f} GB is the service, measured with `c.Turbopilot.sequences_memory = 1024` instead of the "
-        f"default 96, and {(clients - bare) / 30 / 1000:.2f} GB is in each user's server."
+        f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f} if three of ten type.\n"
+        f"The service uses {service / 1000:.0f} GB of this memory, measured with `c.Turbopilot.sequences_memory = 1024` instead of the "
+        f"default 96, and each user's server {(clients - bare) / 30 / 1000:.2f} GB."
     )
 
 
@@ -159,7 +159,7 @@ def with_kernel() -> str:
     """Return a sentence about first mentions of columns."""
     columns = "first mentions of columns completed"
     return (
-        "After one letter of a column that the notebook has not used yet, Turbopilot completes its name in "
+        "After the first letter of a column that is new to the notebook, Turbopilot completes its name in "
         f"{share(columns)} of {figure(columns, SAMPLES)}; without the kernel, in {share(columns, below=1)}."
     )
 
@@ -169,8 +169,8 @@ def kernel_gain() -> str:
     waiting = "keystrokes saved at equal precision, relative to without kernel context"
     typing = "keystrokes saved with kernel context, relative to without, real time"
     return (
-        f"- Over whole notebooks, the kernel makes no measurable difference: {figure(waiting)} times as many keystrokes saved for a user who waits, {figure(typing)} "
-        "for one who does not."
+        f"- Over whole notebooks, the kernel makes no measurable difference: with it, a user who waits saves {figure(waiting)} times as many keystrokes, one who does "
+        f"not wait {figure(typing)} times."
     )
 
 

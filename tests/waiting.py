@@ -44,7 +44,7 @@ def generated(engine: Any, *runs: Any) -> list[list[Any]]:
 
 
 def finish(engine: Any, *runs: Any) -> list[bytes]:
-    """Do the same, and return the texts."""
+    """Step until all runs of an engine are done; release them, and return their texts."""
     return [b"".join(token.data for token in tokens) for tokens in generated(engine, *runs)]
 
 

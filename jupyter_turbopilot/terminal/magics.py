@@ -40,7 +40,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.terminal.server_client import ServerClient
 
 _NOTHING = "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
-_ELSEWHERE = "This is for IPython in a terminal. In JupyterLab, click Turbopilot in the status bar, Turn Off."
+_ONLY_IN_A_TERMINAL = (
+    "%turbopilot off works in a terminal. In JupyterLab, click Turbopilot in the status bar, then Turn Off."
+)
 _LOADED = "_turbopilot_magics"
 _SHORT_WITH_VALUE = re.compile("-[a-z].")  # as -n5
 _SWITCHES = {"--fill", "--replace", "--local", "-h", "--help"}
@@ -158,7 +160,7 @@ class TurbopilotMagics(Magics):
         action = parse_argstring(self.turbopilot, line).action
         if action == "off":
             self.off()
-            print("Ghost text is off." if self.in_terminal else _ELSEWHERE)
+            print("Ghost text is off." if self.in_terminal else _ONLY_IN_A_TERMINAL)
         elif action == "on":
             try:
                 self._on()

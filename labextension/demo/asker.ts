@@ -3,7 +3,7 @@
 import type { Extension } from '@codemirror/state';
 import { EditorView, type ViewUpdate } from '@codemirror/view';
 import { SuggestionCache } from '../src/cache';
-import type { IClient, IEngineFrame } from '../src/client';
+import type { IClient, ICompletionFrame } from '../src/client';
 import { type IPosition, Suggestion } from '../src/suggestion';
 import { ServerError } from '../src/requesterror';
 import { chooseWindow } from '../src/window';
@@ -140,7 +140,7 @@ export class Asker {
     const suggestion = (this._suggestion = new Suggestion(position, shown));
     const abort = (this._abort = new AbortController());
     let ms = 0;
-    const grow = ({ text, timings }: IEngineFrame): void => {
+    const grow = ({ text, timings }: ICompletionFrame): void => {
       ms = timings?.total_ms ?? ms; // without the time that it takes to load the model
       suggestion.grow(text);
       if (this._suggestion === suggestion) {

@@ -9,12 +9,16 @@ export type IEngineHealth = Partial<wire.IHealth> &
     inPage?: { size: number | null; step: wire.IProgress | null };
   };
 
-/** A frame; of an engine in the page, only the total time is measured. */
-export type IEngineFrame = Omit<wire.IFrame, 'timings'> & { timings?: Pick<wire.ITimings, 'total_ms'> };
+/** A frame. The browser engine measures only the total time. */
+export type ICompletionFrame = Omit<wire.IFrame, 'timings'> & { timings?: Pick<wire.ITimings, 'total_ms'> };
 
 export interface IClient {
   /** Complete, calling `frame` as the text grows. */
-  complete(request: wire.IRequest, signal: AbortSignal, frame: (frame: IEngineFrame) => void): Promise<void>;
+  complete(
+    request: wire.IRequest,
+    signal: AbortSignal,
+    frame: (frame: ICompletionFrame) => void
+  ): Promise<void>;
   /** Several whole alternatives. */
   alternatives(request: wire.IRequest, signal: AbortSignal): Promise<Pick<wire.IAnswer, 'items'>>;
   /** Return fixes for an error, or null: an engine in the page has neither fixes nor renames. */

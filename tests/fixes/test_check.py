@@ -23,7 +23,7 @@ _METHODS = """
 
 
 def described(kind: str, module: str, *attributes: str, **more: Any) -> ObjectDescription:
-    """Return an object of which the kernel knows all attributes."""
+    """Describe an object, of which the kernel knows all attributes by default."""
     return ObjectDescription(
         **{"type": kind, "module": module, "attributes": [*attributes], "closed": True} | more
     )

@@ -76,7 +76,7 @@ class Library:
         return {each.model.name: each for each in advise(catalog().values(), free, rate)}
 
     def advise_on(self, loaded: str, tokens_per_second: float) -> str:
-        """Return which model fits this machine, on which the loaded one has this speed."""
+        """Return a sentence that recommends a model for this machine, given the speed of the loaded one."""
         advice = self.advice(loaded, tokens_per_second)
         if not tokens_per_second or loaded not in advice:
             return "`jupyter turbopilot models list` shows which model fits it."

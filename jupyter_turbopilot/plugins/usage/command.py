@@ -43,8 +43,8 @@ def report(options: argparse.Namespace, settings: Turbopilot) -> int:
     if not (options.files or settings.usage_log):
         raise BadRequestError("Pass the file of a usage log, or set c.Turbopilot.usage_log.")
     files = dict.fromkeys(options.files or [Path(settings.usage_log).expanduser()])
-    older = {older_file(file) for file in files if file.name}  # `read` reads them with the newer ones
-    print(tables(LogStatistics(read(file) for file in files if file not in older)), end="")
+    older_files = {older_file(file) for file in files if file.name}  # `read` reads them with the newer ones
+    print(tables(LogStatistics(read(file) for file in files if file not in older_files)), end="")
     return 0
 
 

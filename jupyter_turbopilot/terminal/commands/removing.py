@@ -154,9 +154,9 @@ def _clear_cache(settings: Turbopilot) -> list[Path]:
         found = SCHEMA.state_of(path)
         if found is FileState.OURS:
             with closing(Database(path, FILE_BYTES)) as database:
-                answers = database.count()
+                completions = database.count()
                 database.clear()
-            print(f"{path}: {count_of(answers, 'completion')} deleted.")
+            print(f"{path}: {count_of(completions, 'completion')} deleted.")
         elif found is not FileState.NOTHING:
             files = SCHEMA.owned_files(path)
             print(f"{path} is {found.value}: it is {'deleted' if files else 'not changed'}.")

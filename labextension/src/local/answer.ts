@@ -149,7 +149,7 @@ export class Composer {
   }
 
   private readonly _around: ISurroundings;
-  /** Return whether the brackets and quotes of the line close with a text. */
+  /** Return whether a text closes the brackets and quotes of the line. */
   private readonly _closes: (text: string) => boolean;
 }
 

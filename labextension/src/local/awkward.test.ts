@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { IEngineFrame } from '../client';
+import type { ICompletionFrame } from '../client';
 import type { ICell, IRequest } from '../wire';
 import type { Models } from './models';
 import { type ILine, LocalClient } from './client';
@@ -69,7 +69,7 @@ describe('an answer', () => {
   });
 
   async function answer(asked: IRequest): Promise<string> {
-    const frames: IEngineFrame[] = [];
+    const frames: ICompletionFrame[] = [];
     await client.complete(asked, new AbortController().signal, frame => frames.push(frame));
     frames.reduce((shown, { text }) => {
       expect(text.startsWith(shown)).toBe(true);

@@ -1,6 +1,6 @@
 /** The client of the browser engine: the model runs in a worker, everything else here. */
 
-import type { IClient, IEngineFrame, IEngineHealth } from '../client';
+import type { IClient, ICompletionFrame, IEngineHealth } from '../client';
 import { ServerError, WITHHELD } from '../requesterror';
 import type { IAnswer, IModel, IRequest, IProgress, Phase } from '../wire';
 import { type ILocalModel, readCatalogue } from './catalogue';
@@ -76,7 +76,7 @@ interface ILoadFailure {
 }
 
 /** The worker has ended; the model is not the cause. */
-class WorkerEnded extends ServerError {}
+class WorkerEndedError extends ServerError {}
 
 /** Wrap an unexpected exception. Its message is left out: it may quote the user's code. */
 function unexpectedError(reason: unknown): ServerError {
@@ -95,7 +95,7 @@ export class LocalClient implements IClient {
   async complete(
     request: IRequest,
     signal: AbortSignal,
-    frame: (frame: IEngineFrame) => void
+    frame: (frame: ICompletionFrame) => void
   ): Promise<void> {
     await this._answered(request, signal, completer => completer.complete(request, signal, frame));
   }
@@ -236,7 +236,7 @@ export class LocalClient implements IClient {
 
   /** Terminate the worker to release its memory. */
   leave(): void {
-    this._end(new WorkerEnded(500, STOPPED, 'Stopped. Another engine is in use.'));
+    this._end(new WorkerEndedError(500, STOPPED, 'Stopped. Another engine is in use.'));
   }
 
   async remove(name: string): Promise<number> {
@@ -318,7 +318,7 @@ export class LocalClient implements IClient {
     let received = this._heard;
     const watch = setInterval(() => {
       if (received === this._heard) {
-        this._end(new WorkerEnded(500, GONE, 'The model does not respond. Restarting…'));
+        this._end(new WorkerEndedError(500, GONE, 'The model does not respond. Restarting…'));
       }
       received = this._heard;
     }, SILENCE);
@@ -369,7 +369,7 @@ export class LocalClient implements IClient {
       const completer = (async () => {
         // The worker opens models one after the other.
         await before?.catch((reason: unknown) => {
-          if (reason instanceof WorkerEnded) {
+          if (reason instanceof WorkerEndedError) {
             throw reason;
           }
         });
@@ -418,7 +418,7 @@ export class LocalClient implements IClient {
 
   /** Return the error for a model whose opening was stopped, and withhold it unless the worker has ended. */
   private _givenUp(model: ILocalModel, reason: ServerError): ServerError {
-    if (reason instanceof WorkerEnded) {
+    if (reason instanceof WorkerEndedError) {
       return reason;
     }
     if (!this._withheld.has(model)) {
@@ -435,7 +435,7 @@ export class LocalClient implements IClient {
     const error = reason instanceof ServerError ? reason : unexpectedError(reason);
     const isAnother = this._loading !== null && this._loading.model !== model;
     const isWanted = !model || !(isAnother || this._withheld.has(model));
-    if (isWanted && !(error instanceof WorkerEnded)) {
+    if (isWanted && !(error instanceof WorkerEndedError)) {
       this._note(model, error);
     }
     return error;
@@ -485,7 +485,7 @@ export class LocalClient implements IClient {
         this._heard === before
           ? new ServerError(500, 'download_failed', `The model worker could not be started (${why}).`)
           : // The browser may terminate a worker to free memory.
-            new WorkerEnded(500, GONE, `The model has stopped (${why}). Restarting…`)
+            new WorkerEndedError(500, GONE, `The model has stopped (${why}). Restarting…`)
       );
     };
     return line;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { IEngineFrame } from '../client';
+import type { ICompletionFrame } from '../client';
 import type { IRequest } from '../wire';
 import { Completer } from './completer';
 import { ScriptedEngine } from './testing/engine';
@@ -14,8 +14,8 @@ function saying(text: string, probability = 0.95): ScriptedEngine {
   return new ScriptedEngine(Array<typeof message>(9).fill(message), 2048);
 }
 
-async function framesOf(completer: Completer, request: IRequest): Promise<IEngineFrame[]> {
-  const frames: IEngineFrame[] = [];
+async function framesOf(completer: Completer, request: IRequest): Promise<ICompletionFrame[]> {
+  const frames: ICompletionFrame[] = [];
   await completer.complete(request, signal, frame => frames.push(frame));
   return frames;
 }
@@ -123,8 +123,8 @@ describe('a newer request', () => {
   it('of the same editor cancels the older one and drafts its text', async () => {
     const engine = saying('alpha + beta\n');
     const completer = new Completer(engine);
-    let newer: Promise<IEngineFrame[]> | undefined;
-    const older: IEngineFrame[] = [];
+    let newer: Promise<ICompletionFrame[]> | undefined;
+    const older: ICompletionFrame[] = [];
     await completer.complete(requestOf('x = '), signal, frame => {
       older.push(frame);
       newer ??= framesOf(completer, requestOf('x = al'));
@@ -156,7 +156,7 @@ describe('a newer request', () => {
 it('sends nothing after the request was aborted', async () => {
   const stop = new AbortController();
   const completer = new Completer(saying('a b c'));
-  const frames: IEngineFrame[] = [];
+  const frames: ICompletionFrame[] = [];
   const asked = completer.complete(requestOf('x = '), stop.signal, frame => {
     frames.push(frame);
     stop.abort();

@@ -1,6 +1,6 @@
 /** Answers requests with a model in the page, in the same frames as the server. */
 
-import type { IEngineFrame } from '../client';
+import type { ICompletionFrame } from '../client';
 import type { IAnswer, IRequest, ISuggestion } from '../wire';
 import { Composer, type IProgress } from './answer';
 import type { IEngine } from './engineinterface';
@@ -13,7 +13,7 @@ type IOwnAnswer = Omit<IAnswer, 'model' | 'timings'>;
 interface ICurrent {
   client: string;
   isAwaited: boolean;
-  /** the reason of an abort is the finish reason, as the server reports it */
+  /** aborted with the finish reason, which is one of the server's */
   stop: AbortController;
 }
 
@@ -25,7 +25,7 @@ export class Completer {
   async complete(
     request: IRequest,
     signal: AbortSignal,
-    frame: (frame: IEngineFrame) => void
+    frame: (frame: ICompletionFrame) => void
   ): Promise<void> {
     const asked = performance.now();
     const { items, finish_reason, ...reported } = await this._answer(request, signal, frame);
@@ -42,7 +42,7 @@ export class Completer {
   private async _answer(
     request: IRequest,
     signal: AbortSignal,
-    frame: (frame: IEngineFrame) => void
+    frame: (frame: ICompletionFrame) => void
   ): Promise<IOwnAnswer> {
     const id = `page-${++this._count}`;
     const progress: IProgress = { text: '' };

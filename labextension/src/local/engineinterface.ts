@@ -4,7 +4,7 @@ import type { CharacterVocabulary } from './vocabulary';
 
 export type IVocabulary = Pick<CharacterVocabulary, 'marks' | 'tokenize' | 'text'>;
 
-/** A request for a generation, which is greedy. */
+/** A request for a text, whose tokens are the most likely ones. */
 export interface IEngineRequest {
   prompt: readonly number[];
   /** a draft of the text, which the engine may verify in one batch */

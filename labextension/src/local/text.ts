@@ -120,10 +120,10 @@ export function findAll(pattern: RegExp, text: string): string[] {
   return Array.from(text.matchAll(pattern), found => found[found.length > 1 ? 1 : 0]);
 }
 
-/** Return the end of a text, cut in steps of a quarter of the limit, so that its start seldom changes as it grows. */
-export function endOf(text: string, room: number): string {
-  const excess = text.length > room ? codePoints(text) - room : 0;
-  const step = Math.max(1, Math.floor(room / 4));
+/** Return the end of a text. The cut moves in steps of a quarter of the limit, so the start seldom changes as a text grows. */
+export function endOf(text: string, limit: number): string {
+  const excess = text.length > limit ? codePoints(text) - limit : 0;
+  const step = Math.max(1, Math.floor(limit / 4));
   return excess > 0 ? without(text, Math.ceil(excess / step) * step) : text;
 }
 

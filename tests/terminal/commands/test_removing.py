@@ -256,7 +256,7 @@ def test_forget_deletes_saved_sequences_and_keeps_other_files(
     assert "There is no index" in out
 
 
-def test_forget_empties_indexes_that_a_server_has_open_and_deletes_damaged_ones(
+def test_forget_empties_open_indexes_and_deletes_damaged_ones(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     for name in ("work", "play"):

@@ -59,8 +59,8 @@ export async function* write(
 }
 
 /**
- * Return a function that lets the messages through that wait for this thread: it returns to the message loop and continues
- * at once. Browsers delay timers, but not messages.
+ * Return a function that returns to the message loop, so that the worker handles pending messages, and continues at once.
+ * Browsers delay timers, but not messages.
  */
 export function pauses(): () => Promise<void> {
   const { port1, port2 } = new MessageChannel();
