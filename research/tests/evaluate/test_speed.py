@@ -25,3 +25,9 @@ def test_speed_refuses_long_prompts_and_unknown_models(
     for model in ("no-such-model", "./no-such-file.gguf"):
         status, _, err = run(capsys, "eval", "speed", model)
         assert (status, "no model" in err) == (2, True)
+
+
+@pytest.mark.parametrize("line", ["-t 0", "-t 1,x", "-b 5000", "-p 0", "-n 1", "-r 0"])
+def test_speed_refuses_options_out_of_range(capsys: pytest.CaptureFixture[str], line: str) -> None:
+    status, _, err = run(capsys, "eval", "speed", *line.split())
+    assert (status, "must be a " in err) == (2, True)
