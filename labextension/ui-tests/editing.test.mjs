@@ -101,7 +101,8 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     assert.equal(await ghost(page), text.slice('ona'.length));
     assert.equal(asked.length, before);
     await page.keyboard.press('Tab');
-    await holds(cell, `${FIBONACCI}b${text}`);
+    // JupyterLab closes the bracket if the text ends with an opening one.
+    await holds(cell, `${FIBONACCI}b${text}${text.endsWith('(') ? ')' : ''}`);
   });
 
   test('moving the cursor removes the ghost text, and none appears late', async () => {
