@@ -178,7 +178,7 @@ def _costs(
     may_omit: bool,
 ) -> Iterator[tuple[float, str]]:
     """Yield the names of a group with their costs; of those with other numbers, only a nearest one."""
-    count_operations(_NAME + len(others.letters) // 2)
+    count_operations(3 + len(others.letters) // 4)
     texts, numbers = _without_numbers(tokens), _numbers(tokens)
     number_positions = tuple(token == _NUMBER for token in texts)
     if number_positions == others.number_positions:
@@ -309,5 +309,5 @@ def _is_misspelled(one: str, other: str, cost: float, *, is_only: bool) -> bool:
 
 def _edits(one: str, other: str, limit: float) -> int:
     """Return the optimal string alignment distance; at or above the limit, any such value."""
-    count_operations(len(one) + len(other))
+    count_operations(2)
     return OSA.distance(one, other, score_cutoff=int(limit))

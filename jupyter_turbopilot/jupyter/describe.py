@@ -118,8 +118,9 @@ def model_list(name: str, **more: Any) -> dict[str, Any]:
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:
     """Describe all models that can be selected, and those that need another engine."""
     engine = pilot.worker.engine
-    speed = engine.speed.generation if engine else 0.0
-    advice = pilot.library.advice(pilot.worker.state.model, speed)
+    advice = (
+        pilot.library.advice(engine.name, engine.speed.generation) if engine else pilot.library.advice("", 0)
+    )
     return [
         _model(pilot, model) | _assessment(pilot.settings.engine, model, advice.get(model.name))
         for model in pilot.kind.models(pilot.selected)

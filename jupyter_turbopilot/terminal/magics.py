@@ -301,7 +301,9 @@ class TurbopilotMagics(Magics):
     @argument("--lines", choices=["auto", "single", "multi"], default=None, help="one line or several")
     @argument("--fill", action="store_true", help=f"complete at the marker {MARK} instead of the end")
     @argument("--replace", action="store_true", help="replace this cell instead of filling the next")
-    @argument("--local", action="store_true", help="load the model in this process, instead of a server")
+    @argument(
+        "--local", action="store_true", help="load the model in this process, instead of using a server"
+    )
     @_switches_of_plugins
     @argument("-h", "--help", action="store_true", help="show this help")
     @argument("code", nargs="*", help="the code, in the line form")

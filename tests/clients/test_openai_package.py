@@ -1,5 +1,6 @@
 """OpenAI's own Python package against a real server."""
 
+import math
 from collections.abc import Iterator
 
 import openai
@@ -57,6 +58,44 @@ def test_n_completions_have_indices_streamed_or_not(client: openai.OpenAI) -> No
     assert message == {choice.index: choice.text for choice in whole.choices}
 
 
+def test_best_of_returns_the_likeliest(client: openai.OpenAI) -> None:
+    asked = ASKED | {"temperature": 1.5, "seed": 2, "logprobs": 0, "max_tokens": 6}
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values)
+
+    all_four = client.completions.create(**asked, n=4)
+    best = client.completions.create(**asked, best_of=4)
+    likeliest = max(all_four.choices, key=lambda choice: mean(choice.logprobs.token_logprobs or [-99.0]))
+    assert [choice.text for choice in best.choices] == [likeliest.text]
+    assert best.usage.completion_tokens == all_four.usage.completion_tokens
+
+
+def test_several_prompts_return_choices_in_order(client: openai.OpenAI) -> None:
+    prompts = ["one = ", "two = ", "def f():\n"]
+    together = client.completions.create(**(ASKED | {"prompt": prompts}))
+    alone = [client.completions.create(**(ASKED | {"prompt": prompt})) for prompt in prompts]
+    assert [choice.index for choice in together.choices] == [0, 1, 2]
+    assert [choice.text for choice in together.choices] == [found.choices[0].text for found in alone]
+
+
+def test_logprobs_are_the_models(client: openai.OpenAI) -> None:
+    choice = client.completions.create(**ASKED, logprobs=4).choices[0]
+    reported = choice.logprobs
+    assert reported is not None
+    assert (
+        len(reported.tokens)
+        == len(reported.token_logprobs)
+        == len(reported.top_logprobs)
+        == len(reported.text_offset)
+    )
+    assert reported.text_offset[0] == 0
+    for chance, top in zip(reported.token_logprobs, reported.top_logprobs, strict=True):
+        assert len(top) in {4, 5}
+        assert sum(math.exp(value) for value in top.values()) <= 1.001
+        assert chance == pytest.approx(max(top.values()), abs=1e-3)  # greedy
+
+
 def test_echo_returns_the_prompt(client: openai.OpenAI) -> None:
     plain = client.completions.create(**ASKED).choices[0].text
     echoed = client.completions.create(**ASKED, echo=True, logprobs=1).choices[0]
@@ -76,6 +115,12 @@ def test_stop_text_ends_the_completion_and_is_omitted(client: openai.OpenAI) -> 
         assert (found.text, found.finish_reason) == (text[: text.index(stop)], "stop")
         pieces = client.completions.create(**ASKED, **more, stream=True)
         assert "".join(chunk.choices[0].text for chunk in pieces) == found.text
+
+
+def test_suffix_is_respected(client: openai.OpenAI) -> None:
+    plain = client.completions.create(**ASKED)
+    filled = client.completions.create(**ASKED, suffix="\n    return y")
+    assert filled.usage.prompt_tokens == plain.usage.prompt_tokens + len("\n    return y") + 3
 
 
 def test_errors_raise_the_clients_exception_classes(client: openai.OpenAI, server: Server) -> None:

@@ -141,6 +141,15 @@ def test_hanging_replica_is_replaced(two: RayFleet, model: Path, key_file: Path)
     assert len(two.replicas(2)) == 2
 
 
+def test_all_replicas_gone_is_reported_and_recovers(two: RayFleet) -> None:
+    for process in two.processes_of_replicas():
+        process.kill()
+    with two.client() as client:
+        answer = client.post("/v1/completions", json=ASK)
+        assert answer.status_code in {200, 503}
+    assert len(two.replicas(2)) == 2
+
+
 def test_removed_replica_finishes_its_completions(two: RayFleet) -> None:
     async def read_all() -> list[str]:
         async with httpx.AsyncClient(

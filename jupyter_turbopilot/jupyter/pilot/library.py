@@ -61,27 +61,28 @@ class Library:
         self.store = store
         self._kind = kind
         self._downloads: dict[str, Download] = {}
+        self._rate = 0.0  # bytes of weights that this machine has read per second, at most
         self._lock = threading.Lock()
 
     def advice(self, loaded: str, tokens_per_second: float) -> dict[str, Advice]:
-        """Judge each model of the catalogue for this machine, on which the loaded one has this speed.
+        """Judge each model of the catalogue for this machine, by the highest speed measured so far.
 
-        The speed is 0 until the model has run, and is estimated then.
+        `loaded`: the loaded model; `tokens_per_second`: its speed, 0 until it has run. Other programs only
+        lower it.
         """
-        model, free, rate = catalog().get(loaded), machine.free_memory(), guessed_rate(machine.cores())
-        if model:
-            free += model.bytes  # another model would replace it
-            if tokens_per_second:
-                rate = rate_of(model.served_bytes, tokens_per_second)
-        return {each.model.name: each for each in advise(catalog().values(), free, rate)}
+        model = catalog().get(loaded)
+        if model and tokens_per_second:
+            self._rate = max(self._rate, rate_of(model.served_bytes, tokens_per_second))
+        return _judge_all(model, self._rate or guessed_rate(machine.cores()))
 
     def advise_on(self, loaded: str, tokens_per_second: float) -> str:
         """Return a sentence that recommends a model for this machine, given the speed of the loaded one."""
-        advice = self.advice(loaded, tokens_per_second)
-        if not tokens_per_second or loaded not in advice:
+        model = catalog().get(loaded)
+        if not (model and tokens_per_second):
             return "`jupyter turbopilot models list` shows which model fits it."
-        best = next((one.model for one in advice.values() if one.verdict == "recommended"), None)
-        if best is None or best.name == loaded:
+        advice = _judge_all(model, rate_of(model.served_bytes, tokens_per_second))
+        best = next((one.model for one in advice.values() if one.verdict == "recommended"), model)
+        if best is model:
             return f"{loaded} is the measured model that fits it best."
         return f"{best.name} fits it better than {loaded}. Run: {best.pull()}"
 
@@ -151,3 +152,9 @@ class Library:
     def close(self) -> None:
         for download in list(self._downloads.values()):
             download.cancel.set()
+
+
+def _judge_all(loaded: Model | None, rate: float) -> dict[str, Advice]:
+    """Judge each model of the catalogue; another model would replace the loaded one in memory."""
+    free = machine.free_memory() + (loaded.bytes if loaded else 0)
+    return {each.model.name: each for each in advise(catalog().values(), free, rate)}

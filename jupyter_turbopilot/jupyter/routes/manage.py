@@ -171,7 +171,7 @@ class NotebookIndexRoute(Route):
         except (OSError, NotImplementedError, sqlite3.Error) as error:
             raise NotReadyError(
                 f"The notebook index could not be deleted: {reason_of(error)}. "
-                "Run: jupyter turbopilot forget",
+                "Run: jupyter turbopilot forget. It also deletes saved prompts and completions.",
                 code="not_deleted",
             ) from None
         self.answer(await _health(self))

@@ -97,20 +97,22 @@ def _completion_cache(settings: Turbopilot) -> Leftovers:
 
 def forget(_: argparse.Namespace, settings: Turbopilot) -> int:
     """Delete what was stored of the user's code, also where a running server has it open."""
-    from jupyter_turbopilot.index.paths import indexes
+    from jupyter_turbopilot.index.paths import folder
     from jupyter_turbopilot.jupyter import runtime
     from jupyter_turbopilot.models.user_cache import personal_dir, sequences
 
     files = list(sequences(personal_dir()))
-    print(f"Saved sequences: {size_of_all(files)} deleted." if files else "There are no saved sequences.")
+    deleted = f"Saved sequences: {size_of_all(files)} deleted."
     remaining = remove(files)
-    found = indexes()
-    for path in found:
+    if not remaining:
+        print(deleted if files else "There are no saved sequences.")
+    indexes = sorted(folder().glob("*.db"))
+    for path in indexes:
         remaining += _clear_index(path)
     print(
         "Jupyter servers and IPython create new indexes when they are restarted. "
         "Set c.Turbopilot.notebook_index = False to keep none."
-        if found
+        if indexes
         else "There is no index."
     )
     remaining += _clear_cache(settings)
@@ -127,15 +129,20 @@ def _clear_index(path: Path) -> list[Path]:
     import sqlite3
 
     from jupyter_turbopilot.index.paths import index_files
-    from jupyter_turbopilot.index.store import IndexStore
+    from jupyter_turbopilot.index.store import SCHEMA, IndexStore
+    from jupyter_turbopilot.util.sqlite_file import is_busy, reason_of
 
     try:
+        if not SCHEMA.is_ours(path):
+            return []
         with closing(IndexStore(path)) as store:
             root, documents = store.noted("root"), store.count()
             store.clear(secrets.token_hex(8))
-    except (OSError, ValueError, sqlite3.Error):
-        print(f"{path.name}, which cannot be read, is deleted.")
-        return remove(index_files(path))
+    except (OSError, ValueError, sqlite3.Error) as error:
+        files = [] if is_busy(error) else index_files(path)
+        remaining = remove(files) if path in files else [path]
+        print(f"{path}: {reason_of(error)}." if remaining else f"{path} was damaged: it is deleted.")
+        return remaining
     print(f"{root}: {count_of(documents, 'file')} removed from the index.")
     return []
 
@@ -159,8 +166,9 @@ def _clear_cache(settings: Turbopilot) -> list[Path]:
             print(f"{path}: {count_of(completions, 'completion')} deleted.")
         elif found is not FileState.NOTHING:
             files = SCHEMA.owned_files(path)
-            print(f"{path} is {found.value}: it is {'deleted' if files else 'not changed'}.")
-            return remove(files) if files else [path]
+            remaining = remove(files) if path in files else [path]
+            print(f"{path} was {found.value}: it is {'not changed' if remaining else 'deleted'}.")
+            return remaining
     except (OSError, sqlite3.Error) as error:
         print(unusable(settings.cache_file, reason_of(error)))
         return [Path(settings.cache_file)]

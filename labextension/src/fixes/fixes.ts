@@ -49,14 +49,16 @@ export class FixOffers {
     });
   }
 
-  private async _executed({ notebook, cell, success }: IExecuted): Promise<void> {
+  private async _executed({ notebook, cell, success, error }: IExecuted): Promise<void> {
     const { model, parent: panel } = notebook;
     const { _parts: parts } = this;
     if (success || !model || cell.model.type !== 'code' || !(panel instanceof NotebookPanel)) {
       return;
     }
     const failed = cell as CodeCell;
-    const read = readError(errorOutputOf(failed.model));
+    const { errorName: ename, errorValue: evalue, traceback } = error ?? {};
+    // A kernel may show an error in its own way, without an error output.
+    const read = readError(ename ? { ename, evalue, traceback } : errorOutputOf(failed.model));
     const isWanted = (): boolean =>
       isAllowed(parts, 'suggestFixes', panel, failed) && !executionsOf(model).isChanged(failed.model);
     const cells = Array.from(model.cells);

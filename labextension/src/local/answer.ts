@@ -84,7 +84,8 @@ export class Composer {
     const budget = { ...BUDGET, maxTokens: most ?? BUDGET.maxTokens };
     const prompt = promptOf(vocabulary, contextSize, budget, gather(this._request));
     // An explicit request for several lines may be longer.
-    const length = most ?? BUDGET.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
+    const isLong = most == null && trigger === 'invoke' && this._around.multi;
+    const length = budget.maxTokens * (isLong ? 4 : 1);
     const maxTokens = trigger === 'warmup' ? 0 : length * CHARACTERS;
     return { prompt, draft: vocabulary.tokenize(draft), maxTokens, banned: null };
   }

@@ -177,3 +177,12 @@ it('continues with the next request after an engine error', async () => {
   engine.generate = generate;
   expect((await framesOf(completer, requestOf('x = '))).at(-1)?.text).toBe('a');
 });
+
+describe('a prefetch request', () => {
+  it('is answered once the request before it has ended', async () => {
+    const completer = new Completer(saying('a + b'));
+    await framesOf(completer, requestOf('x = '));
+    const frames = await framesOf(completer, requestOf('y = ', { trigger: 'prefetch' }));
+    expect(frames.at(-1)).toMatchObject({ done: true, finish_reason: 'stop' });
+  });
+});

@@ -93,7 +93,7 @@ export class EngineHost {
         this._port.postMessage({ kind: 'token', id, token });
       }
     } catch (reason) {
-      error = signal.aborted ? undefined : (reason as Error).message; // an aborted generation has no receiver
+      error = signal.aborted ? undefined : (reason as Error).message; // the page has stopped it, or opens another model
     }
     this._stops.delete(id);
     this._port.postMessage({ kind: 'end', id, error });

@@ -56,6 +56,37 @@ function hosted(models: object) {
   return { output, tell };
 }
 
+describe('a worker that generates', () => {
+  async function loaded() {
+    const { output, tell } = hosted({ open: () => Promise.resolve(new Echo()) });
+    tell({ kind: 'open', call: 1, source: SOURCE });
+    await vi.waitFor(() => expect(output).toHaveLength(1));
+    const done = (): string[] =>
+      output.flatMap(message => ('id' in message ? [`${message.kind} ${message.id}`] : []));
+    return { tell, done };
+  }
+
+  it('finishes one text before the next', async () => {
+    const { tell, done } = await loaded();
+    tell({ kind: 'generate', id: 1, ask: ask('ab', 3) });
+    tell({ kind: 'generate', id: 2, ask: ask('c', 1) });
+    await vi.waitFor(() => expect(done()).toContain('end 2'));
+    expect(done()).toEqual(['token 1', 'token 1', 'token 1', 'end 1', 'token 2', 'end 2']);
+  });
+
+  it('ends a stopped text that waits, and all texts if another model is opened', async () => {
+    const { tell, done } = await loaded();
+    tell({ kind: 'generate', id: 1, ask: ask('ab', 1000) });
+    tell({ kind: 'generate', id: 2, ask: ask('c', 1000) });
+    tell({ kind: 'generate', id: 3, ask: ask('c', 1000) });
+    tell({ kind: 'stop', id: 2 });
+    tell({ kind: 'open', call: 2, source: SOURCE });
+    await vi.waitFor(() => expect(done()).toContain('end 3'));
+    expect(done().filter(each => each.startsWith('end'))).toEqual(['end 1', 'end 2', 'end 3']);
+    expect(done().filter(each => each !== 'token 1')).toEqual(['end 1', 'end 2', 'end 3']);
+  });
+});
+
 describe('a worker that opens a model', () => {
   it('sends heartbeats', async () => {
     vi.useFakeTimers();

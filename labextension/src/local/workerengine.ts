@@ -13,6 +13,9 @@ interface IWritten {
   wake: () => void;
 }
 
+/** The number of the last generation: the worker of a page serves all its engines. */
+let last = 0;
+
 export class WorkerEngine implements IEngine {
   readonly contextSize: number;
   readonly vocabulary: IVocabulary;
@@ -27,7 +30,7 @@ export class WorkerEngine implements IEngine {
 
   async *generate(ask: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
     signal.throwIfAborted();
-    const id = ++this._last;
+    const id = ++last;
     const written: IWritten = { tokens: [], ended: false, error: null, wake: () => undefined };
     const stop = (): void => written.wake();
     this._texts.set(id, written);
@@ -86,5 +89,4 @@ export class WorkerEngine implements IEngine {
   }
 
   private readonly _texts = new Map<number, IWritten>();
-  private _last = 0;
 }

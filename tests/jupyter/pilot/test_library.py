@@ -6,6 +6,7 @@ import pytest
 
 from jupyter_turbopilot.engine.llama import kind
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
+from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.jupyter.describe import describe_models
 from jupyter_turbopilot.jupyter.pilot.library import MAX_DOWNLOADS, Library, store_of
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -80,3 +81,14 @@ def test_cancel_stops_a_download_without_a_failure(library: Library, monkeypatch
     assert download.finished.wait(30)
     assert download.failure is None
     assert not library.cancel("smollm2-135m")
+
+
+def test_advice_keeps_the_highest_speed_and_counts_only_the_memory_of_a_loaded_model(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "free_memory", lambda: 2 * 10**9)
+    small, larger = "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"
+    assert library.advice(small, 70.0)[larger].verdict == "runs"
+    assert library.advice(small, 20.0)[larger].verdict == "runs", "another program computes"
+    assert library.advice("", 0)[larger].verdict == "too large", "nothing of a model is in memory"
+    assert library.advice("", 0)[small].tokens_per_second == pytest.approx(70.0)

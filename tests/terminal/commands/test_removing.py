@@ -1,5 +1,6 @@
 import json
 import os
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -265,6 +266,8 @@ def test_forget_empties_open_indexes_and_deletes_damaged_ones(
     place = path_of(LocalFiles(tmp_path / "work").identity)
     (damaged,) = {*indexes()} - {place}
     damaged.write_bytes(damaged.read_bytes()[:100] + b"\xff" * 100_000)
+    foreign = damaged.with_name("thesis.db")
+    foreign.write_text("thesis")
     with closing(IndexStore(place, looking=True)) as opened:
         assert opened.having("qqfrobnicate")
         status, out, _ = run(capsys, "forget")
@@ -273,6 +276,25 @@ def test_forget_empties_open_indexes_and_deletes_damaged_ones(
     assert "create new indexes when they are restarted" in out
     assert b"qqfrobnicate" not in place.read_bytes()
     assert not damaged.exists()
+    assert foreign.read_text() == "thesis"
+
+
+@pytest.mark.parametrize("fault", ["locked", "shared folder"])
+def test_forget_reports_an_index_that_it_cannot_empty(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(sqlite_file, "WAIT", 0.05)
+    write(tmp_path / "work", "a.ipynb", "qqfrobnicate(1)")
+    run(capsys, "index", "rebuild", str(tmp_path / "work"))
+    (place,) = indexes()
+    if fault == "shared folder":
+        place.parent.chmod(0o1777)
+    with closing(sqlite3.connect(place)) as holder:
+        if fault == "locked":
+            holder.execute("BEGIN EXCLUSIVE")
+        status, out, _ = run(capsys, "forget")
+    assert (status, f"Could not be deleted:\n  {place}" in out, "is deleted" in out) == (1, True, False)
+    assert place.exists()
 
 
 def test_forget_empties_the_completion_cache_and_lists_running_servers(
@@ -307,6 +329,7 @@ def test_forget_reports_a_completion_cache_that_it_cannot_empty(
     reader = None
     if fault == "foreign":
         path.write_text("thesis")
+        path.with_name(".answers.db.lock").touch()  # of a server that could not move the file aside
     else:
         open_file(path).close()
     if fault == "locked":

@@ -55,11 +55,19 @@ def run_list(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 
 def _table_row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
-    """Return the columns of a model: mark, name, size, state, fitness, licence and use."""
+    """Return the columns of a model: mark, name, size, state, verdict for this machine, licence and use."""
     size = f"{'' if entry['exact_size'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
     mark = "*" if entry["spec"] == configured else " "
-    verdict = entry.get("verdict", "").removesuffix("runs")
-    return mark, entry["name"], size, _state(entry), verdict, entry["licence"], entry["use"]
+    verdict = entry.get("verdict", "")
+    return (
+        mark,
+        entry["name"],
+        size,
+        _state(entry),
+        "" if verdict == "runs" else verdict,
+        entry["licence"],
+        entry["use"],
+    )
 
 
 def _state(entry: dict[str, Any]) -> str:
