@@ -141,7 +141,8 @@ def _clear_index(path: Path) -> list[Path]:
     except (OSError, ValueError, sqlite3.Error) as error:
         files = [] if is_busy(error) else index_files(path)
         remaining = remove(files) if path in files else [path]
-        print(f"{path}: {reason_of(error)}." if remaining else f"{path} was damaged: it is deleted.")
+        reason = "it cannot be read" if isinstance(error, ValueError) else reason_of(error)
+        print(f"{path}: {reason}." if remaining else f"{path} was damaged: it is deleted.")
         return remaining
     print(f"{root}: {count_of(documents, 'file')} removed from the index.")
     return []
