@@ -13,6 +13,7 @@ from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
 SHORTEST = 4  # characters of a name; almost any shorter name is near another one
 LONGEST = 100  # characters
@@ -35,7 +36,6 @@ _MOST = (
 )  # cost, by the length that is too long
 _NUMBER = "0"  # stands for any number
 _NO_SYMBOLS = frozenset("deopqruy")  # letters that are no common unit, index or coordinate
-_OF_PLURALS = frozenset("iesy")  # letters that a plural adds or removes
 _NAME, _GROUP = 5, 2  # operations for a name of an index, and for a group that is not near
 
 
@@ -76,7 +76,7 @@ class NameIndex:
         words = _Words(_without_numbers(tokens))
         count_operations(len(self._groups) * _GROUP)
         for others, members in self._groups.items():
-            if not words.may_cost_less(others):
+            if not _is_alike(words.letters, others.letters):
                 continue
             names = {
                 numbers: near
@@ -165,8 +165,10 @@ class _Words:
         self.number_positions = tuple(token == _NUMBER for token in tokens)
         self.letters = frozenset("".join(_without_accents(tokens)[0])) - {_NUMBER}
 
-    def may_cost_less(self, other: _Words) -> bool:
-        return len(self.letters ^ other.letters) <= len(self.letters)
+
+def _is_alike(letters: AbstractSet[str], others: AbstractSet[str]) -> bool:
+    """Return whether a name with these letters may be near: not more of them differ than there are."""
+    return len(letters ^ others) <= len(letters)
 
 
 def _costs(
@@ -200,7 +202,7 @@ def _costs(
     for each, near in names.items():
         full = iter(each)
         other = [next(full) if token == _NUMBER else token for token in others.tokens]
-        if len(letters.symmetric_difference("".join(_without_accents(other)[0]))) > len(letters):
+        if not _is_alike(letters, {*"".join(_without_accents(other)[0])}):
             continue
         cost = _cost(tokens, other, limit, may_omit=may_omit)
         yield from ((cost, name) for name in near)

@@ -37,18 +37,21 @@ def deletion_mark(identity: str) -> Path:
     return folder() / f"{_digest(identity)}{_DELETED}"
 
 
+def candidates(identity: str = "") -> list[Path]:
+    """Return the files with names of indexes, or of those of one folder; they may be damaged or foreign."""
+    return sorted(folder().glob(f"{_digest(identity) if identity else ''}*{_ENDING}"))
+
+
 def indexes(identity: str = "") -> list[Path]:
     """Return the existing indexes, or those of one folder, whatever the denied paths."""
-    names = f"{_digest(identity) if identity else ''}*{_ENDING}"
-    return sorted(path for path in folder().glob(names) if _is_index(path))
+    return [path for path in candidates(identity) if _is_index(path)]
 
 
 def index_files(index: Path | None = None) -> list[Path]:
     """Return the files of one index, or of all indexes, including unfinished ones and deletion marks."""
     if index:
         return _files(index)
-    names = set(folder().glob(f"*{_ENDING}"))
-    names |= {
+    names = {*candidates()} | {
         path.with_name(path.name.removeprefix(".").removesuffix(".lock")) for path in folder().glob(".*.lock")
     }
     marks = {mark for mark in folder().glob(f"*{_DELETED}") if not size_of(mark)}

@@ -118,9 +118,8 @@ def model_list(name: str, **more: Any) -> dict[str, Any]:
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:
     """Describe all models that can be selected, and those that need another engine."""
     engine = pilot.worker.engine
-    advice = (
-        pilot.library.advice(engine.name, engine.speed.generation) if engine else pilot.library.advice("", 0)
-    )
+    library = pilot.library
+    advice = library.advice(engine.name, engine.speed.generation) if engine else library.advice()
     return [
         _model(pilot, model) | _assessment(pilot.settings.engine, model, advice.get(model.name))
         for model in pilot.kind.models(pilot.selected)

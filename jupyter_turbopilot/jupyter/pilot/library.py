@@ -64,7 +64,7 @@ class Library:
         self._rate = 0.0  # bytes of weights that this machine has read per second, at most
         self._lock = threading.Lock()
 
-    def advice(self, loaded: str, tokens_per_second: float) -> dict[str, Advice]:
+    def advice(self, loaded: str = "", tokens_per_second: float = 0.0) -> dict[str, Advice]:
         """Judge each model of the catalogue for this machine, by the highest speed measured so far.
 
         `loaded`: the loaded model; `tokens_per_second`: its speed, 0 until it has run. Other programs only

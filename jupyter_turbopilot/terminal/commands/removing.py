@@ -97,7 +97,7 @@ def _completion_cache(settings: Turbopilot) -> Leftovers:
 
 def forget(_: argparse.Namespace, settings: Turbopilot) -> int:
     """Delete what was stored of the user's code, also where a running server has it open."""
-    from jupyter_turbopilot.index.paths import folder
+    from jupyter_turbopilot.index.paths import candidates
     from jupyter_turbopilot.jupyter import runtime
     from jupyter_turbopilot.models.user_cache import personal_dir, sequences
 
@@ -106,7 +106,7 @@ def forget(_: argparse.Namespace, settings: Turbopilot) -> int:
     remaining = remove(files)
     if not remaining:
         print(deleted if files else "There are no saved sequences.")
-    indexes = sorted(folder().glob("*.db"))
+    indexes = candidates()
     for path in indexes:
         remaining += _clear_index(path)
     print(
