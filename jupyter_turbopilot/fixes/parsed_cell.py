@@ -106,6 +106,16 @@ def expression_of(node: ast.AST) -> str | None:
     return None
 
 
+def chain(node: ast.AST) -> list[ast.AST]:
+    """Return an expression and those that it begins with: a call, its function, the object of the method."""
+    found = [node]
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call | ast.Starred):
+        count_operations(1)
+        node = node.func if isinstance(node, ast.Call) else node.value
+        found.append(node)
+    return found
+
+
 def lines_of(source: str) -> list[str]:
     """Split a source as Python does; `splitlines` also splits at form feeds and further characters."""
     return [*StringIO(source, newline="")]

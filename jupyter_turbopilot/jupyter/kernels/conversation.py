@@ -69,11 +69,14 @@ class Conversation:
         self._comm = uuid4().hex
         return self._messages(self._comm, {})
 
-    def ask_for_report(self, wanted: Sequence[str], *, is_check: bool) -> tuple[str, list[Message]]:
-        """Return the comm and the messages of a query after an error, or for a check."""
+    def ask_for_report(
+        self, wanted: Sequence[str], traced: Sequence[str] | None = None
+    ) -> tuple[str, list[Message]]:
+        """Return the comm and the messages of a query after an error, or for a check with traced expressions."""
         comm = uuid4().hex
         self._reports.add(comm)
-        return comm, self._messages(comm, {"wanted": [*wanted], "check": is_check})
+        data = {"wanted": [*wanted], "traced": None if traced is None else [*traced]}
+        return comm, self._messages(comm, data)
 
     def _messages(self, comm: str, data: dict[str, Any]) -> list[Message]:
         messages = [] if self._installed else [_installing()]

@@ -71,7 +71,7 @@ class Watch:
         self._reports: dict[str, asyncio.Future[KernelReport | None]] = {}  # by comm; None: no handler
         self._members: dict[str, KernelContext] = {}  # by code, since the last execution
         # The last check since the last execution: the start of the kernel, the expressions, the report.
-        self._checked: tuple[object, Sequence[str], KernelReport] | None = None
+        self._checked: tuple[object, Sequence[Sequence[str]], KernelReport] | None = None
         self._question: tuple[str, str] | None = None  # the open one: message id, code
         self._question_ends = 0.0  # when another one may be sent, as a reply may be lost or too large
         self.busy = False
@@ -116,24 +116,24 @@ class Watch:
                     await asyncio.sleep(POLL)
         return self._members.get(code, NONE)
 
-    async def check(self, wanted: Sequence[str]) -> KernelReport:
+    async def check(self, wanted: Sequence[str], traced: Sequence[str]) -> KernelReport:
         """Query the kernel about expressions, once after each execution; an empty report if it is busy."""
         # The manager replaces `ready` at each start. The state that a restarted kernel publishes may be lost.
         ready = self._manager.ready
-        if self._checked and self._checked[:2] == (ready, wanted) and not self.busy:
+        if self._checked and self._checked[:2] == (ready, [wanted, traced]) and not self.busy:
             return self._checked[2]
         end = time.monotonic() + MEMBER_SECONDS  # the kernel may just answer another request
         while self._is_busy():
             if self.busy or time.monotonic() > end:
                 return NO_REPORT
             await asyncio.sleep(POLL)
-        changes, report = self._changes, await self.report(wanted, is_check=True)
+        changes, report = self._changes, await self.report(wanted, traced)
         if report is NO_REPORT or changes != self._changes:
             return NO_REPORT
-        self._checked = ready, wanted, report
+        self._checked = ready, [wanted, traced], report
         return report
 
-    async def report(self, wanted: Sequence[str], *, is_check: bool = False) -> KernelReport:
+    async def report(self, wanted: Sequence[str], traced: Sequence[str] | None = None) -> KernelReport:
         """Query the kernel after an error, without waiting for it to settle; an empty report if that fails.
 
         A cell of a queue may follow the failed one, so a busy kernel is not queried.
@@ -145,15 +145,15 @@ class Watch:
                 for _ in range(2):  # if the handler is missing, the second query installs it
                     while self._is_busy():  # noqa: ASYNC110 - the manager's state has no event
                         await asyncio.sleep(POLL)
-                    if (report := await self._query(wanted, is_check=is_check)) is not None:
+                    if (report := await self._query(wanted, traced)) is not None:
                         return report
         except TimeoutError:
             pass
         return NO_REPORT
 
-    async def _query(self, wanted: Sequence[str], *, is_check: bool) -> KernelReport | None:
+    async def _query(self, wanted: Sequence[str], traced: Sequence[str] | None) -> KernelReport | None:
         """Query the kernel for a report; None if the handler is missing."""
-        comm, messages = self._conversation.ask_for_report(wanted, is_check=is_check)
+        comm, messages = self._conversation.ask_for_report(wanted, traced)
         answered: asyncio.Future[KernelReport | None] = asyncio.get_running_loop().create_future()
         self._reports[comm] = answered
         try:
@@ -318,10 +318,10 @@ class Kernels:
         watch = self._watch(kernel_id)
         return await watch.report(wanted) if watch else NO_REPORT
 
-    async def check(self, kernel_id: str, wanted: Sequence[str]) -> KernelReport:
+    async def check(self, kernel_id: str, wanted: Sequence[str], traced: Sequence[str]) -> KernelReport:
         """Query a kernel about expressions for a check, if it is idle."""
         watch = self._watch(kernel_id)
-        return await watch.check(wanted) if watch else NO_REPORT
+        return await watch.check(wanted, traced) if watch else NO_REPORT
 
     def _watch(self, kernel_id: str, language: str = "python") -> Watch | None:
         watch = self._watches.get(kernel_id) or self._start_watching(kernel_id, language)

@@ -166,9 +166,8 @@ async def _check(route: Route, request: CheckRequest) -> list[Finding]:
     prepared = await parser.run(check.prepare, request)
     if not prepared:
         return []
-    parsed, expressions = prepared
-    report = await kernels.check(name, expressions)
-    return await parser.run(check.find, request, parsed, report)
+    report = await kernels.check(name, prepared.described, prepared.traced)
+    return await parser.run(check.find, request, prepared, report)
 
 
 async def _rename(route: Route, request: RenameRequest) -> renames.Rename | None:
