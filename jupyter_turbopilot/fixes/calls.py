@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.objects import Objects
 
 
-def evaluate(node: ast.expr | ast.keyword, objects: Objects) -> Value:
+def evaluate(node: ast.expr | ast.keyword, objects: Objects) -> Value:  # noqa: PLR0911 - one for each kind
     """Return the result of an expression; raise OpaqueError if it may run any code."""
     match node:
         case ast.Constant(value=value):
@@ -77,7 +77,9 @@ def _call(node: ast.Call, objects: Objects) -> Value:
     return objects.new(size=size) if is_new else Value(is_inert=True, size=size)
 
 
-def _size(node: ast.Call, function: Value, given: list[Value], objects: Objects) -> int:
+def _size(  # noqa: PLR0911 - one for each kind of function
+    node: ast.Call, function: Value, given: list[Value], objects: Objects
+) -> int:
     """Return how many objects an iteration over the result of a call yields; -1: unknown."""
     name, owner = function.function, function.owner
     if name in quiet.SAME_SIZE:

@@ -27,7 +27,7 @@ from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.fixes.report import KernelReport, ObjectDescription
+    from jupyter_turbopilot.fixes.report import KernelReport
     from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
 
 _Near: TypeAlias = "tuple[str, float] | None"  # a name and a confidence
@@ -98,18 +98,8 @@ def _is_executed(cell: FixCell, request: CheckRequest) -> bool:
 def _add_expressions(parsed: ParsedCell, described: dict[str, None], traced: dict[str, None]) -> None:
     """Add the expressions whose parts are used, and all that are used."""
     count_operations(4 * len(parsed.scopes.nodes))
-    imported: dict[str, str] = {}
-    for node, _ in parsed.scopes.nodes:
-        match node:
-            case ast.Import(names=names):
-                for alias in names:
-                    top = alias.name.partition(".")[0]
-                    imported[alias.asname or top] = f"import {alias.name if alias.asname else top}"
-                    traced[f"import {alias.name}"] = traced[imported[alias.asname or top]] = None
-            case ast.ImportFrom(module=str(module), names=names, level=0):
-                for alias in names:
-                    imported[alias.asname or alias.name] = f"import {module}.{alias.name}"
-                    traced[f"import {module}.{alias.name}"] = None
+    imported = _imported(parsed)
+    traced |= dict.fromkeys(each for names in imported.values() for each in names)
     for node, _ in parsed.scopes.nodes:
         used = None
         match node:
@@ -119,10 +109,24 @@ def _add_expressions(parsed: ParsedCell, described: dict[str, None], traced: dic
                 used = function
         for each, found in ((used, described), (node, traced)):
             if each and (expression := expression_of(each)):
-                found[expression] = None
-                name = next((part.id for part in chain(each) if isinstance(part, ast.Name)), "")
-                if name in imported:
-                    found[imported[name] + expression[len(name) :]] = None
+                name = getattr(chain(each)[-1], "id", "")
+                others = (module + expression[len(name) :] for module in imported.get(name, ())[:1])
+                found.update(dict.fromkeys((expression, *others)))
+
+
+def _imported(parsed: ParsedCell) -> dict[str, list[str]]:
+    """Return the names that imports bind, with the expressions of their objects and modules."""
+    imported: dict[str, list[str]] = {}
+    for node, _ in parsed.scopes.nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                bound = alias.name if alias.asname else top
+                imported[alias.asname or top] = [f"import {bound}", f"import {alias.name}"]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                imported[alias.asname or alias.name] = [f"import {node.module}.{alias.name}"]
+    return imported
 
 
 def find(request: CheckRequest, prepared: Prepared, report: KernelReport) -> list[Finding]:
@@ -186,7 +190,7 @@ class _Check:
 
     def _judge_name(self, node: ast.Name) -> None:
         name, span = node.id, self._parsed.span(node)
-        if name in self._names or name.startswith("_") or len(name) > LONGEST_NAME:
+        if name in self._names or not _is_reported(name):
             return
         if any(_may_bind(cell, name) for cell in self._request.cells):
             return
@@ -301,7 +305,7 @@ class _Check:
             # The probe omits parameters with these names, wherever they are.
             is_written = self._parsed.source.startswith(name, start)
             is_unknown = is_written and name not in (*described.parameters, "self", "cls")
-            if is_unknown and not name.startswith("_") and len(name) <= LONGEST_NAME:
+            if is_unknown and _is_reported(name):
                 message = f"{_shown(node.func)} has no parameter {as_code(name)}."
                 self._add((start, start + len(name)), message, nearest_of_interface(name, unused))
 
@@ -351,6 +355,11 @@ def _may_bind(cell: FixCell, name: str) -> bool:
     return not is_python or name in bindings(as_python(source)) or binds_anything(source)
 
 
+def _is_reported(name: str) -> bool:
+    """Return whether the kernel reports such a name if it exists."""
+    return not name.startswith("_") and len(name) <= LONGEST_NAME
+
+
 def _is_rows(node: ast.expr) -> bool:
-    """Return whether the first index of `.loc` selects rows; a label may be the first of several row labels."""
+    """Return whether the first index of `.loc` selects rows; a label may be one of several row labels."""
     return isinstance(node, ast.Slice) or is_mask(node)

@@ -157,7 +157,7 @@ class Objects:
         self._names[key] = value
 
     def forget(self, nodes: Iterable[ast.AST]) -> None:
-        """Forget which objects the names have that a loop binds: they differ from one iteration to the next."""
+        """Forget the objects of names that a loop binds: they differ from one iteration to the next."""
         for node in nodes:
             if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
                 key = self._key(node, node.id)

@@ -33,7 +33,8 @@ PASSING = re.compile(
 LABEL_AT = {"insert": 1, "setdefault": 0}
 # Functions whose result is as long as their first argument.
 SAME_SIZE = frozenset({
-    "builtins.enumerate", "builtins.list", "builtins.reversed", "builtins.sorted", "builtins.tuple", "tqdm.std.tqdm",
+    "builtins.enumerate", "builtins.list", "builtins.reversed", "builtins.sorted", "builtins.tuple",
+    "tqdm.std.tqdm",
 })  # fmt: skip
 # Functions and methods that change which labels a table or a dictionary has.
 CHANGING = frozenset({
@@ -50,7 +51,8 @@ _NEW = frozenset({"matplotlib", "numpy", "pandas", "polars", "seaborn", "plotly"
 MAGICS = frozenset(
     """
     autosave cat cd colors conda config dhist env ldir less lf lk ll ls lsmagic lx magic man matplotlib mkdir
-    more mv notebook page pip pprint precision pushd popd pwd quickref rmdir sx system uv who who_ls whos xmode
+    more mv notebook page pip pprint precision pushd popd pwd quickref rmdir sx system uv who who_ls whos
+    xmode
     """.split()
 )
 # Cell magics that run no Python code in the kernel.

@@ -72,7 +72,7 @@ class Conversation:
     def ask_for_report(
         self, wanted: Sequence[str], traced: Sequence[str] | None = None
     ) -> tuple[str, list[Message]]:
-        """Return the comm and the messages of a query after an error, or for a check with traced expressions."""
+        """Return the comm and the messages of a query after an error, or for a check with `traced`."""
         comm = uuid4().hex
         self._reports.add(comm)
         data = {"wanted": [*wanted], "traced": None if traced is None else [*traced]}

@@ -90,8 +90,10 @@ _LISTED = frozenset(
     zoneinfo
 """.split()
 )
-_UNNAMED: Any = ({}.keys(), {}.values(), {}.items(), iter({}), iter([]), iter(()), iter(set()), iter(""), iter(b""),
-            iter(range(0)), types.MappingProxyType({}), weakref.ref(set))  # their classes are in no module  # fmt: skip
+_UNNAMED: Any = (  # their classes are in no module
+    {}.keys(), {}.values(), {}.items(), iter({}), iter([]), iter(()), iter(set()), iter(""), iter(b""),
+    iter(range(0)), types.MappingProxyType({}), weakref.ref(set),
+)  # fmt: skip
 # Built-in classes whose objects hold code that runs when they are used.
 _CODE = frozenset(map(id, (classmethod, property, staticmethod, super)))
 _CALLABLE_OF_C = ("_ArrayFunctionDispatcher", "_lru_cache_wrapper", "cython_function_or_method", "ufunc")
@@ -543,7 +545,7 @@ class _CheckLook(_ErrorLook):
         self._standard = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
 
     def record(self, expression: str, scope: Dict[str, Any]) -> Optional[List[Any]]:
-        """Return the number of an object, its kind, whether it is inert, its name in its library, and its size.
+        """Return an object's number and kind, whether it is inert, its name in its library, and its size.
 
         Objects have the same number if they are identical. An inert object runs no code of the user, whatever
         is done with it: no function, class or object of others can be reached from it.
@@ -598,7 +600,7 @@ class _CheckLook(_ErrorLook):
         return any("__getattribute__" in self._members(base) for base in bases)
 
     def _member_record(self, node: Any, scope: Dict[str, Any]) -> Optional[List[Any]]:
-        """Return the record of what an object's class computes: its value is as inert as the code is listed."""
+        """Return the record of what a class computes: the value is inert if only listed code computes it."""
         owner = self._find(node.value, scope) if type(node) is ast.Attribute else _MISSING
         if owner is _MISSING or type(owner) is types.ModuleType:
             return None
