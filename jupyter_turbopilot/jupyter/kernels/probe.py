@@ -689,11 +689,11 @@ def report(namespace: Any, wanted: Any, *, is_check: bool = False) -> Dict[str, 
 
 
 def _answer(namespace: Any, message: Any) -> Dict[str, Any]:
-    """Return the answer to a query: the kernel context, and a report if the query names expressions."""
-    answer = facts(namespace)
+    """Return the answer to a query: a report if it names expressions, and the kernel context if no check."""
     asked = _safely(lambda: message["content"]["data"])
+    is_check = type(asked) is dict and type(asked.get("traced")) is list
+    answer = {} if is_check else facts(namespace)
     if type(asked) is dict and type(asked.get("wanted")) is list:
-        is_check = asked.get("check") is True
         reported = _safely(lambda: report(namespace, asked["wanted"], is_check=is_check))
         if reported:
             answer["report"] = reported
