@@ -84,6 +84,22 @@ def test_scope_of_excludes_names_that_a_cell_may_change() -> None:
     assert "df" in scope_of(request(("df = other()", True)), FACTS).columns
 
 
+@pytest.mark.parametrize("executed", [None, False])
+@pytest.mark.parametrize(
+    ("cell", "columns"),
+    [
+        ("df['prise'] *= 2", {"price"}),
+        ("df['prise'] = df['prise'].abs()", {"price"}),
+        ("df['price'] = df['price'] * 2", {"price"}),
+        ("df['tax'] = df['price'] / 5\ndf['tax'] += 1", {"price", "tax"}),
+    ],
+)
+def test_scope_of_has_no_column_whose_value_an_assignment_needs(
+    cell: str, columns: set[str], executed: bool | None
+) -> None:
+    assert scope_of(request((cell, executed)), FACTS).columns["df"] == columns
+
+
 def test_scope_of_includes_keywords_of_closed_signatures() -> None:
     assert set(scope_of(request(), FACTS).keywords) == {"load"}
 
