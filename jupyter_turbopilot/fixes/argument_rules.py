@@ -90,9 +90,7 @@ class _ArgumentRule(Rule):
         label = ast.Call, PART, (PART,) * positional, (PART,) * (len(parts) - positional - 1)
         count_operations((end - start) // 16)
         structure = cell.structures.id_of(label, tuple(parts))
-        return Occurrence(
-            call, start, end, (text[: LONGEST_TEXT + 1],), (structure,), owners=match.owners
-        )
+        return Occurrence(call, start, end, (text[: LONGEST_TEXT + 1],), (structure,), owners=match.owners)
 
 
 def argument_rule(first: Change, last: Change) -> Rule | None:
@@ -122,15 +120,15 @@ def argument_rule(first: Change, last: Change) -> Rule | None:
     used = frozenset.intersection(*(identifiers_in(path) for path, _ in functions))
     paths: frozenset[Steps] = frozenset((path,) for path, _ in functions)
     stars = frozenset(_is_starred(call.args) for _, call in calls)
-    method = _method(*(cell.structure_of[call.func] for cell, call in calls), last.after.structures)
+    method = _method([cell.structure_of[call.func] for cell, call in calls], last.after.structures)
     return _ArgumentRule(
         "argument", first, last, names, used, "", paths, method, stars, structures[1][0], added, count
     )
 
 
-def _method(one: int, other: int, structures: Structures) -> Pattern | None:
+def _method(functions: Sequence[int], structures: Structures) -> Pattern | None:
     """Return the pattern of a method of two objects, or None."""
-    found = pattern_of(one, other, structures, {})
+    found = pattern_of(functions[0], functions[-1], structures, {})
     if not isinstance(found, Node) or found.label[0] is not ast.Attribute or isinstance(found.parts[1], Hole):
         return None
     return opened(found, found, found, structures)

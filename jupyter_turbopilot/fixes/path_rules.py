@@ -13,7 +13,7 @@ from jupyter_turbopilot.fixes.rules import SIMPLE_STRING, Occurrence, Rule
 from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from jupyter_turbopilot.fixes.changes import Change
     from jupyter_turbopilot.fixes.roles import Steps

@@ -207,20 +207,18 @@ def pattern_rule(first: Change, last: Change, *, is_renamed: bool = False) -> Ru
 
     `is_renamed`: whether a variable has a new name everywhere.
     """
-    if first.is_block != last.is_block:
-        return None
-    if not (last.is_block or is_renamed):
-        return _rule_of_expressions(first, last)
+    if first.is_block != last.is_block or not (last.is_block or is_renamed):
+        return None if last.is_block or first.is_block else _rule_of_expressions(first, last)
     structures = last.after.structures
     old, new = generalized(first.structures, last.structures, structures) or ((), ())
-    if not old or not new:
-        return None
-    if not last.is_block:
-        if not isinstance(old[0], int):
-            return None
+    if is_renamed:
         names, used = _names((*old, *new), structures), _identifiers(old, structures)
-        return _ExpressionRule(
-            "name", first, last, names, used, "", old[0], new[0], frozenset(), is_exact=True, inner=()
+        return (
+            _ExpressionRule(
+                "name", first, last, names, used, "", old[0], new[0], frozenset(), is_exact=True, inner=()
+            )
+            if old and isinstance(old[0], int)
+            else None
         )
     total = sum(specificity(each, structures) for each in old)
     has_holes = any(map(holes_in, old))
