@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Parts = tuple[str, ...]  # words and signs of a path
 
-_LONGEST = 400  # characters of a path
+_LONGEST = 200  # characters of a path
 _PATH = re.compile(r"\S*?(?:/\S*+|\w\.[A-Za-z]\w{0,9})")  # with a folder, or an extension
 _PART = re.compile(r"\w+|\W")
 _PLAIN = frozenset("._-")  # signs in the name of a file
@@ -58,16 +58,22 @@ class _PathRule(Rule):
 
     def _changed(self, path: str) -> str | None:
         """Return the new path if a part can be edited as in the examples, and only one."""
-        parts, (one, other) = (*_PART.findall(path),), self.edits
-        count_operations(len(parts) * (len(one.removed) + 1))
-        width = len(one.removed)
-        found = [
-            (left, right)
-            for at in range(len(parts) - width + 1)
-            if parts[at : at + width] == one.removed
-            and _is_alike(left := parts[:at], one.left, other.left)
-            and _is_alike(right := parts[at + width :], one.right, other.right)
-        ]
+        parts, (one, other), width = (*_PART.findall(path),), self.edits, len(self.edits[0].removed)
+        positions = range(len(parts) - width + 1)
+        if one.left == other.left:
+            positions = positions[len(one.left) :][:1]
+        elif one.right == other.right:
+            positions = positions[: max(0, len(positions) - len(one.right))][-1:]
+        found = []
+        for at in positions:
+            count_operations(1 + len(parts) // 4)
+            left, right = parts[:at], parts[at + width :]
+            if (
+                parts[at : at + width] == one.removed
+                and _is_alike(left, one.left, other.left)
+                and _is_alike(right, one.right, other.right)
+            ):
+                found.append((left, right))
         if len(found) != 1 or not _signs(*found[0]) <= _signs(one.left, one.right, other.left, other.right):
             return None
         ((left, right),) = found

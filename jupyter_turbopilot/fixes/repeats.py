@@ -135,12 +135,6 @@ def _parsed(request: RepeatRequest, rule: Rule) -> Iterator[tuple[int, Structure
 class _Meaning:
     """Whether the names of a rule have the same meaning in an occurrence as in the examples."""
 
-    @cached_property
-    def _modules(self) -> set[str]:
-        """The imported names: their attributes have another meaning than those of a table."""
-        code = (cell.source or "" for cell in self._request.cells if cell.type == "code")
-        return {found.name for source in code for found in imports_of(source)}
-
     def __init__(self, request: RepeatRequest, rule: Rule, cells: dict[int, StructuredCell]) -> None:
         self._request, self._rule = request, rule
         first, last = (each.after.scope(each.new[0]) for each in (rule.first, rule.last))
@@ -175,10 +169,16 @@ class _Meaning:
             )
             and (not self._bound or names_in([occurrence.node]).isdisjoint(self._bound))
             and all(scope.owner(name).is_same_scope(owner) for name, owner in self._owners.items())
-            and occurrence.owners.isdisjoint(self._modules)
+            and (not occurrence.owners or occurrence.owners.isdisjoint(self._modules))
             # If the examples have several values, the value does not matter.
             and (len(self._values) > 1 or self._value_at(number, occurrence.start) in self._values)
         )
+
+    @cached_property
+    def _modules(self) -> set[str]:
+        """The imported names: their attributes have another meaning than those of a table."""
+        code = (cell.source or "" for cell in self._request.cells if cell.type == "code")
+        return {found.name for source in code for found in imports_of(source)}
 
     def _first_cell(self, name: str) -> int:
         """Return the first cell with a name that the edit introduced: cells above cannot use it."""

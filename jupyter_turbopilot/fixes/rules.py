@@ -255,6 +255,8 @@ def _rule_of_expressions(first: Change, last: Change) -> Rule | None:
         outer, other = first.around, last.around
         if (rule and not rule.has_other_roles) or first is last or not outer or not other:
             break
+        if _is_flag(outer.old[0]):
+            break  # it means something else in each function
         first, last = outer, other
         rule = _expression_rule(first, last)
         if rule and specificity(rule.old, last.after.structures) < _MIN_SPECIFICITY:
@@ -351,6 +353,13 @@ def _is_literal_allowed(change: Change) -> bool:
     role = change.role
     is_key = any(step[0] == "key" for step in role.steps)
     return _kind(change)[0] != "literal" or _is_text(change.old[0]) or not (is_key or role.root in BUILTINS)
+
+
+def _is_flag(node: ast.AST) -> bool:
+    value = getattr(node, "value", None)
+    return isinstance(node, ast.keyword) and (
+        node.arg == "axis" or (isinstance(value, ast.Constant) and isinstance(value.value, bool | None))
+    )
 
 
 def _is_text(node: ast.AST) -> bool:
