@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
-from jupyter_turbopilot.fixes.roles import Role, are_alike
+from jupyter_turbopilot.fixes.roles import Role
 from jupyter_turbopilot.fixes.rules import SIMPLE_STRING, Occurrence, Rule
 from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
 
@@ -87,7 +87,7 @@ def path_rule(first: Change, last: Change) -> Rule | None:
         return None
     roles = first.role, last.role
     steps = frozenset(role.steps for role in roles)
-    if not are_alike(steps):
+    if len(steps) > 1:
         steps = frozenset(map(_of_any_owner, steps))
     if len(steps) > 1 or any(step[0] == "key" for each in steps for step in each):
         return None
@@ -97,7 +97,8 @@ def path_rule(first: Change, last: Change) -> Rule | None:
         if is_anchored and (one.removed, one.added) == (other.removed, other.added):
             is_exact = roles[0].steps in steps
             names = frozenset(role.root for role in roles if role.root and is_exact)
-            used = identifiers_in("".join(one.removed))
+            used = frozenset.intersection(*(identifiers_in(role.path) for role in roles))
+            used |= identifiers_in("".join(one.removed))
             return _PathRule("path", first, last, names, used, "", (one, other), steps)
     return None
 

@@ -197,7 +197,7 @@ class Match:
 
     @property
     def owners(self) -> frozenset[str]:
-        """The variables for which holes that accept any owner stand."""
+        """The variables in the holes that accept any owner."""
         found = ((hole, node) for hole, node in self.nodes.items() if isinstance(hole, Hole) and hole.is_open)
         return frozenset(node.id for _, node in found if isinstance(node, ast.Name))
 

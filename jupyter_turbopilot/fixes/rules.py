@@ -207,19 +207,31 @@ def pattern_rule(first: Change, last: Change, *, is_renamed: bool = False) -> Ru
 
     `is_renamed`: whether a variable has a new name everywhere.
     """
-    if first.is_block != last.is_block or not (last.is_block or is_renamed):
-        return None if last.is_block or first.is_block else _rule_of_expressions(first, last)
+    if first.is_block != last.is_block:
+        return None
+    if last.is_block:
+        return _block_rule(first, last)
+    return (_rename_rule(first, last) if is_renamed else None) or _rule_of_expressions(first, last)
+
+
+def _rename_rule(first: Change, last: Change) -> Rule | None:
+    """Return the rule of a variable with a new name, or None."""
+    old, new = first.structures
+    if (old, new) != last.structures:
+        return None
+    structures = last.after.structures
+    names, used = _names((*old, *new), structures), _identifiers(old, structures)
+    return _ExpressionRule(
+        "name", first, last, names, used, "", old[0], new[0], frozenset(), is_exact=True, inner=()
+    )
+
+
+def _block_rule(first: Change, last: Change) -> Rule | None:
+    """Return the rule of replaced statements, or None."""
     structures = last.after.structures
     old, new = generalized(first.structures, last.structures, structures) or ((), ())
-    if is_renamed:
-        names, used = _names((*old, *new), structures), _identifiers(old, structures)
-        return (
-            _ExpressionRule(
-                "name", first, last, names, used, "", old[0], new[0], frozenset(), is_exact=True, inner=()
-            )
-            if old and isinstance(old[0], int)
-            else None
-        )
+    if not old or not new:
+        return None
     total = sum(specificity(each, structures) for each in old)
     has_holes = any(map(holes_in, old))
     if total < _MIN_SPECIFICITY or (has_holes and len(old) == 1 and total == _MIN_SPECIFICITY):

@@ -91,7 +91,7 @@ def surroundings_of(
 def _closable(prefix: str, below: str) -> int | None:
     """Return how many of the open brackets the line may close; None for all.
 
-    Others are closed below, or stand at the end of a line, so that each argument has a line of its own.
+    Others are closed below, or end a line, so that the arguments are on separate lines.
     """
     statement, line = statement_at(prefix)
     start = line - statement.line_start

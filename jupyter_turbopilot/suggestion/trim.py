@@ -266,7 +266,7 @@ def closed_after(text: str, surroundings: Surroundings, final: bool) -> Cut:  # 
     return Cut(text[: balanced_length(text, surroundings.closed)])
 
 
-def list_goes_on(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
+def unfinished_list(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop before a bracket that closes a list of arguments, unless a line begins with it."""
     left = surroundings.closable
     if left is None:
@@ -319,7 +319,7 @@ FILTERS: tuple[Filter, ...] = (
     loop,
     rest_of_line,
     closed_after,
-    list_goes_on,
+    unfinished_list,
     trailing_space,
 )
 

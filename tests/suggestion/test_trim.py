@@ -120,14 +120,14 @@ AGG = 's = df.groupby("k").agg('
 @pytest.mark.parametrize(
     ("text", "prefix", "suffix", "kept"),
     [
-        # Each argument has a line of its own.
+        # Each argument is on a separate line.
         ('"min"))', f'{AGG}\n    a=("m", "max"),\n    b=("m", ', "", '"min")'),
         ('in"))', f'{AGG}\n    a=("m", "m', "", 'in")'),
         ("2)", "f(  # comment\n    1,\n    ", "", "2"),
         ("2}", 'd = {\n    "a": 1,\n    "b": ', "", "2"),
         ("1, 2]])", "np.array([\n    [1, 2],\n    [", "", "1, 2]"),
         (")", "f(\n    1\n", "", ")"),
-        # The list goes on below.
+        # The list continues below.
         ('"min"))', f'{AGG}a=("m", ', '\n    b=("m", "max"))', '"min")'),
         ('"min"))', f'{AGG}a=("m", ', '\n    b=("m", "max"),\n)\nf(x)', '"min")'),
         # It may end here.
@@ -138,5 +138,5 @@ AGG = 's = df.groupby("k").agg('
         ("[1)])", "f(\n    '", "", "[1)])"),
     ],
 )
-def test_trim_leaves_a_list_open_that_goes_on(text: str, prefix: str, suffix: str, kept: str) -> None:
+def test_trim_keeps_an_unfinished_list_open(text: str, prefix: str, suffix: str, kept: str) -> None:
     assert final(text, prefix, suffix) == kept
