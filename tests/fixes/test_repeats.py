@@ -560,7 +560,7 @@ def test_find_repeats_everyday_edits(
         ('open("a.txt")', 'open("tmp/a.txt")', 'open("b.txt")', 'open("tmp/b.txt")', 'open("c.log"); open("~c.txt"); open(b"c.txt"); open("\\tc.txt"); os.open("c.txt"); open(f"{x}.txt"); open("d/c.txt")'),
         ("f(x, axis=0)", "f(x, axis=1)", "g(x, axis=0)", "g(x, axis=1)", "h(x, axis=0)"),
         ("f(x, flag=True)", "f(x, flag=False)", "g(x, flag=True)", "g(x, flag=False)", "h(x, flag=True)"),
-        ("f('a/b.csv')", "f('c/b.csv')", "f('a/d.csv')", "f('c/d.csv')", "f('a/a/e.csv'); f('e/a/b.csv'); f('a/e.txt')"),
+        ("f('a/b.csv')", "f('c/b.csv')", "f('a/d.csv')", "f('c/d.csv')", "f('e/a/b.csv'); f('a/e.txt'); f('c/e.csv')"),
         ("f('x/raw/a.csv')", "f('x/new/a.csv')", "f('y/raw/b.csv')", "f('y/new/b.csv')", "f('z/raw/raw/c.csv'); f('raw/c.csv'); f('z/raw')"),
     ],
 )  # fmt: skip
