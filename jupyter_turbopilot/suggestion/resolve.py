@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import (
     LINE,
@@ -77,6 +79,15 @@ def bindings(source: str) -> frozenset[str]:
     except SyntaxError:
         return _loose_bindings(source)
     return frozenset(_bound(tree))
+
+
+@cached_function(2**22)
+def module_bindings(source: str) -> frozenset[str]:
+    """Return the names that a cell binds for other cells, which do not see parameters, for example."""
+    try:
+        return frozenset(Scopes(as_python(source)).bound)
+    except SyntaxError:  # the cell is also too long to be parsed
+        return bindings(source)
 
 
 @cached_function(2**21)
