@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from jupyter_turbopilot.context.languages import as_python, cell_language, cell_magic
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.evaluation import Evaluation
+from jupyter_turbopilot.fixes.imports import missing_import
 from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.labels import is_mask
 from jupyter_turbopilot.fixes.nearest import SHORTEST, NameIndex, nearest, nearest_of_interface, nearest_short
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.fixes.report import KernelReport
     from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
+    from jupyter_turbopilot.suggestion.imports import Sources
 
 _Near: TypeAlias = "tuple[str, float] | None"  # a name and a confidence
 MAX_FINDINGS = 10
@@ -129,14 +131,16 @@ def _imported(parsed: ParsedCell) -> dict[str, list[str]]:
     return imported
 
 
-def find(request: CheckRequest, prepared: Prepared, report: KernelReport) -> list[Finding]:
-    """Return the findings in a cell, in the order of the text."""
+def find(
+    request: CheckRequest, prepared: Prepared, report: KernelReport, imports: Sources | None = None
+) -> list[Finding]:
+    """Return the findings in a cell, in the order of the text. `imports`: sources of missing imports."""
     executions = report.executions
     if executions is None or not report.all or not report.alone:
         return []
     if any((each.execution_count or 0) > executions for each in _code_before(request)):
         return []  # of an earlier process of the kernel
-    check = _Check(request, prepared.cells[-1], report)
+    check = _Check(request, prepared.cells[-1], report, imports)
     with suppress(OperationLimitError):  # the findings so far remain
         check.run(prepared.cells)
     return sorted(check.findings, key=lambda finding: finding.start)[:MAX_FINDINGS]
@@ -145,10 +149,12 @@ def find(request: CheckRequest, prepared: Prepared, report: KernelReport) -> lis
 class _Check:
     """The judgement of the nodes of a cell in the order of their evaluation."""
 
-    def __init__(self, request: CheckRequest, parsed: ParsedCell, report: KernelReport) -> None:
+    def __init__(
+        self, request: CheckRequest, parsed: ParsedCell, report: KernelReport, imports: Sources | None
+    ) -> None:
         self.findings: list[Finding] = []
         self._evaluation = Evaluation(report)
-        self._request, self._parsed, self._report = request, parsed, report
+        self._request, self._parsed, self._report, self._imports = request, parsed, report, imports
         self._names = EVERYWHERE.union(report.names)
         self._free = frozenset(parsed.scopes.free)
         self._index: tuple[set[str], NameIndex] | None = None
@@ -204,7 +210,10 @@ class _Check:
         line = source[source.rfind("\n", 0, span[0]) + 1 : span[1]]
         is_command = line.split(maxsplit=1)[0] in _COMMANDS - self._names
         if not is_command and (near or not isinstance(self._parsed.parents[node], ast.Expr)):
-            self._add(span, f"{as_code(name)} is not defined.", near)
+            fix = missing_import(
+                name, source, self._request.cells, self._request.active, self._imports
+            ) or self._replacement(span, near)
+            self._add(span, f"{as_code(name)} is not defined.", fix)
 
     def _judge_attribute(self, node: ast.Attribute) -> None:
         described, name = self._evaluation.objects.described(node.value), node.attr
@@ -228,7 +237,8 @@ class _Check:
         near = near or (nearest_short(name, described.attributes) if len(name) == SHORTEST else None)
         kind = "column or attribute" if is_table else "attribute"
         message = f"{_shown(node.value)} has no {kind} {as_code(name)}."
-        self._add((end - len(name), end), message, near)
+        span = end - len(name), end
+        self._add(span, message, self._replacement(span, near))
 
     def _name_index(self) -> NameIndex:
         """Return the index of the names that exist before a node."""
@@ -257,7 +267,7 @@ class _Check:
         part = near and replacement(self._parsed.source, span, node, near[0])
         start, end, text = part or (*span, "")
         message = f"{_shown(owner)} has no {kind} {as_code(label)}."
-        self._add((start, end), message, near if part else None, text)
+        self._add((start, end), message, self._replacement((start, end), near if part else None, text))
 
     def _owner(self, node: ast.AST) -> ast.expr | None:
         """Return the object in which a string is certainly looked up as a label, or None."""
@@ -307,7 +317,8 @@ class _Check:
             is_unknown = is_written and name not in (*described.parameters, "self", "cls")
             if is_unknown and _is_reported(name):
                 message = f"{_shown(node.func)} has no parameter {as_code(name)}."
-                self._add((start, start + len(name)), message, nearest_of_interface(name, unused))
+                span = start, start + len(name)
+                self._add(span, message, self._replacement(span, nearest_of_interface(name, unused)))
 
     def _is_pandas(self, node: ast.expr) -> bool:
         """Return whether an expression has the columns of a known table of pandas."""
@@ -325,18 +336,21 @@ class _Check:
     def _index_of(self, labels: Sequence[str]) -> NameIndex:
         return self._evaluation.labels.index(labels) or NameIndex(labels)
 
-    def _add(self, span: tuple[int, int], message: str, near: _Near, text: str = "") -> None:
-        """Add a finding. `text`: the new text, by default the nearest name."""
+    def _replacement(self, span: tuple[int, int], near: _Near, text: str = "") -> Fix | None:
+        """Return the fix that replaces a name. `text`: the new text, by default the nearest name."""
+        if not near:
+            return None
+        start, end = span
+        old, new = self._parsed.source[start:end], text or near[0]
+        edit = Edit(cell=self._request.active, start=start, end=end, old=old, text=new)
+        title = f"Did you mean {quoted(near[0])}?"
+        return Fix(title=title, source="kernel", confidence=near[1], edits=[edit])
+
+    def _add(self, span: tuple[int, int], message: str, fix: Fix | None) -> None:
         (start, end), source, line = span, self._parsed.source, self._request.line
-        if line is not None and source.count("\n", 0, start) <= line <= source.count("\n", 0, end):
-            return
-        fixes: list[Fix] = []
-        if near:
-            old, new = source[start:end], text or near[0]
-            edit = Edit(cell=self._request.active, start=start, end=end, old=old, text=new)
-            title = f"Did you mean {quoted(near[0])}?"
-            fixes = [Fix(title=title, source="kernel", confidence=near[1], edits=[edit])]
-        self.findings.append(Finding(start=start, end=end, message=message, fixes=fixes))
+        if line is None or not source.count("\n", 0, start) <= line <= source.count("\n", 0, end):
+            fixes = [fix] if fix else []
+            self.findings.append(Finding(start=start, end=end, message=message, fixes=fixes))
 
 
 def _shown(node: ast.expr) -> str:

@@ -20,6 +20,7 @@ from jupyter_turbopilot.jupyter.kernels import probe
 from jupyter_turbopilot.protocol.contract import Finding
 from jupyter_turbopilot.protocol.fix import apply
 from jupyter_turbopilot.protocol.request import CheckRequest, FixCell, parse_check
+from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources
 from jupyter_turbopilot.util.bounds import MOST_OPERATIONS, Operations, counted_operations
 
 mpl.use("agg")
@@ -403,6 +404,16 @@ def test_check_offers_no_name_that_the_cell_binds_later() -> None:
     (finding,) = checked("print(totals_of)\ntotals_off = 1")
     assert finding.fixes == []
     assert corrected("totals_off = 1\nprint(totals_of)") == "totals_off = 1\nprint(totals_off)"
+
+
+def test_check_offers_a_missing_import() -> None:
+    imports = Sources(lambda _, near: (), lambda _: ModuleLocation.ANYWHERE)
+    request = parse_check(body("folder = Path('data')\nprint(folder)"))
+    prepared = prepare(request)
+    assert prepared
+    (finding,) = find(request, prepared, reported(prepared.described, prepared.traced), imports)
+    (fix,) = finding.fixes
+    assert (fix.title, fix.edits[0].text) == ("Import Path from pathlib?", "from pathlib import Path\n")
 
 
 def test_check_is_silent_about_reloaded_modules_and_their_classes() -> None:
