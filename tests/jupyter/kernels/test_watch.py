@@ -465,8 +465,7 @@ def test_report_describes_the_error_of_the_last_cell() -> None:
         await person.client.wait_for_ready(timeout=60)
         activity = person.manager.get_kernel(person.kernel_id).last_activity
         await report(person)
-        await asyncio.sleep(2 * SETTLE)
-        assert person.manager.get_kernel(person.kernel_id).last_activity == activity
+        await reached(lambda: person.manager.get_kernel(person.kernel_id).last_activity == activity)
 
     asyncio.run(with_kernel(scenario))
 

@@ -11,7 +11,7 @@ from jupyter_turbopilot.fixes import repeats
 from jupyter_turbopilot.fixes.changes import changes
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS
-from jupyter_turbopilot.fixes.report import NONE, KernelReport, ObjectDescription
+from jupyter_turbopilot.fixes.report import NONE, KernelReport, ObjectDescription, Record
 from jupyter_turbopilot.fixes.structures import Structures
 from jupyter_turbopilot.protocol.fix import Edit, Fix
 
@@ -170,7 +170,14 @@ async def test_check_queries_only_the_kernel_of_the_notebook_if_it_is_on(
 ) -> None:
     own = {"path": "mine.ipynb", "kernel_id": session["kernel"]["id"]}
     keys = {"frame": ObjectDescription(keys=["revenue"], module="builtins")}
-    queried.reported = KernelReport(objects=keys, all=True, executions=1, names=["frame", "f"])
+    queried.reported = KernelReport(
+        objects=keys,
+        records={"frame": Record(0, "dict", True, "", 1), "f": Record(1, "other", False, "", -1)},
+        all=True,
+        alone=True,
+        executions=1,
+        names=["frame", "f"],
+    )
     for more in ({}, own | {"path": "other.ipynb"}, own | {"language": "r"}):
         assert json.loads((await ask("check", check_body(**more))).body)["findings"] == []
     assert (
