@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.base import SAMPLING_OPTIONS, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.loading import capabilities_of, choose_dialect, text_dialects
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
@@ -90,12 +89,12 @@ def capabilities() -> str:
 
 
 def _by_ids(peer: RemoteServer) -> Capabilities:
-    dialect = choose_dialect(peer, CodePoints(), Spellings())
+    dialect = choose_dialect(peer, CodePoints())
     return capabilities_of(peer, dialect, TurbopilotRemote())
 
 
 def _by_text(peer: RemoteServer) -> Capabilities:
-    *_, dialect = text_dialects(peer, "suffix", Spellings())  # the last one does not ask for logprobs
+    *_, dialect = text_dialects(peer, "suffix")  # the last one does not ask for logprobs
     return capabilities_of(peer, dialect, TurbopilotRemote())
 
 

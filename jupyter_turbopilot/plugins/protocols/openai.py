@@ -25,6 +25,7 @@ from jupyter_turbopilot.protocol.reply import REPLICA_HEADER
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from jupyter_turbopilot.engine.peer import Offer
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
     from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.errors import TurbopilotError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 COPILOT_TOKEN_LASTS = 1800  # seconds
 REPLICA = secrets.token_hex(4)  # identifies this process behind a load balancer
 # The last engine description of each pilot, so that a sleeping server can return it.
-_ENGINES: WeakKeyDictionary[Pilot, dict[str, Any]] = WeakKeyDictionary()
+_ENGINES: WeakKeyDictionary[Pilot, Offer] = WeakKeyDictionary()
 
 
 def _error_body(error: TurbopilotError) -> dict[str, Any]:
@@ -104,7 +105,7 @@ class OpenAIModelsRoute(Route):
             )
         self.answer(model)
 
-    async def _engine_description(self) -> dict[str, Any]:
+    async def _engine_description(self) -> Offer | dict[str, Any]:
         """Return the engine's capabilities. Wake a sleeping engine if they are unknown."""
         pilot = self.pilot
         if engine := pilot.worker.engine:

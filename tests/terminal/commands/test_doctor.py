@@ -171,7 +171,7 @@ def test_doctor_names_the_host_of_a_remote_server(
     peer = FarServer(completion("a"))
     try:
         monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-        remote = {"urls": [peer.url], "vocabulary": "none"}
+        remote = {"url": peer.url, "vocabulary": "none"}
         message = json.dumps({"Turbopilot": {"engine": "remote"}, "TurbopilotRemote": remote})
         (tmp_path / "jupyter_turbopilot_config.json").write_text(message)
         out = run(capsys, "doctor")[1]
