@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from jupyter_turbopilot.engine.peer import VERSION
 from jupyter_turbopilot.jupyter.describe import describe_health, model_list
 from jupyter_turbopilot.jupyter.routes.admission import admit_texts
 from jupyter_turbopilot.jupyter.routes.base import Route
@@ -112,10 +113,12 @@ class OpenAIModelsRoute(Route):
             _ENGINES[pilot] = await self.run(describe_engine, engine)
         elif pilot.worker.state.phase is not Phase.UNLOADED:
             await try_loading(self)
-            return describe_engine(None, missing=pilot.worker.state.code in MODEL_LOST)
+            # If the model's file is missing or damaged, waiting does not help.
+            missing = {"missing": True} if pilot.worker.state.code in MODEL_LOST else {}
+            return {"version": VERSION} | missing
         elif pilot not in _ENGINES:
             pilot.worker.ensure_loaded()
-            return describe_engine(None)
+            return {"version": VERSION}
         return _ENGINES[pilot]
 
 

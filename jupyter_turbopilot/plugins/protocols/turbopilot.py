@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.peer import VERSION, Offer, PeerOptions
+from jupyter_turbopilot.engine.peer import Offer, PeerOptions
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 
 if TYPE_CHECKING:
@@ -24,14 +24,8 @@ def identity_digest(engine: Engine) -> str:
     return hashlib.sha256(known_by.encode()).hexdigest()[:_SHORT]
 
 
-def describe_engine(engine: Engine | None, *, missing: bool = False) -> Offer | dict[str, Any]:
-    """Return the capabilities of the engine, for other Turbopilot servers.
-
-    The first call for an engine is slow: see `vocabulary_digest`. `missing`: whether the model's file is
-    missing or damaged, so that waiting does not help.
-    """
-    if engine is None:
-        return {"version": VERSION} | ({"missing": True} if missing else {})
+def describe_engine(engine: Engine) -> Offer:
+    """Return the capabilities of the engine. The first call for it is slow: see `vocabulary_digest`."""
     capabilities = engine.capabilities
     return Offer(
         slots=capabilities.slots,
