@@ -31,7 +31,7 @@ def typescript() -> str:
 
 def _patterns(*names: str) -> list[str]:
     """Return the patterns of rows, without spaces that are escaped and possessive quantifiers."""
-    rows = [row for name in names for row in TABLE[name] if not row.get("server_only")]
+    rows = [row for name in names for row in TABLE["rows"][name] if not row.get("server_only")]
     return [re.sub(r"([*+?}])\+", r"\1", row["pattern"]).replace("\\ ", " ") for row in rows]
 
 

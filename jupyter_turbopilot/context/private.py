@@ -1,7 +1,4 @@
-"""Exclusion of secrets from prompts: credential files, and lines that look like secrets. Pure.
-
-The patterns are rows of `secrets.toml`.
-"""
+"""Exclusion of secrets from prompts: files and lines that match the rows of `secrets.toml`. Pure."""
 
 from __future__ import annotations
 
@@ -12,12 +9,9 @@ from collections import Counter
 from itertools import accumulate, pairwise
 from math import log2
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jupyter_turbopilot.util.bounds import LINE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _TABLE: dict[str, Any] = tomllib.loads(Path(__file__).with_name("secrets.toml").read_text("utf-8"))
 
@@ -27,16 +21,13 @@ def _compiled(form: dict[str, Any]) -> re.Pattern[str]:
     return re.compile(pattern, re.VERBOSE if form.get("cased") else re.VERBOSE | re.IGNORECASE)
 
 
-def _any(rows: str) -> str:
-    return "|".join(row["pattern"] for row in _TABLE[rows])
-
-
 _FORMS = {name: _compiled(form) for name, form in _TABLE["forms"].items()}
 _NAMES = tuple(_FORMS[name] for name in ("name", "short_name", "hyphenated_name", "key_name"))
-_FILE = re.compile(f"^(?:{_any('files')})$", re.IGNORECASE | re.DOTALL)
+_ROWS = {name: "|".join(row["pattern"] for row in rows) for name, rows in _TABLE["rows"].items()}
+_FILE = re.compile(f"^(?:{_ROWS['files']})$", re.IGNORECASE | re.DOTALL)
 _FOLDERS = frozenset(_TABLE["folders"])
-_KEY = re.compile(rf"{_any('texts')}|\b(?:{_any('keys')})", re.IGNORECASE | re.VERBOSE)
-_TOKEN = re.compile(f"(?<![A-Za-z0-9])(?:{_any('tokens')})", re.ASCII)
+_KEY = re.compile(rf"{_ROWS['texts']}|\b(?:{_ROWS['keys']})", re.IGNORECASE | re.VERBOSE)
+_TOKEN = re.compile(f"(?<![A-Za-z0-9])(?:{_ROWS['tokens']})", re.ASCII)
 _LONG_WORD = re.compile(r"[A-Za-z0-9_-]{20}")
 LONGEST_PATH = 4096
 SHORTEST = 9  # characters: `://a:bcd@`
@@ -85,9 +76,8 @@ def _may_have(lowered: str, parts: tuple[str, ...]) -> bool:
 
 
 def _has_web_token(line: str) -> bool:
-    return any(
-        _FORMS["web_token_rest"].match(line, token.end()) for token in _FORMS["web_token"].finditer(line)
-    )
+    rest = _FORMS["web_token_rest"]
+    return any(rest.match(line, token.end()) for token in _FORMS["web_token"].finditer(line))
 
 
 def _has_user(line: str) -> bool:
@@ -151,12 +141,10 @@ def _is_random(value: str) -> bool:
 
 def _is_strong(value: str) -> bool:
     """Return whether a value looks like a generated key: several kinds of characters, no words."""
-    if not (_DIGIT.search(value) and _LETTER.search(value)) or "://" in value:
-        return False
+    is_mixed = _DIGIT.search(value) and _LETTER.search(value) and "://" not in value
     symbols = set(_FORMS["symbols"].findall(value))
-    if len(symbols) > 1 or (symbols and _SMALL.search(value) and _CAPITAL.search(value)):
-        return True
-    return len(value) >= _LEAST and _is_random(value)
+    is_varied = len(symbols) > 1 or (symbols and _SMALL.search(value) and _CAPITAL.search(value))
+    return bool(is_mixed and (is_varied or (len(value) >= _LEAST and _is_random(value))))
 
 
 def _is_chosen(value: str) -> bool:
@@ -173,14 +161,13 @@ def _reveals(line: str, names: list[re.Match[str]]) -> bool:
     )
 
 
-def _before(line: str, name: re.Match[str]) -> str:
-    return line[max(0, name.start() - _REACH) : name.start()]
-
-
 def _is_beside(line: str, name: re.Match[str]) -> bool:
     """Return whether a quoted text follows a name, as in SQL or after `#define`."""
-    found = _FORMS["beside"].match(line, name.end())
-    if not found or "://" in found[1] or _FORMS["variable"].search(_before(line, name)):
+    found, before = (
+        _FORMS["beside"].match(line, name.end()),
+        line[max(0, name.start() - _REACH) : name.start()],
+    )
+    if not found or "://" in found[1] or _FORMS["variable"].search(before):
         return False
     # In lower case it may be prose: "no such token 'x'".
     return not _SMALL.search(name[0]) or (_is_chosen(found[1]) and " " not in found[1])
@@ -191,7 +178,7 @@ def _is_bare(line: str, name: re.Match[str]) -> bool:
     found = _FORMS["bare"].match(line, name.end())
     if not found or not _LETTER.search(value := found["value"]):
         return False
-    sign, before = found["sign"], _before(line, name)
+    sign, before = found["sign"], line[max(0, name.start() - _REACH) : name.start()]
     in_shell = bool(_FORMS["option"].search(before) or _FORMS["shell"].match(line.lstrip(" \t!%")))
     if _FORMS["variable"].search(before) or (sign.isspace() and not in_shell):
         return False
@@ -251,7 +238,7 @@ def without_spread_secrets(source: str) -> str:
     return "".join(line for number, line in enumerate(lines) if number not in secret)
 
 
-def spread_secrets(lines: Sequence[str]) -> set[int]:
+def spread_secrets(lines: list[str]) -> set[int]:
     """Return the numbers of the lines that look like secrets, alone or joined with the following lines."""
     secret = {number for number, line in enumerate(lines) if looks_secret(line)}
     code = [at for at, line in enumerate(lines) if (text := line.strip()) and not text.startswith(_COMMENT)]

@@ -15,9 +15,9 @@ from jupyter_turbopilot.context.private import (
 )
 from jupyter_turbopilot.util.bounds import LINE
 
-from ..shared_cases import SECRETS, golden
+from ..shared_cases import KEY_ROWS, SECRETS, golden
 
-ROWS = [*SECRETS["texts"], *SECRETS["keys"], *SECRETS["tokens"], *SECRETS["forms"].values()]
+ROWS = [*KEY_ROWS, *SECRETS["forms"].values()]
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,16 @@ def test_examples_of_secrets_are_found_and_counter_examples_are_not(row: dict[st
     assert not spread_secrets(row["counter"].splitlines())
 
 
-@pytest.mark.parametrize("row", SECRETS["files"], ids=lambda row: row["what"])
+@pytest.mark.parametrize("row", SECRETS["rows"]["files"], ids=lambda row: row["what"])
 def test_examples_of_credential_files_are_private_and_counter_examples_are_not(row: dict[str, str]) -> None:
     assert is_private_path(f"a/{row['example']}")
     assert not is_private_path(f"a/{row['counter']}")
 
 
 @pytest.mark.parametrize(
-    "row", [*SECRETS["texts"], *SECRETS["keys"], *SECRETS["tokens"]], ids=lambda row: row["what"]
+    "row",
+    KEY_ROWS,
+    ids=lambda row: row["what"],
 )
 def test_example_of_a_key_matches_its_own_pattern(row: dict[str, str]) -> None:
     pattern = re.compile(row["pattern"].replace("\\ ", " "), re.IGNORECASE)

@@ -23,7 +23,7 @@ from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.suggestion import brackets, surroundings, syntax, trim
 from jupyter_turbopilot.util import bounds
 
-from ..shared_cases import GOLDEN, SECRETS, Twins, golden
+from ..shared_cases import GOLDEN, KEY_ROWS, Twins, golden
 from .kinds import EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT
 
 
@@ -100,7 +100,9 @@ def test_looks_secret_finds_what_the_page_finds(twins: Twins, line: str) -> None
 
 
 @pytest.mark.parametrize(
-    "row", [*SECRETS["texts"], *SECRETS["keys"], *SECRETS["tokens"]], ids=lambda row: row["what"]
+    "row",
+    KEY_ROWS,
+    ids=lambda row: row["what"],
 )
 def test_the_page_finds_the_examples_of_its_rows(twins: Twins, row: dict[str, Any]) -> None:
     assert twins("looks_secret", row["example"]) is not row.get("server_only", False)
