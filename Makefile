@@ -15,7 +15,7 @@ FRONT_SOURCES := $(wildcard $(FRONT)/src/*.ts $(FRONT)/src/*/*.ts $(FRONT)/src/*
 BUILT := jupyter_turbopilot/labextension/static/models.json
 SITE := $(DONE)/site
 # Parts of them are generated, from the code.
-GENERATED := README.md docs/*.md docs/developers/*.md $(FRONT)/src/wire.ts
+GENERATED := README.md docs/*.md docs/developers/*.md $(FRONT)/src/wire.ts $(FRONT)/src/secrets.ts
 ARGS ?=
 # Only from the command line: a variable of the environment may have this name.
 ROOT :=

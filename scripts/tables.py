@@ -10,9 +10,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.base import SAMPLING_OPTIONS, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.loading import capabilities_of, choose_dialect, text_dialects
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
@@ -23,6 +21,7 @@ from jupyter_turbopilot.settings import config
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from jupyter_turbopilot.engine.base import Capabilities
     from jupyter_turbopilot.terminal.commands.command import Parser
 
 # A page is named by its title, as docs/ is not installed. Help texts have line breaks between the words.
@@ -69,7 +68,6 @@ def capabilities() -> str:
         top=20,
         prefix_constraints=True,
         logprobs=True,
-        samplers=SAMPLING_OPTIONS,
     )
     engines: dict[str, Capabilities] = {
         "llama": LlamaEngine.capabilities,
@@ -90,12 +88,12 @@ def capabilities() -> str:
 
 
 def _by_ids(peer: RemoteServer) -> Capabilities:
-    dialect = choose_dialect(peer, CodePoints(), Spellings())
+    dialect = choose_dialect(peer, CodePoints())
     return capabilities_of(peer, dialect, TurbopilotRemote())
 
 
 def _by_text(peer: RemoteServer) -> Capabilities:
-    *_, dialect = text_dialects(peer, "suffix", Spellings())  # the last one does not ask for logprobs
+    *_, dialect = text_dialects(peer, "suffix")  # the last one does not ask for logprobs
     return capabilities_of(peer, dialect, TurbopilotRemote())
 
 

@@ -81,7 +81,7 @@ class Front(ServeApp):
     """A server without a model that uses a remote server."""
 
     def __init__(self, url: str, *, remote: dict[str, Any] | None = None, **settings: Any) -> None:
-        config = Config(TurbopilotRemote={"urls": [url], **(remote or {})})
+        config = Config(TurbopilotRemote={"url": url, **(remote or {})})
         super().__init__(Path(), engine="remote", config=config, **settings)
 
     def _pilot(self, settings: Turbopilot) -> Pilot:

@@ -2,12 +2,18 @@
 
 import json
 import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from typescript import BUNDLER, FRONT, TypeScript
 
+from jupyter_turbopilot.context import private
+
 GOLDEN = Path(__file__).parent / "golden"
+# The rows of secrets, of which the page has those that are not `server_only`.
+SECRETS: dict[str, Any] = tomllib.loads(Path(private.__file__).with_name("secrets.toml").read_text("utf-8"))
+KEY_ROWS = [row for name in ("texts", "keys", "tokens") for row in SECRETS["rows"][name]]
 
 
 def golden(name: str, *keys: str) -> list[Any]:

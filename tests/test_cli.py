@@ -104,7 +104,7 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
             monkeypatch.setenv(f"TURBOPILOT_ENGINE_{name}", value)
         settings = cli.read_settings()
         section = settings.section(TurbopilotRemote)
-        return settings.engine, section.urls, section.auth, section.allow_http
+        return settings.engine, section.url, section.auth, section.allow_http
 
     return read
 
@@ -112,17 +112,17 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
 def test_environment_sets_the_remote_engine_unless_configured(
     remote: Callable[..., tuple[object, ...]],
 ) -> None:
-    assert remote(is_in_hub=False) == ("llama", [], "", False)
-    assert remote() == ("remote", [URL], "jupyterhub", True)
+    assert remote(is_in_hub=False) == ("llama", "", "", False)
+    assert remote() == ("remote", URL, "jupyterhub", True)
     config = (
         "c.Turbopilot.engine = 'llama'\nc.TurbopilotRemote.auth = ''\nc.TurbopilotRemote.allow_http = False\n"
     )
-    assert remote(config) == ("llama", [URL], "", False)
+    assert remote(config) == ("llama", URL, "", False)
 
 
 def test_environment_key_applies_only_to_its_own_address(remote: Callable[..., tuple[object, ...]]) -> None:
-    _, *fields = remote("c.TurbopilotRemote.urls = ['http://far']\n")
-    assert fields == [["http://far"], "", False]
+    _, *fields = remote("c.TurbopilotRemote.url = 'http://far'\n")
+    assert fields == ["http://far", "", False]
 
 
 def test_environment_with_an_unknown_authentication_is_refused(

@@ -12,6 +12,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import SUPERSEDED
 from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.protocol.phase import Phase
+from jupyter_turbopilot.util.backoff import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +82,7 @@ class Lifecycle:
         self._failed_at = -math.inf
         self._gone: EngineGoneError | None = None  # the error of the last load, if it is of this type
         self._delay = 0.0  # seconds until the retry
+        self._delayed = 0  # retries with a longer delay each
         self._retry: Factory | None = None  # of the engine to load at `retry_at`
         self.retry_at = math.inf
         self._logged: tuple[str, str] | None = None  # the model and the error code of the last log line
@@ -97,7 +99,7 @@ class Lifecycle:
     def replace(self, name: str, factory: Factory) -> None:
         """Request the load of another engine, and cancel a running load."""
         self._next, self.state = factory, EngineState(Phase.LOADING, name)
-        self._retry, self.retry_at, self._delay = None, math.inf, 0.0
+        self._retry, self.retry_at, self._delay, self._delayed = None, math.inf, 0.0, 0
         if self.loading:
             self.loading.set(SUPERSEDED)
 
@@ -131,7 +133,7 @@ class Lifecycle:
             return False
         immediately, self._failed_at = now >= self._failed_at + RETRY + self._delay, now
         if immediately:
-            self._delay = 0.0
+            self._delay, self._delayed = 0.0, 0
             self._next, self.state = self._loaded, EngineState(Phase.RELOADING, self.state.model)
         elif gone:
             self.state = self._retry_later(self._loaded, gone, now)
@@ -144,7 +146,8 @@ class Lifecycle:
     def _retry_later(self, factory: Factory | None, gone: EngineGoneError, now: float) -> EngineState:
         """Schedule another load of an engine; return the state until then."""
         if not gone.after:
-            self._delay = min(max(SHORTEST, 2 * self._delay), gone.max_delay)
+            self._delay = backoff(self._delayed, SHORTEST, gone.max_delay)
+            self._delayed += 1
         delay = min(gone.after, LONGEST) or self._delay
         self._retry, self.retry_at = factory, now + delay
         return EngineState(Phase.FAILED, self.state.model, f"{gone.message} Retrying…", GONE)

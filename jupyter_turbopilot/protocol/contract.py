@@ -7,14 +7,14 @@ always present.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, structs
 
 from jupyter_turbopilot.protocol.fix import Edit, Fix  # noqa: TC001 - the schema is made at run time
 from jupyter_turbopilot.protocol.phase import Phase  # noqa: TC001 - the schema is made at run time
-from jupyter_turbopilot.protocol.reply import Timings  # noqa: TC001 - the schema is made at run time
+from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 
 Assessment = Literal["recommended", "runs", "slow", "too large", "with transformers"]
 
@@ -88,6 +88,17 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     table: Table = UNSET
     finish_reason: Annotated[str, Meta(description="`stop`, `length` or `deadline`")]
 
+    @classmethod
+    def of(cls, item: Item) -> Suggestion:
+        return cls(
+            text=item.text,
+            confidence=item.confidence,
+            imports=[*item.imports] or UNSET,
+            opens=item.opens or UNSET,
+            table=item.table or UNSET,
+            finish_reason=item.finish_reason,
+        )
+
 
 HiddenReason = Annotated[
     Literal["unsure", "short", "invalid", "unknown_name", "nothing"] | UnsetType,
@@ -112,6 +123,19 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     hidden_reason: HiddenReason = UNSET
     uncached: Uncached = UNSET
 
+    @classmethod
+    def of(cls, reply: Reply) -> Answer:
+        hidden_reason: Any = (reply.done and not reply.items and reply.hidden_reason) or UNSET
+        return cls(
+            id=reply.id,
+            items=[Suggestion.of(item) for item in reply.items],
+            model=reply.model,
+            timings=reply.timings.rounded,
+            finish_reason=reply.finish_reason or UNSET,
+            hidden_reason=hidden_reason,
+            uncached=reply.uncached or UNSET,
+        )
+
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a streamed response. The last has `done: true`, the model and the timings."""
@@ -129,6 +153,19 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     timings: Timings | UnsetType = UNSET
     uncached: Uncached = UNSET
     error: Error | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, reply: Reply) -> Frame:
+        answer = Answer.of(reply)
+        item = reply.items[0] if reply.items else Item("", 0.0, reply.finish_reason or "stop")
+        shown = structs.asdict(Suggestion.of(item)) | {"finish_reason": UNSET}
+        frame = cls(id=reply.id, hidden_reason=answer.hidden_reason, uncached=answer.uncached, **shown)
+        if not reply.done:
+            return frame
+        reason = reply.finish_reason or item.finish_reason
+        return structs.replace(
+            frame, done=True, finish_reason=reason, model=answer.model, timings=answer.timings
+        )
 
 
 class Fixes(msgspec.Struct, frozen=True, kw_only=True):

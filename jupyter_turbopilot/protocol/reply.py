@@ -1,9 +1,9 @@
-"""Replies: suggestions, their statistics, their JSON form, and the headers between servers. Pure."""
+"""Replies: suggestions and their statistics, and the headers between servers. Pure."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,12 +38,6 @@ class Item:
         """The text and what it opens, as an editor shows it."""
         return self.text + self.opens
 
-    def body(self) -> dict[str, Any]:
-        """Return the fields that all JSON forms share."""
-        body = {"text": self.text, "confidence": self.confidence}
-        more = {"imports": [*self.imports], "opens": self.opens, "table": self.table}
-        return body | {name: value for name, value in more.items() if value}
-
 
 @dataclass(frozen=True)
 class Timings:
@@ -59,6 +53,11 @@ class Timings:
     drafted_tokens: int = 0
     accepted_tokens: int = 0
     total_ms: float = 0.0
+
+    @property
+    def rounded(self) -> Timings:
+        """The values with two decimals."""
+        return Timings(*(round(value, 2) for value in astuple(self)))
 
 
 @dataclass(frozen=True)
@@ -77,40 +76,16 @@ class Reply:
     # Whether clients must not cache it: it may contain deleted text, or be outdated soon.
     uncached: bool = False
 
-    def body(self) -> dict[str, Any]:
-        """Return the answer in its JSON form."""
-        body: dict[str, Any] = {
-            "id": self.id,
-            "items": [item.body() | {"finish_reason": item.finish_reason} for item in self.items],
-            "model": self.model,
-            "timings": {name: round(value, 2) for name, value in asdict(self.timings).items()},
-        }
-        return body | self._flags() | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
-
-    def frame(self) -> dict[str, Any]:
-        """Return a line of a stream: the text so far, from the original cursor on."""
-        item = self.items[0] if self.items else Item("", 0.0, self.finish_reason or "stop")
-        frame = {"id": self.id} | item.body() | self._flags()
-        if self.done:
-            frame |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
-            frame |= {"model": self.model, "timings": self.body()["timings"]}
-        return frame
-
-    def _flags(self) -> dict[str, Any]:
-        is_hidden = self.hidden_reason and self.done and not self.items
-        hidden = {"hidden_reason": self.hidden_reason} if is_hidden else {}
-        return ({"uncached": True} if self.uncached else {}) | hidden
-
 
 def compact(body: Any) -> bytes:
     """Encode JSON without spaces: llama.vim drops an answer with a space after the colon of `"content"`."""
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:  # a file name need not be valid UTF-8
-        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=_written)
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=_builtin)
         return text.encode("utf-8", "replace")
 
 
-def _written(part: msgspec.Raw) -> Any:
-    """Return the value of a part that is already encoded."""
-    return json.loads(bytes(part))
+def _builtin(part: Any) -> Any:
+    """Return a schema's fields, or the value of a part that is already encoded."""
+    return json.loads(bytes(part)) if isinstance(part, msgspec.Raw) else msgspec.to_builtins(part)

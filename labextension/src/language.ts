@@ -1,5 +1,7 @@
 /** Languages of cells and files, comment markers, and files with credentials. Pure. */
 
+import { FILES, FOLDERS } from './secrets';
+
 /**
  * The languages of cell magics. The server has the same table (context/languages.py); tests/data/paths_and_magics.json
  * tests both.
@@ -72,22 +74,12 @@ export function commentMark(language: string): string {
   return WITH_HASH.has(language) ? '#' : '//';
 }
 
-/** What Python's `\w+` matches. */
-const WORD = '[\\p{L}\\p{N}_]+';
-const PRIVATE_FILE = new RegExp(
-  '^(\\.env(\\..*)?|.*\\.env|\\.netrc|_netrc|\\.pgpass|\\.npmrc|\\.pypirc|\\.git-credentials' +
-    '|\\.htpasswd|id_(rsa|dsa|ecdsa|ed25519)(\\.pub)?' +
-    '|.*\\.(pem|key|p12|pfx|jks|keystore|kdbx|ppk|asc|gpg)' +
-    `|credentials(\\.${WORD})?|secrets?(\\.${WORD})?|.*service_account.*\\.json|.*\\.tfvars` +
-    '|known_hosts|authorized_keys)\\n?$',
-  'isu'
-);
-const PRIVATE_FOLDERS = new Set(['.ssh', '.aws', '.gnupg', '.azure', '.kube', '.docker']);
+const PRIVATE_FILE = new RegExp(`^(?:${FILES.join('|')})\\n?$`, 'isu');
 
 /** Whether a file name suggests credentials. */
 export function isPrivatePath(path: string): boolean {
   const parts = path.split(/[\\/]/).filter(part => part !== '' && part !== '.');
   // Python's case-insensitive matching treats these as `i`.
   const name = (parts.pop() ?? '').replace(/[\u0130\u0131]/g, 'i');
-  return PRIVATE_FILE.test(name) || parts.some(part => PRIVATE_FOLDERS.has(part));
+  return PRIVATE_FILE.test(name) || parts.some(part => FOLDERS.includes(part));
 }

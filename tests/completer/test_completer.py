@@ -128,7 +128,7 @@ def test_identity_changes_with_settings_that_change_answers(changed: dict[str, o
     [
         {"send_documents": True},
         {"send_kernel_context": True},
-        {"urls": ["http://127.0.0.1:1/v1"]},
+        {"url": "http://127.0.0.1:1/v1"},
         {"model": "other"},
         {"vocabulary": "none"},
         {"fim": "none"},
@@ -146,7 +146,7 @@ def test_identity_contains_addresses_without_secrets() -> None:
         ScriptedEngine(),
         Turbopilot(
             engine="remote",
-            config=Config(TurbopilotRemote={"urls": ["https://me:hunter2@host:1/v1?key=hunter2"]}),
+            config=Config(TurbopilotRemote={"url": "https://me:hunter2@host:1/v1?key=hunter2"}),
         ),
     )
     assert "host:1/v1" in report

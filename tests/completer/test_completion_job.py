@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from jupyter_turbopilot.completer import suggestion_plan
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
@@ -14,6 +15,7 @@ from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
+from jupyter_turbopilot.protocol.contract import Answer, Frame
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -67,10 +69,10 @@ def test_hidden_suggestion_has_a_reason(
     known = KernelContext({"values": ObjectInfo(type="list"), "offset": ObjectInfo(type="int")}, all=True)
     d = desk(text, probability=probability)
     reply = received(d.begin(request(trigger="automatic"), kernel_context=known)[1])[-1]
-    assert reply.body()["items"] == []
-    assert (reply.body()["hidden_reason"], reply.frame()["hidden_reason"]) == (reason, reason)
+    assert Answer.of(reply).items == []
+    assert (Answer.of(reply).hidden_reason, Frame.of(reply).hidden_reason) == (reason, reason)
     (reply,) = d.ask(request("y = ", trigger="invoke"))
-    assert "hidden_reason" not in reply.body()
+    assert Answer.of(reply).hidden_reason is UNSET
 
 
 def test_prose_with_apostrophes_is_completed_automatically(desk: Callable[..., Desk]) -> None:

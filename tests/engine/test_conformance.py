@@ -81,7 +81,7 @@ def served(folder: Path, *, by_text: bool = False) -> Callable[[], Engine]:
     local, server = llama(folder)(), Server(folder / "tiny.gguf")
     SERVERS.append(server)
     settings = Turbopilot()
-    settings.section(TurbopilotRemote).urls, key = [f"{server.url}/v1"], folder / "key"
+    settings.section(TurbopilotRemote).url, key = f"{server.url}/v1", folder / "key"
     settings.section(TurbopilotRemote).key_file = str(key)
     key.touch(0o600)
     key.write_text(server.key)
@@ -92,7 +92,7 @@ def llama_served(folder: Path) -> Callable[[], Engine]:
     local = llama(folder, ascii_only=True)()  # llama-server sends no tokens for incomplete characters
     SERVERS.append(LlamaServer(folder / "tiny.gguf", CONTEXT))
     settings = Turbopilot()
-    settings.section(TurbopilotRemote).urls = [SERVERS[-1].url]
+    settings.section(TurbopilotRemote).url = SERVERS[-1].url
     return lambda: remote.load(settings, Cancel(), lambda _: local.vocabulary)
 
 

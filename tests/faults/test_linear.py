@@ -115,7 +115,7 @@ ONCE = {
 
 def test_package_patterns_are_found() -> None:
     assert len(PATTERNS) > 40
-    assert "jupyter_turbopilot.context.private._NAMED[0]" in PATTERNS
+    assert "jupyter_turbopilot.context.private._FORMS[0]" in PATTERNS
 
 
 def test_patterns_are_constants_of_modules() -> None:

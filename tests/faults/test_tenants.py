@@ -114,10 +114,8 @@ def before(engine: Service, tmp_path: Path) -> Service:
     settings = Turbopilot(engine="remote")
     (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text("key")
-    settings.section(TurbopilotRemote).urls, settings.section(TurbopilotRemote).key_file = (
-        [f"http://127.0.0.1:{engine.port}/v1"],
-        str(tmp_path / "key"),
-    )
+    settings.section(TurbopilotRemote).url = f"http://127.0.0.1:{engine.port}/v1"
+    settings.section(TurbopilotRemote).key_file = str(tmp_path / "key")
     settings.section(TurbopilotRemote).vocabulary = engine.pilot.settings.model
     return Service(tmp_path, pilot=Pilot(settings))
 

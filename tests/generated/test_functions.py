@@ -23,7 +23,7 @@ from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.suggestion import brackets, surroundings, syntax, trim
 from jupyter_turbopilot.util import bounds
 
-from ..shared_cases import GOLDEN, Twins, golden
+from ..shared_cases import GOLDEN, KEY_ROWS, Twins, golden
 from .kinds import EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT
 
 
@@ -97,6 +97,16 @@ DIFFERENCES = [*json.loads((GOLDEN / "differences.json").read_text("utf-8"))]
 @given(LINE)
 def test_looks_secret_finds_what_the_page_finds(twins: Twins, line: str) -> None:
     assert private.looks_secret(line) or not twins("looks_secret", line)
+
+
+@pytest.mark.parametrize(
+    "row",
+    KEY_ROWS,
+    ids=lambda row: row["what"],
+)
+def test_the_page_finds_the_examples_of_its_rows(twins: Twins, row: dict[str, Any]) -> None:
+    assert twins("looks_secret", row["example"]) is not row.get("server_only", False)
+    assert not twins("looks_secret", row["counter"])
 
 
 @pytest.mark.parametrize("name", SIMPLE)

@@ -71,7 +71,7 @@ def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> di
             "load_at_start": False,
             "usage_log": str(jp_config_dir / "study.jsonl"),
         },
-        "TurbopilotRemote": {"urls": ["http://127.0.0.1:9/v1"]},
+        "TurbopilotRemote": {"url": "http://127.0.0.1:9/v1"},
     }
 
 

@@ -21,7 +21,7 @@ def subject(fleet: Fleet, model: Path, tmp_path_factory: pytest.TempPathFactory)
     key.touch(0o600)
     key.write_text(KEY)
     settings = Turbopilot()
-    settings.section(TurbopilotRemote).urls = [f"{fleet.url}/v1"]
+    settings.section(TurbopilotRemote).url = f"{fleet.url}/v1"
     settings.section(TurbopilotRemote).key_file = str(key)
     vocabulary = load_vocabulary(model)
     made = Subject(lambda: load(settings, Cancel(), lambda _: vocabulary))

@@ -40,10 +40,8 @@ class Typists:
 
     def __init__(self, fleet: Fleet, model: Path, key_file: Path, count: int = 20) -> None:
         settings = Turbopilot(engine="remote")
-        settings.section(TurbopilotRemote).urls, settings.section(TurbopilotRemote).key_file = (
-            [f"{fleet.url}/v1"],
-            str(key_file),
-        )
+        settings.section(TurbopilotRemote).url = f"{fleet.url}/v1"
+        settings.section(TurbopilotRemote).key_file = str(key_file)
         settings.section(TurbopilotRemote).vocabulary = str(model)
         self._pilot = Pilot(settings)
         self._pilot.completer.shared.results = CompletionCache(0)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.util.backoff import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +45,7 @@ class Recovery:
 
     def failed(self, files: str, took: float = 0.0) -> None:
         """Record a failure. The delay is longer after a long load, and doubles each time."""
-        self._wait, self._took = max(SOONEST, took * SHARE) * 2 ** min(self._tries, 16), took
+        self._wait, self._took = backoff(self._tries, max(SOONEST, took * SHARE), math.inf), took
         self._tries, self._files, self._since = self._tries + 1, files, self._clock()
 
     def due(self, code: str, look: Callable[[], str]) -> bool:

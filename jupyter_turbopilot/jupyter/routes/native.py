@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -53,7 +53,7 @@ class CompleteRoute(Route):
             reply = await anext(replies)
         if reply.error:
             raise reply.error
-        self.answer(reply.body())
+        self.answer(Answer.of(reply))
 
     async def _allowed(self, documents: Sequence[Document]) -> list[Document]:
         """Return the other documents of a request for which completion is allowed."""
@@ -63,14 +63,14 @@ class CompleteRoute(Route):
         return [document for document, error in zip(allowed, errors, strict=True) if not error]
 
 
-async def _frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[dict[str, Any]]:
+async def _frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[Frame]:
     """Turn replies into the lines of a stream."""
     while not reply.done:
-        yield reply.frame()
+        yield Frame.of(reply)
         reply = await anext(replies)
     if reply.error:
         raise reply.error
-    yield reply.frame()
+    yield Frame.of(reply)
 
 
 class FeedbackRoute(Route):

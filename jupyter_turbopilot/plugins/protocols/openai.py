@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from jupyter_turbopilot.engine.peer import VERSION
 from jupyter_turbopilot.jupyter.describe import describe_health, model_list
 from jupyter_turbopilot.jupyter.routes.admission import admit_texts
 from jupyter_turbopilot.jupyter.routes.base import Route
@@ -25,6 +26,7 @@ from jupyter_turbopilot.protocol.reply import REPLICA_HEADER
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from jupyter_turbopilot.engine.peer import Offer
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
     from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.errors import TurbopilotError
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 COPILOT_TOKEN_LASTS = 1800  # seconds
 REPLICA = secrets.token_hex(4)  # identifies this process behind a load balancer
 # The last engine description of each pilot, so that a sleeping server can return it.
-_ENGINES: WeakKeyDictionary[Pilot, dict[str, Any]] = WeakKeyDictionary()
+_ENGINES: WeakKeyDictionary[Pilot, Offer] = WeakKeyDictionary()
 
 
 def _error_body(error: TurbopilotError) -> dict[str, Any]:
@@ -104,17 +106,19 @@ class OpenAIModelsRoute(Route):
             )
         self.answer(model)
 
-    async def _engine_description(self) -> dict[str, Any]:
+    async def _engine_description(self) -> Offer | dict[str, Any]:
         """Return the engine's capabilities. Wake a sleeping engine if they are unknown."""
         pilot = self.pilot
         if engine := pilot.worker.engine:
             _ENGINES[pilot] = await self.run(describe_engine, engine)
         elif pilot.worker.state.phase is not Phase.UNLOADED:
             await try_loading(self)
-            return describe_engine(None, missing=pilot.worker.state.code in MODEL_LOST)
+            # If the model's file is missing or damaged, waiting does not help.
+            missing = {"missing": True} if pilot.worker.state.code in MODEL_LOST else {}
+            return {"version": VERSION} | missing
         elif pilot not in _ENGINES:
             pilot.worker.ensure_loaded()
-            return describe_engine(None)
+            return {"version": VERSION}
         return _ENGINES[pilot]
 
 

@@ -1,113 +1,18 @@
-"""The protocol between Turbopilot servers: engine capabilities, and fields beyond OpenAI's.
-
-Independent of the web server.
-"""
+"""The description of this server's engine for other Turbopilot servers. Independent of the web server."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import Meta
-
+from jupyter_turbopilot.engine.peer import Offer, PeerOptions
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
-from jupyter_turbopilot.plugins.protocols.options import Name, TokenId  # noqa: TC001 - the schemas are made at run time
-from jupyter_turbopilot.protocol.engine_request import ExactRequest, PrefixConstraint, Urgency
-from jupyter_turbopilot.protocol.errors import BadRequestError
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
 
-VERSION = 1
 MAX_LOGPROBS = 20  # of the likeliest tokens at a position
-# Each token is compared with every allowed prefix, and each draft is searched in the hint.
-MAX_PREFIXES, MAX_PREFIX_BYTES, MAX_PREFIX_TOTAL = 2048, 1024, 1 << 16
-MAX_HINT = 1 << 13
 _SHORT = 16  # hexadecimal digits of a digest
-
-Prefix = Annotated[bytes, Meta(max_length=MAX_PREFIX_BYTES)]
-Index = Annotated[int, Meta(ge=0, le=1 << 20)]
-
-
-class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Options that another Turbopilot server sends in addition to OpenAI's fields."""
-
-    prefixes: Annotated[
-        list[Prefix],
-        Meta(
-            max_length=MAX_PREFIXES,
-            description="the completion starts with one of these byte strings (base64)",
-        ),
-    ] = []
-    typed_bytes: Annotated[
-        int,
-        Meta(
-            ge=0, le=MAX_PREFIX_BYTES, description="number of leading bytes that are already in the document"
-        ),
-    ] = 0
-    banned_token: Annotated[
-        TokenId | None, Meta(description="a token that the completion must not start with")
-    ] = None
-    draft: Annotated[
-        list[TokenId], Meta(max_length=MAX_HINT, description="draft tokens; the server verifies them")
-    ] = []
-    draft_aligned: Annotated[bool, Meta(description="whether the draft starts at a token boundary")] = True
-    stable_range: Annotated[
-        Annotated[list[Index], Meta(min_length=2, max_length=2)] | None,
-        Meta(description="`[from, to]`: tokens of the prompt that rarely change, but move"),
-    ] = None
-    context_end: Annotated[
-        Index, Meta(description="tokens of the prompt before this one may move if earlier ones change")
-    ] = 0
-    language: Annotated[
-        Name, Meta(description="programming language of the completion; some adapters support only one")
-    ] = ""
-    priority: Annotated[
-        Urgency | None, Meta(description="priority; several or long completions are at most `bulk`")
-    ] = None
-
-    automatic: Annotated[
-        bool,
-        Meta(description="whether the editor sends it while the user types: a busy server may refuse it"),
-    ] = False
-
-    def beginning(self) -> PrefixConstraint:
-        if sum(map(len, self.prefixes)) > MAX_PREFIX_TOTAL:
-            raise BadRequestError(
-                f"prefixes may have at most {MAX_PREFIX_TOTAL} bytes in total.", field="prefixes"
-            )
-        if self.typed_bytes > min(map(len, self.prefixes), default=0):
-            raise BadRequestError(
-                "typed_bytes must not exceed the length of any item of prefixes.", field="typed_bytes"
-            )
-        prefixes: list[bytes] = []
-        for prefix in sorted(self.prefixes):
-            # An extension of another prefix adds nothing, but would slow down each comparison.
-            if not (prefixes and prefix.startswith(prefixes[-1])):
-                prefixes.append(prefix)
-        return PrefixConstraint(tuple(prefixes), self.typed_bytes, self.banned_token)
-
-    def exact(self, size: int) -> ExactRequest:
-        """Return the other options, for a prompt of `size` tokens."""
-        start, stop = self.stable_range or (0, 0)
-        if self.context_end >= size:
-            raise BadRequestError("context_end must be less than the prompt's length.", field="context_end")
-        if not start <= stop < size:  # the last token is always evaluated
-            raise BadRequestError(
-                "stable_range must be [from, to] and end before the prompt's last token.",
-                field="stable_range",
-            )
-        return ExactRequest(
-            hint=tuple(self.draft),
-            aligned=self.draft_aligned,
-            suffix_span=(start, stop),
-            context_end=self.context_end,
-            language=self.language,
-            urgency=self.priority,
-            automatic=self.automatic,
-        )
-
 
 # Field names of errors: field names in the body.
 FIELDS = {name: f"turbopilot.{name}" for name in PeerOptions.__struct_fields__}
@@ -119,25 +24,18 @@ def identity_digest(engine: Engine) -> str:
     return hashlib.sha256(known_by.encode()).hexdigest()[:_SHORT]
 
 
-def describe_engine(engine: Engine | None, *, missing: bool = False) -> dict[str, Any]:
-    """Return the capabilities of the engine, for other Turbopilot servers.
-
-    The first call for an engine is slow: see `vocabulary_digest`. `missing`: whether the model's file is
-    missing or damaged, so that waiting does not help.
-    """
-    if engine is None:
-        return {"version": VERSION} | ({"missing": True} if missing else {})
+def describe_engine(engine: Engine) -> Offer:
+    """Return the capabilities of the engine. The first call for it is slow: see `vocabulary_digest`."""
     capabilities = engine.capabilities
-    return {
-        "version": VERSION,
-        "slots": capabilities.slots,
-        "context_size": engine.context_size,
-        "prefix_constraints": capabilities.prefix_constraints,
-        "logprobs": capabilities.logprobs,
-        "top": min(capabilities.top, MAX_LOGPROBS),
-        "prefetch": capabilities.prefetch,
-        "samplers": sorted(capabilities.samplers),
-        "identity": identity_digest(engine),
-        "vocabulary": vocabulary_digest(engine.vocabulary),
-        "persistent": capabilities.persistent,
-    }
+    return Offer(
+        slots=capabilities.slots,
+        context_size=engine.context_size,
+        prefix_constraints=capabilities.prefix_constraints,
+        logprobs=capabilities.logprobs,
+        top=min(capabilities.top, MAX_LOGPROBS),
+        prefetch=capabilities.prefetch,
+        samplers=tuple(sorted(capabilities.samplers)),
+        version=identity_digest(engine),
+        vocabulary=vocabulary_digest(engine.vocabulary),
+        persistent=capabilities.persistent,
+    )

@@ -1,4 +1,4 @@
-"""Reads and checks the addresses of remote servers and their API keys."""
+"""Reads and checks the address of the remote server and its API key."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 from jupyter_turbopilot.util.addresses import is_loopback
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 PROVIDER = "hf:"
 ROUTER = "https://router.huggingface.co"  # of Hugging Face's inference providers
 ENGINE_KEY, HUB_KEY = "TURBOPILOT_ENGINE_KEY", "HF_TOKEN"
 JUPYTERHUB_KEY = "JUPYTERHUB_API_TOKEN"
+_SETTING = "The address c.TurbopilotRemote.url"
 MAX_KEY = 1 << 14  # characters
 _taken: dict[str, str] = {}  # keys that were removed from the environment
 _address_error = partial(ModelRefusedError, code="address")
@@ -36,28 +33,17 @@ class Address:
     local: bool = False  # whether it is on this machine
 
 
-def read_addresses(urls: Sequence[str], *, allow_http: bool) -> tuple[Address, ...]:
-    """Parse the addresses of a configuration; raise ModelRefusedError without quoting an invalid one."""
-    if not urls:
-        raise _address_error("c.TurbopilotRemote.urls is empty. Set it to the server's address.")
-    found = tuple(_read(url.strip(), number, allow_http) for number, url in enumerate(urls, 1))
-    if len({bool(address.provider) for address in found}) > 1:
-        raise _address_error(
-            "c.TurbopilotRemote.urls has addresses with hf: and others, but a key is for one kind. Use only "
-            "one kind."
-        )
-    return found
-
-
-def _read(url: str, number: int, allow_http: bool) -> Address:
-    """Parse one address. Errors contain only its number, because it may contain a secret."""
-    which = f"Address {number} of c.TurbopilotRemote.urls"
+def read_address(url: str, *, allow_http: bool) -> Address:
+    """Parse the address; raise ModelRefusedError without quoting it, because it may contain a secret."""
+    url = url.strip()
+    if not url:
+        raise _address_error("c.TurbopilotRemote.url is empty. Set it to the server's address.")
     if url.startswith(PROVIDER):
         name = url.removeprefix(PROVIDER)
         if not name.isascii() or not name.replace("-", "").isalnum():
-            raise _address_error(f"{which} has an invalid provider. Write it like hf:together.")
+            raise _address_error(f"{_SETTING} has an invalid provider. Write it like hf:together.")
         return Address(f"{ROUTER}/{name}", url, name)
-    invalid = _address_error(f"{which} is not a valid URL. Write it like https://host:8080/v1.")
+    invalid = _address_error(f"{_SETTING} is not a valid URL. Write it like https://host:8080/v1.")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -65,15 +51,15 @@ def _read(url: str, number: int, allow_http: bool) -> Address:
         raise invalid from None
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise _address_error(
-            f"{which} contains a user name, a password, a query or a fragment. Remove it, and set a key with "
-            "c.TurbopilotRemote.key_file or the environment variable TURBOPILOT_ENGINE_KEY."
+            f"{_SETTING} contains a user name, a password, a query or a fragment. Remove it, and set a key "
+            "with c.TurbopilotRemote.key_file or the environment variable TURBOPILOT_ENGINE_KEY."
         )
     if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
         raise invalid
     local = is_loopback(host)
     if parts.scheme == "http" and not (local or allow_http):
         raise _address_error(
-            f"{which} is on another machine, but traffic is not encrypted. Use https://, or allow it with "
+            f"{_SETTING} is on another machine, but traffic is not encrypted. Use https://, or allow it with "
             "c.TurbopilotRemote.allow_http = True."
         )
     shown = f"[{host}]" if ":" in host else host
@@ -88,7 +74,7 @@ def read_key(file: str, *, provider: bool, jupyterhub: bool = False) -> str:
     `jupyterhub`: use this server's JupyterHub token.
     """
     if jupyterhub and (file or provider):
-        conflict = "an address has hf:" if provider else "c.TurbopilotRemote.key_file is set"
+        conflict = "the address has hf:" if provider else "c.TurbopilotRemote.key_file is set"
         raise _key_error(f'c.TurbopilotRemote.auth is "jupyterhub", but {conflict}. Remove one of them.')
     if file:
         return _checked(_content(Path(file).expanduser()), "The file c.TurbopilotRemote.key_file")

@@ -13,10 +13,11 @@ import msgspec
 
 from jupyter_turbopilot.plugins.remote.errors import ErrorEventError, ErrorFields, InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.vocabulary import MIDDLE, PREFIX, SUFFIX
+from jupyter_turbopilot.prompt.infill import MARKERS
 from jupyter_turbopilot.protocol.engine_request import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
@@ -179,9 +180,11 @@ def spread(text: str, chances: Sequence[float] = ()) -> list[Token]:
 
 # Prompts as text ----------------------------------------------------------------------------------------
 
-# Most servers parse these as control tokens anywhere in a text.
-_CONTROLS = ("<s>", "</s>", "<bos>", "<eos>", "[INST]", "[/INST]")
-_BARRED = r"<[|｜][^\s<>|｜]{1,40}[|｜]>"  # noqa: RUF001 - DeepSeek's bars
+# Most servers parse these as control tokens anywhere in a text, and cannot distinguish them from code.
+_CONTROLS = {"<s>", "</s>", "<bos>", "<eos>", "[INST]", "[/INST]"}.union(map(str.strip, MARKERS))
+_CONTROL = re.compile(
+    "|".join([r"<[|｜][^\s<>|｜]{1,40}[|｜]>", *map(re.escape, sorted(_CONTROLS, key=len, reverse=True))])  # noqa: RUF001 - DeepSeek's bars
+)
 
 
 class TextPrompt(NamedTuple):
@@ -191,30 +194,24 @@ class TextPrompt(NamedTuple):
     after: str | None
 
 
-class Spellings:
-    """Finds control tokens in text, which a remote server cannot distinguish from code."""
+def has_control_token(line: str) -> bool:
+    """Return whether a text contains a control token."""
+    return _CONTROL.search(line) is not None
 
-    def __init__(self, markers: Collection[str] = ()) -> None:
-        """`markers`: the markers of all known fill-in-the-middle formats."""
-        texts = sorted({*_CONTROLS, *(marker.strip() for marker in markers)} - {""}, key=len, reverse=True)
-        self._pattern = re.compile("|".join([_BARRED, *map(re.escape, texts)]))
 
-    def found(self, line: str) -> bool:
-        """Return whether a text contains a control token."""
-        return self._pattern.search(line) is not None
+def text_prompt(tokens: Sequence[int]) -> TextPrompt | None:
+    """Return a prompt's text without lines with control tokens; None if the cursor's line has one."""
+    before, after = parts(tokens)
+    above, break_, line = before.rpartition("\n")
+    rest, end, below = (after or "").partition("\n")
+    if has_control_token(line + rest):
+        return None
+    text = _without_control_tokens(above + break_) + line
+    return TextPrompt(text, None if after is None else rest + end + _without_control_tokens(below))
 
-    def prompt(self, tokens: Sequence[int]) -> TextPrompt | None:
-        """Return a prompt's text without lines with control tokens; None if the cursor's line has one."""
-        before, after = parts(tokens)
-        above, break_, line = before.rpartition("\n")
-        rest, end, below = (after or "").partition("\n")
-        if self.found(line + rest):
-            return None
-        text = self._without(above + break_) + line
-        return TextPrompt(text, None if after is None else rest + end + self._without(below))
 
-    def _without(self, text: str) -> str:
-        return "".join(line for line in text.splitlines(keepends=True) if not self.found(line))
+def _without_control_tokens(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not has_control_token(line))
 
 
 def parts(tokens: Sequence[int]) -> TextPrompt:
@@ -231,24 +228,18 @@ def _text(ids: Sequence[int]) -> str:
     return "".join(chr(token) for token in ids if token < PREFIX)
 
 
+@dataclass
 class Dialect(ABC):
     """The protocol of one kind of server, with token ids or, without a vocabulary, with text."""
 
-    style: Style
+    vocabulary: Vocabulary | None
+    fills: bool = False  # whether a text may have a suffix
+    logprobs: bool = True  # whether to request those of a text
 
-    def __init__(
-        self,
-        vocabulary: Vocabulary | None,
-        spellings: Spellings,
-        *,
-        fills: bool = False,
-        logprobs: bool = True,
-    ) -> None:
-        """`fills`: whether a text may have a suffix. `logprobs`: whether to request those of a text."""
-        self.vocabulary = vocabulary
-        self.spellings = spellings
-        self.fills = fills
-        self.logprobs = logprobs
+    @property
+    @abstractmethod
+    def style(self) -> Style:
+        """The names of its sampling fields."""
 
     @property
     def samplers(self) -> frozenset[str]:

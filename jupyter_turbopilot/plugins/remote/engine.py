@@ -51,9 +51,9 @@ NOT_AWAITED = {priority.name.lower() for priority in Priority if not priority.aw
 class Connections:
     """A thread with an event loop."""
 
-    def __init__(self, sides: Sequence[HttpClient] = ()) -> None:
-        """`sides` are closed with it."""
-        self._sides = sides
+    def __init__(self, client: HttpClient | None = None) -> None:
+        """`client` is closed with it."""
+        self._client = client
         self._closed = False
         self._loop = asyncio.new_event_loop()
         thread = start_thread("turbopilot-remote", self._run)
@@ -98,8 +98,8 @@ class Connections:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         try:
-            for side in self._sides:
-                await side.close()
+            if self._client:
+                await self._client.close()
         finally:
             self._loop.call_soon(self._loop.stop)
 
@@ -113,23 +113,23 @@ class RemoteEngine:
 
     def __init__(
         self,
-        peer: RemoteServer,
+        server: RemoteServer,
         vocabulary: Vocabulary,
         capabilities: Capabilities,
         dialect: Dialect,
         exchange: Exchange,
         connections: Connections,
     ) -> None:
-        self.name = peer.model
-        self.identity = peer.identity
-        self.context_size = peer.context_size
+        self.name = server.model
+        self.identity = server.identity
+        self.context_size = server.context_size
         self.capabilities = capabilities
         self.vocabulary = vocabulary
-        self.kind = peer.kind
+        self.kind = server.kind
         self._dialect = dialect
         self._exchange = exchange
         self._connections = connections
-        self._came = threading.Condition()
+        self._received = threading.Condition()
         self._runs: set[RemoteRun] = set()  # with a request in progress
 
     def metrics(self) -> Iterable[Metric]:
@@ -137,7 +137,7 @@ class RemoteEngine:
 
     @property
     def level(self) -> Level | None:
-        return self._exchange.level
+        return self._exchange.client.level
 
     def start(self, request: EngineRequest) -> RemoteRun | None:
         """Send a request; return None if the server has no free slot."""
@@ -160,16 +160,16 @@ class RemoteEngine:
         left = run.left()
         answer = run.answer = RemoteResponse(left.sampling.max_tokens)
         self._runs.add(run)
-        run.transfer = self._connections.begin(self._converse(left, answer))
+        run.transfer = self._connections.begin(self._request(left, answer))
         return True
 
-    async def _converse(self, request: EngineRequest, answer: RemoteResponse) -> None:
+    async def _request(self, request: EngineRequest, answer: RemoteResponse) -> None:
         """Request a text, and mark its answer as ended in any case."""
 
         def receive(received: EventContent) -> bool:
-            with self._came:
+            with self._received:
                 enough = answer.receive(received)
-                self._came.notify_all()
+                self._received.notify_all()
             return enough
 
         error: TurbopilotError | None = None
@@ -184,9 +184,9 @@ class RemoteEngine:
         except Exception as failure:  # noqa: BLE001 - its message may contain the prompt
             log.warning("Turbopilot: A request to the server failed (%s)", type(failure).__name__)
             error = EngineError(f"The request to the server failed ({type(failure).__name__}).")
-        with self._came:
+        with self._received:
             answer.ended, answer.error = True, error
-            self._came.notify_all()
+            self._received.notify_all()
 
     async def _begin(self, request: EngineRequest, receive: Callable[[EventContent], bool]) -> EngineRequest:
         """Request the first token from llama-server separately; return the request for the rest.
@@ -223,8 +223,8 @@ class RemoteEngine:
         """Wait for tokens of any run or for `interrupt`, and take the tokens."""
         if interrupt.is_set():
             return  # the next step takes the received tokens
-        with interrupt.interrupting(self._wake), self._came:
-            self._came.wait_for(lambda: interrupt.is_set() or any(run.news for run in runs))
+        with interrupt.interrupting(self._wake), self._received:
+            self._received.wait_for(lambda: interrupt.is_set() or any(run.news for run in runs))
             for run in runs:
                 run.take()
         for run in runs:
@@ -235,12 +235,12 @@ class RemoteEngine:
                 raise TextFailedError(run.error, run)
 
     def _wake(self) -> None:
-        with self._came:
-            self._came.notify_all()
+        with self._received:
+            self._received.notify_all()
 
     def suspend(self, run: RemoteRun) -> None:
         """Close a run's request; it keeps its text."""
-        with self._came:
+        with self._received:
             run.take()
         self.release(run)
 

@@ -30,9 +30,9 @@ _REFUSALS = {
     401: "rejected the API key. Set the environment variable TURBOPILOT_ENGINE_KEY (HF_TOKEN for Hugging "
     "Face), or c.TurbopilotRemote.key_file.",
     403: "does not allow this API key to use the model. Ask its operator, or use another key.",
-    404: "has no such model or route. Check c.TurbopilotRemote.urls and model. A server that offers only "
+    404: "has no such model or route. Check c.TurbopilotRemote.url and model. A server that offers only "
     "chat cannot complete text.",
-    405: "has no such route. Check c.TurbopilotRemote.urls.",
+    405: "has no such route. Check c.TurbopilotRemote.url.",
     413: "rejected a prompt of this length. Lower c.Turbopilot.prompt_tokens.",
     422: _REJECTED,
     501: "does not support this request with its model. Set c.TurbopilotRemote.fim to another format.",
@@ -70,10 +70,7 @@ class RemoteRefusalError(EngineError):
 
 
 class DiedError(Exception):
-    """The connection ended before the answer was complete.
-
-    `error` is reported if no other address answers.
-    """
+    """The connection ended before the answer was complete. `error` is reported if a retry fails, too."""
 
     def __init__(self, how: str, error: EngineGoneError | None = None) -> None:
         super().__init__(how)
@@ -133,9 +130,9 @@ def refused(host: str, status: int, *, in_hub: bool = False, code: str = "") -> 
         shared = "the model that the JupyterHub's users share is loading or has stopped"
         reason = shared if in_hub else "its model may be loading"
         return NotReadyError(f"{host} is not ready: {reason}. Try again in a moment.")
-    other = f"answered {status}. Check c.TurbopilotRemote.urls."
+    other = f"answered {status}. Check c.TurbopilotRemote.url."
     if 300 <= status < 400:  # noqa: PLR2004
-        other = "redirects to another address. Put that address into c.TurbopilotRemote.urls."
+        other = "redirects to another address. Put that address into c.TurbopilotRemote.url."
     if status >= 500:  # noqa: PLR2004
         other = f"failed ({status}). See its log for the reason."
     reason = (in_hub and _HUB_REFUSALS.get(status)) or _REFUSALS.get(status, other)

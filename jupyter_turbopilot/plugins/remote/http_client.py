@@ -1,4 +1,4 @@
-"""The HTTP connections to one remote server, its event streams, and connection errors."""
+"""The HTTP connections to the remote server, its event streams, and connection errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LEVEL_SECONDS = 10.0  # for which a reported level of load shedding is valid
 
 
 class HttpClient:
-    """Persistent connections to one address. It runs on the connections' thread."""
+    """Persistent connections to the server. It runs on the connections' thread."""
 
     def __init__(self, address: Address, key: str, timeout: float, *, in_hub: bool = False) -> None:
         """`in_hub`: whether it is a service of this server's JupyterHub."""

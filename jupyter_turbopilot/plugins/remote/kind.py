@@ -13,10 +13,9 @@ from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored, unavailable
-from jupyter_turbopilot.plugins.remote.address import read_addresses
+from jupyter_turbopilot.plugins.remote.address import read_address
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
-from jupyter_turbopilot.prompt.infill import MARKERS
 from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -37,10 +36,10 @@ class RemoteKind(EngineKind):
 
     @property
     def address(self) -> str:
-        """The hosts that code is sent to, for display; empty if the settings are invalid."""
+        """The host that code is sent to, for display; empty if the settings are invalid."""
         remote = self.settings.section(TurbopilotRemote)
         try:
-            return ", ".join(one.host for one in read_addresses(remote.urls, allow_http=remote.allow_http))
+            return read_address(remote.url, allow_http=remote.allow_http).host
         except TurbopilotError:
             return ""
 
@@ -63,7 +62,7 @@ class RemoteKind(EngineKind):
         """Connect to the server, or raise the error."""
         from jupyter_turbopilot.plugins.remote.loading import load
 
-        engine = load(self.settings, cancel, self._vocabulary_of, MARKERS)
+        engine = load(self.settings, cancel, self._vocabulary_of)
         self._name = engine.name
         return engine
 

@@ -13,12 +13,14 @@ from jupyter_turbopilot.plugins.remote.dialect import (
     Dialect,
     EventContent,
     Request,
+    Style,
     likeliest,
     piece,
     probability,
     read_json,
     sampling_fields,
     spread,
+    text_prompt,
 )
 from jupyter_turbopilot.protocol.engine_request import Token
 
@@ -72,7 +74,9 @@ def grammar(candidates: Sequence[bytes]) -> str:
 class LlamaDialect(Dialect):
     """The routes of llama-server. It adds its model's fill-in-the-middle markers to a text."""
 
-    style = "llama"
+    @property
+    def style(self) -> Style:
+        return "llama"
 
     @property
     def samplers(self) -> frozenset[str]:
@@ -96,7 +100,7 @@ class LlamaDialect(Dialect):
             if candidates := sampling.beginning.candidates:
                 body["grammar"] = grammar(candidates)
         else:
-            prompt = self.spellings.prompt(request.prompt)
+            prompt = text_prompt(request.prompt)
             if prompt is None:
                 return None
             if prompt.after is None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from jupyter_turbopilot.engine.peer import PeerOptions
 from jupyter_turbopilot.plugins.remote.dialect import (
     LENGTH,
     Dialect,
@@ -19,14 +20,15 @@ from jupyter_turbopilot.plugins.remote.dialect import (
     read_json,
     sampling_fields,
     spread,
+    text_prompt,
 )
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
-from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
+from jupyter_turbopilot.plugins.remote.remote_server import Kind
 from jupyter_turbopilot.protocol.engine_request import Token
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.plugins.remote.dialect import Spellings
+    from jupyter_turbopilot.plugins.remote.remote_server import RemoteServer
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 
 _ID = "token_id:"
@@ -68,25 +70,28 @@ class _Chunk(msgspec.Struct, frozen=True):
     system_fingerprint: str | None = None
 
 
+@dataclass
 class OpenAIDialect(Dialect):
     """The protocol of Turbopilot servers, which accept all fields, vLLM and compatible servers."""
 
-    def __init__(
-        self, peer: RemoteServer, vocabulary: Vocabulary | None, spellings: Spellings, **text: bool
-    ) -> None:
-        super().__init__(vocabulary, spellings, **text)
-        self._peer = peer
-        self._ours = bool(vocabulary) and peer.kind is Kind.OURS
-        self.style = _STYLES.get(peer.kind, "openai") if vocabulary else "openai"
+    server: RemoteServer = field(kw_only=True)
+
+    @property
+    def style(self) -> Style:
+        return _STYLES.get(self.server.kind, "openai") if self.vocabulary else "openai"
+
+    @property
+    def _is_turbopilot(self) -> bool:
+        return bool(self.vocabulary) and self.server.kind is Kind.OURS
 
     def request(self, request: EngineRequest) -> Request | None:
         sampling = request.sampling
         body = sampling_fields(sampling, self.style) | {"stream": True}
         # Only Turbopilot servers accept 0.
-        body["max_tokens"] = sampling.max_tokens if self._ours else max(1, sampling.max_tokens)
-        if self._peer.model:
-            body["model"] = self._peer.model
-        if request.tenant and self._peer.kind is not Kind.PROVIDER:
+        body["max_tokens"] = sampling.max_tokens if self._is_turbopilot else max(1, sampling.max_tokens)
+        if self.server.model:
+            body["model"] = self.server.model
+        if request.tenant and self.server.kind is not Kind.PROVIDER:
             # This separates the cached prompts of tenants. An unknown server may be vLLM, such as Ray's
             # `serve.llm`: an error is better than a shared cache.
             body["cache_salt"] = request.tenant
@@ -95,10 +100,10 @@ class OpenAIDialect(Dialect):
                 body["logit_bias"] = _biases(sampling, self.vocabulary)
             body |= {"prompt": list(request.prompt), "logprobs": sampling.top}
             body["return_tokens_as_token_ids"] = True
-            if self._ours:
-                body["turbopilot"] = peer_fields(request)
+            if self._is_turbopilot:
+                body["turbopilot"] = PeerOptions.of(request)
         else:
-            prompt = self.spellings.prompt(request.prompt)
+            prompt = text_prompt(request.prompt)
             if prompt is None:
                 return None
             body["prompt"] = prompt.before
@@ -106,7 +111,7 @@ class OpenAIDialect(Dialect):
                 body["suffix"] = prompt.after
             if self.logprobs:
                 body["logprobs"] = 1
-        return Request(self._peer.route, body, request.session)
+        return Request(self.server.route, body, request.session)
 
     def read(self, data: bytes) -> EventContent:
         chunk = read_json(data, _Chunk)
@@ -158,26 +163,3 @@ def _id(name: str) -> int:
     if digits == name or not digits.isascii() or not digits.isdigit() or len(digits) > MOST_DIGITS:
         raise InvalidAnswerError("tokens without ids. Set c.TurbopilotRemote.vocabulary to none")
     return int(digits)
-
-
-def peer_fields(request: EngineRequest) -> dict[str, Any]:
-    """Return the fields of a request that only Turbopilot servers accept."""
-    beginning = request.sampling.beginning
-    given = {
-        "prefixes": [base64.b64encode(way).decode() for way in beginning.candidates],
-        "typed_bytes": beginning.typed,
-        "draft": list(request.hint),
-        "language": request.language,
-        "priority": request.priority,
-        "automatic": request.automatic,
-    }
-    fields: dict[str, Any] = {name: value for name, value in given.items() if value}
-    if beginning.banned is not None:
-        fields["banned_token"] = beginning.banned
-    if request.hint:
-        fields["draft_aligned"] = request.aligned
-    if request.suffix_span[0] < request.suffix_span[1]:
-        fields["stable_range"] = list(request.suffix_span)
-    if request.context_end:
-        fields["context_end"] = request.context_end
-    return fields

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import structs
 
-from jupyter_turbopilot.engine.base import SAMPLING_OPTIONS
+from jupyter_turbopilot.engine.peer import Offer
 from jupyter_turbopilot.models.sources import endpoint
 from jupyter_turbopilot.plugins.remote.dialect import read_json
 from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError
@@ -36,23 +36,6 @@ class Kind(StrEnum):
     VLLM = "vLLM"
     OPENAI = "OpenAI"  # any other server with OpenAI's completions protocol
     PROVIDER = "Hugging Face"
-
-
-class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """The capabilities of a server, as a Turbopilot server reports them. Unknown numbers are 0."""
-
-    slots: int = 0
-    context_size: int = 0
-    top: int = 0
-    prefix_constraints: bool = False
-    logprobs: bool = True
-    prefetch: bool = True
-    samplers: frozenset[str] = SAMPLING_OPTIONS
-    # Of the model and software.
-    version: str = msgspec.field(default="", name="identity")
-    vocabulary: str = ""  # the digest of its vocabulary
-    persistent: bool = False  # whether `version` covers all that its answers depend on
-    missing: bool = False  # whether the model's file is missing or damaged
 
 
 class RemoteServer(Offer, frozen=True):
@@ -97,32 +80,32 @@ class _Mapping(msgspec.Struct, frozen=True, rename="camel"):
     inference_provider_mapping: dict[str, _Provided] | None = None
 
 
-async def identify(side: HttpClient, wanted: str) -> RemoteServer:
+async def identify(client: HttpClient, wanted: str) -> RemoteServer:
     """Request the description of a remote server; `wanted` is the configured model."""
-    if side.address.provider:
-        return await _identify_provider(side, wanted)
-    data = await side.fetch("/v1/models")
+    if client.address.provider:
+        return await _identify_provider(client, wanted)
+    data = await client.fetch("/v1/models")
     if data is None:
         return RemoteServer(Kind.OPENAI, wanted)
-    peer = read_models(data, wanted, side.address.host)
-    if peer.kind is Kind.LLAMA and (data := await side.fetch("/props")):
+    server = read_models(data, wanted, client.address.host)
+    if server.kind is Kind.LLAMA and (data := await client.fetch("/props")):
         found = read_json(data, _Properties)
         size = found.default_generation_settings.n_ctx
-        return structs.replace(peer, slots=found.total_slots, context_size=size)
-    return peer
+        return structs.replace(server, slots=found.total_slots, context_size=size)
+    return server
 
 
-async def _identify_provider(side: HttpClient, wanted: str) -> RemoteServer:
+async def _identify_provider(client: HttpClient, wanted: str) -> RemoteServer:
     """Ask Hugging Face how the provider calls the model."""
-    name = side.address.provider
-    data = await side.fetch(f"{endpoint()}/api/models/{wanted}?expand=inferenceProviderMapping")
+    name = client.address.provider
+    data = await client.fetch(f"{endpoint()}/api/models/{wanted}?expand=inferenceProviderMapping")
     mapping = read_json(data, _Mapping).inference_provider_mapping if data else None
     found = (mapping or {}).get(name)
     if found is None or found.task != "text-generation":
         raise ModelRefusedError(
-            f"{side.address.host} cannot complete text with this model; it may only support chat. Choose "
+            f"{client.address.host} cannot complete text with this model; it may only support chat. Choose "
             "another provider or model.",
-            code="far_model",
+            code="remote_model",
         )
     route = _ROUTES.get(name, ROUTE).format(model=found.provider_id)
     return RemoteServer(Kind.PROVIDER, found.provider_id, route=route)
@@ -138,14 +121,14 @@ def read_models(data: bytes, wanted: str, host: str) -> RemoteServer:
         names = ", ".join(entry.id for entry in entries[:MOST_NAMED] if _is_name(entry.id))
         lacks = "does not have the model of" if wanted else "has several models. Name one in"
         raise ModelRefusedError(
-            f"{host} {lacks} c.TurbopilotRemote.model. Its models: {names}.", code="far_model"
+            f"{host} {lacks} c.TurbopilotRemote.model. Its models: {names}.", code="remote_model"
         )
     entry = entry or entries[0]
     if not _is_name(entry.id):
         raise ModelRefusedError(
             f"{host} has a model whose name is longer than {MOST_NAME} characters or not printable. Name "
             "another one in c.TurbopilotRemote.model.",
-            code="far_model",
+            code="remote_model",
         )
     if offer := entry.turbopilot:
         if offer.missing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from traitlets import Bool, Enum, Float, Int, List, Unicode, default
+from traitlets import Bool, Enum, Float, Int, Unicode, default
 
 from jupyter_turbopilot.settings.config import ENGINE_URL, EngineSection
 
@@ -15,11 +15,9 @@ ENGINE_AUTH, ENGINE_ALLOW_HTTP = "TURBOPILOT_ENGINE_AUTH", "TURBOPILOT_ENGINE_AL
 class TurbopilotRemote(EngineSection):
     """The engine `remote`: a remote server with OpenAI's completions API."""
 
-    urls = List(
-        Unicode(),
-        help="Addresses of the server, such as http://127.0.0.1:8080/v1. If one of several fails, the next "
-        "is used. `hf:PROVIDER` uses one of Hugging Face's inference providers and cannot be combined with "
-        f"others. Not set: the environment variable `{ENGINE_URL}`.",
+    url = Unicode(
+        help="Address of the server, such as http://127.0.0.1:8080/v1, or `hf:PROVIDER` for one of Hugging "
+        f"Face's inference providers. Not set: the environment variable `{ENGINE_URL}`.",
     ).tag(config=True)
     model = Unicode("", help="The model's name on the server. Empty: the server's only model.").tag(
         config=True
@@ -83,18 +81,18 @@ class TurbopilotRemote(EngineSection):
     @property
     def identity(self) -> tuple[object, ...]:
         sent = (self.send_documents, self.send_kernel_context)
-        return (sent, *map(_without_secrets, self.urls), self.model, self.vocabulary, self.fim)
+        url = self.url.partition("?")[0].rpartition("@")[2]  # without secrets
+        return (sent, url, self.model, self.vocabulary, self.fim)
 
     def take_secrets(self) -> None:
         """Remove the server's key from the environment."""
         from jupyter_turbopilot.plugins.remote.address import PROVIDER, take_from_environment
 
-        take_from_environment(provider=any(url.startswith(PROVIDER) for url in self.urls))
+        take_from_environment(provider=self.url.startswith(PROVIDER))
 
-    @default("urls")
-    def _default_urls(self) -> list[str]:
-        url = os.environ.get(ENGINE_URL)
-        return [url] if url else []
+    @default("url")
+    def _default_url(self) -> str:
+        return os.environ.get(ENGINE_URL, "")
 
     @default("auth")
     def _default_auth(self) -> str:
@@ -106,8 +104,4 @@ class TurbopilotRemote(EngineSection):
 
     def _environment_for_url(self, name: str) -> str:
         """Return an environment variable, but only for the environment's own address."""
-        return os.environ.get(name, "") if self.urls == self._default_urls() else ""
-
-
-def _without_secrets(url: str) -> str:
-    return url.partition("?")[0].rpartition("@")[2]
+        return os.environ.get(name, "") if self.url == self._default_url() else ""

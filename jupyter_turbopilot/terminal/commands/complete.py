@@ -50,13 +50,16 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
+    import msgspec
+
+    from jupyter_turbopilot.protocol.contract import Answer
     from jupyter_turbopilot.terminal.in_process import InProcess
 
     request = request_of(options)
     local = InProcess(settings, file=None if options.file == "-" else Path(options.file))
     try:
         if options.json:
-            print(json.dumps(local.last(request).body(), indent=1))
+            print(json.dumps(msgspec.to_builtins(Answer.of(local.last(request))), indent=1))
             return 0
         shown = ""
         for reply in local.replies(request):

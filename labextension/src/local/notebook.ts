@@ -1,6 +1,7 @@
 /** Turn cells into the text before and after the cursor. Pure. */
 
 import { CELL_MAGIC, cellLanguage, cellMagic, commentMark, isPrivatePath } from '../language';
+import { KEYS, TEXTS } from '../secrets';
 import type { IRequest } from '../wire';
 import {
   codePoints,
@@ -141,17 +142,7 @@ function ownCode(source: string, language: string): string {
 
 /** Private key blocks, JSON web tokens, and API keys with a distinctive form. */
 const KEY = new RegExp(
-  `-----BEGIN [A-Z ]*PRIVATE KEY|(?<![${WORD}-])eyJ[\\w-]{10,}\\.[\\w-]{10,}\\.|(?<![${WORD}])` +
-    '(?:gh[pousr]_[A-Za-z0-9]{20}|github_pat_\\w{20}|glpat-[\\w-]{20}|sk-[\\w-]{20}|hf_[A-Za-z0-9]{20}' +
-    '|A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])|AIza[\\w-]{30}|xox[abprs]-[A-Za-z0-9-]{10}' +
-    '|[rs]k_(?:live|test)_(?=[A-Za-z]*[0-9])[A-Za-z0-9]{10}|npm_[A-Za-z0-9]{36}|pypi-AgE[\\w-]{50}' +
-    '|SG\\.[\\w-]{20,24}\\.[\\w-]{39}|(?:SK|AC|dapi)[0-9a-f]{32}|ya29\\.[\\w-]{20}|GOCSPX-[\\w-]{20}' +
-    '|[0-9]{8,10}:AA[\\w-]{33}|[MNO][\\w-]{23,25}\\.[\\w-]{6}\\.[\\w-]{27}|do[opr]_v1_[0-9a-f]{64}' +
-    '|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|[0-9a-f]{32}-us[0-9]{1,2}(?![0-9])|gsk_[A-Za-z0-9]{40}' +
-    '|nvapi-[\\w-]{40}|glsa_[A-Za-z0-9]{32}|dckr_pat_[\\w-]{20}|hvs\\.[\\w-]{20}|whsec_[A-Za-z0-9]{24}' +
-    '|(?:r8_|pplx-|pcsk_|lin_api_|ntn_|pscale_tkn_|figd_|xai-|sntrys_|PMAK-|NRAK-|ATATT3|tvly-|lsv2_(?:pt|sk)_' +
-    '|vercel_blob_rw_|AGE-SECRET-KEY-1|dp\\.st\\.|sk\\.eyJ)[\\w.-]{20}' +
-    '|pat[A-Za-z0-9]{14}\\.[0-9a-f]{64}|discord(?:app)?\\.com/api/webhooks/[0-9]+/[\\w-]{20})',
+  `${TEXTS.join('|')}|(?<![${WORD}-])eyJ[\\w-]{10,}\\.[\\w-]{10,}\\.|(?<![${WORD}])(?:${KEYS.join('|')})`,
   'u'
 );
 /** A text in quotes that is assigned to a name such as `db_password`: a variable, a key, an argument. */

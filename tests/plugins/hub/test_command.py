@@ -19,7 +19,7 @@ from jupyter_turbopilot.plugins.hub.command import (
     socket_unit,
 )
 from jupyter_turbopilot.plugins.hub.identity import read_environment
-from jupyter_turbopilot.plugins.remote.address import read_addresses
+from jupyter_turbopilot.plugins.remote.address import read_address
 from jupyter_turbopilot.plugins.remote.settings import ENGINE_ALLOW_HTTP, ENGINE_AUTH, TurbopilotRemote
 from jupyter_turbopilot.settings.access import LOCAL_ENGINES, access_of
 from jupyter_turbopilot.settings.config import ENGINE_URL, Turbopilot
@@ -149,8 +149,8 @@ def test_spawned_server_uses_the_services_address(monkeypatch: pytest.MonkeyPatc
     settings = Turbopilot()
     assert (settings.engine, settings.section(TurbopilotRemote).auth) == ("remote", "jupyterhub")
     assert access_of(settings, os.environ).only_remote
-    (address,) = read_addresses(
-        settings.section(TurbopilotRemote).urls, allow_http=settings.section(TurbopilotRemote).allow_http
+    address = read_address(
+        settings.section(TurbopilotRemote).url, allow_http=settings.section(TurbopilotRemote).allow_http
     )
     service = read_environment(
         {
@@ -213,7 +213,7 @@ def test_chart_values_use_the_proxys_address() -> None:
     environment = values["singleuser"]["extraEnv"]
     assert environment.keys() == {ENGINE_URL, ENGINE_AUTH, ENGINE_ALLOW_HTTP, LOCAL_ENGINES}
     assert all(isinstance(value, str) for value in environment.values())
-    (address,) = read_addresses([environment[ENGINE_URL]], allow_http=environment[ENGINE_ALLOW_HTTP] == "1")
+    address = read_address(environment[ENGINE_URL], allow_http=environment[ENGINE_ALLOW_HTTP] == "1")
     assert address.host == "proxy-public"
 
 

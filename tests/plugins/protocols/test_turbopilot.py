@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,10 +15,11 @@ from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
+from jupyter_turbopilot.engine.peer import MAX_HINT, MAX_PREFIXES
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
-from jupyter_turbopilot.plugins.protocols.turbopilot import MAX_HINT, MAX_PREFIXES, describe_engine
+from jupyter_turbopilot.plugins.protocols.turbopilot import describe_engine, identity_digest
 from jupyter_turbopilot.protocol.engine_request import (
     EngineRequest,
     ExactRequest,
@@ -172,7 +174,7 @@ async def test_remote_completion_equals_the_local_engines(
         # Only the ids contain an incomplete last character.
         whole = codecs.getincrementaldecoder("utf-8")("replace")
         assert found.text == whole.decode(b"".join(token.data for token in expected))
-        assert found.version == describe_engine(ready.worker.engine)["identity"]
+        assert found.version == identity_digest(ready.worker.engine)
         assert found.usage["prompt_tokens"] == len(each.prompt)
         assert found.usage["prompt_tokens_details"]["cached_tokens"] == each.usage.cached_tokens
     other.close()
@@ -212,7 +214,7 @@ async def test_models_include_the_engines_capabilities(pilot: Any, engine: Scrip
     while not json.loads((await ask("health", method="GET")).body)["ready"]:
         pass
     (model,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
-    assert model["turbopilot"] == json.loads(json.dumps(describe_engine(engine)))
+    assert model["turbopilot"] == json.loads(msgspec.json.encode(describe_engine(engine)))
     assert model["turbopilot"]["vocabulary"] == vocabulary_digest(engine.vocabulary)
     assert json.loads((await ask(f"v1/models/{model['id']}", method="GET")).body) == model
     # A sleeping server returns the last description; a completion wakes it.

@@ -8,27 +8,27 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.vocabulary import Vocabulary
-from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY, HUB_KEY, read_addresses
+from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY, HUB_KEY, read_address
 from jupyter_turbopilot.plugins.remote.engine import RemoteEngine
 from jupyter_turbopilot.plugins.remote.http_client import HttpClient
 from jupyter_turbopilot.plugins.remote.loading import load
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 
-from .fake_server import Act, FarServer, always, settings_for
+from .fake_server import Act, FakeServer, always, settings_for
 
 CHARACTERS = CodePoints()
-Serve = Callable[..., FarServer]
+Serve = Callable[..., FakeServer]
 Connect = Callable[..., RemoteEngine]
 T = TypeVar("T")
 
 
-def with_client(server: FarServer, question: Callable[[HttpClient], Coroutine[Any, Any, T]]) -> T:
+def with_client(server: FakeServer, question: Callable[[HttpClient], Coroutine[Any, Any, T]]) -> T:
     async def asked() -> T:
-        side = HttpClient(read_addresses([server.url], allow_http=False)[0], "", 5.0)
+        client = HttpClient(read_address(server.url, allow_http=False), "", 5.0)
         try:
-            return await question(side)
+            return await question(client)
         finally:
-            await side.close()
+            await client.close()
 
     return asyncio.run(asked())
 
@@ -42,10 +42,10 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Start scripted servers."""
-    servers: list[FarServer] = []
+    servers: list[FakeServer] = []
 
-    def start(*acts: Act, **options: Any) -> FarServer:
-        servers.append(FarServer(*acts, **options))
+    def start(*acts: Act, **options: Any) -> FakeServer:
+        servers.append(FakeServer(*acts, **options))
         return servers[-1]
 
     yield start
@@ -59,9 +59,9 @@ def connect() -> Iterator[Connect]:
     engines: list[RemoteEngine] = []
 
     def start(
-        *servers: FarServer | str, vocabulary: Vocabulary | None = CHARACTERS, **traits: Any
+        server: FakeServer | str, vocabulary: Vocabulary | None = CHARACTERS, **traits: Any
     ) -> RemoteEngine:
-        engines.append(load(settings_for(*servers, **traits), Cancel(), always(vocabulary)))
+        engines.append(load(settings_for(server, **traits), Cancel(), always(vocabulary)))
         return engines[-1]
 
     yield start

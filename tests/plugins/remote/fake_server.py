@@ -47,7 +47,7 @@ class Wire:
         return True
 
 
-class FarServer:
+class FakeServer:
     """A server whose completions run `acts` one by one, and then repeat the last one."""
 
     def __init__(self, *acts: Act, certificate: Path | None = None, port: int = 0) -> None:
@@ -147,11 +147,9 @@ def always(vocabulary: Vocabulary | None) -> Callable[[str], Vocabulary | None]:
     return lambda _: vocabulary
 
 
-def settings_for(*servers: FarServer | str, **traits: Any) -> Turbopilot:
+def settings_for(server: FakeServer | str, **traits: Any) -> Turbopilot:
     settings = Turbopilot()
-    settings.section(TurbopilotRemote).urls = [
-        server if isinstance(server, str) else server.url for server in servers
-    ]
+    settings.section(TurbopilotRemote).url = server if isinstance(server, str) else server.url
     for name, value in ({"timeout": 5.0} | traits).items():
         setattr(settings.section(TurbopilotRemote), name, value)
     return settings

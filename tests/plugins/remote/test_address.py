@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.plugins.remote import address
-from jupyter_turbopilot.plugins.remote.address import ROUTER, Address, read_addresses, read_key
+from jupyter_turbopilot.plugins.remote.address import ROUTER, Address, read_address, read_key
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 WRONG = {
@@ -30,9 +30,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("url", WRONG.values(), ids=WRONG.keys())
-def test_read_addresses_never_quotes_an_invalid_address(url: str) -> None:
-    with pytest.raises(ModelRefusedError, match="Address 2") as refused:
-        read_addresses(["http://127.0.0.1/v1", url], allow_http=False)
+def test_read_address_never_quotes_an_invalid_address(url: str) -> None:
+    with pytest.raises(ModelRefusedError, match=r"c\.TurbopilotRemote\.url") as refused:
+        read_address(url, allow_http=False)
     assert "hush" not in refused.value.message
 
 
@@ -45,34 +45,29 @@ def test_read_addresses_never_quotes_an_invalid_address(url: str) -> None:
         (" https://hub.example/user/a/turbopilot/v1 ", "https://hub.example/user/a/turbopilot"),
     ],
 )
-def test_read_addresses_removes_v1_from_the_root(url: str, root: str) -> None:
-    assert read_addresses([url], allow_http=False)[0].root == root
+def test_read_address_removes_v1_from_the_root(url: str, root: str) -> None:
+    assert read_address(url, allow_http=False).root == root
 
 
-def test_read_addresses_allows_plain_http_if_configured() -> None:
-    (found,) = read_addresses(["http://gpu.example:8000/v1"], allow_http=True)
+def test_read_address_allows_plain_http_if_configured() -> None:
+    found = read_address("http://gpu.example:8000/v1", allow_http=True)
     assert found == Address("http://gpu.example:8000", "gpu.example:8000")
 
 
-def test_read_addresses_parses_hugging_face_addresses() -> None:
-    (found,) = read_addresses(["hf:together"], allow_http=False)
+def test_read_address_parses_hugging_face_addresses() -> None:
+    found = read_address("hf:together", allow_http=False)
     assert found == Address(f"{ROUTER}/together", "hf:together", "together")
 
 
 @given(st.text(max_size=40), st.booleans())
-def test_read_addresses_accepts_or_rejects_any_text(url: str, plain: bool) -> None:
+def test_read_address_accepts_or_rejects_any_text(url: str, plain: bool) -> None:
     try:
-        (found,) = read_addresses([url], allow_http=plain)
+        found = read_address(url, allow_http=plain)
     except ModelRefusedError as refused:
-        assert "Address 1" in refused.message
+        assert "c.TurbopilotRemote.url" in refused.message
     else:
         assert found.host
         assert "@" not in found.host
-
-
-def test_read_addresses_rejects_a_mix_of_kinds() -> None:
-    with pytest.raises(ModelRefusedError, match="hf:"):
-        read_addresses(["https://host", "hf:together"], allow_http=False)
 
 
 @pytest.fixture(autouse=True)

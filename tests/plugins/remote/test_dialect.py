@@ -9,9 +9,9 @@ from jupyter_turbopilot.plugins.remote.dialect import (
     FIELDS,
     UNKNOWN,
     Request,
-    Spellings,
     Style,
     TextPrompt,
+    has_control_token,
     likeliest,
     parts,
     probability,
@@ -19,6 +19,7 @@ from jupyter_turbopilot.plugins.remote.dialect import (
     read_json,
     sampling_fields,
     spread,
+    text_prompt,
 )
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints
@@ -119,7 +120,6 @@ def test_likeliest_returns_sorted_valid_logprobs(pairs: list[tuple[int, float | 
 MARKERS = [
     text for known in FORMATS for text in (known.prefix, known.suffix, known.middle, *known.extra) if text
 ]
-SPELLINGS = Spellings(MARKERS)
 CHARACTERS = st.text(st.characters(exclude_categories=["Cs"]))
 
 
@@ -150,30 +150,30 @@ def test_parts_accepts_the_suffix_first() -> None:
 @pytest.mark.parametrize(
     "marker", [*MARKERS, "<|endoftext|>", "<|im_start|>", "</s>", "<\uff5cend\u2581of\u2581sentence\uff5c>"]
 )
-def test_spellings_remove_lines_with_markers(marker: str) -> None:
-    prompt = SPELLINGS.prompt(ids(f"a\nx = '{marker}'\nb", f"c\n{marker}\nd\n"))
+def test_text_prompt_removes_lines_with_markers(marker: str) -> None:
+    prompt = text_prompt(ids(f"a\nx = '{marker}'\nb", f"c\n{marker}\nd\n"))
     assert prompt == TextPrompt("a\nb", "c\nd\n")
 
 
 @pytest.mark.parametrize("marker", MARKERS)
 @pytest.mark.parametrize("cut", range(3))
-def test_spellings_reject_a_marker_on_the_cursors_line(marker: str, cut: int) -> None:
+def test_text_prompt_rejects_a_marker_on_the_cursors_line(marker: str, cut: int) -> None:
     line = f"x{marker}y"
     at = (0, len(line) // 2, len(line))[cut]
-    assert SPELLINGS.prompt(ids(f"a\n{line[:at]}", f"{line[at:]}\nb")) is None
+    assert text_prompt(ids(f"a\n{line[:at]}", f"{line[at:]}\nb")) is None
 
 
 @given(CHARACTERS, st.sampled_from(MARKERS), CHARACTERS)
-def test_spellings_never_send_markers(one: str, marker: str, two: str) -> None:
-    prompt = SPELLINGS.prompt(ids(f"{one}{marker}{two}\n{two}", one))
+def test_text_prompt_never_contains_markers(one: str, marker: str, two: str) -> None:
+    prompt = text_prompt(ids(f"{one}{marker}{two}\n{two}", one))
     if prompt:
         assert not any(text.strip() in prompt.before + (prompt.after or "") for text in MARKERS)
 
 
 @given(st.text("abc =()<|>\n"))
-def test_spellings_keep_code_without_markers(text: str) -> None:
-    prompt = SPELLINGS.prompt(ids(text))
-    assert prompt == TextPrompt(text, None) or SPELLINGS.found(text)
+def test_text_prompt_keeps_code_without_markers(text: str) -> None:
+    prompt = text_prompt(ids(text))
+    assert prompt == TextPrompt(text, None) or has_control_token(text)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.plugins.remote import http_client
-from jupyter_turbopilot.plugins.remote.address import Address, read_addresses
-from jupyter_turbopilot.plugins.remote.dialect import EventContent, Request, Spellings
+from jupyter_turbopilot.plugins.remote.address import Address, read_address
+from jupyter_turbopilot.plugins.remote.dialect import EventContent, Request
 from jupyter_turbopilot.plugins.remote.errors import (
     AskedToWaitError,
     InvalidAnswerError,
@@ -34,24 +34,24 @@ from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, Engin
 from jupyter_turbopilot.protocol.reply import LOAD_HEADER
 
 from .conftest import Serve, with_client
-from .fake_server import Act, FarServer, Wire, completion
+from .fake_server import Act, FakeServer, Wire, completion
 
-DIALECT = OpenAIDialect(RemoteServer(Kind.VLLM, "m"), CodePoints(), Spellings())
+DIALECT = OpenAIDialect(CodePoints(), server=RemoteServer(Kind.VLLM, "m"))
 
 
-def stream(server: FarServer, key: str = "") -> list[EventContent]:
+def stream(server: FakeServer, key: str = "") -> list[EventContent]:
     async def received() -> list[EventContent]:
-        side = HttpClient(read_addresses([server.url], allow_http=False)[0], key, 5.0)
+        client = HttpClient(read_address(server.url, allow_http=False), key, 5.0)
         try:
-            return [one async for one in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT)]
+            return [one async for one in client.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT)]
         finally:
-            await side.close()
+            await client.close()
 
     return asyncio.run(received())
 
 
-def fetch(server: FarServer, route: str) -> bytes | None:
-    return with_client(server, lambda side: side.fetch(route))
+def fetch(server: FakeServer, route: str) -> bytes | None:
+    return with_client(server, lambda client: client.fetch(route))
 
 
 def error_event(error: Any) -> Act:
@@ -149,11 +149,11 @@ def test_reported_level_is_one_of_the_stages(header: str, level: Level) -> None:
 def test_level_is_known_only_after_an_answer(serve: Serve) -> None:
     server = serve(completion("a"))
 
-    async def levels(side: HttpClient) -> list[Level | None]:
-        found = [side.level]
-        async for _ in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT):
+    async def levels(client: HttpClient) -> list[Level | None]:
+        found = [client.level]
+        async for _ in client.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT):
             pass
-        return [*found, side.level]
+        return [*found, client.level]
 
     assert with_client(server, levels) == [None, Level.NONE]
 
@@ -188,11 +188,11 @@ def test_proxy_is_used_for_other_machines(serve: Serve, monkeypatch: pytest.Monk
     monkeypatch.delenv("no_proxy", raising=False)
 
     async def asked() -> None:
-        side = HttpClient(Address("http://far.invalid", "far.invalid"), "", 5.0)
+        client = HttpClient(Address("http://far.invalid", "far.invalid"), "", 5.0)
         try:
-            await side.fetch("/v1/models")
+            await client.fetch("/v1/models")
         finally:
-            await side.close()
+            await client.close()
 
     asyncio.run(asked())
     assert proxy.requests[0][0] == "http://far.invalid/v1/models"
@@ -234,11 +234,11 @@ def test_stream_decodes_events_in_any_chunks(pieces: list[str], end: str, cuts: 
                 yield whole[first:last]
 
     async def received() -> str:
-        side = HttpClient(Address("http://h", "h"), "", 5.0)
+        client = HttpClient(Address("http://h", "h"), "", 5.0)
         answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Chunks())
-        side._client._transport = httpx.MockTransport(lambda _: answer)
-        dialect = OpenAIDialect(RemoteServer(Kind.OPENAI, "m"), None, Spellings())
-        got = [token async for one in side.stream(Request("/x", {}), dialect) for token in one.tokens]
+        client._client._transport = httpx.MockTransport(lambda _: answer)
+        dialect = OpenAIDialect(None, server=RemoteServer(Kind.OPENAI, "m"))
+        got = [token async for one in client.stream(Request("/x", {}), dialect) for token in one.tokens]
         return b"".join(token.data for token in got).decode()
 
     assert asyncio.run(received()) == "".join(pieces)

@@ -35,14 +35,13 @@ def server(model: Path) -> Iterator[Server]:
     server.stop()
 
 
-def kind_with(*urls: str, **remote: Any) -> RemoteKind:
-    chosen = Turbopilot(engine="remote", config=Config(TurbopilotRemote={"urls": [*urls], **remote}))
+def kind_with(url: str, **remote: Any) -> RemoteKind:
+    chosen = Turbopilot(engine="remote", config=Config(TurbopilotRemote={"url": url, **remote}))
     return RemoteKind(chosen, store_of(chosen))
 
 
 def test_address_contains_the_host_and_no_secret() -> None:
     assert kind_with("http://127.0.0.1:9/v1").address == "127.0.0.1:9"
-    assert kind_with("http://127.0.0.1:9", "https://far.example/v1").address == "127.0.0.1:9, far.example"
     assert kind_with("http://ada:hush@127.0.0.1:9/v1").address == ""
 
 

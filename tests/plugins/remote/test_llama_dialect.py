@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.llama_dialect import LlamaDialect, grammar
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
@@ -15,7 +14,7 @@ from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixCons
 from .test_dialect import ids
 from .test_remote_server import JSON
 
-IDS, TEXT = LlamaDialect(CodePoints(), Spellings()), LlamaDialect(None, Spellings())
+IDS, TEXT = LlamaDialect(CodePoints()), LlamaDialect(None)
 
 
 def event(content: str, tokens: list[int], *chances: dict[str, Any], **more: Any) -> bytes:

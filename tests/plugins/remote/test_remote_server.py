@@ -18,7 +18,7 @@ from jupyter_turbopilot.plugins.remote.remote_server import (
 from jupyter_turbopilot.protocol.errors import ModelRefusedError, TurbopilotError
 
 from .conftest import Connect, Serve, with_client
-from .fake_server import Act, FarServer, completion, status
+from .fake_server import Act, FakeServer, completion, status
 from .test_engine import ask, write
 
 OFFER = {
@@ -58,7 +58,7 @@ def listing(*entries: dict[str, Any]) -> bytes:
                 slots=3,
                 context_size=2048,
                 top=20,
-                samplers=frozenset({"seed"}),
+                samplers=("seed",),
                 version="i",
                 vocabulary="v",
             ),
@@ -128,7 +128,7 @@ def test_read_models_accepts_or_rejects_any_json(value: Any) -> None:
 def test_identify_accepts_a_server_without_a_list_of_models(serve: Serve) -> None:
     server = serve()
     server.routes["/v1/models"] = status(404)
-    assert with_client(server, lambda side: identify(side, "m")) == RemoteServer(Kind.OPENAI, "m")
+    assert with_client(server, lambda client: identify(client, "m")) == RemoteServer(Kind.OPENAI, "m")
 
 
 PAGE = "/api/models/owner/model?expand=inferenceProviderMapping"
@@ -143,7 +143,7 @@ def provided(**providers: Any) -> Act:
 
 
 @pytest.fixture
-def hugging_face(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> FarServer:
+def hugging_face(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     server = serve(completion("ab"))
     root = f"http://127.0.0.1:{server.port}"
     monkeypatch.setenv(HUB_KEY, "hf_1")
@@ -161,7 +161,7 @@ def hugging_face(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> FarServer:
     ],
 )
 def test_provider_completes_text_with_its_name_of_the_model(
-    name: str, route: str, hugging_face: FarServer, connect: Connect
+    name: str, route: str, hugging_face: FakeServer, connect: Connect
 ) -> None:
     hugging_face.routes[PAGE] = provided(**{name: "text-generation"})
     hugging_face.routes[f"/{name}{route}"] = completion("ab")
@@ -173,7 +173,7 @@ def test_provider_completes_text_with_its_name_of_the_model(
     assert {headers["authorization"] for _, headers, _ in hugging_face.requests} == {"Bearer hf_1"}
 
 
-def test_provider_that_only_chats_is_rejected(hugging_face: FarServer, connect: Connect) -> None:
+def test_provider_that_only_chats_is_rejected(hugging_face: FakeServer, connect: Connect) -> None:
     hugging_face.routes[PAGE] = provided(together="conversational")
     for name in ("together", "groq"):
         with pytest.raises(ModelRefusedError, match="only support chat"):

@@ -19,7 +19,7 @@ from jupyter_turbopilot.terminal.commands import doctor
 from jupyter_turbopilot.util import registry
 
 from ...index.notebooks import write
-from ...plugins.remote.fake_server import FarServer, completion
+from ...plugins.remote.fake_server import FakeServer, completion
 from .running import run
 
 
@@ -168,10 +168,10 @@ def test_doctor_examines_adapters(
 def test_doctor_names_the_host_of_a_remote_server(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    peer = FarServer(completion("a"))
+    peer = FakeServer(completion("a"))
     try:
         monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-        remote = {"urls": [peer.url], "vocabulary": "none"}
+        remote = {"url": peer.url, "vocabulary": "none"}
         message = json.dumps({"Turbopilot": {"engine": "remote"}, "TurbopilotRemote": remote})
         (tmp_path / "jupyter_turbopilot_config.json").write_text(message)
         out = run(capsys, "doctor")[1]
