@@ -23,7 +23,6 @@ from jupyter_turbopilot.util import bounds
 from ..shared_cases import GOLDEN, Twins, golden
 from .kinds import EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT
 
-
 SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]] = {
     "end_of": (bounds.end_of, (TEXT, st.integers(0, 50))),
     "cell_magic": (languages.cell_magic, (TEXT,)),
