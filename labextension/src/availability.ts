@@ -5,6 +5,7 @@
 
 import { signalToPromise } from '@jupyterlab/coreutils';
 import { Signal } from '@lumino/signaling';
+import { delayAfter } from './backoff';
 import type { IEngineHealth } from './client';
 import { ResponseError, type IRequestError, requestErrorOf } from './requesterror';
 
@@ -56,7 +57,7 @@ function canAnswer(health: IEngineHealth | null): boolean {
 }
 
 function closed(state: IState, health: IEngineHealth | null, error: IRequestError): IState {
-  const wait = Math.min(MAX_POLL_INTERVAL, FIRST_WAIT * 2 ** state.failures);
+  const wait = delayAfter(state.failures, FIRST_WAIT, MAX_POLL_INTERVAL);
   return {
     open: false,
     health,

@@ -3,6 +3,7 @@
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { PromiseDelegate } from '@lumino/coreutils';
+import { Backoff } from './backoff';
 import type { IClient } from './client';
 import type { Wanted } from './settings';
 import { ResponseError, ServerError } from './requesterror';
@@ -103,6 +104,9 @@ export class Engines {
       return false;
     }
     const before = this._failed;
+    if (before?.wanted !== wanted) {
+      this._backoff.reset();
+    }
     this._wanted = wanted;
     this._failed = null;
     try {
@@ -126,8 +130,8 @@ export class Engines {
         return false;
       }
       this._wanted = null;
-      const wait = before?.wanted === wanted ? Math.min(MAX_RETRY, 2 * before.wait) : FIRST_RETRY;
-      this._failed = { wanted, reason, at: performance.now(), wait };
+      this._failed = { wanted, reason };
+      this._backoff.failed();
       throw reason;
     }
   }
@@ -137,11 +141,10 @@ export class Engines {
     if (!this._failed) {
       return;
     }
-    const { wanted, reason, at, wait } = this._failed;
-    if (performance.now() - at < wait) {
-      throw reason;
+    if (!this._backoff.isOver) {
+      throw this._failed.reason;
     }
-    await this.use(wanted);
+    await this.use(this._failed.wanted);
   }
 
   private _make(engine: Engine): Promise<IClient> {
@@ -158,7 +161,8 @@ export class Engines {
   private _used = new PromiseDelegate<IClient>();
   private _wanted: Wanted | null = null;
   /** the last engine that was not available */
-  private _failed: { wanted: Wanted; reason: unknown; at: number; wait: number } | null = null;
+  private _failed: { wanted: Wanted; reason: unknown } | null = null;
+  private readonly _backoff = new Backoff(FIRST_RETRY, MAX_RETRY);
   private _engine: Engine | null = null;
   private readonly _made: Partial<Record<Engine, Promise<IClient>>> = {};
 }

@@ -5,12 +5,9 @@ Without a server, a page runs the TypeScript functions. Their names are those in
 """
 
 import json
-import sys
-import unicodedata
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -20,36 +17,13 @@ from jupyter_turbopilot.completer import text_starts
 from jupyter_turbopilot.context import languages, private
 from jupyter_turbopilot.prompt import formats
 from jupyter_turbopilot.protocol.engine_request import Token
-from jupyter_turbopilot.suggestion import brackets, surroundings, syntax, trim
+from jupyter_turbopilot.suggestion import brackets, surroundings, syntax
 from jupyter_turbopilot.util import bounds
 
 from ..shared_cases import GOLDEN, KEY_ROWS, Twins, golden
 from .kinds import EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT
 
-
-def test_they_take_every_character_for_the_same(twins: Twins) -> None:
-    # A browser may support more.
-    known = "".join(
-        chr(code)
-        for code in range(sys.maxunicode + 1)
-        if unicodedata.category(chr(code)) not in {"Cn", "Co", "Cs"}
-    )
-    for start in range(0, len(known), 20_000):
-        part = known[start : start + 20_000]
-        expected = [
-            "space " * character.isspace()
-            + "word " * (is_word := character.isalnum() or character == "_")
-            + "letter " * (is_word and not character.isdecimal())
-            + "line end " * (len(f"{character}a".splitlines()) > 1)
-            for character in part
-        ]
-        found = twins("characters", part)
-        assert [c for c, a, b in zip(part, expected, found, strict=True) if a != b] == []
-
-
 SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]] = {
-    "strip": (str.strip, (TEXT,)),
-    "splitlines": (lambda text: text.splitlines(keepends=True), (TEXT,)),
     "end_of": (bounds.end_of, (TEXT, st.integers(0, 50))),
     "cell_magic": (languages.cell_magic, (TEXT,)),
     "without_cell_magic": (languages.without_cell_magic, (TEXT,)),
@@ -81,12 +55,8 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in syntax.lex(text)], (TEXT,)),
     "end_of_line": (syntax.end_of_line, (LINE, TEXT)),
     "indentation": (surroundings.indentation, (TEXT,)),
-    "first_line": (surroundings.first_line, (TEXT,)),
 }  # fmt: skip
 
-
-# The page's model generates characters, and no chat.
-SERVER_FILTERS = (trim.longest, trim.code_fence, trim.chat)
 
 # The page recognizes fewer secrets than the server.
 FEWER = {"looks_secret": private.looks_secret, "without_secrets": private.without_secrets}
@@ -124,21 +94,9 @@ def test_functions_of_texts_and_numbers_answer_alike(twins: Twins, name: str) ->
 @EXAMPLES
 @given(TEXT, TEXT, LINES, st.integers(1, 9))
 def test_the_surroundings_are_the_same(twins: Twins, prefix: str, suffix: str, lines: Any, most: int) -> None:
-    found = surroundings.surroundings_of(prefix, suffix, lines, most)
-    assert twins("surroundings_of", prefix, suffix, lines, most) == asdict(found)
-
-
-@EXAMPLES
-@given(TEXT, TEXT, TEXT, st.booleans(), LINES, st.integers(1, 4))
-def test_an_answer_is_trimmed_to_the_same_text(
-    twins: Twins, text: str, prefix: str, suffix: str, final: bool, lines: Any, most: int
-) -> None:
-    around = surroundings.surroundings_of(prefix, suffix, lines, most)
-    filters = tuple(each for each in trim.FILTERS if each not in SERVER_FILTERS)
-    for end in {len(text), len(text) // 2}:
-        with mock.patch.object(trim, "FILTERS", filters):
-            cut = trim.trim(text[:end], around, final=final)
-        assert twins("trim", text[:end], prefix, suffix, final, lines, most) == [cut.text, cut.done]
+    found = asdict(surroundings.surroundings_of(prefix, suffix, lines, most))
+    own = twins("surroundings_of", prefix, suffix, lines, most)
+    assert own == {name: found[name] for name in own}
 
 
 @EXAMPLES

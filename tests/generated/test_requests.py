@@ -25,7 +25,7 @@ CELLS = st.lists(
         type=st.sampled_from(["code", "code", "code", "markdown", "raw"]),
         source=TEXT,
         executed=st.sampled_from([True, False, None]),
-        error=st.none() | st.sampled_from(["KeyError: 'x'", "a\x1eb\n", "password = 'hunter22'"]),
+        error=st.none() | st.sampled_from(["KeyError: 'x'", "a\nb\n", "password = 'hunter22'"]),
     ),
     min_size=1,
     max_size=4,

@@ -14,7 +14,7 @@ def around(prefix: str, suffix: str = "", *more: object) -> dict[str, object]:
     return asdict(surroundings_of(prefix, suffix, *more))  # type: ignore[arg-type]
 
 
-PARTS = ("several lines", "as asked for", "indentation", "lines", "indented", "open")
+PARTS = ("several lines", "as asked for", "indentation", "lines", "lines (server only)", "indented", "open")
 
 
 @pytest.mark.parametrize("case", golden("surroundings", *(f"surroundings_of/{part}" for part in PARTS)))

@@ -22,12 +22,16 @@ def final(text: str, prefix: str, suffix: str = "", lines: Any = "auto", max_lin
 PARTS = (
     "lines",
     "written again",
+    "written again (server only)",
     "after the cursor",
     "talking",
     "talking (server only)",
     "the line above",
+    "the line above (server only)",
     "imports",
+    "imports (server only)",
     "echo",
+    "echo (server only)",
 )
 
 

@@ -7,7 +7,7 @@ import { CHARACTERS, promptOf } from './layout';
 import { closingCheck } from './lexer';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
-import { stripStart } from './text';
+import { isBlank } from './text';
 import { type IPiece, TrimmedText } from './writing';
 
 type Eagerness = NonNullable<IRequest['eagerness']>;
@@ -46,16 +46,11 @@ export class Composer {
     const { source, type } = cells[active];
     const here = cellLanguage(source, language);
     const prefix = prefixOf(_request);
-    this._around = surroundingsOf(
-      prefix,
-      suffixOf(_request),
-      lines,
-      maxLines ?? MAX_LINES,
-      cells
-        .slice(0, active)
-        .filter(cell => cell.type === type && cellLanguage(cell.source, language) === here)
-        .map(cell => cell.source)
-    );
+    const earlier = cells
+      .slice(0, active)
+      .filter(cell => cell.type === type && cellLanguage(cell.source, language) === here)
+      .map(cell => cell.source);
+    this._around = surroundingsOf(prefix, suffixOf(_request), lines, maxLines ?? MAX_LINES, earlier);
     this._closes = closingCheck(prefix, this._around.rest, type === 'code' && here === 'python');
   }
 
@@ -163,14 +158,13 @@ function itemOf(suggestion: TrimmedText, reason: string): ISuggestion {
 }
 
 const SURE = 0.9; // no alternatives to tokens with at least this probability
-const BLANK = ' \t\n\r\v\f';
 
 /**
  * Return the branches at the least certain tokens of the first line: the kept beginning, and the token that must not
  * follow it.
  */
 export function branches(pieces: readonly IPiece[], count: number): { kept: IPiece[]; banned: number }[] {
-  const holds = pieces.map(({ text }) => stripStart(text, BLANK) !== '');
+  const holds = pieces.map(({ text }) => !isBlank(text));
   const begun = holds.indexOf(true);
   const end = pieces.findIndex(({ text }, at) => at > begun && begun >= 0 && text.includes('\n'));
   const line = end < 0 ? pieces : pieces.slice(0, end);

@@ -6,13 +6,14 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ICompletionFrame } from '../client';
 import type { ICell, IRequest } from '../wire';
 import type { Models } from './models';
-import { type ILine, LocalClient } from './client';
+import { LocalClient } from './client';
 import { Engine } from './engine/engine';
 import { MODULE } from './testing/model';
 import { EngineHost } from './enginehost';
 import type { ToWorker } from './messages';
 import { requestOf } from './testing/request';
 import { codePoints } from './text';
+import type { ILine } from './workerconnection';
 
 const bytes = new Uint8Array(readFileSync(new URL('../../ui-tests/model/rectangles.gguf', import.meta.url)));
 
@@ -63,8 +64,8 @@ describe('an answer', () => {
     vi.stubGlobal('fetch', () => Promise.resolve(new Response(JSON.stringify(list))));
   });
 
-  afterAll(async () => {
-    await client.stopPull(); // ends the worker
+  afterAll(() => {
+    client.leave(); // ends the worker
     vi.unstubAllGlobals();
   });
 

@@ -4,7 +4,7 @@
  * A quote is closed by the next of its kind; within quotes, nothing else opens or closes.
  */
 
-import { first, isLonger, LINE, strip, stripStart } from './text';
+import { LINE } from './text';
 
 const QUOTES = '"\'`';
 const NESTED = 32; // the maximum number of closing brackets after the cursor to check
@@ -36,7 +36,7 @@ function unclosed(text: string, pairs = CLOSERS): [pending: string[], quote: str
 
 /** The quote that is open at the end of a line, or ''; a line too long for code has none. */
 export function openQuote(line: string, quotes = QUOTES): string {
-  return isLonger(line, LINE) ? '' : unclosed(line, new Map(Array.from(quotes, quote => [quote, quote])))[1];
+  return line.length > LINE ? '' : unclosed(line, new Map(Array.from(quotes, quote => [quote, quote])))[1];
 }
 
 /**
@@ -85,17 +85,12 @@ export function balancedLength(text: string, closed: string, hasEscapes = false)
 
 /** The closing brackets right after the cursor, if they close all brackets that the line has opened. */
 export function closersAfter(line: string, after: string): string {
-  const rest = strip(after);
-  const closed = rest.slice(0, rest.length - stripStart(rest, ')]}').length).slice(0, NESTED);
-  if (!closed || isLonger(line, LINE)) {
+  const rest = after.trim();
+  const closed = /^[)\]}]*/.exec(rest)?.[0].slice(0, NESTED) ?? '';
+  if (!closed || line.length > LINE) {
     return '';
   }
   const [opened, quote] = unclosed(line);
-  const [closing] = unclosed(
-    Array.from(first(rest, LINE + 1))
-      .reverse()
-      .join(''),
-    OPENERS
-  );
+  const [closing] = unclosed(Array.from(rest.slice(0, LINE)).reverse().join(''), OPENERS);
   return rest.includes(quote) && opened.length <= closing.length ? closed : '';
 }

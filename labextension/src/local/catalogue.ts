@@ -1,6 +1,7 @@
 /** The models that a site offers to the browser: `models.json`, beside the extension. */
 
 import { ServerError } from '../requesterror';
+import type { IModel, IProgress } from '../wire';
 import { absolute, fetchWhole, fileName } from './address';
 import type { ISource } from './modelfile';
 
@@ -36,6 +37,56 @@ export async function readCatalogue(address: string): Promise<ILocalModel[]> {
     licence: model.licence ?? '',
     use: model.use ?? ''
   }));
+}
+
+/** The list at an address, read at the first use. */
+export class Catalogue {
+  constructor(private readonly _address: string) {}
+
+  models(): Promise<ILocalModel[]> {
+    this._models ??= readCatalogue(this._address).catch((reason: unknown) => {
+      this._models = null; // retry with the next request
+      throw reason;
+    });
+    return this._models;
+  }
+
+  async named(name: string): Promise<ILocalModel> {
+    const model = (await this.models()).find(one => one.name === name);
+    if (!model) {
+      throw new ServerError(404, 'no_model', `This site has no model called ${name}.`);
+    }
+    return model;
+  }
+
+  private _models: Promise<ILocalModel[]> | null = null;
+}
+
+/** Return a model as the Models panel lists it. */
+export function describeModel(
+  { name, size, licence, use }: ILocalModel,
+  stored: boolean,
+  progress: IProgress | null
+): Omit<IModel, 'selected' | 'failed'> {
+  return {
+    name,
+    spec: name,
+    size,
+    exact_size: true,
+    architecture: 'llama',
+    fim: 'auto',
+    checkpoint: '',
+    licence,
+    use,
+    saved: null,
+    stored,
+    verified: stored,
+    adapters: [],
+    adapters_enabled: false,
+    pulling: progress !== null,
+    progress,
+    mirror: false
+  };
 }
 
 /** Return the entries of a list. */

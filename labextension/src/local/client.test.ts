@@ -213,15 +213,23 @@ describe('LocalClient', () => {
     }
   });
 
-  it('does not mark a model as failed when the worker is released', async () => {
-    prepare = worker => (worker.stuck = workers.length === 0 ? { phase: 'verifying' } : null);
-    const gone = [complete('python'), complete('go')].map(one =>
-      expect(one).rejects.toMatchObject({ code: 'worker_gone' })
-    );
-    await vi.advanceTimersByTimeAsync(60_000);
-    await Promise.all(gone);
+  it('opens only the last of two models that are requested at once', async () => {
+    const replaced = expect(complete('python')).rejects.toMatchObject({ code: 'cancelled' });
     expect(await complete('go')).toBe('yes');
-    expect(workers[1].opened).toEqual(['characters']);
+    await replaced;
+    expect(workers.map(({ opened }) => opened)).toEqual([['characters']]);
+  });
+
+  it('does not complete a text that another model interrupts', async () => {
+    prepare = worker => (worker.stops = true);
+    const frames: IFrame[] = [];
+    const answer = client.complete(request(), new AbortController().signal, frame => frames.push(frame));
+    const interrupted = expect(answer).rejects.toMatchObject({ code: 'cancelled' });
+    await vi.advanceTimersByTimeAsync(0);
+    await client.select('characters');
+    await interrupted;
+    expect(frames.filter(({ done }) => done)).toEqual([]);
+    expect(await client.health()).toMatchObject({ phase: 'ready', model: 'characters' });
   });
 
   it('waits for a worker that is busy for minutes', async () => {
@@ -520,12 +528,12 @@ describe('LocalClient', () => {
       worker.damaged = 'python';
     };
     await complete('go');
-    const failed = expect(client.select('python')).rejects.toThrow('damaged');
+    const failed = expect(client.select('python')).rejects.toMatchObject({ code: 'cancelled' });
     const selected = client.select('characters');
     await failed;
     expect(await selected).toMatchObject({ phase: 'ready', code: null });
     await complete('python');
-    expect(workers[0].opened).toEqual(['characters', 'python', 'characters']);
+    expect(workers[0].opened).not.toContain('python');
   });
 
   it('rejects an unknown model', async () => {

@@ -1,15 +1,15 @@
 /** Splits source into Python's lexemes, finished or not, and finds open quotes and brackets. Pure. */
 
-import { endOf, lastLine, LETTER, SPACE, STATEMENT, WORD } from './text';
+import { endOf, lastLine, STATEMENT, WORD } from './text';
 
 const BODY = (quote: string, more: string) => `${quote}(?:\\\\(?:.|$)|(?!${quote})[^\\\\${more}])*`;
 // Names may contain combining marks, as decomposed umlauts and Indian vowels do.
-const NAME = `[${LETTER}][${WORD}\\u0300-\\u036f\\u0900-\\u0e7f]*`;
+const NAME = `[\\p{L}\\p{Nl}\\p{No}_][${WORD}\\u0300-\\u036f\\u0900-\\u0e7f]*`;
 const LEXEME = new RegExp(
   `(?<string>[rbfuRBFU]{0,2}(?:(?<long>${BODY('"""', '')}|${BODY("'''", '')})(?<longEnd>"""|''')?` +
     `|(?<short>${BODY('"', '\\n')}|${BODY("'", '\\n')})(?<shortEnd>["'])?))` +
     `|(?<comment>#[^\\n]*)|(?<number>\\p{Nd}[${WORD}.]*)|(?<name>${NAME})` +
-    `|(?<sign>\\*\\*|[=!<>]=|[^${SPACE}${WORD}])|(?<line>\\n)`,
+    `|(?<sign>\\*\\*|[=!<>]=|[^\\s${WORD}])|(?<line>\\n)`,
   'gsu'
 );
 const KINDS = ['string', 'comment', 'number', 'name', 'sign', 'line'] as const;

@@ -3,30 +3,11 @@
 import { CELL_MAGIC, cellLanguage, cellMagic, commentMark, isPrivatePath } from '../language';
 import { KEYS, TEXTS } from '../secrets';
 import type { IRequest } from '../wire';
-import {
-  codePoints,
-  cutAt,
-  END,
-  endOf,
-  findAll,
-  first,
-  isBlank,
-  isLonger,
-  lastLine,
-  LINE,
-  linesOf,
-  remembered,
-  SPACE,
-  START,
-  strip,
-  stripEnd,
-  without,
-  WORD
-} from './text';
+import { codePoints, endOf, first, isBlank, lastLine, LINE, remembered, without, WORD } from './text';
 
-const HEADING = new RegExp(`${START}#{1,6}[${SPACE}]+([^\\n]+)${END}`, 'g');
+const HEADING = /^#{1,6}\s+([^\n]+)$/gm;
 /** Line magics and shell commands of IPython. */
-const COMMAND = new RegExp(`${START}[ \\t]*(?:!|%[A-Za-z_])[^\\n]*`, 'g');
+const COMMAND = /^[ \t]*(?:!|%[A-Za-z_])[^\n]*/gm;
 const MAX_HEADING = 120;
 const NEAR = 2 ** 17; // the maximum number of characters before the cursor, many times the size of a prompt
 const ABOVE = 2 ** 18; // characters of the cells above
@@ -63,9 +44,9 @@ export function gather(request: IRequest): IContext {
   const pieces = above(request, language);
   if (active.type === 'code') {
     pieces.push(...below(request, language));
-    const failure = strip(withoutSecrets(active.error ?? ''));
+    const failure = withoutSecrets(active.error ?? '').trim();
     if (failure) {
-      pieces.push(`${commentMark(language)} ${first(linesOf(failure).at(-1) ?? '', MAX_ERROR)}\n`);
+      pieces.push(`${commentMark(language)} ${first(lastLine(failure), MAX_ERROR)}\n`);
     }
   }
   // On a blank line, whole lines are missing, so the suffix begins with the next line.
@@ -97,7 +78,7 @@ function below(request: IRequest, language: string): string[] {
   for (const { type, source } of request.cells.slice(request.active + 1)) {
     const text = type === 'code' && cellText(type, request.language, language, first(source, BELOW));
     if (text) {
-      return [`${stripEnd(first(text, NEXT_CELL))}\n\n`];
+      return [`${first(text, NEXT_CELL).trimEnd()}\n\n`];
     }
   }
   return [];
@@ -108,14 +89,15 @@ const cellText = remembered(
   (type: string, notebookLanguage: string, language: string, source: string): string => {
     if (type === 'code' && cellLanguage(source, notebookLanguage) === language) {
       const code = language === notebookLanguage ? ownCode(source, language) : withoutCellMagic(source);
-      const body = strip(withoutSecrets(code));
+      const body = withoutSecrets(code).trim();
       return body ? `${body}\n\n` : '';
     }
     if (type === 'markdown' && language === notebookLanguage) {
       const mark = commentMark(language);
-      return findAll(HEADING, source)
-        .map(heading => `${mark} ${first(strip(heading), MAX_HEADING)}\n`)
-        .join('');
+      return Array.from(
+        source.matchAll(HEADING),
+        ([, heading]) => `${mark} ${first(heading.trim(), MAX_HEADING)}\n`
+      ).join('');
     }
     return '';
   },
@@ -137,7 +119,7 @@ function ownCode(source: string, language: string): string {
   if (language !== 'python') {
     return source;
   }
-  return withoutCommands(cellMagic(source) ? cutAt(withoutCellMagic(source), '\n')[2] : source);
+  return withoutCommands(cellMagic(source) ? withoutCellMagic(source).replace(/^[^\n]*\n?/, '') : source);
 }
 
 /** Private key blocks, JSON web tokens, and API keys with a distinctive form. */
@@ -148,19 +130,20 @@ const KEY = new RegExp(
 /** A text in quotes that is assigned to a name such as `db_password`: a variable, a key, an argument. */
 const ASSIGNED = new RegExp(
   '(?:pass(?:word|wd|phrase)|pwd|secret|token(?!i[sz])|(?:api|access|private)[_-]?key|credential)' +
-    `[${WORD}]{0,32}["']?[\\]}]{0,2}(?:\\[\\])?[${SPACE}]{0,8}` +
-    `(?:<?<-|=>?|:=?|:[^=:"'\\n]{1,40}=)[${SPACE}]{0,8}[bfru]{0,2}(?:"{3}|'{3}|["'])[^"'\\n]{4}`,
+    `[${WORD}]{0,32}["']?[\\]}]{0,2}(?:\\[\\])?\\s{0,8}` +
+    `(?:<?<-|=>?|:=?|:[^=:"'\\n]{1,40}=)\\s{0,8}[bfru]{0,2}(?:"{3}|'{3}|["'])[^"'\\n]{4}`,
   'iu'
 );
 
 /** Whether a line seems to contain a secret; a line too long to check counts as one that does. */
 export function looksSecret(line: string): boolean {
-  return isLonger(line, LINE) || KEY.test(line) || ASSIGNED.test(line);
+  return line.length > LINE || KEY.test(line) || ASSIGNED.test(line);
 }
 
 /** Return a text without lines that look like secrets. */
 export function withoutSecrets(source: string): string {
-  return linesOf(source)
+  return source
+    .split(/(?<=\n)/)
     .filter(line => !looksSecret(line))
     .join('');
 }

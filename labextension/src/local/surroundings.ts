@@ -2,7 +2,7 @@
 
 import type { IRequest } from '../wire';
 import { closersAfter, openQuote } from './brackets';
-import { cutAt, isBlank, lastLine, stripEnd, stripStart } from './text';
+import { isBlank, lastLine, WORD } from './text';
 
 /** The limits of a suggestion, and the text that it must not repeat. */
 export interface ISurroundings {
@@ -12,24 +12,22 @@ export interface ISurroundings {
   indent: number;
   /** what follows the cursor on its line */
   rest: string;
-  /** the next line that is not blank */
-  nextLine: string;
   /** the quote that is open at the cursor */
   quote: string;
-  /** the last line above that is not blank */
-  above: string;
   /** the line up to the cursor */
   line: string;
   maxLines: number;
   /** brackets right after the cursor, if they close all brackets that the line has opened */
   closed: string;
+  /** lines that are not to be written again: the one above, and the imports before the user has begun to name a module */
+  above: string[];
   /** whether the line up to the cursor is white space, and not empty */
   indented: boolean;
-  /** the imports of the code above, without indentation, one per line */
-  imports: string;
 }
 
-const IMPORT = /^(?:import|from [^ ]+ import) /;
+const IMPORT = /^(?:import|from \S+ import) /;
+/** Brackets and marks alone may be repeated. */
+const HAS_WORD = new RegExp(`[${WORD}]`, 'u');
 
 /** The width of a line's leading white space. */
 export function indentation(line: string): number {
@@ -43,8 +41,8 @@ export function indentation(line: string): number {
 /**
  * The surroundings of the cursor.
  *
- * With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere.
- * `earlier` are the sources of the cells above that are in the cell's language.
+ * With `auto`, a suggestion has several lines on a blank line and after a colon, and one line elsewhere. `earlier` are
+ * the cells above in the same language.
  */
 export function surroundingsOf(
   prefix: string,
@@ -54,33 +52,24 @@ export function surroundingsOf(
   earlier: readonly string[] = []
 ): ISurroundings {
   const line = lastLine(prefix);
-  const [rest, , below] = cutAt(suffix, '\n');
+  const before = prefix.slice(0, prefix.length - line.length);
+  const [rest] = suffix.split('\n', 1);
   const blank = isBlank(line);
-  const opensBlock = stripEnd(line).endsWith(':') && isBlank(rest);
+  const opensBlock = line.trimEnd().endsWith(':') && isBlank(rest);
   const multi = isBlank(rest) && (lines === 'multi' || (lines === 'auto' && (blank || opensBlock)));
-  const above = lastLine(stripEnd(prefix.slice(0, prefix.length - line.length)));
+  const above = lastLine(before.trimEnd());
+  const imports = [...earlier, before].flatMap(code => code.split('\n').filter(other => IMPORT.test(other)));
   // Also after Enter in an editor that does not indent.
-  const opened = blank && stripEnd(above).endsWith(':') && indentation(above) >= indentation(line);
+  const opened = blank && above.endsWith(':') && indentation(above) >= indentation(line);
   return {
     multi,
     indent: opened ? indentation(above) + 1 : indentation(line) + (opensBlock ? 1 : 0),
     rest,
-    nextLine: firstLine(below),
     quote: openQuote(line),
-    above,
     line,
     maxLines: lines === 'single' ? 1 : maxLines,
     closed: closersAfter(line, rest),
-    indented: blank && line !== '',
-    imports: [...earlier, prefix.slice(0, prefix.length - line.length)]
-      .flatMap(code => code.split('\n').filter(other => IMPORT.test(other)))
-      .join('\n')
+    above: [above, ...(/\S\s/.test(line) ? [] : imports)].filter(other => HAS_WORD.test(other)),
+    indented: blank && line !== ''
   };
-}
-
-/** The first line that is not blank. */
-export function firstLine(text: string): string {
-  const blank = text.length - stripStart(text).length;
-  const start = text.slice(0, blank).lastIndexOf('\n') + 1;
-  return isBlank(text) ? '' : cutAt(text.slice(start), '\n')[0];
 }

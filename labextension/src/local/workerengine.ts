@@ -30,6 +30,9 @@ export class WorkerEngine implements IEngine {
 
   async *generate(ask: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
     signal.throwIfAborted();
+    if (this._error) {
+      throw this._error;
+    }
     const id = ++last;
     const written: IWritten = { tokens: [], ended: false, error: null, wake: () => undefined };
     const stop = (): void => written.wake();
@@ -79,8 +82,9 @@ export class WorkerEngine implements IEngine {
     written.wake();
   }
 
-  /** The worker has ended: fail all generations. */
+  /** The worker has ended or opens another model: fail all generations. */
   fail(error: Error): void {
+    this._error = error;
     for (const written of this._texts.values()) {
       written.ended = true;
       written.error = error;
@@ -88,5 +92,6 @@ export class WorkerEngine implements IEngine {
     }
   }
 
+  private _error: Error | null = null;
   private readonly _texts = new Map<number, IWritten>();
 }

@@ -2,7 +2,7 @@
 
 import type { IFrame } from '../wire';
 import type { ISurroundings } from './surroundings';
-import { isBlank, SPACE, strip, stripStart, WORD } from './text';
+import { isBlank, WORD } from './text';
 import { type ICut, trim } from './trim';
 
 /** A token of an answer: its text, as far as it belongs to the answer. */
@@ -14,7 +14,7 @@ export interface IPiece {
 
 const MIN_LENGTH = 6; // characters of an automatic suggestion, unless all are shown: fewer are not worth reading
 /** Two characters between which no suggestion ends: after white space or a dot, within a word or a number. */
-const INSEPARABLE = new RegExp(`^(?:[${SPACE}]|[${WORD}.][${WORD}]|\\p{Nd}\\.)`, 'u');
+const INSEPARABLE = new RegExp(`^(?:\\s|[${WORD}.][${WORD}]|\\p{Nd}\\.)`, 'u');
 
 /**
  * A suggestion that is trimmed.
@@ -31,7 +31,7 @@ export class TrimmedText {
     private readonly _threshold: number | null
   ) {
     // Some models repeat the indentation of the line.
-    this._dropped = _surroundings.indented ? ' \t' : '';
+    this._dropsIndentation = _surroundings.indented;
   }
 
   readonly pieces: IPiece[] = [];
@@ -48,7 +48,7 @@ export class TrimmedText {
   take(pieces: Iterable<IPiece>): boolean {
     let grown = false;
     for (const { token, text: written, probability } of pieces) {
-      const text = this._text || !this._dropped ? written : stripStart(written, this._dropped);
+      const text = this._text || !this._dropsIndentation ? written : written.replace(/^[ \t]+/, '');
       this.pieces.push({ token, text, probability });
       this._text += text;
       this._probability *= probability;
@@ -63,7 +63,7 @@ export class TrimmedText {
 
   /** Add tokens that continue the text: nothing is dropped at their start. */
   resume(pieces: Iterable<IPiece>): boolean {
-    this._dropped = '';
+    this._dropsIndentation = false;
     return this.take(pieces);
   }
 
@@ -87,7 +87,7 @@ export class TrimmedText {
     if (isBlank(this._text)) {
       return 'nothing';
     }
-    return this._isProbable ? (strip(this._text).length < MIN_LENGTH ? 'short' : 'invalid') : 'unsure';
+    return this._isProbable ? (this._text.trim().length < MIN_LENGTH ? 'short' : 'invalid') : 'unsure';
   }
 
   private get _isProbable(): boolean {
@@ -122,7 +122,7 @@ export class TrimmedText {
       }
       const begun = text.slice(0, end);
       const isEnd =
-        strip(begun).length >= (threshold && MIN_LENGTH) &&
+        begun.trim().length >= (threshold && MIN_LENGTH) &&
         !INSEPARABLE.test(this._text.slice(end - 1, end + 1));
       if (isEnd && this._closes(begun)) {
         part = begun;
@@ -134,7 +134,7 @@ export class TrimmedText {
 
   /** Drop the last line if it is unfinished and not the only one. */
   private _wholeLines(text: string): string {
-    if (stripStart(this._text.slice(text.length), ' \t').startsWith('\n')) {
+    if (/^[ \t]*\n/.test(this._text.slice(text.length))) {
       return text;
     }
     const above = text.slice(0, Math.max(0, text.lastIndexOf('\n')));
@@ -152,5 +152,5 @@ export class TrimmedText {
   private _text = '';
   private _probability = 1; // of the generated text
   private _cut: ICut = { text: '', done: false }; // the latest text, trimmed
-  private _dropped: string; // characters that are dropped at the beginning of the text
+  private _dropsIndentation: boolean; // at the beginning of the text
 }

@@ -18,8 +18,8 @@ import {
   withoutCommands,
   withoutSecrets
 } from '../notebook';
-import { firstLine, indentation, surroundingsOf } from '../surroundings';
-import { beginsWithWord, codePoints, endOf, LETTER, linesOf, strip } from '../text';
+import { indentation, surroundingsOf } from '../surroundings';
+import { codePoints, endOf } from '../text';
 import { trim } from '../trim';
 import { TrimmedText } from '../writing';
 import { ScriptedEngine } from './engine';
@@ -29,22 +29,7 @@ type Lines = IRequest['lines'];
 const pointsAt = (text: string, at: number) => codePoints(text.slice(0, at));
 
 export const FUNCTIONS = {
-  strip: (text: string) => strip(text),
-  splitlines: (text: string) => linesOf(text),
   first_word: (text: string) => firstWord(text),
-  /** The class of each character of a text. */
-  characters: (text: string) => {
-    const words = beginsWithWord;
-    const letter = new RegExp(`[${LETTER}]`, 'u');
-    return Array.from(
-      text,
-      each =>
-        (strip(each) ? '' : 'space ') +
-        (words(each) ? 'word ' : '') +
-        (letter.test(each) ? 'letter ' : '') +
-        (linesOf(`${each}a`).length > 1 ? 'line end ' : '')
-    );
-  },
 
   end_of: endOf,
   cell_magic: cellMagic,
@@ -82,10 +67,18 @@ export const FUNCTIONS = {
   },
 
   indentation,
-  first_line: firstLine,
   surroundings_of: (prefix: string, suffix: string, lines: Lines = 'auto', maxLines = 8) => {
-    const { nextLine, maxLines: most, ...around } = surroundingsOf(prefix, suffix, lines, maxLines);
-    return { ...around, next_line: nextLine, max_lines: most };
+    const {
+      multi,
+      indent,
+      rest,
+      quote,
+      line,
+      maxLines: most,
+      closed,
+      indented
+    } = surroundingsOf(prefix, suffix, lines, maxLines);
+    return { multi, indent, rest, quote, line, max_lines: most, closed, indented };
   },
   /** An answer that is final. */
   trimmed: (text: string, prefix: string, suffix = '', lines: Lines = 'auto', maxLines = 8) =>

@@ -2,7 +2,7 @@
 
 import type { IProgress } from '../../wire';
 import type { ILocalModel } from '../catalogue';
-import type { ILine } from '../client';
+import type { ILine } from '../workerconnection';
 import type { FromWorker, ToWorker } from '../messages';
 
 const TEXTS = ['', '', '', ...Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)), '\n'];
@@ -27,6 +27,8 @@ export class FakeWorker implements ILine {
   ended = false;
   readonly reported: ToWorker[] = [];
   private called = 0;
+  /** The text that it has begun and not ended; 0: none. */
+  private generating = 0;
   /** The call that opens a model; 0: none does. */
   private opening = 0;
 
@@ -39,6 +41,10 @@ export class FakeWorker implements ILine {
       const { name } = message.source as ILocalModel;
       this.opened.push(name);
       this.opening = message.call;
+      if (this.generating) {
+        this.say({ kind: 'end', id: this.generating }); // it stops the text
+        this.generating = 0;
+      }
       if (this.stuck) {
         this.say({ kind: 'step', call: message.call, step: this.stuck });
       } else if (this.error && (this.damaged || name) === name) {
@@ -50,13 +56,17 @@ export class FakeWorker implements ILine {
       if (message.call === this.opening) {
         this.stuck = null;
         this.fail({ code: 'cancelled', message: 'Stopped.' });
+      } else if (message.call === this.called) {
+        this.answer({ error: { code: 'cancelled', message: 'Stopped.' } });
       }
     } else if (message.kind === 'generate' && !this.silent) {
       for (const character of 'yes') {
         const token = { token: TEXTS.indexOf(character), probability: 0.99 };
         this.say({ kind: 'token', id: message.id, token });
       }
-      if (!this.stops) {
+      if (this.stops) {
+        this.generating = message.id;
+      } else {
         this.say({ kind: 'end', id: message.id });
       }
     } else if (message.kind === 'fetch') {
