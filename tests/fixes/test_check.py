@@ -407,7 +407,10 @@ def test_check_offers_no_name_that_the_cell_binds_later() -> None:
 
 
 def test_check_offers_a_missing_import() -> None:
-    imports = Sources(lambda _, near: (), lambda _: ModuleLocation.ANYWHERE)
+    def no_documents(_: str, *, near: bool) -> list[tuple[str, int]]:
+        return []
+
+    imports = Sources(no_documents, lambda _: ModuleLocation.ANYWHERE)
     request = parse_check(body("folder = Path('data')\nprint(folder)"))
     prepared = prepare(request)
     assert prepared
