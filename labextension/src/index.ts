@@ -155,6 +155,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const offers = new Offers();
     const fixing = {
       client,
+      completers,
       edits: new EditFollower(page),
       availability,
       preferences,

@@ -69,7 +69,7 @@ export class FixOffers {
     }
     const abort = new AbortController();
     this._pending.set(failed.model, abort);
-    const answer = await parts.client.fix({ ...common, failed: index, error: read }, withTimeout(abort));
+    const answer = await parts.client.fix({ ...common, failed: index, error: read }, withTimeout(abort, panel));
     if (!answer || abort.signal.aborted || !isWanted() || failed.model.outputs.length === 0) {
       return;
     }
