@@ -72,6 +72,45 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     await holds(cell, `${WRONG}\n`);
   });
 
+  test('a name is not marked before the cursor has left it', async () => {
+    await setCells(page, [SETUP, '']);
+    await runFirstCell(page);
+    await editCell(page, 1);
+    const [response] = await Promise.all([
+      page.waitForResponse(/turbopilot\/check/, { timeout: 20_000 }),
+      page.keyboard.type('1\norders["unit_pric', { delay: 20 })
+    ]);
+    const { findings } = await response.json();
+    assert.equal(findings.length, 1);
+    await page.waitForTimeout(500);
+    assert.equal(await page.locator(MARK).count(), 0);
+    assert.equal(await page.locator('.cm-tooltip').count(), 0);
+    assert.equal(await offer().count(), 0);
+    const { length } = sent('check');
+    await page.keyboard.press('End');
+    await page.locator(MARK).waitFor({ timeout: 1000 });
+    await offer().waitFor();
+    assert.equal(sent('check').length, length, 'the answer is used');
+    await screenshot(page, 'check-left');
+  });
+
+  test('a correction that the kernel no longer confirms is not applied', async () => {
+    const cell = await typeIn(WRONG);
+    await page.keyboard.press('Enter');
+    await offer().waitFor({ timeout: 20_000 });
+    await page.waitForTimeout(1500); // the check after the pause
+    await page.evaluate(async () => {
+      const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+      await kernel.requestExecute({ code: 'orders["unit_prise"] = 3', silent: true }).done;
+    });
+    await page.locator(MARK).waitFor();
+    await page.keyboard.press('Alt+.');
+    await gone();
+    await page.locator(MARK).waitFor({ state: 'detached' });
+    await holds(cell, `${WRONG}\n`);
+    assert.ok((await announced()).includes('The kernel does not confirm this finding. Nothing was applied.'));
+  });
+
   test('a mark is legible in every theme, and no second one is at the same place', async () => {
     await typeIn(WRONG);
     const mark = page.locator(MARK);

@@ -224,7 +224,7 @@ export function applyTarget(
 
 /** Replace an offer by a report of the change, with a button that undoes it; without another action, for some time. */
 export function report(
-  { live, notice, trans, shortcut }: IParts,
+  { live, notice, offers, trans, shortcut }: IParts,
   offer: Offer,
   applied: JointUndo,
   question: string,
@@ -257,13 +257,15 @@ export function report(
     sharedModel.disposed.connect(end, offer);
   }
   offer.dismiss = () => offer.dispose();
+  offer.isReport = true;
   offer.display({
     question,
     runs,
     actions: [...actions, undo],
     shortcuts: actions.map(() => shortcut())
   });
-  live.say(question);
+  const key = actions.length > 0 && offers.newestIn(offer.panel.content) === offer ? shortcut() : '';
+  live.say(key ? trans.__('%1 Press %2 to run.', question, key) : question);
 }
 
 /** Show a new offer, and announce it to screen readers. */
