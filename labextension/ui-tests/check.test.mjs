@@ -78,7 +78,7 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     await editCell(page, 1);
     const [response] = await Promise.all([
       page.waitForResponse(/turbopilot\/check/, { timeout: 20_000 }),
-      page.keyboard.type('1\norders["unit_pric', { delay: 20 })
+      page.keyboard.type('orders["unit_pric', { delay: 20 })
     ]);
     const { findings } = await response.json();
     assert.equal(findings.length, 1);
@@ -88,7 +88,7 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     assert.equal(await offer().count(), 0);
     const { length } = sent('check');
     await page.keyboard.press('End');
-    await page.locator(MARK).waitFor({ timeout: 1000 });
+    await page.locator(MARK).waitFor();
     await offer().waitFor();
     assert.equal(sent('check').length, length, 'the answer is used');
     await screenshot(page, 'check-left');

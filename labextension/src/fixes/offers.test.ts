@@ -103,7 +103,7 @@ describe('Offers', () => {
   it('counts the fixes if the shortcut applies one', () => {
     const count = () => offers.countFixes(content as never);
     expect(count()).toBe(0);
-    const rename = add(first, undefined, true, 'suggestRenames');
+    const rename = add(second, undefined, true, 'suggestRenames');
     expect(count()).toBe(0);
     const fix = add(second);
     add(second, undefined, true, 'check');
