@@ -19,7 +19,7 @@ import {
 } from './notebook';
 import { Offer, scrollTo } from './offer';
 import { replacementOf } from './replacements';
-import { type OfferEdits, targetOf } from './target';
+import { targetOf } from './target';
 
 /** Milliseconds after which a line or a cell that the cursor has left is checked. */
 const LEFT = 1000;
@@ -276,14 +276,6 @@ export class NotebookCheck {
     this._announce(cell, shown, !isTyping && held.length === 0);
   }
 
-  /** Return whether a finding is the one that is offered to be corrected, with the same correction. */
-  private _isOffered(cell: CodeCell, { message, fixes }: IFinding): boolean {
-    const [edit] = fixes.flatMap(fix => fix.edits);
-    const found = edit && replacementOf(cell.model.sharedModel.getSource(), edit);
-    const offered = this._target?.next?.[1];
-    return message === this._offered && found?.start === offered?.start && found?.text === offered?.text;
-  }
-
   /**
    * Offer to correct the first finding that can be corrected, unless the cell has another offer, or another cell has one
    * that the user, who has not edited the cell since, may be about to apply.
@@ -296,7 +288,7 @@ export class NotebookCheck {
   ): void {
     const { _panel: panel, _parts: parts } = this;
     const { live, offers, shortcut, trans } = parts;
-    if (!findings.some(finding => this._isOffered(cell, finding))) {
+    if (!findings.some(this._isOffered)) {
       this._offer?.dispose();
     }
     const first = findings.find(({ fixes }) => fixes.length > 0);
@@ -337,10 +329,17 @@ export class NotebookCheck {
       actions: [{ label: trans.__('Apply'), caption, run: () => void apply() }],
       shortcuts: [shortcut()]
     });
-    [this._offer, this._offered, this._target] = [offer, message, target];
+    this._offer = offer;
+    this._isOffered = finding => {
+      const [edit] = finding.fixes.flatMap(fix => fix.edits);
+      const found = edit && replacementOf(cell.model.sharedModel.getSource(), edit);
+      const offered = target.next?.[1];
+      return finding.message === message && found?.start === offered?.start && found?.text === offered?.text;
+    };
     offer.disposed.connect(() => {
       target.release();
-      this._offer = this._offered = this._target = undefined;
+      this._offer = undefined;
+      this._isOffered = () => false;
     });
     offer.dismiss = () => {
       this._stateOf(cell).dismissed.add(message);
@@ -368,10 +367,10 @@ export class NotebookCheck {
   }
 
   /** Return the content of a tooltip: the message, and the shortcut if it corrects this finding. */
-  private readonly _describe = ({ message, fixes }: IFinding): HTMLElement => {
+  private readonly _describe = (finding: IFinding): HTMLElement => {
     const { offers, shortcut, trans } = this._parts;
-    const text = [message, ...fixes.map(({ title }) => title)].join(' ');
-    const isNext = message === this._offered && offers.newestIn(this._panel.content) === this._offer;
+    const text = [finding.message, ...finding.fixes.map(({ title }) => title)].join(' ');
+    const isNext = this._isOffered(finding) && offers.newestIn(this._panel.content) === this._offer;
     const key = isNext ? shortcut() : '';
     const content = element('div', 'jp-Turbopilot-finding-message');
     content.append(...withCode(key ? trans.__('%1 Press %2 to apply.', text, key) : text));
@@ -398,9 +397,8 @@ export class NotebookCheck {
   private _offer: Offer | undefined;
   /** the other offer that there was at the last edit of the active cell */
   private _ignored: Offer | undefined;
-  /** the message and the edits of the offer */
-  private _offered: string | undefined;
-  private _target: OfferEdits | undefined;
+  /** Return whether a finding is the one that is offered to be corrected, with the same correction. */
+  private _isOffered: (finding: IFinding) => boolean = () => false;
 }
 
 function lineOf(cell: CodeCell | null): number | null {
