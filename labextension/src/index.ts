@@ -147,14 +147,17 @@ const plugin: JupyterFrontEndPlugin<void> = {
       completeHere
     );
     const notebookIndex = new NotebookIndex(client, availability, preferences, shown, notice, page, trans);
-    const status = new Status(trans, availability, provider, page);
+    const offers = new Offers();
+    const shortcut = (isForAll = false): string =>
+      shortcutOf(commands, isForAll ? CommandIDs.applyAll : CommandIDs.applyFix);
+    const status = new Status(trans, availability, provider, page, offers, shortcut);
     provider.refused.connect(() => status.update());
     const menu = new MenuSvg({ commands });
     const statusItem = new StatusItem(trans, menu);
     const announcer = new StatusAnnouncer(trans, live);
-    const offers = new Offers();
     const fixing = {
       client,
+      completers,
       edits: new EditFollower(page),
       availability,
       preferences,
@@ -163,8 +166,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       live,
       notice,
       trans,
-      shortcut: (isForAll = false) =>
-        shortcutOf(commands, isForAll ? CommandIDs.applyAll : CommandIDs.applyFix)
+      shortcut
     };
     new FixOffers(fixing);
     new RepeatOffers(fixing, new RenameOffers(fixing));

@@ -3,6 +3,7 @@ import { after, Availability, START } from './availability';
 import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import type { IEngineHealth } from './client';
+import { Offers } from './fixes/offers';
 import type { IActivity } from './inflight';
 import type { Page } from './page';
 import type { Provider } from './provider';
@@ -56,9 +57,17 @@ function bench() {
     paused: new Set<string>(),
     denied: new Map<string, unknown>()
   };
-  const page: { path: string | null; notebook: unknown } = { path: null, notebook: null };
-  const status = new Status(trans, availability, provider as unknown as Provider, page as unknown as Page);
-  return { status, availability, activity, provider, page };
+  const page = { path: null as string | null, notebook: null, notebookView: {} };
+  const offers = Object.assign(new Offers(), { countFixes: () => 0 });
+  const status = new Status(
+    trans,
+    availability,
+    provider as unknown as Provider,
+    page as unknown as Page,
+    offers,
+    () => 'Alt+.'
+  );
+  return { status, availability, activity, provider, page, offers };
 }
 
 describe('conditionOf', () => {
@@ -114,6 +123,22 @@ describe('Status', () => {
     expect(status.current.reason).toMatch(message);
     activity.emit({ generating: true, lastMs: 40, isTimedOut: false, hiddenReason: null });
     expect(status.current.reason).toBe('');
+  });
+
+  it.each([
+    [1, 'Turbopilot: 1 fix: Alt+.'],
+    [2, 'Turbopilot: 2 fixes: Alt+.'],
+    [0, 'Turbopilot: ready · 40 ms']
+  ])('shows the number of fixes and their shortcut instead of the state: %d', (count, label) => {
+    const { status, availability, activity, offers } = bench();
+    availability.reported(READY);
+    activity.emit({ generating: false, lastMs: 40, isTimedOut: false, hiddenReason: null });
+    const shown: string[] = [];
+    status.changed.connect((_, now) => shown.push(describeStatus(trans, now)));
+    offers.countFixes = () => count;
+    offers.changed.emit();
+    expect(shown).toEqual(count ? [label] : []);
+    expect(describeStatus(trans, status.current)).toBe(label);
   });
 
   it('shows which table has the column that the last suggestion names', () => {
@@ -246,6 +271,7 @@ describe('the texts of the status', () => {
     address: '',
     usageLog: false,
     lastMs: 40,
+    fixes: '',
     reason: '',
     index: ''
   };

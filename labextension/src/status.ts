@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { JSONExt } from '@lumino/coreutils';
 import { Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
+import type { Offers } from './fixes/offers';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
 import { describeSize } from './filesize';
@@ -27,6 +28,8 @@ export interface IStatus {
   /** Whether the usage log is enabled. */
   usageLog: boolean;
   lastMs: number | null;
+  /** The number of fixes that are offered, and the shortcut that applies the next one; empty: there are none. */
+  fixes: string;
   reason: string;
   /** The progress of the notebook index; empty: there is none. */
   index: string;
@@ -40,10 +43,10 @@ function describeTime(milliseconds: number): string {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** Return the parts of the label. A narrow window hides the time, the address and the name, but never the state. */
+/** Return the parts of the label. A narrow window hides the time, the address and the name, but never the state. Fixes replace it. */
 export function labelOf(
   trans: TranslationBundle,
-  { condition, percent, address, usageLog, lastMs }: IStatus
+  { condition, percent, address, usageLog, lastMs, fixes }: IStatus
 ) {
   const states: Record<Condition, string> = {
     denied: trans.__('off (administrator)'),
@@ -62,9 +65,9 @@ export function labelOf(
   const logged = usageLog ? ` · ${trans.__('usage log')}` : '';
   return {
     name: 'Turbopilot: ',
-    state: `${states[condition]}${logged}`,
+    state: `${fixes || states[condition]}${logged}`,
     address: address && condition !== 'off' ? ` · ${address}` : '',
-    time: condition === 'ready' && lastMs !== null ? ` · ${describeTime(lastMs)}` : ''
+    time: condition === 'ready' && !fixes && lastMs !== null ? ` · ${describeTime(lastMs)}` : ''
   };
 }
 
@@ -131,8 +134,11 @@ export class Status {
     private readonly _trans: TranslationBundle,
     private readonly _availability: Availability,
     private readonly _provider: Provider,
-    private readonly _page: Pick<Page, 'path' | 'notebook'>
+    private readonly _page: Pick<Page, 'path' | 'notebook' | 'notebookView'>,
+    private readonly _offers: Offers,
+    private readonly _shortcut: () => string
   ) {
+    _offers.changed.connect(() => this.update());
     _availability.changed.connect(() => this.update());
     _provider.activity.connect((_, activity) => {
       this._activity = activity;
@@ -151,6 +157,7 @@ export class Status {
       address: state.health?.address ?? '',
       usageLog: Boolean(state.health?.usage_log),
       lastMs: this._activity.lastMs,
+      fixes: this._describeFixes(),
       reason: this._reasonFor(off, document.path),
       index: this._describeIndex()
     };
@@ -190,6 +197,12 @@ export class Status {
     }
     const isUsed = this._provider.settings.notebookIndex || index.error;
     return isUsed ? describeIndex(this._trans, index) : this._trans.__('not used');
+  }
+
+  private _describeFixes(): string {
+    const count = this._offers.countFixes(this._page.notebookView);
+    const fixes = count > 0 ? this._trans._n('%1 fix', '%1 fixes', count) : '';
+    return [fixes, fixes && this._shortcut()].filter(Boolean).join(': ');
   }
 
   readonly changed = new Signal<this, IStatus>(this);

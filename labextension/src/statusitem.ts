@@ -70,7 +70,7 @@ export class StatusAnnouncer {
   announce(status: IStatus): void {
     const condition = status.condition === 'generating' ? 'ready' : status.condition;
     if (this._condition && this._condition !== condition) {
-      const message = describeStatus(this._trans, { ...status, condition, lastMs: null });
+      const message = describeStatus(this._trans, { ...status, condition, lastMs: null, fixes: '' });
       this._live.say([message, status.reason].filter(Boolean).join('. '));
     }
     this._condition = condition;

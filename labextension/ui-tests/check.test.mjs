@@ -3,7 +3,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { inEveryTheme } from './contrast.mjs';
-import { editCell, holds, openLab, runFirstCell, screenshot, setCells, writeNotebook } from './lab.mjs';
+import {
+  editCell,
+  GHOST,
+  holds,
+  openFile,
+  openLab,
+  runFirstCell,
+  screenshot,
+  setCells,
+  writeNotebook
+} from './lab.mjs';
 import { openOffers } from './offers.mjs';
 
 const SETUP = 'import pandas as pd\norders = pd.DataFrame({"unit_price": [1.5], "quantity": [2]})';
@@ -72,6 +82,45 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     await holds(cell, `${WRONG}\n`);
   });
 
+  test('a name is not marked before the cursor has left it', async () => {
+    await setCells(page, [SETUP, '']);
+    await runFirstCell(page);
+    await editCell(page, 1);
+    const [response] = await Promise.all([
+      page.waitForResponse(/turbopilot\/check/, { timeout: 20_000 }),
+      page.keyboard.type('orders["unit_pric', { delay: 20 })
+    ]);
+    const { findings } = await response.json();
+    assert.equal(findings.length, 1);
+    await page.waitForTimeout(500);
+    assert.equal(await page.locator(MARK).count(), 0);
+    assert.equal(await page.locator('.cm-tooltip').count(), 0);
+    assert.equal(await offer().count(), 0);
+    const { length } = sent('check');
+    await page.keyboard.press('End');
+    await page.locator(MARK).waitFor();
+    await offer().waitFor();
+    assert.equal(sent('check').length, length, 'the answer is used');
+    await screenshot(page, 'check-left');
+  });
+
+  test('a correction that the kernel no longer confirms is not applied', async () => {
+    const cell = await typeIn(WRONG);
+    await page.keyboard.press('Enter');
+    await offer().waitFor({ timeout: 20_000 });
+    await page.waitForTimeout(1500); // the check after the pause
+    await page.evaluate(async () => {
+      const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session;
+      await kernel.requestExecute({ code: 'orders["unit_prise"] = 3', silent: true }).done;
+    });
+    await page.locator(MARK).waitFor();
+    await page.keyboard.press('Alt+.');
+    await gone();
+    await page.locator(MARK).waitFor({ state: 'detached' });
+    await holds(cell, `${WRONG}\n`);
+    assert.ok((await announced()).includes('The kernel does not confirm this finding. Nothing was applied.'));
+  });
+
   test('a mark is legible in every theme, and no second one is at the same place', async () => {
     await typeIn(WRONG);
     const mark = page.locator(MARK);
@@ -111,6 +160,44 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     });
     assert.equal(await mark.count(), 0);
     assert.equal(await countAfterCheck(page), 0);
+  });
+});
+
+describe('findings beside suggestions', { timeout: 180_000 }, () => {
+  test('are not marked in the line of the suggestion while it is visible', async () => {
+    const { lab, browser, close } = await openLab({ says: ' + orders' });
+    try {
+      writeNotebook(lab, 'beside.ipynb', ['orders = 1\ntotal = 2', '']);
+      const page = await openFile(browser.context, lab, 'beside.ipynb');
+      await runFirstCell(page);
+      await editCell(page, 1);
+      await page.keyboard.type('x = 1\nprint(totel)\ny = totel', { delay: 20 });
+      const lines = () =>
+        page
+          .locator(MARK)
+          .evaluateAll(all => all.map(node => window.getComputedStyle(node).textDecorationLine));
+      const show = async expected => {
+        for (let tries = 0; tries < 100 && (await lines()).join() !== expected.join(); tries++) {
+          await page.waitForTimeout(100);
+        }
+        assert.deepEqual(await lines(), expected);
+      };
+      await page.locator(GHOST).waitFor();
+      await show(['underline']);
+      await page.waitForTimeout(2500); // the check after the pause
+      await show(['underline']);
+      assert.equal(await page.locator(GHOST).count(), 1);
+      await screenshot(page, 'check-beside-suggestion');
+      await page.keyboard.press('ArrowUp');
+      await show(['underline', 'underline']);
+      await page.keyboard.press('End');
+      await page.keyboard.press('Alt+\\');
+      await show(['none', 'underline']);
+      await page.keyboard.press('Escape');
+      await show(['underline', 'underline']);
+    } finally {
+      await close();
+    }
   });
 });
 

@@ -82,12 +82,14 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await screenshot(page, 'fix');
     const heard = await page.locator('.jp-Turbopilot-live > div').last().textContent();
     assert.match(heard, /Did you mean 'revenue_eur'\? Press Alt\+\. to apply\./);
+    assert.equal(await page.locator('.jp-Turbopilot-state').innerText(), '1 fix: Alt+.');
     await page.keyboard.press('Alt+.');
     await holds(cell, FIXED);
-    await gone();
+    await page.locator('.jp-Turbopilot-state', { hasText: 'no model' }).waitFor();
     await cell.locator('.cm-content').click();
     await page.keyboard.press('Control+z');
     await holds(cell, FAILING);
+    await gone();
     const { id } = sent('feedback').at(-1);
     assert.deepEqual(
       sent('feedback').map(({ event }) => event),
@@ -121,13 +123,104 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await gone();
   });
 
+  test('after a fix, the same keystroke runs the cell, as its old error says', async () => {
+    const cell = await failed();
+    await page.keyboard.press('Alt+.');
+    await holds(cell, FIXED);
+    const question = 'The error is from the old code. Run the cell again?';
+    assert.match(await offer().innerText(), new RegExp(question.replaceAll(/[.?]/g, '\\$&')));
+    assert.deepEqual(await offer().locator('button').allInnerTexts(), ['Run Cell', 'Undo', 'Dismiss']);
+    await page.locator('.jp-Turbopilot-live', { hasText: `${question} Press Alt+. to run.` }).waitFor({
+      state: 'attached'
+    });
+    await screenshot(page, 'fix-applied');
+    await page.keyboard.press('Alt+.');
+    await cell.locator('.jp-OutputArea-output', { hasText: "{'north': 1, 'south': 2}" }).waitFor();
+    await gone();
+    assert.equal(await textOf(cell), FIXED);
+  });
+
+  /** Fail with a traceback that fills the window, below a long cell; press `keys` before the offer is there. */
+  async function failBelow(keys) {
+    const lines = Array.from({ length: 60 }, (_, index) => `# ${index}`);
+    const deep = `def f(n):\n    return f(n - 1) if n else 1 / 0\n${DEFINED}`;
+    await setCells(page, [deep, lines.join('\n'), 'try:\n    f(12)\nfinally:\n    print(revenu_eur)']);
+    await run(0);
+    await editCell(page, 2);
+    let answer;
+    const held = new Promise(resolve => (answer = resolve));
+    await page.route('**/turbopilot/fix*', async route => {
+      const response = await route.fetch();
+      await held;
+      await route.fulfill({ response });
+    });
+    await page.keyboard.press('Shift+Enter');
+    await cellAt(2).locator('.jp-OutputArea-output', { hasText: 'NameError' }).waitFor();
+    await page.keyboard.press('Control+End');
+    for (const key of keys) {
+      await page.keyboard.press(key);
+    }
+    await page.evaluate(() => {
+      const { node } = window.jupyterapp.shell.currentWidget.content;
+      const scroller = node.querySelector('.jp-WindowedPanel-outer');
+      scroller.scrollTop = scroller.scrollHeight;
+    });
+    await page.waitForTimeout(300);
+    answer();
+    await offer().waitFor({ state: 'attached' });
+    await page.waitForTimeout(700);
+    await page.unroute('**/turbopilot/fix*');
+    const [shown, window] = await Promise.all([
+      offer().boundingBox(),
+      page.locator('.jp-WindowedPanel-outer').boundingBox()
+    ]);
+    assert.equal(await page.locator('.jp-Turbopilot-state').innerText(), '1 fix: Alt+.');
+    return shown.y >= window.y - 1 && shown.y + shown.height <= window.y + window.height + 1;
+  }
+
+  test('an offer above a long traceback scrolls into view', async () => {
+    assert.equal(await failBelow([]), true);
+    await screenshot(page, 'fix-scrolled');
+  });
+
+  test('an offer does not scroll while the user types', async () => {
+    assert.equal(await failBelow(['x', '=', '1']), false);
+    await screenshot(page, 'fix-not-scrolled');
+  });
+
+  test('the name in the status item is cut without a gap', async () => {
+    const cut = [];
+    for (const width of [720, 700, 680, 660, 640]) {
+      await page.setViewportSize({ width, height: 400 });
+      await page.waitForTimeout(500);
+      const { gap, isBelow, isCut } = await page.evaluate(() => {
+        document.querySelector('.jp-Turbopilot-state').textContent = 'off (this notebook)';
+        const [dot, name] = ['dot', 'name'].map(part => document.querySelector(`.jp-Turbopilot-${part}`));
+        const first = document.createRange();
+        first.setStart(name.firstChild, 0);
+        first.setEnd(name.firstChild, 1);
+        const [letter, box] = [first, dot].map(each => each.getBoundingClientRect());
+        const isCut = name.scrollHeight > name.clientHeight + 1;
+        return { gap: letter.left - box.right, isBelow: letter.top > box.bottom, isCut };
+      });
+      assert.ok(gap < 8 && !isBelow, `${width} pixels: ${gap}`);
+      if (isCut) {
+        cut.push(width);
+        await screenshot(page, `status-cut-${width}`);
+      }
+    }
+    assert.ok(cut.length > 0);
+    await page.setViewportSize({ width: 1180, height: 760 });
+  });
+
   test('a click keeps the focus in the editor', async () => {
     const cell = await failed();
     await editCell(page, 1);
     await button('Apply').click();
-    await gone();
+    await holds(cell, FIXED);
     await page.keyboard.type(';');
     await holds(cell, `${FIXED};`);
+    await gone();
   });
 
   test('the buttons are reached and pressed with the keyboard', async () => {
@@ -144,6 +237,8 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await page.keyboard.press('Shift+Tab');
     await page.keyboard.press('Enter');
     await holds(cell, FIXED);
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Run Cell');
+    await page.keyboard.press('Enter');
     await gone();
     assert.ok(await page.evaluate(() => document.activeElement.closest('.jp-Notebook') !== null));
   });

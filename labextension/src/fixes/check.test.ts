@@ -22,12 +22,17 @@ vi.mock('../elements', () => ({
   withCode: (text: string) => [text]
 }));
 const marks = new Map<unknown, string[]>();
+let isHeld: (message: string, isTyping: boolean) => boolean;
 vi.mock('./findings', () => ({
-  showMarks: (editor: unknown, _: string, findings: IFinding[]) =>
+  showMarks: (editor: unknown, _: string, findings: IFinding[], __: unknown, isTyping = false) => {
+    const held = findings.filter(({ message }) => isHeld(message, isTyping));
+    const shown = findings.filter(finding => !held.includes(finding));
     marks.set(
       editor,
-      findings.map(({ message }) => message)
-    )
+      shown.map(({ message }) => message)
+    );
+    return held;
+  }
 }));
 
 describe('NotebookCheck', () => {
@@ -38,6 +43,7 @@ describe('NotebookCheck', () => {
   let requests: ICheckRequest[];
   let sent: string[];
   let log: string[];
+  let aborted: AbortSignal;
   let found: IFinding[];
   let meanwhile: () => void;
   let kernel: { status: string };
@@ -74,6 +80,7 @@ describe('NotebookCheck', () => {
     marks.clear();
     [requests, sent, log, found, line] = [[], [], [], [MISSPELLED], 0];
     meanwhile = () => undefined;
+    isHeld = () => false;
     const opened = openNotebook(SOURCES, log);
     ({ notebook, panel } = opened);
     kernel = Object.assign(opened.kernel, { status: 'idle' });
@@ -86,11 +93,14 @@ describe('NotebookCheck', () => {
       activeCellChanged: signal()
     });
     session = Object.assign(panel.sessionContext, { iopubMessage: signal(), statusChanged: signal() });
-    Object.assign(panel, { disposed: signal(), isVisible: true });
-    const check = (request: ICheckRequest) => {
+    Object.assign(panel, { isVisible: true });
+    const check = (request: ICheckRequest, signal: AbortSignal) => {
       requests.push(request);
-      meanwhile();
-      return Promise.resolve({ id: `check-${requests.length}`, findings: found });
+      aborted = signal;
+      return Promise.resolve().then(() => {
+        meanwhile();
+        return { id: `check-${requests.length}`, findings: found };
+      });
     };
     const { parts, ...others } = partsOf({ check }, sent, log);
     ({ fakes } = others);
@@ -109,6 +119,11 @@ describe('NotebookCheck', () => {
     model.selections.changed.emit(null);
   }
 
+  const focus = () => panel.content.node.dispatchEvent(new Event('focusin'));
+  const failing = () => {
+    throw new Error('no answer');
+  };
+
   function activate(index: number): void {
     content.activeCell = panel.content.widgets[index];
     content.activeCellChanged.emit(null);
@@ -120,13 +135,15 @@ describe('NotebookCheck', () => {
     await pass(1900);
     expect(requests).toEqual([]);
     await pass(200);
-    expect(requests.map(({ active, line }) => [active, line])).toEqual([[0, null]]);
+    expect(requests.map(({ active }) => active)).toEqual([0]);
     expect(requests[0].cells.map(({ changed }) => changed)).toEqual([false, false]);
     await pass(60_000);
     expect(requests).toHaveLength(1);
   });
 
-  it('checks a line that the cursor has left without the line in which the user types', async () => {
+  it('checks a line that the cursor has left, and shows nothing in the line in which the user types', async () => {
+    found = [MISSPELLED, findingAt('No `valeu`.', null)];
+    isHeld = (message, isTyping) => isTyping && message === 'No `valeu`.';
     await pass(2100);
     type('\n');
     moveTo(1);
@@ -134,9 +151,11 @@ describe('NotebookCheck', () => {
       type(' ');
       await pass(300);
     }
-    expect(requests.slice(1).map(({ line }) => line)).toEqual([1]);
+    expect(requests).toHaveLength(2);
+    expect(marksOf(0)).toEqual(['No `totel`.']);
     await pass(2100);
-    expect(requests.slice(2).map(({ line }) => line)).toEqual([null]);
+    expect(requests).toHaveLength(3);
+    expect(marksOf(0)).toEqual(['No `totel`.', 'No `valeu`.']);
   });
 
   it('marks the name, and offers the correction', async () => {
@@ -144,13 +163,143 @@ describe('NotebookCheck', () => {
     expect(marksOf(0)).toEqual(['No `totel`.']);
     expect(shown()?.content?.question).toBe("No `totel`. Did you mean 'total'?");
     expect(log).toEqual(["No `totel`. Did you mean 'total'? Press Alt+. to apply."]);
-    found = [];
+    meanwhile = () => (found = requests.length < 3 ? found : []);
     shown()?.primary?.();
-    expect(notebook.cells[0].getSource()).toBe('total');
     await pass(0);
+    expect(notebook.cells[0].getSource()).toBe('total');
     expect(marksOf(0)).toEqual([]);
     expect(shown()).toBeUndefined();
     expect(sent).toEqual(['check-1 shown', 'check-1 applied']);
+  });
+
+  const UNCONFIRMED = 'The kernel does not confirm this finding. Nothing was applied.';
+
+  it.each<[string, () => void, string[]]>([
+    ['the server no longer has the finding', () => (found = []), []],
+    [
+      'the server has another correction',
+      () => (found = [findingAt('No `totel`.', [0, 'totel', 'motel'])]),
+      ['No `totel`.']
+    ],
+    [
+      'the server has it at another place',
+      () => (found = [findingAt('No `totel`.', [8, 'totel', 'total'])]),
+      ['No `totel`.']
+    ],
+    ['the kernel is busy', () => (kernel.status = 'busy'), []],
+    ['the request fails', () => (meanwhile = failing), []],
+    ['a cell is run meanwhile', () => (meanwhile = () => start()), []]
+  ])('applies nothing if %s', async (_, change, left) => {
+    notebook.cells[0].updateSource(5, 5, ' + totel');
+    await pass(2100);
+    const offer = shown();
+    change();
+    offer?.primary?.();
+    await pass(0);
+    expect(notebook.cells[0].getSource()).toBe('totel + totel');
+    expect(offer?.isDisposed).toBe(true);
+    expect(log).toContain(UNCONFIRMED);
+    expect(marksOf(0)).toEqual(left);
+  });
+
+  it('keeps the offer, and applies nothing, if another line is edited meanwhile', async () => {
+    notebook.cells[0].updateSource(5, 5, '\n');
+    await pass(2100);
+    meanwhile = () => notebook.cells[0].updateSource(6, 6, '#');
+    shown()?.primary?.();
+    await pass(0);
+    expect(notebook.cells[0].getSource()).toBe('totel\n#');
+    expect(log).toHaveLength(1);
+    meanwhile = () => undefined;
+    shown()?.primary?.();
+    await pass(0);
+    expect(notebook.cells[0].getSource()).toBe('total\n#');
+  });
+
+  it('asks once while the shortcut is held down', async () => {
+    await pass(2100);
+    shown()?.primary?.();
+    shown()?.primary?.();
+    expect(requests).toHaveLength(2);
+    await pass(0);
+    expect(notebook.cells[0].getSource()).toBe('total');
+  });
+
+  it('shows a finding at the cursor once the cursor has left it', async () => {
+    isHeld = () => true;
+    await pass(2100);
+    expect([marksOf(0), shown(), log]).toEqual([[], undefined, []]);
+    isHeld = () => false;
+    moveTo(1);
+    await pass(0);
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+    expect(shown()?.content?.question).toBe("No `totel`. Did you mean 'total'?");
+    expect(log).toHaveLength(1);
+    expect(requests).toHaveLength(1);
+  });
+
+  it('shows nothing of an earlier answer after an edit', async () => {
+    isHeld = () => true;
+    await pass(2100);
+    isHeld = () => false;
+    type('x');
+    moveTo(1);
+    await pass(0);
+    expect(marksOf(0)).toEqual([]);
+  });
+
+  it('shows a finding beside a suggestion once that is gone', async () => {
+    isHeld = () => true;
+    await pass(2100);
+    isHeld = () => false;
+    fakes.completers.rendered.emit(null);
+    await pass(0);
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+  });
+
+  it('asks about the marks again when the notebook gets the focus', async () => {
+    await pass(2100);
+    found = [];
+    focus();
+    await pass(0);
+    expect(requests).toHaveLength(2);
+    expect(marksOf(0)).toEqual([]);
+    expect(shown()).toBeUndefined();
+    focus();
+    expect(requests).toHaveLength(2);
+  });
+
+  it('asks about the marks of other cells again after an edit', async () => {
+    await pass(2100);
+    activate(1);
+    await pass(2100);
+    type('x', 1);
+    found = [];
+    await pass(2100);
+    expect(requests.slice(2).map(({ active }) => active)).toEqual([1, 0]);
+    expect(marksOf(0)).toEqual([]);
+  });
+
+  it.each<[string, () => void]>([
+    ['fails', () => (meanwhile = failing)],
+    ['is impossible, as the kernel is busy', () => (kernel.status = 'busy')]
+  ])('removes the marks if a further check %s', async (_, change) => {
+    await pass(2100);
+    change();
+    notebook.cells[0].updateSource(5, 5, '\n');
+    await pass(2100);
+    expect(marksOf(0)).toEqual([]);
+    expect(shown()).toBeUndefined();
+  });
+
+  it('aborts a check in flight when its notebook is closed', async () => {
+    meanwhile = () => {
+      const { aborted: before } = aborted;
+      panel.disposed.emit(null);
+      log.push(`${before} ${aborted.aborted}`);
+    };
+    await pass(2100);
+    expect(log[0]).toBe('false true');
   });
 
   it('keeps the offer of the same finding, and announces it once', async () => {
@@ -200,7 +349,7 @@ describe('NotebookCheck', () => {
     type('x', 1);
     await pass(1100);
     type('x', 1);
-    expect(requests.map(({ active, line }) => [active, line])).toEqual([[0, null]]);
+    expect(requests.map(({ active }) => active)).toEqual([0]);
     expect(marksOf(0)).toEqual(['No `totel`.']);
     expect(log).toEqual(["Cell 1: No `totel`. Did you mean 'total'?"]);
     expect(shown()).toBeUndefined();
@@ -224,7 +373,7 @@ describe('NotebookCheck', () => {
     kernel.status = 'idle';
     session.statusChanged.emit('idle');
     await pass(2100);
-    expect(requests.map(({ active }) => active)).toEqual([0, 1]);
+    expect(requests.map(({ active }) => active)).toEqual([1, 0]);
   });
 
   it('ignores an edited cell that is deleted', async () => {
@@ -274,7 +423,7 @@ describe('NotebookCheck', () => {
       type(' ');
       await pass(400);
     }
-    expect(requests.slice(1).map(({ line }) => line)).toEqual([1, 1]);
+    expect(requests).toHaveLength(3);
     expect(marksOf(0)).toEqual(['No `totel`.']);
   });
 
@@ -439,7 +588,7 @@ describe('NotebookCheck', () => {
 
   it('ends with the notebook', async () => {
     type(' ');
-    (panel as unknown as { disposed: Signal<object, null> }).disposed.emit(null);
+    panel.disposed.emit(null);
     session.statusChanged.emit('idle');
     await pass(5000);
     expect(requests).toEqual([]);

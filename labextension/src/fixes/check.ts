@@ -18,6 +18,7 @@ import {
   withTimeout
 } from './notebook';
 import { Offer, scrollTo } from './offer';
+import { replacementOf } from './replacements';
 import { targetOf } from './target';
 
 /** Milliseconds after which a line or a cell that the cursor has left is checked. */
@@ -31,12 +32,20 @@ class CellState {
   isEdited = false;
   /** whether it has to be checked as a whole */
   isDue = false;
-  /** of the latest request */
-  abort = new AbortController();
+  /** the request that has not been answered */
+  request: AbortController | undefined;
+  /** Display the findings of the latest answer for the present position of the cursor; undefined: there are none. */
+  display: (() => void) | undefined;
   /** the messages of its findings, also while their marks are removed until the next check */
   announced = new Set<string>();
   /** messages that the user has dismissed */
   dismissed = new Set<string>();
+
+  /** The latest answer no longer applies, nor does the next one. */
+  cancel(): void {
+    this.request?.abort();
+    this.request = this.display = undefined;
+  }
 }
 
 /** A timer for an action. */
@@ -70,6 +79,11 @@ export class NotebookCheck {
   ) {
     const { content, disposed, sessionContext } = _panel;
     content.activeCellChanged.connect(this._follow, this);
+    content.node.addEventListener('focusin', () => {
+      // Other pages and background tasks may have bound the names meanwhile.
+      void this._checkEach((_, { display }) => display !== undefined);
+    });
+    _parts.completers.rendered.connect(this._moved, this);
     if (content.model) {
       executionsOf(content.model).started.connect(() => this._reset(), this);
     }
@@ -111,13 +125,13 @@ export class NotebookCheck {
     this._cell?.model.selections.changed.connect(this._moved, this);
     this._left.stop();
     this._left.start(); // by then, the kernel is busy if the user has left a cell to run it
-    this._schedule();
+    this._schedule(false);
   };
 
   private readonly _edited = (_: unknown, { sourceChange }: { sourceChange?: unknown }): void => {
     if (sourceChange && this._cell) {
       const state = this._stateOf(this._cell);
-      state.abort.abort();
+      state.cancel();
       state.isEdited = true;
       this._ignored = this._parts.offers.newestIn(this._panel.content);
       this._schedule();
@@ -129,15 +143,25 @@ export class NotebookCheck {
     // The text and the cursor change together, in either order.
     setTimeout(() => {
       const { _cell: cell } = this;
-      const isDue = cell && !cell.isDisposed && this._stateOf(cell).isDue;
-      if (isDue && this._stateOf(cell).isEdited && lineOf(cell) !== this._line) {
+      if (!cell || cell.isDisposed) {
+        return;
+      }
+      const { isDue, isEdited, display } = this._stateOf(cell);
+      display?.();
+      if (isDue && isEdited && lineOf(cell) !== this._line) {
         this._left.start();
       }
     });
   };
 
-  /** Check the active cell and the others that are due after some time without an edit. */
-  private _schedule(): void {
+  /** Check the active cell after some time without an edit, and with `isChanged`, those with findings. */
+  private _schedule(isChanged = true): void {
+    for (const cell of this._panel.content.widgets) {
+      const state = this._states.get(cell.model);
+      if (state && isChanged) {
+        state.isDue ||= state.announced.size > 0;
+      }
+    }
     if (this._cell && !this._cell.isDisposed) {
       this._stateOf(this._cell).isDue = true;
     }
@@ -145,12 +169,15 @@ export class NotebookCheck {
     this._paused.start();
   }
 
-  /** Check the cells that are due. Unless `isWhole`, leave out the cursor's line, and skip its cell until it has left the line. */
-  private _checkDue(isWhole: boolean): void {
-    for (const cell of this._panel.content.widgets) {
-      const line = isWhole || cell !== this._cell ? null : lineOf(this._cell);
-      if (this._states.get(cell.model)?.isDue && (line === null || line !== this._line)) {
-        void this._check(cell as CodeCell, line);
+  /** Check some of the cells one after the other, first the active one: the kernel answers one question at a time. */
+  private async _checkEach(
+    isChosen: (cell: CodeCell, state: CellState) => boolean,
+    isTyping = false
+  ): Promise<void> {
+    for (const cell of new Set([this._cell, ...(this._panel.content.widgets as CodeCell[])])) {
+      const state = cell && !cell.isDisposed && this._states.get(cell.model);
+      if (state && isChosen(cell, state)) {
+        await this._check(cell, isTyping && cell === this._cell);
       }
     }
   }
@@ -160,22 +187,17 @@ export class NotebookCheck {
    * again, and when the kernel is idle, those with findings.
    */
   private _reset(isRemoved: (cell: Cell) => boolean = () => true): void {
-    for (const cell of this._panel.content.widgets) {
-      const state = this._states.get(cell.model);
-      if (state) {
-        state.isDue ||= state.announced.size > 0;
-        if (isRemoved(cell)) {
-          this._remove(cell as CodeCell);
-        }
-      }
-    }
+    this._panel.content.widgets.filter(isRemoved).forEach(cell => this._remove(cell as CodeCell));
     this._schedule();
   }
 
   /** Remove the marks and the offer of a cell. */
   private _remove(cell: CodeCell): void {
-    this._stateOf(cell).abort.abort();
-    showMarks(cell.editor, '', []);
+    if (cell.isDisposed) {
+      return;
+    }
+    this._states.get(cell.model)?.cancel();
+    showMarks(cell.editor, '', [], this._describe);
     if (cell === this._cell) {
       this._offer?.dispose();
     }
@@ -195,56 +217,81 @@ export class NotebookCheck {
     return runs.countOf(cell.model) === null || (runs.isChanged(cell.model) ?? this._stateOf(cell).isEdited);
   }
 
-  /** Check a cell, except for a line. */
-  private async _check(cell: CodeCell, line: number | null = null): Promise<void> {
+  /**
+   * Check a cell, and remove the findings that the server does not confirm. Return whether it has answered. `isTyping`:
+   * hold back those in the line of the cursor.
+   */
+  private async _check(cell: CodeCell, isTyping = false): Promise<boolean> {
     const { _panel: panel, _parts: parts } = this;
     const state = this._stateOf(cell);
     const cells = Array.from(panel.content.model?.cells ?? []);
     const active = cells.indexOf(cell.model);
     const isWanted = active >= 0 && this._isWanted(cell);
     const isPossible = panel.isVisible && panel.sessionContext.session?.kernel?.status === 'idle';
-    if (isWanted && !isPossible) {
-      return; // it stays due
-    }
-    state.isDue &&= line !== null;
-    const common = isWanted ? requestOf(panel, active) : null;
+    const common = isWanted && isPossible ? requestOf(panel, active) : null;
+    state.isDue &&= isTyping || (isWanted && !isPossible);
     if (!common) {
       this._remove(cell);
-      return;
+      return false;
     }
-    state.abort.abort();
-    const abort = (state.abort = new AbortController());
+    state.cancel();
+    const request = (state.request = new AbortController());
     const cursor = lineOf(cell);
-    try {
-      const answer = await parts.client.check({ ...common, active, line }, withTimeout(abort));
-      if (answer && !abort.signal.aborted && this._isWanted(cell)) {
-        const findings = answer.findings.filter(({ message }) => !state.dismissed.has(message));
-        const marks = findings.map(finding => ({ ...finding, describe: () => this._describe(finding) }));
-        showMarks(cell.editor, common.cells[active].source ?? '', marks);
-        if (cell === this._cell) {
-          this._offerFirst(cell, cells, { ...answer, findings });
-        }
-        this._announce(cell, findings, line === null);
-      }
-    } catch {
-      // findings are optional
+    const answer = await parts.client
+      .check({ ...common, active }, withTimeout(request, panel))
+      .catch(() => null); // findings are optional
+    if (request.signal.aborted) {
+      return false;
     }
-    if (cell === this._cell && !abort.signal.aborted) {
+    state.request = undefined;
+    if (cell === this._cell) {
       this._line = cursor; // otherwise the next edit checks the line again
     }
+    if (!answer || !this._isWanted(cell)) {
+      this._remove(cell);
+      return false;
+    }
+    const source = common.cells[active].source ?? '';
+    const display = (): void => this._display(cell, cells, source, answer, isTyping);
+    display();
+    state.display = answer.findings.length > 0 ? display : undefined;
+    return true;
+  }
+
+  /** Mark and announce the findings, and offer to correct the first, except for those that are held back. */
+  private _display(
+    cell: CodeCell,
+    cells: readonly ICellModel[],
+    source: string,
+    answer: IFindings,
+    isTyping: boolean
+  ): void {
+    const { dismissed } = this._stateOf(cell);
+    const findings = answer.findings.filter(({ message }) => !dismissed.has(message));
+    const held = showMarks(cell.editor, source, findings, this._describe, isTyping);
+    const shown = findings.filter(finding => !held.includes(finding));
+    if (cell === this._cell) {
+      this._offerFirst(cell, cells, answer.id, shown);
+    }
+    this._announce(cell, shown, !isTyping && held.length === 0);
   }
 
   /**
    * Offer to correct the first finding that can be corrected, unless the cell has another offer, or another cell has one
    * that the user, who has not edited the cell since, may be about to apply.
    */
-  private _offerFirst(cell: CodeCell, cells: readonly ICellModel[], { id, findings }: IFindings): void {
+  private _offerFirst(
+    cell: CodeCell,
+    cells: readonly ICellModel[],
+    id: string,
+    findings: readonly IFinding[]
+  ): void {
     const { _panel: panel, _parts: parts } = this;
-    const { offers, shortcut, trans } = parts;
-    const first = findings.find(({ fixes }) => fixes.length > 0);
-    if (first?.message !== this._offered) {
+    const { live, offers, shortcut, trans } = parts;
+    if (!findings.some(this._isOffered)) {
       this._offer?.dispose();
     }
+    const first = findings.find(({ fixes }) => fixes.length > 0);
     const other = offers.newestIn(panel.content);
     if (!first || this._offer || (other && (other.cell === cell || other !== this._ignored))) {
       return;
@@ -259,9 +306,18 @@ export class NotebookCheck {
     }
     const offer = new Offer(panel, cell, trans);
     const feedback = feedbackFor(parts, id);
-    const apply = (): void => {
+    let isAsked = false;
+    const apply = async (): Promise<void> => {
+      if (isAsked) {
+        return;
+      }
+      isAsked = true;
+      const isAnswered = await this._check(cell);
+      isAsked = false;
       const start = target.next?.[1].start ?? 0;
-      if (applyTarget(parts, offer, feedback, target, () => target.apply([]))) {
+      if (offer.isDisposed) {
+        live.say(trans.__('The kernel does not confirm this finding. Nothing was applied.'));
+      } else if (isAnswered && applyTarget(parts, offer, feedback, target, () => target.apply([]))) {
         offer.dispose();
         scrollTo(panel, cell, start); // the shortcut also applies an offer outside of the window
         void this._check(cell);
@@ -270,13 +326,20 @@ export class NotebookCheck {
     const caption = trans.__('Change the code without running it');
     offer.display({
       question: `${message} ${fixes[0].title}`,
-      actions: [{ label: trans.__('Apply'), caption, run: apply }],
+      actions: [{ label: trans.__('Apply'), caption, run: () => void apply() }],
       shortcuts: [shortcut()]
     });
-    [this._offer, this._offered] = [offer, message];
+    this._offer = offer;
+    this._isOffered = finding => {
+      const [edit] = finding.fixes.flatMap(fix => fix.edits);
+      const found = edit && replacementOf(cell.model.sharedModel.getSource(), edit);
+      const offered = target.next?.[1];
+      return finding.message === message && found?.start === offered?.start && found?.text === offered?.text;
+    };
     offer.disposed.connect(() => {
       target.release();
-      this._offer = this._offered = undefined;
+      this._offer = undefined;
+      this._isOffered = () => false;
     });
     offer.dismiss = () => {
       this._stateOf(cell).dismissed.add(message);
@@ -304,10 +367,10 @@ export class NotebookCheck {
   }
 
   /** Return the content of a tooltip: the message, and the shortcut if it corrects this finding. */
-  private readonly _describe = ({ message, fixes }: IFinding): HTMLElement => {
+  private readonly _describe = (finding: IFinding): HTMLElement => {
     const { offers, shortcut, trans } = this._parts;
-    const text = [message, ...fixes.map(({ title }) => title)].join(' ');
-    const isNext = message === this._offered && offers.newestIn(this._panel.content) === this._offer;
+    const text = [finding.message, ...finding.fixes.map(({ title }) => title)].join(' ');
+    const isNext = this._isOffered(finding) && offers.newestIn(this._panel.content) === this._offer;
     const key = isNext ? shortcut() : '';
     const content = element('div', 'jp-Turbopilot-finding-message');
     content.append(...withCode(key ? trans.__('%1 Press %2 to apply.', text, key) : text));
@@ -325,14 +388,17 @@ export class NotebookCheck {
   /** the line of the cursor at the last check */
   private _line: number | null = null;
   /** checks after the cursor has left that line or a cell */
-  private readonly _left = new Timer(() => this._checkDue(false), LEFT);
+  private readonly _left = new Timer(() => {
+    const isLeft = (cell: CodeCell): boolean => cell !== this._cell || lineOf(cell) !== this._line;
+    void this._checkEach((cell, { isDue }) => isDue && isLeft(cell), true);
+  }, LEFT);
   /** checks after some time without an edit */
-  private readonly _paused = new Timer(() => this._checkDue(true), PAUSED);
+  private readonly _paused = new Timer(() => void this._checkEach((_, { isDue }) => isDue), PAUSED);
   private _offer: Offer | undefined;
   /** the other offer that there was at the last edit of the active cell */
   private _ignored: Offer | undefined;
-  /** the message of the offer */
-  private _offered: string | undefined;
+  /** Return whether a finding is the one that is offered to be corrected, with the same correction. */
+  private _isOffered: (finding: IFinding) => boolean = () => false;
 }
 
 function lineOf(cell: CodeCell | null): number | null {

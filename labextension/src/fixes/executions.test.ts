@@ -40,6 +40,15 @@ describe('Executions', () => {
     expect(executions.isChanged(cell)).toBe(true);
   });
 
+  it('knows the last cell that was run', () => {
+    const [one, other] = [new Cell('a'), new Cell('b')];
+    run(one, 1);
+    run(other, 2);
+    expect([one, other].map(each => executions.isLast(each))).toEqual([false, true]);
+    run(one, 3);
+    expect([one, other].map(each => executions.isLast(each))).toEqual([true, false]);
+  });
+
   it('ignores saved numbers of another kernel', () => {
     const [saved, cell] = [new Cell('a', 1), new Cell('b')];
     run(cell, 1);

@@ -42,6 +42,11 @@ export class Executions {
     return isOlder || this._runs.get(cell)?.count === count ? count : null;
   }
 
+  /** Return whether no other cell has been run after this one. */
+  isLast(cell: IExecuted): boolean {
+    return this._runs.get(cell)?.count === this._last;
+  }
+
   /** Return whether a cell has been edited since it was run; null if it was run before the page was opened. */
   isChanged(cell: IExecuted): boolean | null {
     const run = this._runs.get(cell);

@@ -1,23 +1,22 @@
 import { EditorState, type TransactionSpec } from '@codemirror/state';
 import { type DecorationSet, EditorView, showTooltip, type Tooltip } from '@codemirror/view';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type IMark, showMarks } from './findings';
+import { showMarks } from './findings';
 
 const SOURCE = '"😀"; totel\nprint(valeu)\nlast';
 
 describe('showMarks', () => {
+  let ghost: unknown;
   const view = {
     state: EditorState.create({ doc: SOURCE }),
     hasFocus: false,
+    dom: { querySelector: () => ghost },
     dispatch: (change: TransactionSpec) => void (view.state = view.state.update(change).state)
   };
 
-  const show = (marks: IMark[], source = SOURCE) => showMarks({ editor: view } as never, source, marks);
-  const finding = (start: number, end: number): IMark => ({
-    start,
-    end,
-    describe: () => ({}) as HTMLElement
-  });
+  const finding = (start: number, end: number) => ({ start, end });
+  const show = (findings: ReturnType<typeof finding>[], source = SOURCE, isTyping = false) =>
+    showMarks({ editor: view } as never, source, findings, () => ({}) as HTMLElement, isTyping);
 
   /** Return the marked texts. */
   function marked(): string[] {
@@ -32,6 +31,8 @@ describe('showMarks', () => {
 
   beforeEach(() => {
     view.state = EditorState.create({ doc: SOURCE });
+    Object.assign(view, { hasFocus: false });
+    ghost = null;
     show([finding(5, 10), finding(17, 22)]);
   });
 
@@ -57,7 +58,7 @@ describe('showMarks', () => {
     const { state } = (view.state = EditorState.create({ doc: SOURCE })) && view;
     show([]);
     expect(view.state).toBe(state);
-    showMarks(null, '', []);
+    expect(showMarks(null, '', [], () => ({}) as HTMLElement)).toEqual([]);
   });
 
   it('marks nothing in another text, and nothing outside of the text', () => {
@@ -67,6 +68,48 @@ describe('showMarks', () => {
     expect(marked()).toEqual(['totel', 'valeu']);
     view.dispatch({ changes: { from: 0, insert: '#' } });
     expect(marked()).toEqual(['valeu']);
+  });
+
+  describe('with the cursor in the editor', () => {
+    const [first, second] = [finding(5, 10), finding(17, 22)];
+
+    beforeEach(() => {
+      show([]);
+      view.hasFocus = true;
+    });
+
+    it.each([
+      ['in a name', 8, ['valeu']],
+      ['at its start', 6, ['valeu']],
+      ['at its end', 11, ['valeu']],
+      ['beside it', 5, ['totel', 'valeu']]
+    ])('holds back a finding at the cursor: %s', (_, anchor, expected) => {
+      view.dispatch({ selection: { anchor } });
+      expect(show([first, second])).toEqual(expected.length === 1 ? [first] : []);
+      expect(marked()).toEqual(expected);
+    });
+
+    it('holds back the line of the cursor while the user types, or is suggested a text', () => {
+      expect(show([first, second], SOURCE, true)).toEqual([first]);
+      expect(marked()).toEqual(['valeu']);
+      expect(show([first, second])).toEqual([]);
+      show([]);
+      ghost = { closest: () => ({}) };
+      expect(show([first, second])).toEqual([first]);
+    });
+
+    it('keeps a mark into which the cursor has moved', () => {
+      show([first, second]);
+      view.dispatch({ selection: { anchor: 8 } });
+      expect(show([first, second], SOURCE, true)).toEqual([]);
+      expect(marked()).toEqual(['totel', 'valeu']);
+    });
+
+    it('holds back nothing without the focus', () => {
+      view.dispatch({ selection: { anchor: 8 } });
+      view.hasFocus = false;
+      expect(show([first], SOURCE, true)).toEqual([]);
+    });
   });
 
   it('has a tooltip at the cursor while the editor has the focus', () => {

@@ -12,12 +12,10 @@ import {
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { CodeMirrorEditor } from '@jupyterlab/codemirror';
 import { Text } from '@jupyterlab/coreutils';
+import { ghostIn } from '../editor';
 import type { IFinding } from '../wire';
 
-/** A finding; `describe` returns the content of its tooltip. */
-export interface IMark extends Pick<IFinding, 'start' | 'end'> {
-  describe: () => HTMLElement;
-}
+type IRange = Pick<IFinding, 'start' | 'end'>;
 
 const replaceAll = StateEffect.define<DecorationSet>();
 
@@ -44,7 +42,7 @@ const focused = StateField.define<boolean>({
 function tooltipAt(state: EditorState, position: number): Tooltip | null {
   let found: Tooltip | null = null;
   state.field(field).between(position, position, (pos, end, { spec }) => {
-    const { describe } = spec as IMark;
+    const { describe } = spec as { describe: () => HTMLElement };
     found = { pos, end, above: true, create: () => ({ dom: describe() }) };
   });
   return found;
@@ -58,18 +56,47 @@ const tooltips = [
   )
 ];
 
-/** Replace the marks in an editor, unless they refer to another text than its own. */
-export function showMarks(editor: CodeEditor.IEditor | null, source: string, marks: readonly IMark[]): void {
+/**
+ * Replace the marks in an editor, unless they refer to another text than its own; `describe` returns the content of a
+ * tooltip. Return the findings that are held back: those at the cursor, which may be unfinished, until it has left
+ * them, and those in its line, while the user types there or is suggested a text.
+ */
+export function showMarks<T extends IRange>(
+  editor: CodeEditor.IEditor | null,
+  source: string,
+  findings: readonly T[],
+  describe: (finding: T) => HTMLElement,
+  isTyping = false
+): T[] {
   const view = (editor as CodeMirrorEditor | null)?.editor;
   const shown = view?.state.field(field, false);
-  if (!view || (marks.length === 0 && !shown?.size)) {
-    return;
+  if (!editor || !view || (findings.length === 0 && !shown?.size)) {
+    return [];
   }
-  const text = view.state.doc.toString(); // with other ends of lines than a source with \r\n
-  const ranges = (text === source ? marks : []).flatMap(({ describe, ...mark }) => {
-    const [start, end] = [mark.start, mark.end].map(index => Text.charIndexToJsIndex(index, text));
+  const { doc, selection } = view.state;
+  const text = doc.toString(); // with other ends of lines than a source with \r\n
+  const { head } = selection.main;
+  const line = doc.lineAt(head);
+  const isLineHeld = isTyping || ghostIn(editor) !== null;
+  const isMarked = (start: number, end: number): boolean => {
+    let isFound = false;
+    shown?.between(start, end, (from, to) => void (isFound ||= from === start && to === end));
+    return isFound;
+  };
+  const isHeld = (start: number, end: number): boolean => {
+    const [from, to] = isLineHeld ? [line.from, line.to] : [head, head];
+    return view.hasFocus && start <= to && end >= from && !isMarked(start, end);
+  };
+  const held: T[] = [];
+  const ranges = (text === source ? findings : []).flatMap(finding => {
+    const [start, end] = [finding.start, finding.end].map(index => Text.charIndexToJsIndex(index, text));
     const isValid = start < end && end <= text.length;
-    return isValid ? [Decoration.mark({ class: 'jp-Turbopilot-finding', describe }).range(start, end)] : [];
+    if (isValid && isHeld(start, end)) {
+      held.push(finding);
+      return [];
+    }
+    const mark = { class: 'jp-Turbopilot-finding', describe: () => describe(finding) };
+    return isValid ? [Decoration.mark(mark).range(start, end)] : [];
   });
   const set = Decoration.set(ranges, true);
   view.dispatch({
@@ -77,4 +104,5 @@ export function showMarks(editor: CodeEditor.IEditor | null, source: string, mar
       ? replaceAll.of(set)
       : StateEffect.appendConfig.of([field.init(() => set), focused.init(() => view.hasFocus), tooltips])
   });
+  return held;
 }

@@ -1,11 +1,12 @@
 /** After a cell has failed, ask for fixes of its error and offer them above its traceback. */
 
 import type { CodeCell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
-import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
+import { type Notebook, NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import type { PartialJSONObject } from '@lumino/coreutils';
 import { inOneUndoStep } from '../editor';
 import type { IFix } from '../wire';
 import { readError } from './errors';
+import type { JointUndo } from './jointundo';
 import {
   applyTarget,
   describeChanges,
@@ -15,6 +16,7 @@ import {
   type IParts,
   isAllowed,
   present,
+  report,
   requestOf,
   withTimeout
 } from './notebook';
@@ -36,6 +38,7 @@ export class FixOffers {
     NotebookActions.executionScheduled.connect((_, { notebook, cell }) => {
       this._pending.get(cell.model)?.abort();
       this._shown.get(cell.model)?.dispose();
+      this._edited.delete(notebook);
       if (notebook.model) {
         executionsOf(notebook.model).scheduled(cell.model);
       }
@@ -45,6 +48,11 @@ export class FixOffers {
       if (notebook.model && !cell.isDisposed) {
         executionsOf(notebook.model).executed(cell.model);
         void this._executed(executed).catch(() => undefined); // fixes are optional: a failed request is not reported
+      }
+    });
+    _parts.edits.edited.connect((_, { panel, isOffered }) => {
+      if (!isOffered) {
+        this._edited.add(panel.content);
       }
     });
   }
@@ -69,7 +77,10 @@ export class FixOffers {
     }
     const abort = new AbortController();
     this._pending.set(failed.model, abort);
-    const answer = await parts.client.fix({ ...common, failed: index, error: read }, withTimeout(abort));
+    const answer = await parts.client.fix(
+      { ...common, failed: index, error: read },
+      withTimeout(abort, panel)
+    );
     if (!answer || abort.signal.aborted || !isWanted() || failed.model.outputs.length === 0) {
       return;
     }
@@ -100,16 +111,33 @@ export class FixOffers {
     const display = (index: number): void => {
       shown = index;
       const { target, insert, title, run } = candidates[index];
-      const apply = (): boolean => {
-        const isApplied = !!applyTarget(this._parts, offer, feedback, target, () =>
+      const apply = (): JointUndo | null =>
+        applyTarget(this._parts, offer, feedback, target, () =>
           target.apply(target.edits.size > 0 ? [model] : [])
         );
-        if (isApplied) {
+      const runAll = (): void => {
+        offer.dispose();
+        void runInOrder(offer.panel, run);
+      };
+      const applyOnly = (): void => {
+        const applied = apply();
+        if (applied && insert) {
           offer.dispose();
           insertCell(offer.panel, insert);
+        } else if (applied) {
+          const question = trans._n(
+            'The error is from the old code. Run the cell again?',
+            'The error is from the old code. Run %1 cells?',
+            run.length
+          );
+          const caption = trans.__('Run the cells concerned; stop at the first failure');
+          const label = trans._n('Run Cell', 'Run Cells', run.length);
+          const others = run.filter(cell => cell !== offer.cell);
+          report(this._parts, offer, applied, question, [{ label, caption, run: runAll }], others);
+        }
+        if (applied) {
           showChange(offer, target);
         }
-        return isApplied;
       };
       const changes = describeChanges(trans, offer.panel, target, offer.cell);
       if (insert) {
@@ -121,7 +149,7 @@ export class FixOffers {
         actions.push({
           label: trans.__('Apply'),
           caption: trans.__('Change the code without running it'),
-          run: apply
+          run: applyOnly
         });
       }
       // The user runs an inserted cell, as it may install a package.
@@ -132,7 +160,11 @@ export class FixOffers {
             changes.length > 0
               ? trans.__('Change the code and run the cells concerned; stop at the first failure')
               : trans.__('Run the cells listed and the failed cell; stop at the first failure'),
-          run: () => void (apply() && runInOrder(offer.panel, run))
+          run: () => {
+            if (apply()) {
+              runAll();
+            }
+          }
         });
       }
       if (candidates.length > 1) {
@@ -164,16 +196,24 @@ export class FixOffers {
         continue;
       }
       cell.model.sharedModel.changed.connect((_, { sourceChange }) => {
-        if (sourceChange && offer.primary) {
+        if (sourceChange && offer.isReport) {
+          offer.dispose();
+        } else if (sourceChange && offer.primary) {
           display(shown);
         }
       }, offer);
     }
     present(this._parts, 'suggestFixes', offer, feedback);
+    const { content } = offer.panel;
+    if (!this._edited.has(content) && content.model && executionsOf(content.model).isLast(model)) {
+      void offer.reveal();
+    }
   }
 
   private readonly _pending = new WeakMap<ICellModel, AbortController>();
   private readonly _shown = new WeakMap<ICellModel, Offer>();
+  /** notebooks that the user has edited since a cell was run */
+  private readonly _edited = new WeakSet<Notebook>();
 }
 
 /** Return the last error output of a cell: executors on the server report no error. */

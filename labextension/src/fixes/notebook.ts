@@ -6,6 +6,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 import type { Availability } from '../availability';
 import type { IClient } from '../client';
+import type { Completers } from '../completers';
 import { switchedOff } from '../decline';
 import { languageOfNotebook } from '../document';
 import { cellLanguage } from '../language';
@@ -27,14 +28,22 @@ import type { OfferEdits } from './target';
 /** Milliseconds to wait for a response. */
 const TIMEOUT = 10_000;
 
-/** Return a signal that also aborts a request if the response takes too long. */
-export function withTimeout({ signal }: AbortController): AbortSignal {
-  return AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
+const closed = new WeakMap<NotebookPanel, AbortController>();
+
+/** Return a signal that also aborts a request if its notebook is closed or the response takes too long. */
+export function withTimeout({ signal }: AbortController, panel: NotebookPanel): AbortSignal {
+  const known = closed.get(panel) ?? new AbortController();
+  if (!closed.has(panel)) {
+    panel.disposed.connect(() => known.abort());
+    closed.set(panel, known);
+  }
+  return AbortSignal.any([signal, known.signal, AbortSignal.timeout(TIMEOUT)]);
 }
 
 /** The components that fixes, renames and repeated edits use. */
 export interface IParts {
   client: IClient;
+  completers: Completers;
   availability: Availability;
   preferences: Preferences;
   switches: ISwitches;
@@ -215,7 +224,7 @@ export function applyTarget(
 
 /** Replace an offer by a report of the change, with a button that undoes it; without another action, for some time. */
 export function report(
-  { live, notice, trans, shortcut }: IParts,
+  { live, notice, offers, trans, shortcut }: IParts,
   offer: Offer,
   applied: JointUndo,
   question: string,
@@ -248,13 +257,15 @@ export function report(
     sharedModel.disposed.connect(end, offer);
   }
   offer.dismiss = () => offer.dispose();
+  offer.isReport = true;
   offer.display({
     question,
     runs,
     actions: [...actions, undo],
     shortcuts: actions.map(() => shortcut())
   });
-  live.say(question);
+  const key = actions.length > 0 && offers.newestIn(offer.panel.content) === offer ? shortcut() : '';
+  live.say(key ? trans.__('%1 Press %2 to run.', question, key) : question);
 }
 
 /** Show a new offer, and announce it to screen readers. */

@@ -78,6 +78,9 @@ export class Offer extends Widget {
   /** Its text for screen readers. */
   label = '';
 
+  /** Whether it reports what was done. */
+  isReport = false;
+
   /** The action of the shortcut, or null. */
   primary: (() => void) | null = null;
 
@@ -130,6 +133,13 @@ export class Offer extends Widget {
     this.primary = this.all = null;
     this._replace(element('div', 'jp-Turbopilot-offer-title', reason));
     setTimeout(() => this.dispose(), FAILURE_SHOWN);
+  }
+
+  /** Scroll to the offer, unless it is visible. */
+  async reveal(): Promise<void> {
+    const { content } = this.panel;
+    await content.scrollToItem(content.widgets.indexOf(this.cell), 'smart').catch(() => undefined);
+    this.node.scrollIntoView({ block: 'nearest' });
   }
 
   /** Remove a report after some time, unless the user has gone to its buttons. */

@@ -100,6 +100,23 @@ describe('Offers', () => {
     }
   });
 
+  it('counts the fixes if the shortcut applies one', () => {
+    const count = () => offers.countFixes(content as never);
+    expect(count()).toBe(0);
+    const rename = add(second, undefined, true, 'suggestRenames');
+    expect(count()).toBe(0);
+    const fix = add(second);
+    add(second, undefined, true, 'check');
+    add(second, null);
+    expect(count()).toBe(2);
+    Object.assign(fix, { isReport: true });
+    expect(count()).toBe(0);
+    fix.dispose();
+    expect(count()).toBe(0);
+    rename.dispose();
+    expect(count()).toBe(1);
+  });
+
   it('dismisses a repeated edit from any cell', () => {
     const [repeat, fix] = [add(second, undefined, true, 'suggestRepeats'), add(second)];
     expect(dismissible()).toBe(repeat);

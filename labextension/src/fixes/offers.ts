@@ -50,6 +50,16 @@ export class Offers {
     return next;
   }
 
+  /** Return the number of fixes in a notebook if the shortcut applies one of them. */
+  countFixes(notebook: Notebook | null): number {
+    const isFix = (offer: Offer): boolean =>
+      offer.primary !== null &&
+      !offer.isReport &&
+      ['check', 'suggestFixes'].includes(this._offers.get(offer)?.kind ?? '');
+    const next = this.newestIn(notebook);
+    return next && isFix(next) ? this._offersOf(notebook).filter(isFix).length : 0;
+  }
+
   /** Return the offer of the active cell, or else the repeated edit of the notebook, or else its newest offer. */
   dismissibleIn(notebook: Notebook | null): Offer | undefined {
     const shown = this._offersOf(notebook);

@@ -69,7 +69,7 @@ export class RenameOffers {
     if (!common) {
       return false;
     }
-    const answer = await parts.client.rename({ ...common, active, before }, withTimeout(abort));
+    const answer = await parts.client.rename({ ...common, active, before }, withTimeout(abort, panel));
     const isFound = answer?.edits.length && !abort.signal.aborted && isOn();
     return !!isFound && this._show(followed, cells, answer, own);
   }

@@ -96,7 +96,7 @@ export class RepeatOffers {
       isWanted && !history.isDeclined(edit)
         ? requestOf(panel, own.active, byteLength(JSON.stringify(own)))
         : null;
-    const answer = common && (await parts.client.repeat({ ...common, ...own }, withTimeout(abort)));
+    const answer = common && (await parts.client.repeat({ ...common, ...own }, withTimeout(abort, panel)));
     if (!answer?.edits.length || abort.signal.aborted || !isAllowed(parts, 'suggestRepeats', panel, cell)) {
       return;
     }

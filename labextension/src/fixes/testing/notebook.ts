@@ -15,7 +15,7 @@ export function openNotebook(sources: readonly string[], log: string[] = []) {
     0,
     sources.map(source => ({ cell_type: 'code', source }))
   );
-  const node = { classList: { toggle: () => undefined } };
+  const node = Object.assign(new EventTarget(), { classList: { toggle: () => undefined } });
   const fakeEditor = (sharedModel: (typeof notebook.cells)[number]) => ({
     model: { sharedModel },
     getCursorPosition: () => 0,
@@ -43,6 +43,7 @@ export function openNotebook(sources: readonly string[], log: string[] = []) {
   const panel = {
     id: 'panel',
     node,
+    disposed: new Signal<object, unknown>({}),
     context: { path: 'a.ipynb', model },
     sessionContext: { session: { kernel } },
     content: { model, widgets, node, mode: 'edit', activeCellIndex: 0, scrollToItem: () => Promise.resolve() }
@@ -65,6 +66,7 @@ export function partsOf(client: object, sent: string[], log: string[]) {
       ...client,
       feedback: ({ id, event }: { id: string; event: string }) => sent.push(`${id} ${event}`)
     },
+    completers: { rendered: new Signal<object, unknown>({}) },
     availability: { state: {} as { health?: { fixes: boolean } } },
     preferences: { current: DEFAULTS },
     switches: { stopped: false, paused: new Set(), denied: new Set() },
