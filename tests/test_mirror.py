@@ -28,6 +28,7 @@ ELSEWHERE = {
     "protocol/contract.py": ["jupyter/routes/test_contract.py"],
     "models/checkpoint.py": ["plugins/convert/test_checkpoint.py"],
     "models/checkpoint_config.py": ["plugins/convert/test_checkpoint.py"],
+    "plugins/convert/conversion.py": ["plugins/convert/test_checkpoint.py"],
     "plugins/convert/gpt.py": ["plugins/convert/test_families.py"],
     "plugins/convert/llama.py": ["plugins/convert/test_families.py"],
     "plugins/convert/recipe.py": ["plugins/convert/test_families.py", "plugins/convert/test_checkpoint.py"],

@@ -13,7 +13,8 @@ import engine
 import pytest
 import yaml
 
-from jupyter_turbopilot.cli import RESEARCH, parser
+from jupyter_turbopilot.cli import parser
+from jupyter_turbopilot.terminal.commands.command import ELSEWHERE
 
 from ..plugins.usage.test_checks import write as write_usage_log
 from .pages import PAGES, ROOT, SHELL, blocks, inline
@@ -214,7 +215,7 @@ def check_options(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", sorted(command for command in ours() if command.split()[0] not in RESEARCH)
+    "command", sorted(command for command in ours() if command.split()[0] not in ELSEWHERE)
 )
 def test_documented_options_exist(command: str) -> None:
     check_options(command)

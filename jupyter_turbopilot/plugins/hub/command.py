@@ -151,6 +151,7 @@ singleuser:
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
+    """Print the configuration of a JupyterHub that shares one model."""
     parser.add_argument(
         "--kind",
         choices=[*INSTRUCTIONS, *UNITS, "helm"],

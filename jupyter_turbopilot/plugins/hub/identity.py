@@ -246,7 +246,7 @@ def _invalid(name: str) -> BadRequestError:
 
 
 def hub_callers(environment: Mapping[str, str]) -> tuple[HubIdentity, ListenAddress]:
-    """Return the identity provider and the address of the service that the environment describes."""
+    """Run as a service of a JupyterHub: the environment sets the address, and clients send their hub tokens."""
     service = read_environment(environment)
     sockets = passed_sockets(environment, service.host, service.port)
     address = ListenAddress(service.host, service.port, service.prefix, sockets)
