@@ -11,7 +11,6 @@ ELSEWHERE = {
     "completer/shared.py": ["completer/test_text_generator.py"],
     "plugins/remote/settings.py": ["settings/test_config.py", "test_cli.py"],
     "plugins/transformers/settings.py": ["settings/test_config.py", "plugins/transformers/test_kind.py"],
-    "plugins/ray/app.py": ["scale/test_ray_replica.py"],
     "engine/stepping/kv_cache.py": ["engine/stepping/test_sequences.py"],
     "engine/stepping/run.py": ["engine/stepping/test_engine.py"],
     "index/base.py": ["index/test_reader.py", "index/test_local_files.py"],

@@ -29,8 +29,6 @@ from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.registry import FAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
     from jupyter_turbopilot.protocol.request import Completion

@@ -16,9 +16,9 @@ from jupyter_turbopilot.util.registry import OWN, found, registered
 from tests.docs.pages import ROOT
 
 FOLDERS = [
-    "deploy",
     "docs/_static",
     "jupyter_turbopilot",
+    "packages",
     "research",
     "scripts",
     "tests",
@@ -39,7 +39,7 @@ CODE = {
 MODULES = {
     name: ast.parse(text)
     for name, text in CODE.items()
-    if re.match(r"(jupyter_turbopilot|research/turbopilot_research)/.*\.py", name)
+    if re.match(r"(jupyter_turbopilot|research/turbopilot_research|packages/\w+/turbopilot_\w+)/.*\.py", name)
 }
 CLASSES = {
     node.name: node for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)

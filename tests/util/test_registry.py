@@ -64,5 +64,7 @@ def test_found_entries_of_other_distributions_do_not_replace_own_ones(
     assert registry.registered().keys() == {"commands"}
     found = {entry.name: entry.value for entry in registry.found("commands")}
     assert (found["other"], found["convert"]) == ("other:declare", f"{PREFIX}plugins.convert")
-    assert found["doctor"] == next(entry.value for entry in registry.own("commands") if entry.name == "doctor")
+    assert found["doctor"] == next(
+        entry.value for entry in registry.own("commands") if entry.name == "doctor"
+    )
     assert [*registry.failures] == ["other:doctor", "other:convert"]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ELSEWHERE = {
     "eval": "turbopilot-research",
     "train": "turbopilot-research[train]",
+    "hub-config": "turbopilot-service",
+    "--hub": "turbopilot-service",
 }
 
 
@@ -55,6 +57,13 @@ def add_commands(parser: Parser, entries: Iterable[Entry], metavar: str) -> None
     for entry in entries:
         if (summary := summary_of(entry)) is not None:
             subparsers.add_parser(entry.name.rpartition(".")[2], help=summary, entry=entry)
+
+
+class Elsewhere(argparse.Action):
+    """An option of another distribution, which is not installed."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        exit_without(parser, self.option_strings[0])
 
 
 def exit_without(parser: argparse.ArgumentParser, name: str) -> NoReturn:

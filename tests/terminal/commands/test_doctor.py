@@ -1,8 +1,6 @@
 import json
 import re
 import time
-from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from itertools import islice
 from pathlib import Path
 
