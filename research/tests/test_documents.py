@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.cli import RESEARCH
+from jupyter_turbopilot.terminal.commands.command import ELSEWHERE
 from tests.docs.test_commands import check_options, ours
 
 FOLDER = Path(__file__).parents[1]
+
+
+RESEARCH = {command for command, package in ELSEWHERE.items() if package.startswith("turbopilot-research")}
 
 
 @pytest.mark.parametrize("command", sorted(command for command in ours() if command.split()[0] in RESEARCH))

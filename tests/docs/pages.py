@@ -12,6 +12,7 @@ PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(ROOT.glob("docs/**/*.md")),
     *sorted(ROOT.glob("research/**/*.md")),
+    *sorted(ROOT.glob("packages/**/*.md")),
     ROOT / "binder" / "README.md",
     ROOT / "labextension" / "models" / "README.md",
 ]

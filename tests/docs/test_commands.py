@@ -13,7 +13,8 @@ import engine
 import pytest
 import yaml
 
-from jupyter_turbopilot.cli import RESEARCH, parser
+from jupyter_turbopilot.cli import parser
+from jupyter_turbopilot.terminal.commands.command import ELSEWHERE
 
 from ..plugins.usage.test_checks import write as write_usage_log
 from .pages import PAGES, ROOT, SHELL, blocks, inline
@@ -43,7 +44,6 @@ EXECUTED = {
 }
 # Commands that write a file: a part of its expected content.
 WRITTEN = {
-    "jupyter turbopilot hub-config --kind helm > turbopilot.yaml": "TURBOPILOT_ENGINE_AUTH: jupyterhub",
     "jupyter turbopilot usage-log report participant-*.jsonl > report.md": "2 logs, 2 requests, 2 suggestions shown",
 }
 WITH_THE_MODEL = {
@@ -214,13 +214,13 @@ def check_options(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", sorted(command for command in ours() if command.split()[0] not in RESEARCH)
+    "command", sorted(command for command in ours() if command.split()[0] not in ELSEWHERE)
 )
 def test_documented_options_exist(command: str) -> None:
     check_options(command)
 
 
-@pytest.mark.parametrize("folder", ["", "research"])
+@pytest.mark.parametrize("folder", ["", "research", "packages/service"])
 def test_documented_extras_exist(folder: str) -> None:
     project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]

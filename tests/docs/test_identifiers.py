@@ -10,15 +10,15 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-from jupyter_turbopilot.cli import RESEARCH
 from jupyter_turbopilot.jupyter.routes.table import CORE
-from jupyter_turbopilot.util.registry import OWN, own
+from jupyter_turbopilot.terminal.commands.command import ELSEWHERE
+from jupyter_turbopilot.util.registry import OWN, found, registered
 from tests.docs.pages import ROOT
 
 FOLDERS = [
-    "deploy",
     "docs/_static",
     "jupyter_turbopilot",
+    "packages",
     "research",
     "scripts",
     "tests",
@@ -39,7 +39,7 @@ CODE = {
 MODULES = {
     name: ast.parse(text)
     for name, text in CODE.items()
-    if re.match(r"(jupyter_turbopilot|research/turbopilot_research)/.*\.py", name)
+    if re.match(r"(jupyter_turbopilot|research/turbopilot_research|packages/\w+/turbopilot_\w+)/.*\.py", name)
 }
 CLASSES = {
     node.name: node for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
@@ -63,10 +63,9 @@ SUBJECT = re.compile(
 
 # Exceptions: identifiers that no code of the module or page has.
 PYTHON = {*keyword.kwlist, *keyword.softkwlist, *dir(builtins), *dir(str), *sys.stdlib_module_names}
-ROUTES = {path for table in (CORE, *(entry.load() for entry in own("routes"))) for path in table}
-REGISTERED = {
-    name for entries in OWN.values() for entry in entries for name in entry.name.split(".")
-} | ROUTES
+ROUTES = {path for table in (CORE, *(entry.load() for entry in found("routes"))) for path in table}
+ENTRIES = [entry for group in {*OWN, *registered()} for entry in found(group)]
+REGISTERED = {name for entry in ENTRIES for name in entry.name.split(".")} | ROUTES
 EXAMPLES = {  # names of users' code and files
     *("Int64Array", "OAuth2Token", "Path", "__all__", "a", "access_key", "data", "data.frame", "date"),
     *("db_password", "frame", "frame.size", "inputs", "m.gguf", "nunpy", "partial", "passphrase", "path"),
@@ -99,7 +98,7 @@ OTHER_PROGRAMS = {  # settings of graphics drivers, Ray, logrotate, JupyterHub a
     *("copytruncate", "gptq.hf_url", "inference_api", "inference_api.hf_token"),
     *("inference_api.hf_url", "jhub", "oauth_client_allowed_scopes"),
 }
-EXCEPTIONS = REGISTERED | {*RESEARCH} | {"turbopilot"} | EXAMPLES | LIBRARIES | OTHER_PROGRAMS
+EXCEPTIONS = REGISTERED | {*ELSEWHERE} | {"turbopilot"} | EXAMPLES | LIBRARIES | OTHER_PROGRAMS
 
 
 def identifiers_in(text: str) -> set[str]:

@@ -29,6 +29,7 @@ DRAWS = 1000
 
 
 def declare_report(parser: argparse.ArgumentParser) -> None:
+    """Print statistics of suggestion outcomes."""
     parser.add_argument(
         "files",
         metavar="FILE",
