@@ -8,7 +8,7 @@ import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotError
 from jupyter_turbopilot.terminal.commands.command import Parser, add_commands
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.settings.config import Turbopilot
-
-
-# Commands of another distribution, and what installs them.
-RESEARCH = {"eval": "turbopilot-research", "train": "turbopilot-research[train]"}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -79,18 +75,10 @@ def parser(arguments: Sequence[str] = ()) -> Parser:
     entries = registry.own("commands")
     if not any(entry.name in arguments[:1] for entry in entries):
         entries = registry.found("commands")
-    if missing := {*arguments[:1]} & RESEARCH.keys() - {entry.name for entry in entries}:
-        _report_missing(top, *missing)
+    if missing := {*arguments[:1]} & registry.DISTRIBUTIONS.keys() - {entry.name for entry in entries}:
+        top.exit(1, f"turbopilot: {registry.how_to_install(*missing)}\n")
     add_commands(top, (entry for entry in entries if "." not in entry.name), metavar="COMMAND")
     return top
-
-
-def _report_missing(top: Parser, command: str) -> NoReturn:
-    """Exit with the command that installs the distribution of a subcommand, in the version of this one."""
-    from jupyter_turbopilot import __version__
-
-    install = f'python -m pip install "{RESEARCH[command]}=={__version__}"'
-    top.exit(1, f"turbopilot: {command} is in another package, which you install with: {install}\n")
 
 
 def read_settings(

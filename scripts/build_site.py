@@ -54,6 +54,8 @@ ELSEWHERE = {
     "SECURITY.md": "security.md",
     "CHANGELOG.md": "changes.md",
     "research/README.md": "research.md",
+    "research/measure.md": "measure.md",
+    "research/usage-log.md": "usage-log.md",
     "research/benchmarks/RESULTS.md": "results/index.md",
     "labextension/models/README.md": "browser-model.md",
     "binder/README.md": "binder.md",

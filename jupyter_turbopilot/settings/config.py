@@ -144,14 +144,9 @@ class Turbopilot(Configurable):
     usage_log = Unicode(
         "",
         help="A file that logs the outcomes of suggestions for a study, without text, paths or names: an "
-        "absolute path, or one that begins with ~/. It is not sent anywhere; see the Usage log page "
-        "of the documentation. Empty: nothing is logged. Not available in a service for several "
-        "users.",
-    ).tag(config=True)
-    usage_log_text = Bool(
-        False,
-        help="Also log the text of shown suggestions, if `usage_log` is set. The text is omitted if lines "
-        "look like secrets, and in files that may contain credentials.",
+        "absolute path, or one that begins with ~/. It is not sent anywhere; see the Privacy page of the "
+        "documentation. Empty: nothing is logged. Not available in a service for several users. The package "
+        "turbopilot-research has to be installed.",
     ).tag(config=True)
     kernel_context = Bool(
         True,

@@ -58,7 +58,22 @@ class Entry:
             logging.getLogger("turbopilot").warning("Skipped the plugin %s: %s", self.value, reason)
 
 
+# The distributions with some of the commands and settings.
+DISTRIBUTIONS = {
+    "eval": "turbopilot-research",
+    "train": "turbopilot-research[train]",
+    "usage-log": "turbopilot-research",
+    "c.Turbopilot.usage_log": "turbopilot-research",
+}
 failures: dict[str, str] = {}  # plugins that could not be imported or used, and why
+
+
+def how_to_install(name: str) -> str:
+    """Return the sentence that names the distribution with a command or setting, in this version."""
+    from jupyter_turbopilot import __version__
+
+    install = f'python -m pip install "{DISTRIBUTIONS[name]}=={__version__}"'
+    return f"{name} needs another package, which you install with: {install}"
 
 
 def instance_of(kind: type, thing: Any) -> Any:
@@ -106,12 +121,6 @@ OWN: dict[str, tuple[Entry, ...]] = {
         Entry("index", _GROUP, "show or rebuild the index of your notebooks and files"),
         Entry("index.info", f"{_COMMANDS}notebook_index:declare_info", "show the indexes"),
         Entry("index.rebuild", f"{_COMMANDS}notebook_index:declare_rebuild", "rebuild the index of a folder"),
-        Entry("usage-log", _GROUP, "summarise the usage log"),
-        Entry(
-            "usage-log.report",
-            f"{_PLUGINS}usage.command:declare_report",
-            "print statistics of suggestion outcomes",
-        ),
         Entry(
             "purge",
             f"{_COMMANDS}removing:declare_purge",
@@ -126,8 +135,9 @@ OWN: dict[str, tuple[Entry, ...]] = {
             "doctor", f"{_COMMANDS}doctor:declare", "check the installation and its speed, and suggest fixes"
         ),
     ),
+    "checks": (),
+    "listeners": (),
     "model_sources": (Entry("checkpoint", f"{_PLUGINS}convert:fetch"),),
-    "checks": (Entry("usage", f"{_PLUGINS}usage.checks:UsageLogCheck"),),
     "settings": (  # an engine's section has the name of the engine
         Entry("transformers", f"{_PLUGINS}transformers.settings:TurbopilotTransformers"),
         Entry("remote", f"{_PLUGINS}remote.settings:TurbopilotRemote"),
@@ -149,12 +159,8 @@ OWN: dict[str, tuple[Entry, ...]] = {
         Entry("transformers", f"{_PLUGINS}transformers.kind:TransformersKind"),
         Entry("remote", f"{_PLUGINS}remote.kind:RemoteKind"),
     ),
-    "magics": (
-        Entry("functions", f"{_PLUGINS}functions.terminal:PLUGIN"),
-        Entry("usage", f"{_PLUGINS}usage.terminal:PLUGIN"),
-    ),
+    "magics": (Entry("functions", f"{_PLUGINS}functions.terminal:PLUGIN"),),
     "fixes": (Entry("own", f"{PREFIX}fixes.find:FINDERS"),),
-    "listeners": (Entry("usage", f"{_PLUGINS}usage:usage_log_of"),),
 }
 
 

@@ -13,9 +13,9 @@ import engine
 import pytest
 import yaml
 
-from jupyter_turbopilot.cli import RESEARCH, parser
+from jupyter_turbopilot.cli import parser
+from jupyter_turbopilot.util.registry import DISTRIBUTIONS
 
-from ..plugins.usage.test_checks import write as write_usage_log
 from .pages import PAGES, ROOT, SHELL, blocks, inline
 
 LANGUAGES = SHELL - {""} | {
@@ -44,7 +44,6 @@ EXECUTED = {
 # Commands that write a file: a part of its expected content.
 WRITTEN = {
     "jupyter turbopilot hub-config --kind helm > turbopilot.yaml": "TURBOPILOT_ENGINE_AUTH: jupyterhub",
-    "jupyter turbopilot usage-log report participant-*.jsonl > report.md": "2 logs, 2 requests, 2 suggestions shown",
 }
 WITH_THE_MODEL = {
     "jupyter turbopilot doctor": "speed",
@@ -155,8 +154,6 @@ def test_inline_commands_print_the_documented_output(command: str, tmp_path: Pat
 @shell
 @pytest.mark.parametrize("command", WRITTEN)
 def test_commands_write_the_documented_files(command: str, tmp_path: Path) -> None:
-    for person in "ab":
-        write_usage_log(tmp_path / f"participant-{person}.jsonl")
     done = run(command, tmp_path, str(tmp_path / "models"))
     assert done.returncode == 0, done.stderr
     written = (tmp_path / command.rpartition(" ")[2]).read_text("utf-8")
@@ -214,7 +211,7 @@ def check_options(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", sorted(command for command in ours() if command.split()[0] not in RESEARCH)
+    "command", sorted(command for command in ours() if command.split()[0] not in DISTRIBUTIONS)
 )
 def test_documented_options_exist(command: str) -> None:
     check_options(command)

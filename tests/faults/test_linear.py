@@ -22,7 +22,6 @@ from jupyter_turbopilot.context import kernel_context, languages, notebook, priv
 from jupyter_turbopilot.fixes import files, keys, parsed_cell
 from jupyter_turbopilot.plugins.functions.parsing import with_body
 from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction
-from jupyter_turbopilot.plugins.usage import log as usage_log
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.errors import BadRequestError
@@ -282,8 +281,6 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "path": files._path_in,
     "words": parsed_cell.identifiers_in,
     "members in R": lambda text: members._names(members._ASSIGNMENTS + members._BINDINGS, text),
-    "the surroundings of a logged text": lambda text: usage_log.surroundings_of(text, text),
-    "logged text": lambda text: usage_log.loggable(text, usage_log.surroundings_of(text, text)),
 }  # fmt: skip
 
 

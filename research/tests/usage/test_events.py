@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from msgspec.structs import fields
 
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.plugins.usage import events
-from jupyter_turbopilot.plugins.usage.command import LogStatistics, tables
-from jupyter_turbopilot.plugins.usage.events import SCHEMA, Event, event_of, line_of
-from jupyter_turbopilot.plugins.usage.log import OUTCOMES
 from jupyter_turbopilot.protocol.request import Feedback
+from turbopilot_research.usage import events
+from turbopilot_research.usage.command import LogStatistics, tables
+from turbopilot_research.usage.events import SCHEMA, Event, event_of, line_of
+from turbopilot_research.usage.log import OUTCOMES
 
 SESSION = Event("session", 1.0, SCHEMA, session="AbC3", version="0.1.0")
 LOGGED = [

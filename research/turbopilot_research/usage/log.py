@@ -22,11 +22,11 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.private import is_private_path, without_spread_secrets
 from jupyter_turbopilot.index.entries import ARMOUR
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.plugins.usage import describe_content
-from jupyter_turbopilot.plugins.usage.events import LANGUAGES, SCHEMA, Event
-from jupyter_turbopilot.plugins.usage.file import Writer
 from jupyter_turbopilot.suggestion.features import LOOKED_AT, kind_of_position
 from jupyter_turbopilot.util.bounds import LimitedDict
+from turbopilot_research.usage import describe_content
+from turbopilot_research.usage.events import LANGUAGES, SCHEMA, Event
+from turbopilot_research.usage.file import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
