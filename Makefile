@@ -25,7 +25,7 @@ EXTENSIONS := jupyter-collaboration jupyterlab-lsp python-lsp-server jupyterlab-
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo port test research test-research check-research check fix docs bench bench-peers release clean preflight test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
+.PHONY: help lab lite demo port test research test-research check-research packages test-packages check-packages check fix docs bench bench-peers release clean preflight test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
 	wheel wheel-test binder \
 	check-types check-win32 check-darwin check-python check-front
 
@@ -65,6 +65,10 @@ $(DONE)/dev: $(DONE)/package
 
 $(DONE)/research: $(DONE)/dev research/pyproject.toml
 	@$(BIN)/python -m pip install -q -c requirements.lock -e "research[train,fit]"
+	touch $@
+
+$(DONE)/packages: $(DONE)/dev $(wildcard packages/*/pyproject.toml)
+	@$(BIN)/python -m pip install -q -c requirements.lock $(addprefix -e ,$(wildcard packages/*))
 	touch $@
 
 lab: $(DONE)/package  ## open JupyterLab on the demo notebook, or on a folder: ROOT=~/notebooks; ARGS are passed on to it
@@ -155,6 +159,20 @@ test-research: check-research  ## check the types of research/ and run its tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile research/tests $(ARGS)
 	(cd $(FRONT) && JUPYTER=$(abspath $(BIN))/jupyter node --test ../research/tests/usage/)
 
+packages: $(DONE)/packages  ## install packages/: the service of a JupyterHub, and replicas
+
+check-packages: $(DONE)/packages
+	@for platform in linux win32 darwin; do
+		$(BIN)/mypy --platform $$platform --cache-dir .mypy_cache/packages-$$platform packages/*/turbopilot_*
+	done
+
+test-packages: check-packages $(BUILT)  ## check the types of packages/ and run their tests, one of them in a browser
+	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
+	for folder in packages/*/tests; do
+		$(BIN)/python -m pytest -n 2 --dist loadfile $$folder $(ARGS)
+	done
+	JUPYTER=$(abspath $(BIN))/jupyter node --test packages/*/tests/*.test.mjs
+
 test-python: $(DONE)/dev
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
@@ -197,9 +215,9 @@ $(DONE)/extensions: $(DONE)/engine $(BUILT)
 test-extensions: $(DONE)/extensions  ## a real browser with other extensions of JupyterLab installed (5 minutes, 1 GB of packages)
 	@(cd $(FRONT) && JUPYTER=$(abspath $(DONE))/extensions/bin/jupyter npm run --silent test:extensions)
 
-test-scale: $(DONE)/dev  ## replicas under Ray Serve and behind vllm-router, on this machine (15 minutes, 1 GB of packages)
-	@$(BIN)/python scripts/scale_env.py $(DONE)/scale
-	$(BIN)/python -m pytest -m scale tests/scale $(ARGS)
+test-scale: $(DONE)/packages  ## replicas under Ray Serve and behind vllm-router, on this machine (15 minutes, 1 GB of packages)
+	@PYTHONPATH=scripts $(BIN)/python packages/service/tests/scale/environments.py $(DONE)/scale
+	$(BIN)/python -m pytest -m scale packages/service/tests/scale $(ARGS)
 
 bench: $(DONE)/research  ## measure (an hour and a half; SET=notebooks to type, ARGS="--small" to see that all of it works); results go into research/benchmarks/results by hand
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null

@@ -9,12 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 from pathlib import Path
 
-import scale_env
-from scale_env import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent
 EXTENSION = "jupyter-turbopilot"
 
 
@@ -25,11 +25,29 @@ def oldest(project: dict[str, dict[str, list[str]]]) -> list[str]:
     return [f"{one[1]}=={one[2]}" for one in found if one]
 
 
+def make(folder: Path, *requirements: str) -> None:
+    """Create an environment with requirements and the project, unless it exists.
+
+    A .pth file makes the project and its dependencies available, because building the engine takes minutes.
+    """
+    done = folder / "made-of"
+    if done.is_file() and done.read_text("utf-8") == "\n".join(requirements):
+        return
+    print(f"Making {folder} with {' and '.join(requirements)}…", flush=True)
+    venv.create(folder, with_pip=True, clear=True)
+    pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "-q", *requirements], check=True)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    seen = (ROOT, sysconfig.get_paths()["purelib"])  # packages of the new environment come first
+    (folder / "lib" / version / "site-packages" / "project.pth").write_text("\n".join(map(str, seen)) + "\n")
+    done.write_text("\n".join(requirements), "utf-8")
+
+
 def main() -> None:
     """Create the environment, and check that JupyterLab accepts the extension."""
     folder = Path(sys.argv[1]).resolve()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    scale_env.make(folder, *oldest(project))
+    make(folder, *oldest(project))
     config = folder / "etc" / "jupyter" / "jupyter_server_config.d"
     shutil.copytree(ROOT / "jupyter-config" / "server-config", config, dirs_exist_ok=True)
     front = folder / "share" / "jupyter" / "labextensions" / EXTENSION

@@ -40,8 +40,8 @@ class Sources:
     package: str  # labextension/package.json
     lock: str  # labextension/package-lock.json
     recipe: str
-    research: str  # research/pyproject.toml
     changelog: str
+    others: dict[str, str]  # pyproject.toml of the other distributions, by folder
 
 
 def read(root: Path = ROOT) -> Sources:
@@ -51,10 +51,10 @@ def read(root: Path = ROOT) -> Sources:
         front / "package.json",
         front / "package-lock.json",
         root / "recipe" / "recipe.yaml",
-        root / "research" / "pyproject.toml",
         root / "CHANGELOG.md",
     )
-    return Sources(*(path.read_text("utf-8") for path in paths))
+    others = {name: (root / name / "pyproject.toml").read_text("utf-8") for name in repository.DISTRIBUTIONS}
+    return Sources(*(path.read_text("utf-8") for path in paths), others)
 
 
 def in_node(version: str) -> str:
@@ -71,14 +71,17 @@ def problems(version: str, sources: Sources) -> list[str]:
     wanted = in_node(version)
     lock = json.loads(sources.lock)
     recipe = re.search(r'^  version: "([^"]*)"$', sources.recipe, re.MULTILINE)
-    research = tomllib.loads(sources.research)["project"]
+    others = {name: tomllib.loads(text)["project"] for name, text in sources.others.items()}
     for name, message, right in (
         ("labextension/package.json", json.loads(sources.package)["version"], wanted),
         ("labextension/package-lock.json", lock["version"], wanted),
         ('labextension/package-lock.json, packages, ""', lock["packages"][""]["version"], wanted),
         ("recipe/recipe.yaml", recipe[1] if recipe else "none", version),
-        ("research/pyproject.toml", research["version"], version),
-        ("its requirement", research["dependencies"][0], f"jupyter-turbopilot=={version}"),
+        *((f"{name}/pyproject.toml", each["version"], version) for name, each in others.items()),
+        *(
+            (f"the requirement of {name}", each["dependencies"][0], f"jupyter-turbopilot=={version}")
+            for name, each in others.items()
+        ),
     ):
         if message != right:
             found.append(f"{name} has the version {message}, not {right}.")
@@ -128,13 +131,14 @@ def run(*command: str | Path, folder: Path = ROOT) -> None:
 
 
 def build() -> None:
-    """Build the front end, the sdist, the wheel from the sdist, and the wheel of research/."""
+    """Build the front end, the sdist, the wheel from the sdist, and the other wheels."""
     shutil.rmtree(DIST, ignore_errors=True)
     # The builder empties its folder, so nothing of an earlier front end remains.
     npm = shutil.which("npm") or sys.exit("npm is not installed.")
     run(npm, "run", "--silent", "build", folder=ROOT / "labextension")
     run(sys.executable, "-m", "build", "--outdir", DIST, ".")
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", DIST, "research")
+    for name in repository.DISTRIBUTIONS:
+        run(sys.executable, "-m", "build", "--wheel", "--outdir", DIST, name)
 
 
 def lost(wheel: Path) -> list[str]:
@@ -158,10 +162,10 @@ def main() -> None:
         sys.exit("\n".join(f"- {one}" for one in found))
     build()
     archives = sorted(path for path in DIST.iterdir() if f"-{version}" in path.name)
-    if sorted(path.suffix for path in archives) != [".gz", ".whl", ".whl"]:
-        sys.exit(
-            f"dist/ contains {[path.name for path in archives]}, not two wheels and an sdist of {version}."
-        )
+    wheels = 1 + len(repository.DISTRIBUTIONS)
+    if sorted(path.suffix for path in archives) != [".gz", *[".whl"] * wheels]:
+        names = [path.name for path in archives]
+        sys.exit(f"dist/ contains {names}, not {wheels} wheels and an sdist of {version}.")
     if found := [link for path in archives if path.suffix == ".whl" for link in lost(path)]:
         sys.exit(f"These links of the README files would be broken on PyPI: {', '.join(found)}.")
     if not options.tagged:

@@ -14,6 +14,7 @@ import build_site
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "labextension" / "package.json"
+DISTRIBUTIONS = ("research", "packages/service")  # the folders of the other distributions
 NOTEBOOK = "binder/demo.ipynb"
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import re
 from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.base import SAMPLING_OPTIONS, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.plugins.remote.dialect import Spellings
@@ -19,11 +17,11 @@ from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 from jupyter_turbopilot.settings import config
+from jupyter_turbopilot.terminal.commands.command import summary_of
+from jupyter_turbopilot.util import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from jupyter_turbopilot.terminal.commands.command import Parser
+    from collections.abc import Iterable
 
 # A page is named by its title, as docs/ is not installed. Help texts have line breaks between the words.
 PAGE = re.compile(r"the\s+([A-Z]\w+(?:\s+[a-z]+)?)\s+page\s+of\s+the\s+documentation")
@@ -101,10 +99,13 @@ def _by_text(peer: RemoteServer) -> Capabilities:
 
 def command_line() -> str:
     """Return a table of the subcommands."""
+    # Only our own: those of other distributions depend on the environment.
+    own = [entry for entry in registry.found("commands") if entry.is_own]
+    order = [entry.name for entry in own]
     rows = [
-        [f"`{command.prog.removeprefix('jupyter turbopilot ')}`", text]
-        # Only our own: those of other distributions depend on the environment.
-        for command, text in _commands(parser(["doctor"]))
+        [f"`{entry.name.replace('.', ' ')}`", summary_of(entry) or ""]
+        for entry in sorted(own, key=lambda entry: order.index(entry.name.partition(".")[0]))
+        if not any(name.startswith(f"{entry.name}.") for name in order)  # a group
     ]
     return _table(["command", "what it does"], rows)
 
@@ -121,14 +122,3 @@ def members(kind: type) -> str:
             call = f"({', '.join(parameters)})"
         rows.append([f"`{name}{call}`", (inspect.getdoc(member) or "").partition("\n")[0]])
     return _table(["member", "what it is or does"], rows)
-
-
-def _commands(top: Parser) -> Iterator[tuple[Parser, str]]:
-    """Iterate over the subcommands and their help texts, including those of groups."""
-    top.declare()
-    for action in top._actions:  # noqa: SLF001 - argparse has no public way to list them
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
-            for choice in action._choices_actions:  # noqa: SLF001
-                command = action.choices[choice.dest]
-                inner = list(_commands(command))
-                yield from inner or [(command, choice.help or "")]

@@ -15,10 +15,17 @@ import venv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import repository
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = repository.ROOT
+# A command of each of the other distributions.
+COMMANDS = {
+    "turbopilot_research": ("eval", "notebooks", "--help"),
+    "turbopilot_service": ("hub-config", "--kind=helm"),
+}
 
 
 def run(*command: str | Path, folder: Path = ROOT, **environment: str) -> str:
@@ -37,14 +44,19 @@ def run(*command: str | Path, folder: Path = ROOT, **environment: str) -> str:
     return done.stdout
 
 
+def build(dist: Path) -> None:
+    """Build the wheel from the sdist, to detect files missing there, and the other wheels."""
+    run(sys.executable, "-m", "build", "--outdir", dist, ".")
+    for name in repository.DISTRIBUTIONS:
+        run(sys.executable, "-m", "build", "--wheel", "--outdir", dist, name)
+
+
 def main() -> None:
     """Run."""
     with tempfile.TemporaryDirectory() as folder:
         dist = Path(sys.argv[1] if len(sys.argv) > 1 else folder).resolve()
         if len(sys.argv) == 1:
-            # Build from the sdist, like `python -m build`, to detect files missing in it.
-            run(sys.executable, "-m", "build", "--outdir", dist, ".")
-            run(sys.executable, "-m", "build", "--wheel", "--outdir", dist, "research")
+            build(dist)
         (wheel,) = dist.glob("jupyter_turbopilot-*.whl")
         names = run(sys.executable, "-m", "zipfile", "-l", wheel)
         for needed in (
@@ -83,26 +95,27 @@ def main() -> None:
         for message, what in ((server, "jupyter_turbopilot"), (front, "jupyter-turbopilot")):
             if not any(what in line and "OK" in line for line in message.splitlines()):
                 sys.exit(f"Jupyter does not report OK for {what}:\n{message}")
-        (research,) = dist.glob("turbopilot_research-*.whl")
-        try_commands(programs / "jupyter", (*install, "--no-deps", research))
+        try_commands(programs / "jupyter", dist, (*install, "--no-deps"))
         run(*install, "jupyterlite-core")
         site = Path(folder) / "site"
         build_site(programs / "jupyter", Path(folder) / "lite", site)
         print(
-            "The wheel installs without research/, whose wheel adds its commands. Jupyter reports\n"
+            "The wheel installs without the others, which add their commands. Jupyter reports\n"
             "OK for both extensions, and JupyterLite has the extension."
         )
 
 
-def try_commands(jupyter: Path, install: Sequence[str | Path]) -> None:
-    """Check that `eval` names the missing package, and runs after its installation."""
+def try_commands(jupyter: Path, dist: Path, install: Sequence[str | Path]) -> None:
+    """Check that the commands of other wheels name the missing package, and run after its installation."""
     run(jupyter, "turbopilot", "models", "list")
-    command = [str(jupyter), "turbopilot", "eval", "notebooks", "--help"]
-    missing = subprocess.run(command, capture_output=True, text=True, check=False)
-    if missing.returncode != 1 or "pip install" not in missing.stderr:
-        sys.exit(f"Without research/, `eval` does not name the package:\n{missing.stdout}{missing.stderr}")
-    run(*install)
-    run(*command)
+    for name, words in COMMANDS.items():
+        command = [str(jupyter), "turbopilot", *words]
+        missing = subprocess.run(command, capture_output=True, text=True, check=False)
+        if missing.returncode != 1 or "pip install" not in missing.stderr:
+            sys.exit(f"Without {name}, `{words[0]}` does not name it:\n{missing.stdout}{missing.stderr}")
+        (wheel,) = dist.glob(f"{name}-*.whl")
+        run(*install, wheel)
+        run(*command)
 
 
 def build_site(jupyter: Path, sources: Path, site: Path) -> None:

@@ -52,7 +52,7 @@ def test_cli_prints_an_error_in_one_line_with_advice(
 def test_cli_says_how_to_install_research(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    monkeypatch.setattr(registry, "found", registry.own)
+    monkeypatch.setattr(registry, "registered", dict)
     status, out, err = run(capsys, command, "report", "a")
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert 'pip install "turbopilot-research' in err
@@ -227,18 +227,17 @@ def test_commands_of_other_distributions_are_found(
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     others = {
-        "commands": (
+        "commands": [
             Entry("greet", "others:declare"),
             Entry("broken", "others:missing"),
             Entry("odd", "others:Odd"),
-        ),
-        "engines": (Entry("far", "others:missing"),),
+        ],
+        "engines": [Entry("far", "others:missing")],
     }
-    monkeypatch.setattr(registry, "found", lambda group: (*registry.own(group), *others.get(group, ())))
+    monkeypatch.setattr(registry, "registered", lambda: others)
     assert "greet 100 % of the users" in run(capsys, "--help")[1]
     assert run(capsys, "greet", "--name", "Ada") == (0, "llama Ada\n", "")
     status, _, err = run(capsys, "broken")
     assert (status, "invalid choice: 'broken'" in err) == (2, True)
-    monkeypatch.setattr("jupyter_turbopilot.terminal.commands.command.found", registry.found)
     status, _, err = run(capsys, "models", "list", "--engine", "far")
     assert (status, "The engine far cannot be imported" in err) == (2, True)

@@ -23,7 +23,7 @@ import importlib, os, pkgutil, signal, sys
 import pytest
 
 packages = [importlib.import_module(name) for name in sys.argv[1:]]
-optional = ("deploy", "plugins.ray", "plugins.transformers", "plugins.convert")
+optional = ("plugins.transformers", "plugins.convert")
 names = [
     found.name for package in packages
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")
@@ -39,7 +39,7 @@ def import_all():
             skipped.append(name)
     return skipped
 before = import_all()  # with all that they import of others, which have to see to themselves
-for name in [name for name in sys.modules if name.partition(".")[0] in ("jupyter_turbopilot", "tests", "turbopilot_research")]:
+for name in [name for name in sys.modules if name.partition(".")[0] in ("jupyter_turbopilot", "tests") or name.startswith("turbopilot_")]:
     del sys.modules[name]
 for name in {ABSENT_MODULES!r}:
     sys.modules[name] = None

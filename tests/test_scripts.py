@@ -28,9 +28,9 @@ def test_lock_files_contain_no_download_addresses() -> None:
 
 def test_command_table_omits_commands_of_other_distributions(monkeypatch: pytest.MonkeyPatch) -> None:
     table = tables.command_line()
-    monkeypatch.setattr(
-        registry, "found", lambda group: (*registry.own(group), Entry("more", "other:declare"))
-    )
+    own = registry.registered()
+    more = [*own["commands"], Entry("more", "other:declare")]
+    monkeypatch.setattr(registry, "registered", lambda: own | {"commands": more})
     assert tables.command_line() == table
 
 

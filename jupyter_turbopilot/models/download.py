@@ -94,8 +94,8 @@ def obtain(
         if model.path:
             raise UnknownModelError(f"There is no file {model.path.name}.", field="model")
         if model.checkpoint:
-            source = registry.find("model_sources", "checkpoint")
-            fetch: Callable[..., Path] | None = source.load() if source else None
+            sources = (entry.load() for entry in registry.found("model_sources"))
+            fetch: Callable[..., Path] | None = next(filter(None, sources), None)
             if fetch is None:
                 raise DownloadError(f"{model.name} cannot be converted: the plugin for it is not installed.")
             return fetch(store, model, progress, cancel)

@@ -1,1 +1,1 @@
-"""Parts that `util/registry.py` lists. The core imports none of them."""
+"""Optional parts, registered in pyproject.toml. The core imports none of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, default
@@ -25,7 +25,7 @@ class EngineName(Unicode[str, str]):
         entry = registry.find("engines", name)
         if entry is None:
             self.error(obj, value)
-        if entry not in registry.own("engines") and entry.load() is None:
+        if not entry.is_own and entry.load() is None:
             raise TraitError(f"The engine {name} cannot be imported: {registry.failures[entry.value]}.")
         return name
 
@@ -254,16 +254,14 @@ class Turbopilot(Configurable):
 
 @cache
 def _section_of(engine: str) -> type[EngineSection]:
-    """Return the class of an engine's section. Metadata is read only for another distribution's engine.
+    """Return the class of an engine's section, which has the name of the engine.
 
     Raise TraitError if it cannot be imported: without it, nothing would limit what the engine may receive.
     """
-    is_own = any(entry.name == engine for entry in registry.own("engines"))
-    entries = (registry.own if is_own else registry.found)("settings")
-    entry = next((entry for entry in entries if entry.name == engine), None)
+    entry = registry.find("settings", engine)
     if entry is None:
         return EngineSection
-    kind: type[EngineSection] | None = entry.load()
+    kind: type[EngineSection] | None = entry.load(partial(registry.subclass_of, EngineSection))
     if kind is None:
         reason = registry.failures[entry.value]
         raise TraitError(f"The settings of the engine {engine} cannot be imported: {reason}.")
@@ -271,6 +269,7 @@ def _section_of(engine: str) -> type[EngineSection]:
 
 
 def sections() -> list[type[Configurable]]:
-    """Return the core's section, and those of our own plugins."""
-    plugins = [entry.load() for entry in registry.own("settings")]
+    """Return the core's section, and those of plugins."""
+    is_section = partial(registry.subclass_of, Configurable)
+    plugins = [entry.load(is_section) for entry in registry.found("settings")]
     return [Turbopilot, *(kind for kind in plugins if kind)]

@@ -25,7 +25,7 @@ from jupyter_turbopilot.terminal.output import (
     say,
     usage_log_status,
 )
-from jupyter_turbopilot.terminal.plugin import other_plugins, own_plugins
+from jupyter_turbopilot.terminal.plugin import terminal_plugins
 from jupyter_turbopilot.util.bounds import (
     MOST_FUNCTION_TOKENS,
     MOST_SUGGESTIONS,
@@ -36,8 +36,6 @@ from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.registry import FAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
     from jupyter_turbopilot.protocol.request import Completion
@@ -105,19 +103,11 @@ def _call_plugin(plugin: TerminalPlugin, method: str, *given: object) -> Any:
         return None
 
 
-def _switches_of_plugins(method: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of our own plugins to a magic."""
-    switches = [switch for plugin in own_plugins() for switch in plugin.switches]
-    for name, text in reversed(switches):
-        method = argument(name, action="store_true", help=text)(method)
-    return method
-
-
 @cache
 def _plugins() -> list[TerminalPlugin]:
-    """Return all plugins. Those of other distributions add their options to `%%complete` at its first use."""
-    parser, plugins = TurbopilotMagics.complete.parser, own_plugins()
-    for plugin in other_plugins():
+    """Return all plugins. They add their options to `%%complete` at its first use."""
+    parser, plugins = TurbopilotMagics.complete.parser, []
+    for plugin in terminal_plugins():
         try:
             for name, text in plugin.switches:
                 parser.add_argument(name, action="store_true", help=text.replace("%", "%%"))
@@ -312,7 +302,6 @@ class TurbopilotMagics(Magics):
     @argument(
         "--local", action="store_true", help="load the model in this process, instead of using a server"
     )
-    @_switches_of_plugins
     @argument("-h", "--help", action="store_true", help="show this help")
     @argument("code", nargs="*", help="the code, in the line form")
     @line_cell_magic

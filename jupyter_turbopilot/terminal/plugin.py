@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.util.registry import found, instance_of, own
+from jupyter_turbopilot.util.registry import found, instance_of
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.terminal.magics import TurbopilotMagics
@@ -25,11 +25,6 @@ class TerminalPlugin:
         return ""
 
 
-def own_plugins() -> list[TerminalPlugin]:
-    """Return our own plugins, without reading metadata."""
-    return [plugin for entry in own("magics") if (plugin := entry.load())]
-
-
-def other_plugins() -> list[TerminalPlugin]:
-    entries = [entry for entry in found("magics") if not entry.is_own]
-    return [plugin for entry in entries if (plugin := entry.load(partial(instance_of, TerminalPlugin)))]
+def terminal_plugins() -> list[TerminalPlugin]:
+    is_plugin = partial(instance_of, TerminalPlugin)
+    return [plugin for entry in found("magics") if (plugin := entry.load(is_plugin))]

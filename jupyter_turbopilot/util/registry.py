@@ -1,6 +1,6 @@
-"""The registrations of plugins. Other distributions register with entry points of the same groups.
+"""The registrations of plugins: entry points, of this distribution (see pyproject.toml) and of others.
 
-Our own entries are in `OWN` and not in the metadata, because reading it takes tens of milliseconds.
+The core's own entries are in `OWN`, because reading the metadata takes tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PREFIX = "jupyter_turbopilot."
-_PLUGINS = f"{PREFIX}plugins."
 _COMMANDS = f"{PREFIX}terminal.commands."
 _GROUP = f"{_COMMANDS}command:declare_group"
 FAULTS = (Exception, SystemExit)  # errors of a plugin
@@ -27,7 +26,7 @@ class Entry:
 
     name: str
     value: str  # module:attribute
-    summary: str = ""  # of our own commands, for the help
+    summary: str = ""  # of the core's commands, for the help
 
     @property
     def is_own(self) -> bool:
@@ -58,21 +57,23 @@ class Entry:
             logging.getLogger("turbopilot").warning("Skipped the plugin %s: %s", self.value, reason)
 
 
-# The distributions with some of the commands and settings.
-DISTRIBUTIONS = {
+# Commands, options of `serve` and settings that need another distribution, and what installs it.
+ELSEWHERE = {
     "eval": "turbopilot-research",
     "train": "turbopilot-research[train]",
     "usage-log": "turbopilot-research",
     "c.Turbopilot.usage_log": "turbopilot-research",
+    "hub-config": "turbopilot-service",
+    "--hub": "turbopilot-service",
 }
 failures: dict[str, str] = {}  # plugins that could not be imported or used, and why
 
 
 def how_to_install(name: str) -> str:
-    """Return the sentence that names the distribution with a command or setting, in this version."""
+    """Return the sentence that names the distribution to install, in the version of this one."""
     from jupyter_turbopilot import __version__
 
-    install = f'python -m pip install "{DISTRIBUTIONS[name]}=={__version__}"'
+    install = f'python -m pip install "{ELSEWHERE[name]}=={__version__}"'
     return f"{name} needs another package, which you install with: {install}"
 
 
@@ -104,20 +105,9 @@ OWN: dict[str, tuple[Entry, ...]] = {
         Entry("models.rm", f"{_COMMANDS}models.stored:declare_remove", "delete a model from this machine"),
         Entry("models.path", f"{_COMMANDS}models.stored:declare_path", "print the path of a model"),
         Entry("models.verify", f"{_COMMANDS}models.stored:declare_verify", "verify the digest of a model"),
-        Entry(
-            "models.convert",
-            f"{_PLUGINS}convert.command:declare_convert",
-            "convert a Hugging Face checkpoint to a GGUF file",
-        ),
-        Entry("models.quantize", f"{_PLUGINS}convert.command:declare_quantize", "quantise a GGUF file"),
         Entry("models.info", f"{_COMMANDS}models.info:declare", "describe a GGUF file and its memory use"),
         Entry("generate", f"{_COMMANDS}generate:declare", "continue a text and print timings"),
         Entry("serve", f"{_COMMANDS}serve:declare", "serve editors without a Jupyter server"),
-        Entry(
-            "hub-config",
-            f"{_PLUGINS}hub.command:declare",
-            "print the configuration of a JupyterHub that shares one model",
-        ),
         Entry("index", _GROUP, "show or rebuild the index of your notebooks and files"),
         Entry("index.info", f"{_COMMANDS}notebook_index:declare_info", "show the indexes"),
         Entry("index.rebuild", f"{_COMMANDS}notebook_index:declare_rebuild", "rebuild the index of a folder"),
@@ -135,31 +125,7 @@ OWN: dict[str, tuple[Entry, ...]] = {
             "doctor", f"{_COMMANDS}doctor:declare", "check the installation and its speed, and suggest fixes"
         ),
     ),
-    "checks": (),
-    "listeners": (),
-    "model_sources": (Entry("checkpoint", f"{_PLUGINS}convert:fetch"),),
-    "settings": (  # an engine's section has the name of the engine
-        Entry("transformers", f"{_PLUGINS}transformers.settings:TurbopilotTransformers"),
-        Entry("remote", f"{_PLUGINS}remote.settings:TurbopilotRemote"),
-    ),
-    "callers": (  # options of `serve`
-        Entry(
-            "hub",
-            f"{_PLUGINS}hub.identity:hub_callers",
-            "run as a service of a JupyterHub: clients send their hub tokens; the environment sets the "
-            "address instead of --host and --port; see the JupyterHub page of the documentation",
-        ),
-    ),
-    "routes": (
-        Entry("functions", f"{_PLUGINS}functions:ROUTES"),
-        Entry("protocols", f"{_PLUGINS}protocols:ROUTES"),
-    ),
-    "engines": (
-        Entry("llama", f"{PREFIX}engine.llama.kind:LlamaKind"),
-        Entry("transformers", f"{_PLUGINS}transformers.kind:TransformersKind"),
-        Entry("remote", f"{_PLUGINS}remote.kind:RemoteKind"),
-    ),
-    "magics": (Entry("functions", f"{_PLUGINS}functions.terminal:PLUGIN"),),
+    "engines": (Entry("llama", f"{PREFIX}engine.llama.kind:LlamaKind"),),
     "fixes": (Entry("own", f"{PREFIX}fixes.find:FINDERS"),),
 }
 
@@ -169,20 +135,29 @@ def own(group: str) -> tuple[Entry, ...]:
 
 
 @cache
-def found(group: str) -> tuple[Entry, ...]:
-    """Return all entries of a group, our own first. An entry of another distribution cannot replace them."""
+def registered() -> dict[str, list[Entry]]:
+    """Return the entry points of all groups, our own first. The metadata is read once."""
     from importlib.metadata import entry_points
 
+    points = entry_points()
+    groups = {
+        group.removeprefix(PREFIX): [Entry(point.name, point.value) for point in points.select(group=group)]
+        for group in points.groups
+        if group.startswith(PREFIX)
+    }
+    return {name: sorted(group, key=lambda entry: not entry.is_own) for name, group in groups.items()}
+
+
+def found(group: str) -> tuple[Entry, ...]:
+    """Return all entries of a group, our own first. An entry of another distribution cannot replace them."""
     entries = {entry.name: entry for entry in own(group)}
-    for point in entry_points(group=PREFIX + group):
-        if point.value.startswith(PREFIX):
-            continue  # of our own distribution, whose entries are in `OWN`
-        entry = entries.setdefault(point.name, Entry(point.name, point.value))
-        if entry.value != point.value:
-            failures[point.value] = f"the name {point.name} is taken by {entry.value}"
+    for entry in registered().get(group, ()):
+        first = entries.setdefault(entry.name, entry)
+        if first.value != entry.value:
+            failures[entry.value] = f"the name {entry.name} is taken by {first.value}"
     return tuple(entries.values())
 
 
 def find(group: str, name: str) -> Entry | None:
-    """Return the entry with this name, or None. Metadata is read only if it is not our own."""
+    """Return the entry with this name, or None. Metadata is read only if it is not one of the core."""
     return next((entry for entries in (own, found) for entry in entries(group) if entry.name == name), None)

@@ -9,14 +9,10 @@ import pytest
 from IPython.core.shellapp import InteractiveShellApp
 from jupyterhub.app import JupyterHub
 from jupyterhub.spawner import Spawner
-from prometheus_client.parser import text_string_to_metric_families
 from traitlets.config import Config, LoggingConfigurable
 
-from jupyter_turbopilot.jupyter.metrics import Metrics
-from jupyter_turbopilot.protocol.reply import Timings
-from jupyter_turbopilot.settings.config import Turbopilot, sections
+from jupyter_turbopilot.settings.config import sections
 
-from ..scripted_engine import ScriptedEngine, pilot_with
 from .pages import ROOT, Block, blocks, inline
 
 CLASSES = {kind.__name__: kind for kind in (*sections(), JupyterHub, Spawner, InteractiveShellApp)}
@@ -50,21 +46,6 @@ def check_block(block: Block) -> None:
 @pytest.mark.parametrize("block", snippets(), ids=lambda block: block.place)
 def test_configuration_snippets_are_accepted(block: Block) -> None:
     check_block(block)
-
-
-def test_dashboard_shows_the_documented_queries_of_existing_metrics() -> None:
-    page = (ROOT / "docs" / "scale.md").read_text()
-    section = page.partition("## Metrics")[2].partition("\n## ")[0]
-    documented = re.findall(r"^\| `(.+?)` \|", section, re.MULTILINE)
-    dashboard = json.loads((ROOT / "deploy" / "grafana.json").read_text())
-    assert [panel["targets"][0]["expr"] for panel in dashboard["panels"]] == documented
-    metrics = Metrics(pilot_with(Turbopilot(), lambda *_: ScriptedEngine("")))
-    metrics.count("complete", "completed")
-    metrics.measure(Timings(prompt_tokens=2, cached_tokens=1, predicted_tokens=1))
-    families = [*text_string_to_metric_families(metrics.text(with_users=True).decode())]
-    existing = {sample.name for family in families for sample in family.samples}
-    existing |= {f"{family.name}_total" for family in families if family.type == "counter"}
-    assert set(re.findall(r"turbopilot_\w+", " ".join(documented))) <= existing
 
 
 def test_settings_in_sentences_exist_and_accept_the_value() -> None:

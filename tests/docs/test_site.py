@@ -142,8 +142,8 @@ def test_broken_link_fails_the_build(tmp_path: Path) -> None:
             site.place(broken, page)
     assert site.place("models.md#which-model", page) == "models.md#which-model"
     assert site.place("../research/benchmarks/RESULTS.md", page) == "results/index.md"
-    assert site.place("../deploy/serve.yaml", page) == "files/deploy/serve.yaml"
-    assert (tmp_path / "files" / "deploy" / "serve.yaml").is_file()
+    assert site.place("../.ci/run", page) == "files/.ci/run"
+    assert (tmp_path / "files" / ".ci" / "run").is_file()
 
 
 def test_links_ignores_links_in_code() -> None:

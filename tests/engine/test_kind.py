@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from importlib.metadata import EntryPoint
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,24 +33,21 @@ def test_latest_vocabulary_is_reloaded_only_if_its_file_changes(tmp_path: Path) 
     assert second.tokenize("ab") != [ord("a"), ord("b")]
 
 
-@pytest.mark.parametrize("engine", [entry.name for entry in registry.own("engines")])
+@pytest.mark.parametrize("engine", [entry.name for entry in registry.found("engines") if entry.is_own])
 def test_kind_of_creates_each_kind(engine: str) -> None:
     settings = Turbopilot(engine=engine)
     assert type(kind_of(settings, store_of(settings))).__name__.lower() == f"{engine}kind"
 
 
 @pytest.fixture
-def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def other(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Register an engine `other` as another distribution does."""
 
     def register(value: str) -> None:
-        points = [EntryPoint("other", value, "jupyter_turbopilot.engines")]
-        monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: points)
-        registry.found.cache_clear()
+        entries = [registry.Entry("other", value)]
+        monkeypatch.setattr(registry, "registered", lambda: {"engines": entries})
 
-    yield register
-    monkeypatch.undo()
-    registry.found.cache_clear()
+    return register
 
 
 def test_engine_of_another_distribution_is_accepted(other: Callable[[str], None]) -> None:

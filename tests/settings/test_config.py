@@ -1,6 +1,5 @@
 import json
 from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
 from jupyter_turbopilot.settings.config import EngineSection, Turbopilot, _section_of, sections
 from jupyter_turbopilot.util import registry
+from jupyter_turbopilot.util.registry import Entry
 
 
 class TurbopilotOther(Configurable):
@@ -26,17 +26,13 @@ class TurbopilotFar(EngineSection):
 
 
 @pytest.fixture
-def points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
-    """The entry points of another distribution with an engine."""
-    points = [EntryPoint("far", f"{__name__}:TurbopilotFar", "jupyter_turbopilot.engines")]
-    monkeypatch.setattr(
-        "importlib.metadata.entry_points", lambda group: [one for one in points if one.group == group]
-    )
+def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Entry]]:
+    """The sections of settings of another distribution with an engine."""
+    engine, entries = Entry("far", f"{__name__}:TurbopilotFar"), list[Entry]()
+    monkeypatch.setattr(registry, "registered", lambda: {"engines": [engine], "settings": entries})
     monkeypatch.setattr(registry, "failures", {})
-    registry.found.cache_clear()
     _section_of.cache_clear()
-    yield points
-    registry.found.cache_clear()
+    yield entries
     _section_of.cache_clear()
 
 
@@ -79,14 +75,14 @@ def test_validate_sections_refuses_an_invalid_variable(monkeypatch: pytest.Monke
         Turbopilot().validate_sections()
 
 
-def test_validate_sections_refuses_an_engine_without_its_settings(points: list[EntryPoint]) -> None:
-    points.append(EntryPoint("far", f"{__name__}:Missing", "jupyter_turbopilot.settings"))
+def test_validate_sections_refuses_an_engine_without_its_settings(far: list[Entry]) -> None:
+    far.append(Entry("far", f"{__name__}:Missing"))
     with pytest.raises(TraitError, match="settings of the engine far cannot be imported"):
         Turbopilot(engine="far").validate_sections()
 
 
-def test_validate_sections_reads_the_section_of_another_engine(points: list[EntryPoint]) -> None:
-    points.append(EntryPoint("far", f"{__name__}:TurbopilotFar", "jupyter_turbopilot.settings"))
+def test_validate_sections_reads_the_section_of_another_engine(far: list[Entry]) -> None:
+    far.append(Entry("far", f"{__name__}:TurbopilotFar"))
     Turbopilot(engine="far", config=Config(TurbopilotFar={"slots": 2})).validate_sections()
     with pytest.raises(TraitError, match="slots"):
         Turbopilot(engine="far", config=Config(TurbopilotFar={"slots": 0})).validate_sections()
@@ -94,5 +90,6 @@ def test_validate_sections_reads_the_section_of_another_engine(points: list[Entr
 
 def test_settings_of_server_and_page_are_few() -> None:
     schema = Path(__file__).parents[2] / "labextension" / "schema" / "plugin.json"
-    traits = sum(len(section.class_own_traits(config=True)) for section in sections())
+    own = [section for section in sections() if section.__module__.startswith(registry.PREFIX)]
+    traits = sum(len(section.class_own_traits(config=True)) for section in own)
     assert traits + len(json.loads(schema.read_text("utf-8"))["properties"]) <= 61

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.terminal import magics, plugin
+from jupyter_turbopilot.terminal import magics
 from jupyter_turbopilot.terminal.magics import TurbopilotMagics
 from jupyter_turbopilot.terminal.plugin import TerminalPlugin
 from jupyter_turbopilot.util import registry
-from jupyter_turbopilot.util.registry import Entry, own
+from jupyter_turbopilot.util.registry import Entry
 
 from .conftest import Shell
 from .test_magics import run
@@ -41,10 +41,10 @@ class Refill(TerminalPlugin):
 @pytest.fixture
 def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install a distribution with plugins, and forget them after the test."""
-    others = Entry("refill", f"{__name__}:REFILL"), Entry("shout", f"{__name__}:SHOUT")
-    more = Entry("odd", f"{__name__}:__name__"), Entry("failing", f"{__name__}:FAILING")
+    names = {"odd": "__name__", "failing": "FAILING", "refill": "REFILL", "shout": "SHOUT"}
+    entries = [Entry(name, f"{__name__}:{value}") for name, value in names.items()]
     monkeypatch.setattr(registry, "failures", {})
-    monkeypatch.setattr(plugin, "found", lambda group: (*own(group), *more, *others))
+    monkeypatch.setattr(registry, "registered", lambda: {"magics": entries})
     parser = TurbopilotMagics.complete.parser
     actions, names = [*parser._actions], dict(parser._option_string_actions)
     magics._plugins.cache_clear()

@@ -1,22 +1,26 @@
-from collections.abc import Iterator
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import pytest
 
 from jupyter_turbopilot.util import registry
-from jupyter_turbopilot.util.registry import OWN, PREFIX, Entry
+from jupyter_turbopilot.util.registry import PREFIX, Entry
 
 
 @pytest.fixture(autouse=True)
-def _empty_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "failures", {})
-    registry.found.cache_clear()
-    yield
-    registry.found.cache_clear()
 
 
-@pytest.mark.parametrize("entry", [entry for entries in OWN.values() for entry in entries], ids=str)
+OWN = [
+    entry
+    for group in {*registry.OWN, *registry.registered()}
+    for entry in registry.found(group)
+    if entry.is_own
+]
+
+
+@pytest.mark.parametrize("entry", OWN, ids=str)
 def test_own_entries_can_be_imported(entry: Entry) -> None:
     assert entry.load() is not None
 
@@ -51,11 +55,16 @@ def test_failure_of_an_own_entry_may_pass(caplog: pytest.LogCaptureFixture) -> N
 def test_found_entries_of_other_distributions_do_not_replace_own_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    group = f"{PREFIX}commands"
-    values = {"doctor": "other:doctor", "other": "other:declare", "bench": f"{PREFIX}old.bench:declare"}
-    points = [EntryPoint(name, value, group) for name, value in values.items()]
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: points)
+    values = {"doctor": "other:doctor", "convert": "other:convert", "other": "other:declare"}
+    points = [EntryPoint(name, value, f"{PREFIX}commands") for name, value in values.items()]
+    points += [EntryPoint("convert", f"{PREFIX}plugins.convert", f"{PREFIX}commands")]
+    points += [EntryPoint("pytest11", "other:plugin", "pytest11")]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda: EntryPoints(points))
+    monkeypatch.setattr(registry, "registered", registry.registered.__wrapped__)
+    assert registry.registered().keys() == {"commands"}
     found = {entry.name: entry.value for entry in registry.found("commands")}
-    assert found["other"] == "other:declare"
-    assert found["doctor"] == next(entry.value for entry in OWN["commands"] if entry.name == "doctor")
-    assert [*registry.failures] == ["other:doctor"]
+    assert (found["other"], found["convert"]) == ("other:declare", f"{PREFIX}plugins.convert")
+    assert found["doctor"] == next(
+        entry.value for entry in registry.own("commands") if entry.name == "doctor"
+    )
+    assert [*registry.failures] == ["other:doctor", "other:convert"]

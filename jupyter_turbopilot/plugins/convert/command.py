@@ -5,14 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.ggml import OUTTYPES, tensor_type
-from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.protocol.errors import ConversionError
-from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole
-from jupyter_turbopilot.util.files import describe_size
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def declare_convert(parser: argparse.ArgumentParser) -> None:
+    """Convert a Hugging Face checkpoint to a GGUF file."""
     parser.add_argument("source", metavar="SOURCE", help="a folder, or owner/repository")
     parser.add_argument(
         "--outtype", choices=OUTTYPES, default="f16", help="type of the weights (%(default)s)"
@@ -45,8 +41,11 @@ def declare_convert(parser: argparse.ArgumentParser) -> None:
 
 def run_convert(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Convert a checkpoint, with a progress bar."""
+    from jupyter_turbopilot.jupyter.pilot.library import store_of
     from jupyter_turbopilot.models.repositories import Repositories
-    from jupyter_turbopilot.plugins.convert import convert
+    from jupyter_turbopilot.plugins.convert.conversion import convert
+    from jupyter_turbopilot.terminal.commands.progress import Bar
+    from jupyter_turbopilot.util.files import describe_size
 
     store = store_of(settings)
     with Bar(options.source) as bar:
@@ -72,6 +71,7 @@ def run_convert(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 
 def declare_quantize(parser: argparse.ArgumentParser) -> None:
+    """Quantise a GGUF file."""
     parser.add_argument("source", metavar="IN", type=Path, help="a GGUF file, of F16 or better")
     parser.add_argument("target", metavar="OUT", type=Path, help="the GGUF file to write")
     parser.add_argument(
@@ -84,7 +84,10 @@ def declare_quantize(parser: argparse.ArgumentParser) -> None:
 
 def run_quantize(options: argparse.Namespace, _: Turbopilot) -> int:
     """Quantise a file with a progress bar; print the changes of its tensors."""
+    from jupyter_turbopilot.engine.load import machine
+    from jupyter_turbopilot.models.gguf import read_header
     from jupyter_turbopilot.plugins.convert.quantize import kinds, order, quantize
+    from jupyter_turbopilot.terminal.commands.progress import Bar
 
     known = kinds()
     if not options.type:

@@ -7,9 +7,9 @@ calls `parser.set_defaults(execute=run)`. `run(options, settings)` returns the e
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from jupyter_turbopilot.util.registry import find, found, own
+from jupyter_turbopilot.util.registry import find, found, how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,9 +47,25 @@ def add_commands(parser: Parser, entries: Iterable[Entry], metavar: str) -> None
     """Add a subcommand for each entry. One without a summary is imported for its docstring."""
     subparsers = parser.add_subparsers(required=True, metavar=metavar, parser_class=Parser)
     for entry in entries:
-        summary = entry.summary or entry.load(_summary)
-        if summary is not None:
+        if (summary := summary_of(entry)) is not None:
             subparsers.add_parser(entry.name.rpartition(".")[2], help=summary, entry=entry)
+
+
+class Elsewhere(argparse.Action):
+    """An option of another distribution, which is not installed."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        exit_without(parser, self.option_strings[0])
+
+
+def exit_without(parser: argparse.ArgumentParser, name: str) -> NoReturn:
+    """Exit with the command that installs the distribution of a command or an option."""
+    parser.exit(1, f"turbopilot: {how_to_install(name)}\n")
+
+
+def summary_of(entry: Entry) -> str | None:
+    """Return the help of a command or an option of `serve`, or None if its function cannot be imported."""
+    return entry.summary or entry.load(_summary)
 
 
 def _summary(declare: Any) -> str:
@@ -62,7 +78,7 @@ def declare_group(parser: Parser) -> None:
     prefix = f"{parser.prog.rpartition(' ')[2]}."
     add_commands(
         parser,
-        (entry for entry in own("commands") if entry.name.startswith(prefix)),
+        (entry for entry in found("commands") if entry.name.startswith(prefix)),
         metavar="ACTION",
     )
 
@@ -94,7 +110,7 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         type=_engine_name,
-        metavar=f"{{{','.join(entry.name for entry in own('engines'))}}}",
+        metavar=f"{{{','.join(entry.name for entry in found('engines'))}}}",
         help="the engine to use; default: the configured one; see the Engines page of the documentation",
     )
 

@@ -34,7 +34,7 @@ from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.suggestion.gate_fit import is_fitted_to
 from jupyter_turbopilot.terminal.commands.checks import findings_of
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
-from jupyter_turbopilot.terminal.plugin import other_plugins
+from jupyter_turbopilot.terminal.plugin import terminal_plugins
 from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, count_of, describe_size, free_room, is_writable
 
@@ -280,10 +280,10 @@ def _plugins(settings: Turbopilot) -> Iterator[Finding]:
     if listeners.is_usage_log_missing(settings):
         yield Finding("usage log", registry.how_to_install("c.Turbopilot.usage_log"), problem=True)
     table.loaded()
-    other_plugins()
+    terminal_plugins()
     others = sorted(
         f"{entry.name} ({group})"
-        for group in registry.OWN
+        for group in registry.registered()
         for entry in registry.found(group)
         if entry.load(partial(probed, group, entry)) is not None and not entry.is_own
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
+from jupyter_turbopilot.terminal.commands.command import Elsewhere, add_model_and_engine, summary_of
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole
-from jupyter_turbopilot.util.registry import failures, found
+from jupyter_turbopilot.util.registry import failures, find, found
 
 if TYPE_CHECKING:
     import argparse
@@ -42,13 +42,17 @@ def declare(parser: argparse.ArgumentParser) -> None:
     keys.add_argument("--no-api-key", action="store_true", help="no key; only with a loopback address")
     add_model_and_engine(parser)
     for entry in found("callers"):
-        summary = entry.summary or f"authenticate clients with {entry.value.partition(':')[0]}"
+        summary = summary_of(entry) or f"authenticate clients with {entry.value.partition(':')[0]}"
         try:
             keys.add_argument(
                 f"--{entry.name}", dest="callers", action="store_const", const=entry, help=summary
             )
         except ArgumentError as error:  # another option has this name
             failures[entry.value] = f"{error}"
+    if find("callers", "hub") is None:
+        keys.add_argument(
+            "--hub", action=Elsewhere, nargs=0, help="see the JupyterHub page of the documentation"
+        )
     parser.set_defaults(execute=run)
 
 

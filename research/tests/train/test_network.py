@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from jupyter_turbopilot.models.ggml import interleave_halves
-from jupyter_turbopilot.plugins.convert import convert
+from jupyter_turbopilot.plugins.convert.conversion import convert
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from tests.plugins.convert import families, native
 from turbopilot_research.train.network import Network, adapt, load, separate_halves, write_adapter

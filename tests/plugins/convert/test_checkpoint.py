@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from jupyter_turbopilot.plugins.convert import convert
+from jupyter_turbopilot.plugins.convert.conversion import convert
 from jupyter_turbopilot.protocol.errors import ConversionError
 from jupyter_turbopilot.util import files
 from tests.plugins.convert import families

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.models.checkpoint import Checkpoint
 from jupyter_turbopilot.models.gguf import read_header
-from jupyter_turbopilot.plugins.convert import convert, recipe_for
+from jupyter_turbopilot.plugins.convert.conversion import convert, recipe_for
 from jupyter_turbopilot.protocol.errors import ConversionError
 from tests.plugins.convert import families, native
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.plugins.convert import convert, tokenizer
+from jupyter_turbopilot.plugins.convert import tokenizer
+from jupyter_turbopilot.plugins.convert.conversion import convert
 from jupyter_turbopilot.protocol.errors import ConversionError
 from tests.plugins.convert import families, native
 

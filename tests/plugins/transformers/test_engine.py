@@ -15,7 +15,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.engine.stepping.engine import Stepping
-from jupyter_turbopilot.plugins.convert import convert
+from jupyter_turbopilot.plugins.convert.conversion import convert
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
 from jupyter_turbopilot.plugins.transformers.engine import SequenceCache, TransformersEngine, new_cache
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage

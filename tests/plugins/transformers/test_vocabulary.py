@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS
-from jupyter_turbopilot.plugins.convert import convert
+from jupyter_turbopilot.plugins.convert.conversion import convert
 from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 from tests.plugins.convert import families

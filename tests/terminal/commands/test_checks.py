@@ -54,17 +54,15 @@ class FailingCheck(Check):
 @pytest.fixture(autouse=True)
 def _others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    others = (
+    others = [
         Entry("failing", f"{__name__}:FailingCheck"),
         Entry("reports", f"{__name__}:ReportsCheck"),
         Entry("broken", "missing_package:Check"),
         Entry("invalid", f"{__name__}:FILE"),
         Entry("odd", f"{__name__}:OddCheck"),
         Entry("exiting", f"{__name__}:ExitingCheck"),
-    )
-    monkeypatch.setattr(
-        registry, "found", lambda group: (*registry.own(group), *(others if group == "checks" else ()))
-    )
+    ]
+    monkeypatch.setattr(registry, "registered", lambda: {"checks": others})
     monkeypatch.setattr(registry, "failures", {})
 
 

@@ -1,8 +1,6 @@
 import json
 import re
 import time
-from collections.abc import Iterator
-from importlib.metadata import EntryPoint
 from itertools import islice
 from pathlib import Path
 
@@ -59,14 +57,9 @@ class OtherKind(LlamaKind):
 
 
 @pytest.fixture
-def _other_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    point = EntryPoint("other", f"{__name__}:OtherKind", "jupyter_turbopilot.engines")
-    monkeypatch.setattr(
-        "importlib.metadata.entry_points", lambda group: [point] if group == point.group else []
-    )
-    registry.found.cache_clear()
-    yield
-    registry.found.cache_clear()
+def _other_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = registry.Entry("other", f"{__name__}:OtherKind")
+    monkeypatch.setattr(registry, "registered", lambda: {"engines": [entry]})
 
 
 @pytest.mark.usefixtures("_other_engine")

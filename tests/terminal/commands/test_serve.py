@@ -45,8 +45,8 @@ def callers(_environment: object) -> tuple[str, str]:
 
 
 def test_serve_has_an_option_for_the_callers_of_each_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = tuple(registry.Entry(name, f"{__name__}:{name}") for name in ("callers", "missing"))
-    monkeypatch.setattr(serve, "found", lambda group: {"callers": entries}[group])
+    entries = [registry.Entry(name, f"{__name__}:{name}") for name in ("callers", "missing")]
+    monkeypatch.setattr(registry, "registered", lambda: {"callers": entries})
     monkeypatch.setattr(registry, "failures", {})
     found = parser().parse_args(["serve", "--callers"]).callers
     assert serve._for_plugin(found) == ("identity", "address", "")
@@ -60,11 +60,11 @@ def test_serve_has_an_option_for_the_callers_of_each_plugin(monkeypatch: pytest.
 def test_serve_works_without_a_plugin_whose_option_is_taken(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = registry.Entry(name, f"{__name__}:callers")
-    monkeypatch.setattr(serve, "found", lambda _: (*registry.own("callers"), taken))
+    taken, other = (registry.Entry(option, f"{__name__}:callers") for option in (name, "other"))
+    monkeypatch.setattr(registry, "registered", lambda: {"callers": [taken, other]})
     monkeypatch.setattr(serve, "failures", failures := {})
-    options = parser().parse_args(["serve", f"--{name}", "text", "--hub"])
-    assert (vars(options)[name], options.callers.name) == ("text", "hub")
+    options = parser().parse_args(["serve", f"--{name}", "text", "--other"])
+    assert (vars(options)[name], options.callers) == ("text", other)
     assert [*failures] == [taken.value]
 
 
@@ -85,7 +85,8 @@ def test_serve_counts_only_the_suggestions_of_its_owner(
         return 0
 
     monkeypatch.setattr(standalone, "serve", serve_until_stopped)
-    monkeypatch.setattr(serve, "found", lambda _: (registry.Entry("several", f"{__name__}:several"),))
+    entry = registry.Entry("several", f"{__name__}:several")
+    monkeypatch.setattr(registry, "registered", lambda: {"callers": [entry]})
     assert serve.run(parser().parse_args(["serve", option]), Turbopilot()) == 0
     (pilot,) = served
     pilot.stop()

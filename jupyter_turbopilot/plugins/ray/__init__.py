@@ -1,1 +1,0 @@
-"""Replicas under Ray Serve."""

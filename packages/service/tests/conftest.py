@@ -1,0 +1,3 @@
+"""The fixtures of the product's tests."""
+
+pytest_plugins = ["tests.conftest"]
