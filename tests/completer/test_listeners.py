@@ -136,8 +136,7 @@ def test_listener_that_ends_the_process_is_removed(monkeypatch: pytest.MonkeyPat
 def test_load_reports_that_no_package_writes_the_configured_usage_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(registry, "found", registry.own)
-    monkeypatch.setattr(module, "found", registry.own)
+    monkeypatch.setattr(registry, "registered", dict)
     listeners, without = Listeners(), Listeners()
     listeners.load(Turbopilot(usage_log="~/study.jsonl"), "terminal")
     without.load(Turbopilot(), "terminal")

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from jupyter_turbopilot.completer import listeners
 from jupyter_turbopilot.engine.base import Capabilities, Speed
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.llama import bindings
@@ -17,6 +16,7 @@ from jupyter_turbopilot.protocol.errors import EngineMissingError
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import PATHLESS_WARNING
 from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.util import registry
 
 from ..index.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with
@@ -203,7 +203,7 @@ def saved_of(pilot: Pilot) -> dict[str, float | None]:
 def test_health_describes_the_usage_log_to_logged_users(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listeners, "find", lambda *_: None)  # without the package that writes it
+    monkeypatch.setattr(registry, "registered", dict)  # without the package that writes it
     settings = Turbopilot(model=str(tiny_model), usage_log=str(tmp_path / "study.jsonl"))
     pilot = pilot_with(settings, lambda *_: ScriptedEngine())
     pilot.completer.listeners.load(settings, "server")
