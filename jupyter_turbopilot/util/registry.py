@@ -71,9 +71,9 @@ failures: dict[str, str] = {}  # plugins that could not be imported or used, and
 
 def how_to_install(name: str) -> str:
     """Return the sentence that names the distribution to install, in the version of this one."""
-    from jupyter_turbopilot import __version__
+    from importlib.metadata import version
 
-    install = f'python -m pip install "{ELSEWHERE[name]}=={__version__}"'
+    install = f'python -m pip install "{ELSEWHERE[name]}=={version("jupyter-turbopilot")}"'
     return f"{name} needs another package, which you install with: {install}"
 
 
