@@ -37,11 +37,11 @@ VERSION = re.compile(r"(\d+\.\d+\.\d+)(?:rc(\d+))?")
 class Sources:
     """The files that must agree about a release."""
 
+    others: dict[str, str]  # pyproject.toml of the other distributions, by folder
     package: str  # labextension/package.json
     lock: str  # labextension/package-lock.json
     recipe: str
     changelog: str
-    others: dict[str, str]  # pyproject.toml of the other distributions, by folder
 
 
 def read(root: Path = ROOT) -> Sources:
@@ -54,7 +54,7 @@ def read(root: Path = ROOT) -> Sources:
         root / "CHANGELOG.md",
     )
     others = {name: (root / name / "pyproject.toml").read_text("utf-8") for name in repository.DISTRIBUTIONS}
-    return Sources(*(path.read_text("utf-8") for path in paths), others)
+    return Sources(others, *(path.read_text("utf-8") for path in paths))
 
 
 def in_node(version: str) -> str:

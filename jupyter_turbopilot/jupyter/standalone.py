@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import os
 import re
 import signal
-import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +24,8 @@ from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import PATHLESS_WARNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import socket
+    from collections.abc import Callable
     from pathlib import Path
 
     from tornado.httputil import HTTPServerRequest
@@ -55,7 +54,6 @@ POLL = 0.05  # seconds
 CLOSE_SECONDS = 0.5  # until the end of the process, if a client does not close its connection
 # Errors in the command line or the settings: a retry would fail too.
 PERMANENT_ERRORS = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
-FIRST_FD = 3  # the first file descriptor that systemd passes
 # Timeout for idle connections; longer than Turbopilot's clients keep one open.
 IDLE_SECONDS = 180.0
 
@@ -179,37 +177,6 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
         await asyncio.wait_for(server.close_all_connections(), CLOSE_SECONDS)
     await identity.stop()
     return status
-
-
-def passed_sockets(environ: Mapping[str, str], host: str, port: int) -> tuple[socket.socket, ...]:
-    """Return the sockets that systemd has opened for this process (socket activation).
-
-    Raise an error unless they listen on the configured address: otherwise the hub would not find the service.
-    """
-    count = environ.get("LISTEN_FDS", "")
-    if environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal():
-        return ()  # the variables may be inherited from another process
-    sockets = tuple(_passed_socket(number, host, port) for number in range(FIRST_FD, FIRST_FD + int(count)))
-    for each in sockets:
-        each.settimeout(0)
-        each.set_inheritable(False)
-    return sockets
-
-
-def _passed_socket(number: int, host: str, port: int) -> socket.socket:
-    """Return the socket of a file descriptor, or raise an error unless it listens on the address."""
-    found = "a file descriptor that is not a listening socket"
-    with suppress(OSError):
-        passed = socket.socket(fileno=number)
-        if passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            name = passed.getsockname()
-            found = f"a socket on {f'{name[0]}:{name[1]}' if isinstance(name, tuple) else name}"
-            if name[:2] in {address[:2] for *_, address in socket.getaddrinfo(host, port)}:
-                return passed
-    raise BadRequestError(
-        f"systemd has passed {found}, but the address of this service is {host}:{port}. Set the same address "
-        "as ListenStream in the socket unit, and as JUPYTERHUB_SERVICE_URL in the service unit."
-    )
 
 
 def listen(server: HTTPServer, place: ListenAddress) -> None:

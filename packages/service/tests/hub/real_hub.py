@@ -248,9 +248,6 @@ class RealHub:
         made = self.admin.post(f"/users/{name}/tokens", json=body).raise_for_status().json()
         return made["token"], made["id"]
 
-    def revoke(self, name: str, token_id: str) -> None:
-        self.admin.delete(f"/users/{name}/tokens/{token_id}").raise_for_status()
-
     def _end_service(self) -> None:
         """Stop a service that the hub restarted during its own shutdown."""
         with contextlib.suppress(OSError, ValueError, psutil.NoSuchProcess):

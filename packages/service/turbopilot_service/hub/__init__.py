@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def callers(environment: Mapping[str, str]) -> tuple[HubIdentity, ListenAddress]:
-    """Run as a service of a JupyterHub; the environment sets the address, and clients send their hub tokens"""
+    """Run as a service of a JupyterHub; clients send hub tokens, and the environment sets the address."""
     from turbopilot_service.hub.identity import hub_callers
 
     return hub_callers(environment)

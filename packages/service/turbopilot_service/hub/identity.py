@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 from jupyter_server.auth.identity import User
 
 from jupyter_turbopilot.jupyter.identity import StandaloneIdentity, is_key, sent_keys
-from jupyter_turbopilot.jupyter.standalone import ListenAddress, passed_sockets
+from jupyter_turbopilot.jupyter.standalone import ListenAddress
 from jupyter_turbopilot.protocol.errors import MISSING_SCOPE, BadRequestError, BusyError, RefusedError
 from jupyter_turbopilot.util.bounds import LimitedDict
 from turbopilot_service.hub.client import MANAGE_SCOPE, METRICS_SCOPE, Hub, scope_for
+from turbopilot_service.hub.sockets import passed_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
