@@ -7,6 +7,7 @@ import pytest
 import turbopilot_research
 from tests.faults.backtracking import Backtracking
 from tests.faults.test_linear import check, patterns
+from turbopilot_research.positions import kind_of_position
 from turbopilot_research.train import corpus
 from turbopilot_research.usage import log
 
@@ -22,6 +23,7 @@ def test_corpus_recognizes_python_in_linear_time() -> None:
     check("corpus", corpus._is_python)
 
 
-def test_usage_log_recognizes_secrets_in_linear_time() -> None:
+def test_usage_log_reads_text_in_linear_time() -> None:
     check("surroundings", lambda text: log.surroundings_of(text, text))
+    check("position", kind_of_position)
     check("logged text", lambda text: log.loggable(text, log.surroundings_of(text, text)))

@@ -28,7 +28,7 @@ from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion import brackets, calls, members, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.column_methods import changed_columns
-from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_position
+from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.statements import text_before_line
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
@@ -275,7 +275,6 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "verbatim": lambda text: write(Verbatim((text[:1000], text[:7], "\n\n"), 4), text),
     "cache": look_up,
     "keep_tail": lambda text: keep_tail(list(text.encode()), 999),
-    "position": kind_of_position,
     "missing labels": keys._missing_in,
     "listed labels": keys._listed,
     "path": files._path_in,

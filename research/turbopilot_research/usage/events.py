@@ -42,7 +42,7 @@ from msgspec import Meta, Struct
 
 from jupyter_turbopilot.completer.listeners import Where  # noqa: TC001 - the schema is made at run time
 from jupyter_turbopilot.protocol.request import Outcome  # noqa: TC001 - the same
-from jupyter_turbopilot.suggestion.features import KINDS
+from turbopilot_research.positions import KINDS
 
 Schema = Literal["", "https://events.jupyter.org/jupyter_turbopilot/usage_log/v1"]
 SCHEMA: Schema = "https://events.jupyter.org/jupyter_turbopilot/usage_log/v1"

@@ -22,8 +22,8 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.private import is_private_path, without_spread_secrets
 from jupyter_turbopilot.index.entries import ARMOUR
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.suggestion.features import LOOKED_AT, kind_of_position
 from jupyter_turbopilot.util.bounds import LimitedDict
+from turbopilot_research.positions import LOOKED_AT, kind_of_position
 from turbopilot_research.usage import describe_content
 from turbopilot_research.usage.events import LANGUAGES, SCHEMA, Event
 from turbopilot_research.usage.file import Writer
