@@ -14,7 +14,7 @@ def _no_failures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 OWN = [
     entry
-    for group in {*registry.OWN, *registry.registered()}
+    for group in sorted({*registry.OWN, *registry.registered()})
     for entry in registry.found(group)
     if entry.is_own
 ]

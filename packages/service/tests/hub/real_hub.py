@@ -231,7 +231,7 @@ class RealHub:
         """Wait until the service has loaded its model, and the users' servers are ready."""
         wait(self.ready, what="the service")
         for name in self.people:
-            headers = {"Authorization": f"token {self.token(name)[0]}"}
+            headers = {"Authorization": f"token {self.token(name)}"}
             health = f"{self.url}/user/{name}/turbopilot/health"
             wait(
                 lambda health=health, headers=headers: httpx.get(health, headers=headers).json()["ready"],
@@ -242,11 +242,11 @@ class RealHub:
         user = self.admin.get(f"/users/{name}", params={"include_stopped_servers": True}).json()
         return user["servers"][""]
 
-    def token(self, name: str, *scopes: str, **more: Any) -> tuple[str, str]:
-        """Return a user's token with these scopes (default: all of the user's), and its id."""
-        body = more | ({"scopes": list(scopes)} if scopes else {})
-        made = self.admin.post(f"/users/{name}/tokens", json=body).raise_for_status().json()
-        return made["token"], made["id"]
+    def token(self, name: str, *scopes: str) -> str:
+        """Return a user's token with these scopes (default: all of the user's)."""
+        body = {"scopes": list(scopes)} if scopes else {}
+        made = self.admin.post(f"/users/{name}/tokens", json=body).raise_for_status()
+        return str(made.json()["token"])
 
     def _end_service(self) -> None:
         """Stop a service that the hub restarted during its own shutdown."""
@@ -278,7 +278,7 @@ def main() -> None:
     try:
         hub.start_servers()
         hub.wait_for_engines()
-        tokens = {name: hub.token(name)[0] for name in hub.people}
+        tokens = {name: hub.token(name) for name in hub.people}
         print(
             json.dumps({"url": hub.url, "service": f"127.0.0.1:{hub.service}", "tokens": tokens}), flush=True
         )

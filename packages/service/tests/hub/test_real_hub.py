@@ -56,7 +56,7 @@ def complete(hub: RealHub, name: str, token: str, source: str) -> httpx.Response
 
 def test_all_users_servers_complete_with_the_shared_model(hub: RealHub) -> None:
     for name in hub.people:
-        token, _ = hub.token(name)
+        token = hub.token(name)
         answer = complete(hub, name, token, f"{name} = ")
         assert (answer.status_code, answer.json()["model"]) == (200, "tiny.gguf")
         headers = {"Authorization": f"token {token}"}
@@ -65,9 +65,9 @@ def test_all_users_servers_complete_with_the_shared_model(hub: RealHub) -> None:
 
 
 def test_token_without_the_scope_gets_the_scopes_name(hub: RealHub) -> None:
-    with_scope, _ = hub.token("bob", SCOPE)
+    with_scope = hub.token("bob", SCOPE)
     assert ask(hub, with_scope).status_code == 200
-    without, _ = hub.token("bob", "users:activity!user=bob", "access:servers!user=bob")
+    without = hub.token("bob", "users:activity!user=bob", "access:servers!user=bob")
     for token in (without, hub.other_token):
         refused = ask(hub, token)
         assert (refused.status_code, refused.json()["error"]["code"]) == (403, MISSING_SCOPE)
@@ -77,7 +77,7 @@ def test_token_without_the_scope_gets_the_scopes_name(hub: RealHub) -> None:
 
 
 def test_cookies_and_url_tokens_do_not_authenticate(hub: RealHub) -> None:
-    token, _ = hub.token("bob")
+    token = hub.token("bob")
     cookies = {"Cookie": f"jupyterhub-services={token}; token={token}"}
     assert httpx.get(f"{hub.through}/v1/models", headers=cookies).status_code == 401
     assert httpx.get(f"{hub.through}/v1/models?token={token}").status_code == 401
@@ -86,7 +86,7 @@ def test_cookies_and_url_tokens_do_not_authenticate(hub: RealHub) -> None:
 def test_only_administrators_manage(hub: RealHub) -> None:
     statuses = []
     for name in hub.people:
-        headers = {"Authorization": f"Bearer {hub.token(name)[0]}"}
+        headers = {"Authorization": f"Bearer {hub.token(name)}"}
         choice = {"model": "not-there"}
         statuses.append(httpx.post(f"{hub.through}/models", headers=headers, json=choice).status_code)
         listing = httpx.get(f"{hub.through}/models", headers=headers).json()
@@ -95,8 +95,8 @@ def test_only_administrators_manage(hub: RealHub) -> None:
         assert figures == (200 if name == "ada" else 403)
     assert statuses == [404, 403]  # only the administrator's request looks up the model
     # A token with the scopes of the one that an administrator's notebook can read.
-    server, _ = hub.token("ada", SCOPE, "users:activity!user=ada", "access:servers!user=ada")
-    managing, _ = hub.token("ada", SCOPE, MANAGE_SCOPE)
+    server = hub.token("ada", SCOPE, "users:activity!user=ada", "access:servers!user=ada")
+    managing = hub.token("ada", SCOPE, MANAGE_SCOPE)
     for token, status in ((server, 403), (managing, 404)):
         answer = httpx.request("DELETE", f"{hub.through}/models", headers={"Authorization": f"Bearer {token}"}, json={"model": "not-there"})  # fmt: skip
         assert answer.status_code == status
@@ -115,7 +115,7 @@ def test_prometheus_needs_only_the_documented_scopes(hub: RealHub) -> None:
 
 
 def health(hub: RealHub, name: str) -> Any:
-    headers = {"Authorization": f"token {hub.token(name)[0]}"}
+    headers = {"Authorization": f"token {hub.token(name)}"}
     return httpx.get(f"{hub.url}/user/{name}/turbopilot/health", headers=headers).json()
 
 
@@ -130,17 +130,17 @@ def test_excluded_users_see_that_the_administrator_switched_off(hub: RealHub) ->
     hub.admin.post("/groups/exam", json={"users": ["max"]}).raise_for_status()
     hub.admin.post("/groups/turbopilot/users", json={"users": ["max", "kim"]}).raise_for_status()
     hub.start_servers(*names)
-    assert [ask(hub, hub.token(name)[0]).status_code for name in names] == [403, 200, 200]
+    assert [ask(hub, hub.token(name)).status_code for name in names] == [403, 200, 200]
     for name, reason in zip(names, ("account may not use", OFF, ONLY_REMOTE), strict=True):
         wait(lambda name=name: health(hub, name)["code"] == "disabled", what=f"{name}'s engine")
         assert reason in health(hub, name)["reason"]
-        answer = complete(hub, name, hub.token(name)[0], "x = ")
+        answer = complete(hub, name, hub.token(name), "x = ")
         assert answer.json()["error"]["code"] == "disabled"
 
 
 @pytest.mark.parametrize("path", ["", "/", "//health", "/health/", "/v1/models"])
 def test_routes_have_the_services_prefix(hub: RealHub, path: str) -> None:
-    headers = {"Authorization": f"Bearer {hub.token('bob')[0]}"}
+    headers = {"Authorization": f"Bearer {hub.token('bob')}"}
     for base in (hub.through, hub.direct):
         assert httpx.get(base + path, headers=headers).status_code == 200
 
@@ -149,7 +149,7 @@ def test_routes_have_the_services_prefix(hub: RealHub, path: str) -> None:
     "path", ["/health", "/services/turbopilotx/health", f"/x{PREFIX}/health", f"{PREFIX}/none"]
 )
 def test_other_paths_return_404(hub: RealHub, path: str) -> None:
-    headers = {"Authorization": f"Bearer {hub.token('bob')[0]}"}
+    headers = {"Authorization": f"Bearer {hub.token('bob')}"}
     assert httpx.get(f"http://127.0.0.1:{hub.service}{path}", headers=headers).status_code == 404
 
 
@@ -172,8 +172,8 @@ def test_users_are_parsed_like_jupyterhub_parses_them(hub: RealHub) -> None:
     async def go() -> None:
         scopes = [(), (SCOPE,), ("access:services",), ("users:activity!user=ada",)]
         for token in (
-            *(hub.token("ada", *each)[0] for each in scopes),
-            hub.token("bob")[0],
+            *(hub.token("ada", *each) for each in scopes),
+            hub.token("bob"),
             "f" * 32,
             hub.other_token,
         ):
@@ -183,7 +183,7 @@ def test_users_are_parsed_like_jupyterhub_parses_them(hub: RealHub) -> None:
 
 
 def test_restarted_hub_recognizes_all_users(hub: RealHub) -> None:
-    token, _ = hub.token("bob")
+    token = hub.token("bob")
     hub.stop_hub()  # it also stops its service, but not the users' servers
     hub.start_hub()
     wait(hub.ready, what="the service")
@@ -192,7 +192,7 @@ def test_restarted_hub_recognizes_all_users(hub: RealHub) -> None:
 
 
 def test_missing_model_is_reported_and_recovers(hub: RealHub) -> None:
-    token, _ = hub.token("ada")
+    token = hub.token("ada")
     hub.stop_service()
     wait(lambda: complete(hub, "ada", token, f"gone{time.monotonic()} = ").status_code == 503)
     (hub.folder / "service.default").touch()
@@ -201,7 +201,7 @@ def test_missing_model_is_reported_and_recovers(hub: RealHub) -> None:
         complete(hub, "ada", token, f"missing{time.monotonic()} = ")
         wait(lambda: "no usable model" in (health(hub, "ada")["reason"] or ""), what="the reason")
         assert not health(hub, "ada")["ready"]
-        managing, _ = hub.token("ada", SCOPE, MANAGE_SCOPE)
+        managing = hub.token("ada", SCOPE, MANAGE_SCOPE)
         headers = {"Authorization": f"Bearer {managing}"}
         reason = httpx.get(f"{hub.direct}/health", headers=headers).json()["reason"]
         folder = f"The models folder is {hub.folder.parent / 'models'}."
@@ -216,7 +216,7 @@ def test_missing_model_is_reported_and_recovers(hub: RealHub) -> None:
 
 
 def test_service_log_contains_no_user_data(hub: RealHub) -> None:
-    token, _ = hub.token("ada")
+    token = hub.token("ada")
     assert ask(hub, token).status_code == 200
     assert ask(hub, "f" * 32).status_code == 401
     log = hub.service_log()
