@@ -54,9 +54,7 @@ def test_engine_of_another_distribution_is_accepted(other: Callable[[str], None]
     other(f"{__name__}:LlamaKind")
     settings = Turbopilot(engine="other")
     assert isinstance(kind_of(settings, store_of(settings)), LlamaKind)
-    with pytest.raises(
-        TraitError, match=r"any of \['llama', 'other'\], not the str"
-    ):
+    with pytest.raises(TraitError, match=r"any of \['llama', 'other'\], not the str"):
         Turbopilot(engine="unknown")
 
 
