@@ -147,7 +147,7 @@ test:  ## run checks, Python, front end, a real browser, the built wheel, Binder
 	$(MAKE) --no-print-directory test-ui
 	$(MAKE) --no-print-directory test-wheel
 
-research: $(DONE)/research  ## install research/: the commands eval and train, benchmarks, and the scripts that fit
+research: $(DONE)/research  ## install research/: the commands eval, train and usage-log, benchmarks, and the scripts that fit
 
 check-research: $(DONE)/research
 	@for platform in linux win32 darwin; do
@@ -157,6 +157,7 @@ check-research: $(DONE)/research
 test-research: check-research  ## check the types of research/ and run its tests
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	$(BIN)/python -m pytest -n 2 --dist loadfile research/tests $(ARGS)
+	(cd $(FRONT) && JUPYTER=$(abspath $(BIN))/jupyter node --test ../research/tests/usage/)
 
 packages: $(DONE)/packages  ## install packages/: the service of a JupyterHub, and replicas
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotError
-from jupyter_turbopilot.terminal.commands.command import ELSEWHERE, Parser, add_commands, exit_without
+from jupyter_turbopilot.terminal.commands.command import Parser, add_commands, exit_without
 from jupyter_turbopilot.util import registry
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def parser(arguments: Sequence[str] = ()) -> Parser:
     entries = registry.own("commands")
     if not any(entry.name in arguments[:1] for entry in entries):
         entries = registry.found("commands")
-    if missing := {*arguments[:1]} & ELSEWHERE.keys() - {entry.name for entry in entries}:
+    if missing := {*arguments[:1]} & registry.ELSEWHERE.keys() - {entry.name for entry in entries}:
         exit_without(top, *missing)
     add_commands(top, (entry for entry in entries if "." not in entry.name), metavar="COMMAND")
     return top

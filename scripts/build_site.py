@@ -55,6 +55,8 @@ ELSEWHERE = {
     "SECURITY.md": "security.md",
     "CHANGELOG.md": "changes.md",
     "research/README.md": "research.md",
+    "research/measure.md": "measure.md",
+    "research/usage-log.md": "usage-log.md",
     "packages/service/README.md": "service.md",
     "packages/service/scale.md": "scale.md",
     "research/benchmarks/RESULTS.md": "results/index.md",

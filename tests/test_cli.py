@@ -48,12 +48,12 @@ def test_cli_prints_an_error_in_one_line_with_advice(
     assert len(err.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["eval", "train"])
+@pytest.mark.parametrize("command", ["eval", "train", "usage-log"])
 def test_cli_says_how_to_install_research(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     monkeypatch.setattr(registry, "registered", dict)
-    status, out, err = run(capsys, command, "notebooks", "a.ipynb")
+    status, out, err = run(capsys, command, "report", "a")
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert 'pip install "turbopilot-research' in err
     assert f"=={__version__}" in err

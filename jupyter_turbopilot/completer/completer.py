@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.import_sources import WouldWaitError, cached_only
@@ -25,7 +25,7 @@ from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
 from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.prompt.layout import LAYOUT
 from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError, log_failure
-from jupyter_turbopilot.protocol.request import Completion
+from jupyter_turbopilot.protocol.request import Completion, Outcome
 from jupyter_turbopilot.util.bounds import tenant_cache
 from jupyter_turbopilot.util.lookups import lookups
 from jupyter_turbopilot.util.threads import Alarm
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVENTS = ("shown", "accepted", "dismissed", "typed_over", "executed", "retained")
+EVENTS = get_args(Outcome)
 _COUNTED = ("requests", "cache_hits", "index_matches", "continued", "ended", "hidden", *EVENTS)
 # Seconds that a request waits for the index: after a keystroke, and when a notebook is prefetched.
 INDEX_TIMEOUT, PREFETCH_TIMEOUT = 0.05, 1.0

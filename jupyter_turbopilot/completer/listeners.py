@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_turbopilot.protocol.errors import log_failure
 from jupyter_turbopilot.protocol.reply import compact
-from jupyter_turbopilot.util.registry import FAULTS, found, instance_of
+from jupyter_turbopilot.util.registry import FAULTS, find, found, how_to_install, instance_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +41,17 @@ class SuggestionListener:
 
     def close(self) -> None:
         """Stop; the process ends."""
+
+
+class MissingUsageLog(SuggestionListener):
+    """Reports that the configured usage log is not written, because its package is not installed."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.notice = how_to_install("c.Turbopilot.usage_log")
+
+    def describe(self, *, own: bool) -> dict[str, Any]:
+        return {"usage_log": {"text": False, "file": self._path if own else None, "error": self.notice}}
 
 
 class Listeners:
@@ -108,9 +119,17 @@ def _fields_of(listener: SuggestionListener, own: bool) -> dict[str, Any]:
 
 def _listeners_of_plugins(settings: Turbopilot, where: Where) -> Iterator[SuggestionListener]:
     """Yield the plugins' listeners. Each entry is a function of the settings and of where the editor is."""
+    if is_usage_log_missing(settings):
+        missing = MissingUsageLog(settings.usage_log)
+        log.warning("Turbopilot: %s", missing.notice)
+        yield missing
     for entry in found("listeners"):
         if listener := entry.load(lambda create: created(create, settings, where)):
             yield listener
+
+
+def is_usage_log_missing(settings: Turbopilot) -> bool:
+    return bool(settings.usage_log) and find("listeners", "usage") is None
 
 
 def created(create: Any, settings: Turbopilot, where: Where) -> SuggestionListener | None:

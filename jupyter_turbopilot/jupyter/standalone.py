@@ -244,6 +244,6 @@ def refuse_usage_log(settings: Turbopilot, why: str) -> None:
     if settings.usage_log:
         raise BadRequestError(
             f"c.Turbopilot.usage_log cannot be used here: {why}. Set it in the configuration of each "
-            "participant's own Jupyter server, and remove it from this one; see the Usage log page of the "
+            "participant's own Jupyter server, and remove it from this one; see the Privacy page of the "
             "documentation."
         )

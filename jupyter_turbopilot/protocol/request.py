@@ -23,6 +23,7 @@ Name = Annotated[str, Meta(max_length=4096)]
 Stop = Annotated[str, Meta(max_length=1024)]  # compared with the text after each token
 Spec = Annotated[str, Meta(min_length=1, max_length=2048, description="name from the catalogue, path or URL")]
 Trigger = Literal["automatic", "invoke", "warmup", "prefetch"]
+Outcome = Literal["shown", "accepted", "dismissed", "typed_over", "executed", "retained"]  # of a suggestion
 OnlyPython = Annotated[str, Meta(max_length=64, description="only Python is supported")]
 
 
@@ -230,7 +231,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(max_length=64, description="`id` of the response")]
     event: Annotated[
-        Literal["shown", "accepted", "dismissed", "typed_over", "executed", "retained", "applied", "undone"],
+        Literal[Outcome, "applied", "undone"],
         Meta(
             description="`accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the "
             "cursor left it; `typed_over`: the user typed it, or something else; `executed`: how much of it "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, default
@@ -144,14 +144,9 @@ class Turbopilot(Configurable):
     usage_log = Unicode(
         "",
         help="A file that logs the outcomes of suggestions for a study, without text, paths or names: an "
-        "absolute path, or one that begins with ~/. It is not sent anywhere; see the Usage log page "
-        "of the documentation. Empty: nothing is logged. Not available in a service for several "
-        "users.",
-    ).tag(config=True)
-    usage_log_text = Bool(
-        False,
-        help="Also log the text of shown suggestions, if `usage_log` is set. The text is omitted if lines "
-        "look like secrets, and in files that may contain credentials.",
+        "absolute path, or one that begins with ~/. It is not sent anywhere; see the Privacy page of the "
+        "documentation. Empty: nothing is logged. Not available in a service for several users. The package "
+        "turbopilot-research has to be installed.",
     ).tag(config=True)
     kernel_context = Bool(
         True,
@@ -266,7 +261,7 @@ def _section_of(engine: str) -> type[EngineSection]:
     entry = registry.find("settings", engine)
     if entry is None:
         return EngineSection
-    kind: type[EngineSection] | None = entry.load()
+    kind: type[EngineSection] | None = entry.load(partial(registry.subclass_of, EngineSection))
     if kind is None:
         reason = registry.failures[entry.value]
         raise TraitError(f"The settings of the engine {engine} cannot be imported: {reason}.")
@@ -275,5 +270,6 @@ def _section_of(engine: str) -> type[EngineSection]:
 
 def sections() -> list[type[Configurable]]:
     """Return the core's section, and those of plugins."""
-    plugins = [entry.load() for entry in registry.found("settings")]
+    is_section = partial(registry.subclass_of, Configurable)
+    plugins = [entry.load(is_section) for entry in registry.found("settings")]
     return [Turbopilot, *(kind for kind in plugins if kind)]

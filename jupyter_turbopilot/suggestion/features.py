@@ -20,17 +20,6 @@ _AFTER_DOT, _IN_WORD = re.compile(r"\.\w*+$"), re.compile(r"\w$")
 _IN_BRACKETS, _AFTER_EQUALS = re.compile(r"[(\[{,]\s*+$"), re.compile(r"=\s*+$")
 _KEYWORDS = frozenset((*keyword.kwlist, "self"))
 SMALLEST = 1e-4  # lower bound of probabilities
-LOOKED_AT = 400  # characters before the cursor that determine the kind of its position
-_KINDS = {
-    "empty line": "an empty line",
-    "after dot": "after a dot",
-    "in string": "in a string",
-    "in word": "in a word",
-    "in brackets": "in brackets",
-    "after =": "after =",
-}
-ELSEWHERE = "elsewhere"
-KINDS = (*_KINDS.values(), ELSEWHERE)
 
 
 @dataclass(frozen=True)
@@ -116,9 +105,3 @@ def features(
 def sigmoid(value: float) -> float:
     """Return the logistic function of a value."""
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, value))))
-
-
-def kind_of_position(before: str) -> str:
-    """Return the kind of a cursor position: the first of `KINDS` that applies."""
-    found = CursorFeatures(before[-LOOKED_AT:].rpartition("\n")[2]).line_features
-    return next((kind for feature, kind in _KINDS.items() if found[feature]), ELSEWHERE)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.candidates import Candidates
     from jupyter_turbopilot.suggestion.gate_fit import Trees
 
-READING = 4  # keystrokes that take as long as reading a suggestion (docs/developers/measure.md)
+READING = 4  # keystrokes that take as long as reading a suggestion (research/measure.md)
 WORTH_A_KEY = 4  # minimum characters of a certain text
 _QUOTES = frozenset("'\"")
 _NUMBER = "0123456789_"  # characters of integers

@@ -17,7 +17,14 @@ from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotErr
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.cell_input import MARK, as_call, at_mark, without_blank_end
 from jupyter_turbopilot.terminal.numeric_options import real, whole
-from jupyter_turbopilot.terminal.output import Output, index_status, model_status, printable, say
+from jupyter_turbopilot.terminal.output import (
+    Output,
+    index_status,
+    model_status,
+    printable,
+    say,
+    usage_log_status,
+)
 from jupyter_turbopilot.terminal.plugin import terminal_plugins
 from jupyter_turbopilot.util.bounds import (
     MOST_FUNCTION_TOKENS,
@@ -219,6 +226,7 @@ class TurbopilotMagics(Magics):
             f"Turbopilot: {model_status(health, where)}",
             ghost,
             index_status(health.get("notebook_index")),
+            usage_log_status(health.get("usage_log")),
         )
         more = (_call_plugin(plugin, "status", health) for plugin in _plugins())
         return "\n".join(map(str, filter(None, (*lines, *more))))

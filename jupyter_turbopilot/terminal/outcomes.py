@@ -12,7 +12,7 @@ import re
 import time
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.request import Feedback
 from jupyter_turbopilot.util.bounds import changed_region, common_prefix_length
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo
     from prompt_toolkit.buffer import Buffer
 
+    from jupyter_turbopilot.protocol.request import Outcome
     from jupyter_turbopilot.suggestion.imports import Insertion
-
-    Event = Literal["shown", "accepted", "typed_over", "dismissed", "executed", "retained"]
 
 LONGEST = 1 << 16  # characters; longer inputs are not followed
 MOST_COMPARED = 1 << 18  # pairs of differing tokens: comparing more would delay the execution
@@ -153,13 +152,13 @@ class Outcomes:
             _, same = self._shown.typed(self._before) or (0, 0)
             self._end("dismissed", same)
 
-    def _end(self, event: Event, chars: int) -> None:
+    def _end(self, event: Outcome, chars: int) -> None:
         if shown := self._shown:
             self._report(event, shown.name, chars, len(shown.text), shown.since)
         self._shown = None
 
     def _report(
-        self, event: Event, name: str, chars: int, length: int, since: float, *, before: int = 0
+        self, event: Outcome, name: str, chars: int, length: int, since: float, *, before: int = 0
     ) -> None:
         seconds = round(max(0.0, self._now() - since), 1)
         self._send(Feedback(id=name, event=event, chars=chars, length=length, before=before, seconds=seconds))

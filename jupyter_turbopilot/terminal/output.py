@@ -144,3 +144,13 @@ def index_status(notebook_index: dict[str, Any] | None) -> str:
     building = f", {_BUILDING[notebook_index['paused']]}" if notebook_index["building"] else ""
     counted = f"{notebook_index['files']} of {notebook_index['found']} files"
     return f"Index of your code: {counted} in {notebook_index['root']}{building}"
+
+
+def usage_log_status(usage_log: dict[str, Any] | None) -> str:
+    """Return whether the usage log is on, what it contains, and why it cannot be written."""
+    if not usage_log:
+        return ""
+    content = "numbers and the text of suggestions" if usage_log["text"] else "numbers, no text"
+    file = f", in {usage_log['file']}" if usage_log["file"] else ""
+    error = f"; it cannot be written: {usage_log['error']}" if usage_log["error"] else ""
+    return f"Usage log: on ({content}{file}){error}"

@@ -61,6 +61,17 @@ class Entry:
             logging.getLogger("turbopilot").warning("Skipped the plugin %s: %s", self.value, reason)
 
 
+# Commands, options of `serve` and settings that need another distribution, and what installs it.
+ELSEWHERE = {
+    "eval": "turbopilot-research",
+    "train": "turbopilot-research[train]",
+    "usage-log": "turbopilot-research",
+    "c.Turbopilot.usage_log": "turbopilot-research",
+    "hub-config": "turbopilot-service",
+    "--hub": "turbopilot-service",
+}
+
+
 def _imported(module: str) -> Any:
     """Import a module of another distribution in a thread, as it may never return."""
     try:
@@ -70,6 +81,14 @@ def _imported(module: str) -> Any:
 
 
 failures: dict[str, str] = {}  # plugins that could not be imported or used, and why
+
+
+def how_to_install(name: str) -> str:
+    """Return the sentence that names the distribution to install, in the version of this one."""
+    from importlib.metadata import version
+
+    install = f'python -m pip install "{ELSEWHERE[name]}=={version("jupyter-turbopilot")}"'
+    return f"{name} needs another package, which you install with: {install}"
 
 
 def instance_of(kind: type, thing: Any) -> Any:
@@ -103,7 +122,6 @@ OWN: dict[str, tuple[Entry, ...]] = {
         Entry("models.info", f"{_COMMANDS}models.info:declare", "describe a GGUF file and its memory use"),
         Entry("generate", f"{_COMMANDS}generate:declare", "continue a text and print timings"),
         Entry("serve", f"{_COMMANDS}serve:declare", "serve editors without a Jupyter server"),
-        Entry("usage-log", _GROUP, "summarise the usage log"),
         Entry("index", _GROUP, "show or rebuild the index of your notebooks and files"),
         Entry("index.info", f"{_COMMANDS}notebook_index:declare_info", "show the indexes"),
         Entry("index.rebuild", f"{_COMMANDS}notebook_index:declare_rebuild", "rebuild the index of a folder"),

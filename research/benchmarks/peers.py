@@ -2,7 +2,7 @@
 
 python research/benchmarks/peers.py NOTEBOOKS --into FOLDER [--notebooks 24] [--peers NAME …] [--modes NAME …]
 
-docs/developers/measure.md defines the measurement. Each peer has an environment of its own in FOLDER. The
+research/measure.md defines the measurement. Each peer has an environment of its own in FOLDER. The
 same cells are typed with each peer in turn. FOLDER also contains a recording of each cell, which a later
 call does not repeat (use another folder for other notebooks or changed modes), the results as files for
 `jupyter turbopilot eval compare`, and the page peers.md. Needs the front end's packages, the default model,
@@ -251,7 +251,7 @@ Measured with `make bench-peers` (`peers.py`) on {machine}, {date}. Every comple
 JupyterLab of its own, in headless Chromium, with its defaults; completion as the user types is enabled
 where it is off by default: in jupyter-ai and jupyterlab-lsp. All that use a model use the same file,
 {model}; *turbopilot* adds its adapter.
-[measure.md](../../../docs/developers/measure.md#a-jupyterlab-as-the-source) has the rules. Names of
+[measure.md](../../measure.md#a-jupyterlab-as-the-source) has the rules. Names of
 which fewer than four characters are left count as wrong unless they end the line. Each further line of a text
 counts as a suggestion, except after a single keystroke.
 

@@ -1,17 +1,15 @@
-"""The documented commands of this distribution, and its names in the product."""
+"""The documented commands and settings of this distribution."""
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.terminal.commands.command import ELSEWHERE
+from jupyter_turbopilot.util.registry import ELSEWHERE
+from tests.docs.pages import Block, check_imports
 from tests.docs.test_commands import check_options, ours
-
-FOLDER = Path(__file__).parents[1]
-
+from tests.docs.test_configuration import check_block, snippets
 
 RESEARCH = {command for command, package in ELSEWHERE.items() if package.startswith("turbopilot-research")}
 
@@ -21,14 +19,10 @@ def test_documented_options_exist(command: str) -> None:
     check_options(command)
 
 
-def test_code_imports_no_private_name_of_the_product() -> None:
-    private = [
-        f"{path.name}: {alias.name}"
-        for folder in ("turbopilot_research", "benchmarks", "scripts")
-        for path in (FOLDER / folder).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jupyter_turbopilot")
-        for alias in node.names
-        if alias.name.startswith("_")
-    ]
-    assert private == []
+@pytest.mark.parametrize("block", snippets(of_research=True), ids=lambda block: block.place)
+def test_configuration_snippets_are_accepted(block: Block) -> None:
+    check_block(block)
+
+
+def test_usage_log_imports_only_public_names_of_the_product() -> None:
+    check_imports(Path(__file__).parents[1] / "turbopilot_research" / "usage")

@@ -7,7 +7,9 @@ import pytest
 import turbopilot_research
 from tests.faults.backtracking import Backtracking
 from tests.faults.test_linear import check, patterns
+from turbopilot_research.positions import kind_of_position
 from turbopilot_research.train import corpus
+from turbopilot_research.usage import log
 
 PATTERNS = dict(patterns(turbopilot_research))
 
@@ -19,3 +21,9 @@ def test_patterns_have_no_repeat_beside_one_of_the_same_characters(name: str) ->
 
 def test_corpus_recognizes_python_in_linear_time() -> None:
     check("corpus", corpus._is_python)
+
+
+def test_usage_log_reads_text_in_linear_time() -> None:
+    check("surroundings", lambda text: log.surroundings_of(text, text))
+    check("position", kind_of_position)
+    check("logged text", lambda text: log.loggable(text, log.surroundings_of(text, text)))

@@ -1,4 +1,4 @@
-"""The entry points of the two commands, which import little until they are used."""
+"""The entry points of the commands, which import little until they are used."""
 
 from __future__ import annotations
 
@@ -18,5 +18,12 @@ def declare_eval(parser: argparse.ArgumentParser) -> None:
 def declare_train(parser: argparse.ArgumentParser) -> None:
     """Fine-tune a model to your notebooks and code, on this machine only."""
     from turbopilot_research.train.command import declare
+
+    declare(parser)
+
+
+def declare_usage_log(parser: argparse.ArgumentParser) -> None:
+    """Summarise the usage log."""
+    from turbopilot_research.usage.command import declare
 
     declare(parser)

@@ -131,3 +131,16 @@ def test_listener_that_ends_the_process_is_removed(monkeypatch: pytest.MonkeyPat
     listeners = Listeners(recorder)
     listeners.receive(Feedback(id="a", event="shown"))
     assert [*listeners] == []
+
+
+def test_load_reports_that_no_package_writes_the_configured_usage_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registry, "registered", dict)
+    listeners, without = Listeners(), Listeners()
+    listeners.load(Turbopilot(usage_log="~/study.jsonl"), "terminal")
+    without.load(Turbopilot(), "terminal")
+    (missing,) = listeners
+    assert "c.Turbopilot.usage_log needs another package" in missing.notice
+    assert 'pip install "turbopilot-research==' in missing.notice
+    assert [*without] == []

@@ -1,5 +1,6 @@
 """The documentation pages and the code in them."""
 
+import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,3 +75,24 @@ def inline() -> Iterator[tuple[Path, str]]:
             for child in token.children or ():
                 if child.type == "code_inline":
                     yield page, child.content
+
+
+def check_imports(package: Path) -> None:
+    """Check that a package imports only what docs/developers/plugins.md lists of the product."""
+    section = (ROOT / "docs/developers/plugins.md").read_text("utf-8").partition("## Public modules")[2]
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", section.partition("\n## ")[0], re.MULTILINE)
+    public = {
+        (f"jupyter_turbopilot.{module.replace('/', '.')}", name)
+        for modules, names in rows
+        for module in re.findall(r"`([\w/]+)\.py`", modules)
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    imported = {
+        (node.module or "", alias.name)
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jupyter_turbopilot")
+        for alias in node.names
+    }
+    assert imported
+    assert sorted(imported - public) == []

@@ -11,12 +11,10 @@ from pathlib import Path
 
 import engine
 import pytest
-import yaml
 
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.terminal.commands.command import ELSEWHERE
+from jupyter_turbopilot.util.registry import ELSEWHERE
 
-from ..plugins.usage.test_checks import write as write_usage_log
 from .pages import PAGES, ROOT, SHELL, blocks, inline
 
 LANGUAGES = SHELL - {""} | {
@@ -41,10 +39,6 @@ EXECUTED = {
     "jupyter turbopilot index info": "there is no index",
     "jupyter turbopilot forget": "There are no saved sequences",
     "jupyter turbopilot models info model.gguf": "llama",
-}
-# Commands that write a file: a part of its expected content.
-WRITTEN = {
-    "jupyter turbopilot usage-log report participant-*.jsonl > report.md": "2 logs, 2 requests, 2 suggestions shown",
 }
 WITH_THE_MODEL = {
     "jupyter turbopilot doctor": "speed",
@@ -117,7 +111,7 @@ def test_code_blocks_name_their_language() -> None:
 
 
 def test_commands_in_blocks_are_run_or_have_a_reason() -> None:
-    run_here = EXECUTED.keys() | WRITTEN.keys() | WITH_THE_MODEL.keys()
+    run_here = EXECUTED.keys() | WITH_THE_MODEL.keys()
     lost = [
         f"{block.place}: {command}"
         for block in shell_blocks()
@@ -131,7 +125,7 @@ def test_commands_in_blocks_are_run_or_have_a_reason() -> None:
 def test_run_commands_exist_in_a_page() -> None:
     there = {command for block in shell_blocks() if not block.reason for command in block.commands}
     there.update(code for _, code in inline())
-    assert not (EXECUTED.keys() | WRITTEN.keys() | WITH_THE_MODEL.keys() | SAID.keys()) - there
+    assert not (EXECUTED.keys() | WITH_THE_MODEL.keys() | SAID.keys()) - there
 
 
 @shell
@@ -150,19 +144,6 @@ def test_inline_commands_print_the_documented_output(command: str, tmp_path: Pat
     done = run(command, tmp_path, str(tmp_path / "models"))
     assert done.returncode == 0, done.stderr
     assert SAID[command] in done.stdout + done.stderr
-
-
-@shell
-@pytest.mark.parametrize("command", WRITTEN)
-def test_commands_write_the_documented_files(command: str, tmp_path: Path) -> None:
-    for person in "ab":
-        write_usage_log(tmp_path / f"participant-{person}.jsonl")
-    done = run(command, tmp_path, str(tmp_path / "models"))
-    assert done.returncode == 0, done.stderr
-    written = (tmp_path / command.rpartition(" ")[2]).read_text("utf-8")
-    assert WRITTEN[command] in written
-    if command.endswith(".yaml"):
-        assert yaml.safe_load(written)["hub"]["services"]["turbopilot"]["url"]
 
 
 @shell

@@ -18,8 +18,12 @@ from .pages import ROOT, Block, blocks, inline
 CLASSES = {kind.__name__: kind for kind in (*sections(), JupyterHub, Spawner, InteractiveShellApp)}
 
 
-def snippets() -> list[Block]:
-    return [block for block in blocks() if block.is_configuration]
+def snippets(*, of_research: bool = False) -> list[Block]:
+    return [
+        block
+        for block in blocks()
+        if block.is_configuration and (ROOT / "research" in block.page.parents) == of_research
+    ]
 
 
 def check(section: str, name: str, value: Any) -> None:
@@ -30,14 +34,18 @@ def check(section: str, name: str, value: Any) -> None:
         CLASSES[section](**{name: value})  # raises if the value is invalid
 
 
-@pytest.mark.parametrize("block", snippets(), ids=lambda block: block.place)
-def test_configuration_snippets_are_accepted(block: Block) -> None:
+def check_block(block: Block) -> None:
     config = Config()
     exec(compile(block.text, block.place, "exec"), {"c": config})  # noqa: S102 - from the documents
     assert config
     for section, settings in config.items():
         for name, value in settings.items():
             check(section, name, value)
+
+
+@pytest.mark.parametrize("block", snippets(), ids=lambda block: block.place)
+def test_configuration_snippets_are_accepted(block: Block) -> None:
+    check_block(block)
 
 
 def test_settings_in_sentences_exist_and_accept_the_value() -> None:

@@ -22,14 +22,13 @@ from jupyter_turbopilot.context import kernel_context, languages, notebook, priv
 from jupyter_turbopilot.fixes import files, keys, parsed_cell
 from jupyter_turbopilot.plugins.functions.parsing import with_body
 from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction
-from jupyter_turbopilot.plugins.usage import log as usage_log
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion import brackets, calls, members, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.column_methods import changed_columns
-from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_position
+from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.statements import text_before_line
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
@@ -276,14 +275,11 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "verbatim": lambda text: write(Verbatim((text[:1000], text[:7], "\n\n"), 4), text),
     "cache": look_up,
     "keep_tail": lambda text: keep_tail(list(text.encode()), 999),
-    "position": kind_of_position,
     "missing labels": keys._missing_in,
     "listed labels": keys._listed,
     "path": files._path_in,
     "words": parsed_cell.identifiers_in,
     "members in R": lambda text: members._names(members._ASSIGNMENTS + members._BINDINGS, text),
-    "the surroundings of a logged text": lambda text: usage_log.surroundings_of(text, text),
-    "logged text": lambda text: usage_log.loggable(text, usage_log.surroundings_of(text, text)),
 }  # fmt: skip
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.engine.base import Capabilities, Speed
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.llama import bindings
@@ -17,6 +16,7 @@ from jupyter_turbopilot.protocol.errors import EngineMissingError
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import PATHLESS_WARNING
 from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.util import registry
 
 from ..index.folders import until
 from ..scripted_engine import ScriptedEngine, pilot_with
@@ -200,20 +200,19 @@ def saved_of(pilot: Pilot) -> dict[str, float | None]:
     return {model["name"]: model["saved"] for model in describe_models(pilot)}
 
 
-def test_health_describes_the_study_log_to_logged_users(tmp_path: Path, tiny_model: Path) -> None:
-    file = tmp_path / "study.jsonl"
-    settings = Turbopilot(model=str(tiny_model), usage_log=str(file), usage_log_text=True)
+def test_health_describes_the_usage_log_to_logged_users(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "registered", dict)  # without the package that writes it
+    settings = Turbopilot(model=str(tiny_model), usage_log=str(tmp_path / "study.jsonl"))
     pilot = pilot_with(settings, lambda *_: ScriptedEngine())
     pilot.completer.listeners.load(settings, "server")
     try:
-        known = {"text": True, "file": str(file), "error": None}
-        assert describe_health(pilot, own=True, logged=True)["usage_log"] == known
+        known = describe_health(pilot, own=True, logged=True)["usage_log"]
+        assert (known["text"], known["file"]) == (False, str(tmp_path / "study.jsonl"))
+        assert 'pip install "turbopilot-research==' in known["error"]
         assert describe_health(pilot, logged=True)["usage_log"] == known | {"file": None}
         assert describe_health(pilot)["usage_log"] is None
-        file.mkdir()
-        pilot.completer.listeners = Listeners()
-        pilot.completer.listeners.load(settings, "server")
-        until(lambda: "a folder" in (describe_health(pilot, logged=True)["usage_log"]["error"] or ""))
     finally:
         pilot.stop()
 

@@ -91,7 +91,7 @@ def test_bindings_overestimate_for_a_too_long_cell() -> None:
     assert "q" in bindings(line * (STATEMENT // len(line) + 1))
 
 
-@pytest.mark.parametrize("name", ["größe", "µ", "Å", "नाम", "ﬁt", "é"])
+@pytest.mark.parametrize("name", ["größe", "µ", "Å", "नाम", "ﬁt", "é"])  # noqa: RUF001
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
 def test_unresolved_normalizes_unicode_names(name: str, form: str) -> None:
     scope = Scope(names=frozenset({unicodedata.normalize("NFKC", name)}))
@@ -102,7 +102,7 @@ def test_unresolved_normalizes_unicode_names(name: str, form: str) -> None:
 
 
 def test_bindings_normalizes_names_of_unfinished_cells() -> None:
-    assert "μ" in bindings("µ = 3\nf(")
+    assert "μ" in bindings("µ = 3\nf(")  # noqa: RUF001
     assert "größe" in bindings(unicodedata.normalize("NFD", "größe = 3\nf("))
 
 

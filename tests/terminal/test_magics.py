@@ -275,27 +275,6 @@ def test_turbopilot_on_reports_the_index(
     local.pilot.stop()
 
 
-@pytest.mark.usefixtures("prompt")
-def test_turbopilot_on_logs_ghost_text_and_not_magics(
-    shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path
-) -> None:
-    says("1")
-    local = loaded(shell).local
-    assert local
-    log = tmp_path / "study.jsonl"
-    local.pilot.settings.usage_log = str(log)
-    assert "Usage log" not in run(shell, "%turbopilot").stdout
-    assert f"Suggestions are logged in {log}" in run(shell, "%turbopilot on").stdout
-    assert f"Usage log: on (numbers, no text, in {log})" in run(shell, "%turbopilot").stdout
-    listeners = [*local.pilot.completer.listeners]
-    run(shell, "%turbopilot on")
-    assert [*local.pilot.completer.listeners] == listeners
-    run(shell, "%%complete\nx = ")
-    assert shell.next_input == ("x = 1", False)
-    local.pilot.stop()
-    assert not log.exists()
-
-
 def test_unload_removes_the_magics(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
     engine = says("1")
     run(shell, "%%complete\nx = ")

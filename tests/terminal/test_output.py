@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.terminal.output import Output, index_status, model_status, printable, say
+from jupyter_turbopilot.terminal.output import (
+    Output,
+    index_status,
+    model_status,
+    printable,
+    say,
+    usage_log_status,
+)
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -97,3 +104,22 @@ def test_model_status(changed: dict[str, Any], text: str) -> None:
 def test_index_status(changed: dict[str, Any], text: str) -> None:
     assert index_status(INDEX | changed) == f"Index of your code: {text}"
     assert index_status(None) == ""
+
+
+USAGE_LOG = {"text": False, "file": "/a/study.jsonl", "error": None}
+
+
+@pytest.mark.parametrize(
+    ("usage_log", "line"),
+    [
+        (None, ""),
+        (USAGE_LOG, "Usage log: on (numbers, no text, in /a/study.jsonl)"),
+        (USAGE_LOG | {"text": True, "file": None}, "Usage log: on (numbers and the text of suggestions)"),
+        (
+            USAGE_LOG | {"file": None, "error": "full"},
+            "Usage log: on (numbers, no text); it cannot be written: full",
+        ),
+    ],
+)
+def test_usage_log_status(usage_log: dict[str, Any] | None, line: str) -> None:
+    assert usage_log_status(usage_log) == line

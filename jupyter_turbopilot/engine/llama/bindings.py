@@ -135,7 +135,7 @@ def quantise(kind: int, importance: Any, rows: Any) -> bytes:
 
 def _load_variant(folder: Path) -> None:
     """Load the CPU backend for this processor from a build with GGML_CPU_ALL_VARIANTS."""
-    from llama_cpp import _ggml, llama_cpp
+    from llama_cpp import _ggml, llama_cpp  # noqa: PLC2701
 
     # A wheel contains copies instead of links: libggml.so is not the library that libllama uses, so loading
     # variants into it has no effect. Windows has one ggml.dll, and finds its functions only there.

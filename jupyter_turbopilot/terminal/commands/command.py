@@ -9,21 +9,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from jupyter_turbopilot.util.registry import find, found
+from jupyter_turbopilot.util.registry import find, found, how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.util.registry import Entry
-
-# Commands, and options of `serve`, of other distributions, and what installs them.
-ELSEWHERE = {
-    "eval": "turbopilot-research",
-    "train": "turbopilot-research[train]",
-    "hub-config": "turbopilot-service",
-    "--hub": "turbopilot-service",
-}
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,11 +59,8 @@ class Elsewhere(argparse.Action):
 
 
 def exit_without(parser: argparse.ArgumentParser, name: str) -> NoReturn:
-    """Exit with the command that installs the distribution of a command, in the version of this one."""
-    from jupyter_turbopilot import __version__
-
-    install = f'python -m pip install "{ELSEWHERE[name]}=={__version__}"'
-    parser.exit(1, f"turbopilot: {name} is in another package, which you install with: {install}\n")
+    """Exit with the command that installs the distribution of a command or an option."""
+    parser.exit(1, f"turbopilot: {how_to_install(name)}\n")
 
 
 def summary_of(entry: Entry) -> str | None:

@@ -277,6 +277,8 @@ def _plugins(settings: Turbopilot) -> Iterator[Finding]:
             listeners.probe(found, settings)
         return found
 
+    if listeners.is_usage_log_missing(settings):
+        yield Finding("usage log", registry.how_to_install("c.Turbopilot.usage_log"), problem=True)
     table.loaded()
     terminal_plugins()
     others = sorted(

@@ -1,18 +1,16 @@
 """The structure of the package, and the names of the product that it uses."""
 
-import ast
-import re
 from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.terminal.commands.command import ELSEWHERE
+from jupyter_turbopilot.util.registry import ELSEWHERE
+from tests.docs.pages import check_imports
 from tests.docs.test_commands import check_options, ours
 from tests.test_platforms import import_everything
 
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "turbopilot_service"
-PLUGINS = TESTS.parents[2] / "docs" / "developers" / "plugins.md"
 
 
 def test_every_module_has_a_test_file_of_its_name() -> None:
@@ -22,21 +20,7 @@ def test_every_module_has_a_test_file_of_its_name() -> None:
 
 
 def test_code_imports_only_public_names_of_the_product() -> None:
-    section = PLUGINS.read_text("utf-8").partition("## Public modules")[2].partition("\n## ")[0]
-    public = {
-        (f"jupyter_turbopilot.{module.replace('/', '.')}", name)
-        for module, names in re.findall(r"^\| `([\w/]+)\.py` \| (.*?) \|", section, re.MULTILINE)
-        for name in re.findall(r"`(\w+)`", names)
-    }
-    imported = {
-        (node.module or "", alias.name)
-        for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("jupyter_turbopilot")
-        for alias in node.names
-    }
-    assert imported
-    assert sorted(imported - public) == []
+    check_imports(PACKAGE)
 
 
 def test_modules_can_be_imported_without_functions_of_posix() -> None:

@@ -1,4 +1,4 @@
-"""Result files: the counts of an evaluation, which docs/developers/measure.md defines."""
+"""Result files: the counts of an evaluation, which research/measure.md defines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from turbopilot_research.evaluate.notebooks import TypedNotebook
 
-RULES = 1  # version of docs/developers/measure.md: increase it with each change of a count
+RULES = 1  # version of research/measure.md: increase it with each change of a count
 # The options that change what the user types, and when.
 _TYPING = ("requests", "trace", "clock", "busy")
 _LISTED = ", ".join(f"`--{name.replace('_', '-')}`" for name in _TYPING[:-1]) + f" or `--{_TYPING[-1]}`"

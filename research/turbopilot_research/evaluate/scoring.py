@@ -8,9 +8,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from jupyter_turbopilot.suggestion.features import kind_of_position
 from jupyter_turbopilot.suggestion.gate import READING
 from jupyter_turbopilot.suggestion.syntax import end_of_line, scan
+from turbopilot_research.positions import kind_of_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -191,6 +191,15 @@ def test_doctor_reports_the_notebook_index_and_its_folder(
     assert "✓ index        off: c.Turbopilot.notebook_index is False" in run(capsys, "doctor")[1]
 
 
+def test_doctor_names_the_package_of_a_configured_usage_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(registry, "registered", dict)
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"usage_log": "~/a.jsonl"}}')
+    assert "✗ usage log    c.Turbopilot.usage_log needs another package" in run(capsys, "doctor")[1]
+
+
 def test_doctor_reports_refused_routes_of_plugins(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

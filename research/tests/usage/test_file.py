@@ -7,12 +7,12 @@ import pytest
 from filelock import FileLock
 from msgspec.structs import replace
 
-from jupyter_turbopilot.plugins.usage import file as module
-from jupyter_turbopilot.plugins.usage.events import Event, line_of
-from jupyter_turbopilot.plugins.usage.file import Writer, check, is_log, older_file, read
 from jupyter_turbopilot.util.files import lock_path
+from tests.index.folders import until
+from turbopilot_research.usage import file as module
+from turbopilot_research.usage.events import Event, line_of
+from turbopilot_research.usage.file import Writer, check, is_log, older_file, read
 
-from ...index.folders import until
 from .test_events import LOGGED, SESSION
 
 HEAD, *REST = map(line_of, LOGGED)

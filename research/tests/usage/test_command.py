@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from jupyter_turbopilot.plugins.usage.command import ENOUGH, EXECUTED, SECONDS, LogStatistics, tables
-from jupyter_turbopilot.plugins.usage.events import Event
+from tests.terminal.commands.running import run
+from turbopilot_research.usage.command import ENOUGH, EXECUTED, SECONDS, LogStatistics, tables
+from turbopilot_research.usage.events import Event
 
-from ...terminal.commands.running import run
 from .test_checks import write as write_log
 from .test_events import SESSION
 

@@ -15,7 +15,7 @@ import {
   showsStatus,
   textOf,
   writeNotebook
-} from './lab.mjs';
+} from '../../../labextension/ui-tests/lab.mjs';
 
 const SAID = 'sum([1, 2])';
 

@@ -5,11 +5,11 @@ import pytest
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.models.findings import Finding
-from jupyter_turbopilot.plugins.usage.events import Event, line_of
-from jupyter_turbopilot.plugins.usage.file import older_file
 from jupyter_turbopilot.terminal.commands import doctor
+from tests.terminal.commands.running import run
+from turbopilot_research.usage.events import Event, line_of
+from turbopilot_research.usage.file import older_file
 
-from ...terminal.commands.running import run
 from .test_events import SESSION
 
 EVENTS = [

@@ -22,11 +22,11 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.private import is_private_path, without_spread_secrets
 from jupyter_turbopilot.index.entries import ARMOUR
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.plugins.usage import describe_content
-from jupyter_turbopilot.plugins.usage.events import LANGUAGES, SCHEMA, Event
-from jupyter_turbopilot.plugins.usage.file import Writer
-from jupyter_turbopilot.suggestion.features import LOOKED_AT, kind_of_position
 from jupyter_turbopilot.util.bounds import LimitedDict
+from turbopilot_research.positions import LOOKED_AT, kind_of_position
+from turbopilot_research.usage import describe_content
+from turbopilot_research.usage.events import LANGUAGES, SCHEMA, Event
+from turbopilot_research.usage.file import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -43,7 +43,6 @@ CELLS = 512  # cells with a known length
 PASTED = 400  # characters; a larger change is neither typed nor accepted
 LINES = 4  # lines before the cursor: a value may be some lines below its name
 LONGEST = 4096  # characters of a suggestion and of the text around it
-OUTCOMES = frozenset({"accepted", "dismissed", "typed_over", "executed", "retained"})
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ class UsageLog(SuggestionListener):
             self._suggestions.move_to_end(feedback.id)
             if feedback.event == "shown":
                 self._show(suggestion, feedback.chars)
-            elif feedback.event in OUTCOMES:
+            else:
                 self._end(suggestion, feedback)
 
     def close(self) -> None:
@@ -226,7 +225,7 @@ class UsageLog(SuggestionListener):
         if feedback.event == "accepted":
             typed = max(0, feedback.before - suggestion.accepted)
             self._written += suggestion.take(feedback.chars)
-        outcome = partial(Event, feedback.event, _now())  # type: ignore[arg-type]  # it is in OUTCOMES
+        outcome = partial(Event, feedback.event, _now())  # type: ignore[arg-type]  # checked when it is written
         self._writer.put(partial(outcome, id=suggestion.id, chars=feedback.chars, after=after, typed=typed))
 
 

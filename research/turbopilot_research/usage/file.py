@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from jupyter_turbopilot.plugins.usage.events import Event, event_of, line_of
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.util.failures import DAMAGED
 from jupyter_turbopilot.util.files import MEGABYTE, absolute_path, is_writable, lock_path
 from jupyter_turbopilot.util.write_behind import WriteBehind
+from turbopilot_research.usage.events import Event, event_of, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

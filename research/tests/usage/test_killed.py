@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.usage.events import Event, event_of
+from turbopilot_research.usage.events import Event, event_of
 
 # Logs suggestions, and prints a line before and after each event. It waits until an event is in the file, so that at
 # most one is pending when the process is killed.
@@ -18,7 +18,7 @@ TYPES = """
 import os, secrets, sys, time
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
-from jupyter_turbopilot.plugins.usage.log import UsageLog
+from turbopilot_research.usage.log import UsageLog
 
 path, session = sys.argv[1:]
 secrets.token_urlsafe = lambda _: session

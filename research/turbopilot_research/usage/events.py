@@ -41,9 +41,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from jupyter_turbopilot.completer.listeners import Where  # noqa: TC001 - the schema is made at run time
-from jupyter_turbopilot.suggestion.features import KINDS
+from jupyter_turbopilot.protocol.request import Outcome  # noqa: TC001 - the same
+from turbopilot_research.positions import KINDS
 
-Outcome = Literal["accepted", "dismissed", "typed_over", "executed", "retained"]
 Schema = Literal["", "https://events.jupyter.org/jupyter_turbopilot/usage_log/v1"]
 SCHEMA: Schema = "https://events.jupyter.org/jupyter_turbopilot/usage_log/v1"
 LANGUAGES = (
@@ -62,7 +62,7 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 class Event(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A line. No field allows free text, except for the text of a suggestion."""
 
-    event: Literal["session", "requested", "shown", Outcome, "dropped", "ended"]
+    event: Literal["session", "requested", Outcome, "dropped", "ended"]
     t: Annotated[float, Meta(ge=-(2**53), le=2**53)]
     schema: Schema = ""
     session: Annotated[str, _matching(r"[A-Za-z0-9_-]{4}")] = ""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.completer.listeners import Where
-    from jupyter_turbopilot.plugins.usage.log import UsageLog
     from jupyter_turbopilot.settings.config import Turbopilot
+    from turbopilot_research.usage.log import UsageLog
 
 
 def describe_content(*, text: bool) -> str:
@@ -19,8 +19,8 @@ def usage_log_of(settings: Turbopilot, where: Where) -> UsageLog | None:
     """Return the usage log, if the settings name a file."""
     if not settings.usage_log:
         return None
-    from jupyter_turbopilot.plugins.usage.log import UsageLog
+    from turbopilot_research.usage.log import UsageLog
+    from turbopilot_research.usage.settings import TurbopilotUsageLog
 
-    return UsageLog(
-        settings.usage_log, text=settings.usage_log_text, eagerness=settings.eagerness, where=where
-    )
+    text = settings.section(TurbopilotUsageLog).text
+    return UsageLog(settings.usage_log, text=text, eagerness=settings.eagerness, where=where)

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -9,13 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.usage import log as module
-from jupyter_turbopilot.plugins.usage.events import SCHEMA, Event, event_of
-from jupyter_turbopilot.plugins.usage.log import LONGEST, UsageLog, loggable, surroundings_of
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
-
-from ...index.folders import until
+from tests.index.folders import until
+from turbopilot_research.usage import log as module
+from turbopilot_research.usage.events import SCHEMA, Event, event_of
+from turbopilot_research.usage.log import LONGEST, UsageLog, loggable, surroundings_of
 
 MODEL = "qwen2.5-coder-0.5b"
 NO_PLAN: Any = None  # the log needs only the request
@@ -73,7 +73,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desk]]:
-    monkeypatch.setattr("jupyter_turbopilot.plugins.usage.file.END_PATIENCE", 10.0)
+    monkeypatch.setattr("turbopilot_research.usage.file.END_PATIENCE", 10.0)
     made: list[Desk] = []
 
     def make(name: str = "usage.jsonl", **more: object) -> Desk:
@@ -269,8 +269,8 @@ def test_usage_log_with_an_unusable_file_does_not_affect_suggestions(tmp_path: P
 LOGS = """
 import sys
 from pathlib import Path
-from jupyter_turbopilot.plugins.usage import file
-from tests.plugins.usage.test_log import Desk
+from turbopilot_research.usage import file
+from usage.test_log import Desk
 file.END_PATIENCE = 60.0
 desk = Desk(Path(sys.argv[1]), where=sys.argv[2])
 for number in range(60):
@@ -283,7 +283,8 @@ desk.usage_log.close()
 def test_studies_of_several_processes_share_a_file_without_loss(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
     commands = [[sys.executable, "-c", LOGS, str(path), where] for where in ("server", "server", "terminal")]
-    started = [subprocess.Popen(command, cwd=Path(__file__).parents[3]) for command in commands]
+    paths = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    started = [subprocess.Popen(command, env=paths) for command in commands]
     assert [process.wait(60) for process in started] == [0] * 3
     logged: dict[str, list[str]] = {}
     for event in read(path):

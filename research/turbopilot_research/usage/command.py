@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.plugins.usage.file import older_file, read
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.util.files import count_of
+from turbopilot_research.usage.file import older_file, read
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from jupyter_turbopilot.plugins.usage.events import Event
     from jupyter_turbopilot.settings.config import Turbopilot
+    from turbopilot_research.usage.events import Event
 
     Writing = tuple[int, str]  # the number of a log, and one of its sessions
 
@@ -28,8 +28,10 @@ ENOUGH = 5  # units to resample; with fewer logs, their sessions are resampled
 DRAWS = 1000
 
 
-def declare_report(parser: argparse.ArgumentParser) -> None:
-    """Print statistics of suggestion outcomes."""
+def declare(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    text = "print statistics of suggestion outcomes"
+    parser = actions.add_parser("report", help=text, description=text)
     parser.add_argument(
         "files",
         metavar="FILE",

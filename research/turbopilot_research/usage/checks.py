@@ -6,10 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models.findings import Finding
-from jupyter_turbopilot.plugins.usage import describe_content
-from jupyter_turbopilot.plugins.usage.file import check, is_log, older_file
 from jupyter_turbopilot.terminal.commands.checks import Check, Leftovers
 from jupyter_turbopilot.util.files import absolute_path
+from turbopilot_research.usage import describe_content
+from turbopilot_research.usage.file import check, is_log, older_file
+from turbopilot_research.usage.settings import TurbopilotUsageLog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ class UsageLogCheck(Check):
             text = f"{settings.usage_log} cannot be written ({error.strerror})."
             yield Finding(name, f"{text} Set c.Turbopilot.usage_log to a writable file.", problem=True)
         else:
-            content = describe_content(text=settings.usage_log_text)
+            content = describe_content(text=settings.section(TurbopilotUsageLog).text)
             yield Finding(name, f"kept in {settings.usage_log}: {content}")
 
     def leftovers(self) -> Leftovers:
