@@ -28,6 +28,10 @@ from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
 from . import Case, kinds, read
 
 SECONDS = 30  # time limit of a case
+LIBRARIES = (
+    "IPython.core.interactiveshell", "pandas", "polars", "matplotlib.pyplot", "scipy.optimize", "sympy",
+    "sklearn.linear_model", "sklearn.neighbors", "sklearn.pipeline", "sklearn.model_selection",
+)  # fmt: skip
 
 
 def findings(request: CheckRequest, namespace: dict[str, Any]) -> list[Finding]:
@@ -108,11 +112,12 @@ def in_new_folder(case: Case) -> dict[str, Any]:
 
 
 def import_libraries() -> None:
-    """Import the libraries once, before the first fork."""
+    """Import libraries once, before the first fork; some cases omit those that are not installed."""
     os.environ["MPLBACKEND"] = "agg"
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    for name in ("IPython.core.interactiveshell", "pandas", "polars", "matplotlib.pyplot"):
-        __import__(name)
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):
+            __import__(name)
 
 
 def is_found(case: Case, result: dict[str, Any]) -> bool:
