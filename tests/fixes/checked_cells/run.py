@@ -78,7 +78,7 @@ def run(case: Case) -> dict[str, Any]:
     return {
         "findings": [[each.start, each.end, each.message] for each in found],
         "corrections": [[each.start, fix.edits[0].text] for each in found for fix in each.fixes],
-        "error": None if error is None else f"{type(error).__name__}: {error}",
+        "error": None if isinstance(error, SystemExit | None) else f"{type(error).__name__}: {error}",
     }
 
 
