@@ -16,8 +16,13 @@ Cells before the first case are those of all cases in the file, and stand before
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
+
+import msgspec
 
 FOLDER = Path(__file__).parent
 
@@ -34,9 +39,48 @@ class Case:
     wait: float = 0.0
     fault: str | None = None
 
-    @property
-    def source(self) -> str:
-        return self.cells[-1][1]
+
+@dataclass
+class Result:
+    """The findings in a cell, as (start, end, message), and the error of its run."""
+
+    findings: list[tuple[int, int, str]] = field(default_factory=list)
+    error: str = ""
+    broken: str = ""  # the error of a cell before it, or of the check
+    output: str = ""
+
+
+class Shells:
+    """A process that runs cases in shells of their own, without the threads and modules of the tests."""
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", f"{__name__}.run", "--serve"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self._process = subprocess.Popen(command, cwd=FOLDER.parents[2], **pipes)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._process:
+            self._process.stdin.close()
+
+    def run(self, case: Case) -> Result:
+        self._process.stdin.write(msgspec.json.encode(case) + b"\n")
+        self._process.stdin.flush()
+        return msgspec.json.decode(self._process.stdout.readline(), type=Result)
+
+
+def is_found(case: Case, result: Result) -> bool:
+    """Return whether a finding names the wrong word."""
+    return any(f"`{case.fault}`" in message for _, _, message in result.findings)
+
+
+def problem(case: Case, result: Result) -> str:
+    """Return what is wrong with the case itself; empty if nothing is."""
+    if result.broken:
+        return f"it is broken: {result.broken}"
+    if case.fault is None:
+        return f"it must end without an error, not with {result.error}" if result.error else ""
+    return "" if case.fault in result.error else f"it must fail with {case.fault}, not with {result.error!r}"
 
 
 def kinds() -> list[str]:

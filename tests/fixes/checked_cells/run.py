@@ -1,12 +1,13 @@
 """Check cells in the state of a real shell, and run them.
 
-python -m tests.fixes.checked_cells.run [KIND...] [--all]    prints a table, and the cells that fail
-python -m tests.fixes.checked_cells.run --serve              reads cases as JSON, and writes what they gave
+python -m tests.fixes.checked_cells.run [KIND...]
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib
 import io
 import json
 import os
@@ -15,9 +16,12 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import msgspec
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from jupyter_turbopilot.fixes import check
 from jupyter_turbopilot.fixes.report import read_report
@@ -25,12 +29,12 @@ from jupyter_turbopilot.jupyter.kernels import probe
 from jupyter_turbopilot.protocol.contract import Finding
 from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
 
-from . import Case, kinds, read
+from . import Case, Result, is_found, kinds, problem, read
 
 SECONDS = 30  # time limit of a case
 LIBRARIES = (
-    "IPython.core.interactiveshell", "pandas", "polars", "matplotlib.pyplot", "scipy.optimize", "sympy",
-    "sklearn.linear_model", "sklearn.neighbors", "sklearn.pipeline", "sklearn.model_selection",
+    "pandas", "polars", "matplotlib.pyplot", "scipy.optimize", "sympy", "sklearn.linear_model",
+    "sklearn.neighbors", "sklearn.pipeline", "sklearn.model_selection",
 )  # fmt: skip
 
 
@@ -44,14 +48,9 @@ def findings(request: CheckRequest, namespace: dict[str, Any]) -> list[Finding]:
     return check.find(request, parsed, read_report(json.loads(json.dumps(report))))
 
 
-def run(case: Case) -> dict[str, Any]:
-    """Run the cells of a case in a new shell; return the findings and the error of the last cell."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    config = Config(HistoryManager={"enabled": False}, InteractiveShell={"colors": "nocolor"})
-    shell = InteractiveShell.instance(config=config)
-    probe.thread_time = lambda: 0.0  # type: ignore[attr-defined]
+def run(case: Case) -> Result:
+    """Run the cells of a case in the shell; return the findings and the error of the last cell."""
+    shell = InteractiveShell.instance()
     for name, text in case.files.items():
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,88 +74,77 @@ def run(case: Case) -> dict[str, Any]:
             notebook.append(FixCell(id=str(number), source=source, execution_count=count))
             if error is not None:
                 raise error
-    return {
-        "findings": [[each.start, each.end, each.message] for each in found],
-        "corrections": [[each.start, fix.edits[0].text] for each in found for fix in each.fixes],
-        "error": None if isinstance(error, SystemExit | None) else f"{type(error).__name__}: {error}",
-    }
+    return Result(
+        findings=[(each.start, each.end, each.message) for each in found],
+        error="" if isinstance(error, SystemExit | None) else f"{type(error).__name__}: {error}",
+    )
 
 
-def isolated(case: Case) -> dict[str, Any]:
+def isolated(case: Case) -> Result:
     """Run a case in a forked process, so that it changes no library of another."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         signal.alarm(SECONDS)
         output = io.StringIO()
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             try:
                 result = run(case)
             except BaseException as error:  # noqa: BLE001 - the parent reports it
-                result = {"findings": [], "corrections": [], "error": None, "broken": repr(error)}
-        result["output"] = output.getvalue()[-2000:]
-        with open(writer, "w") as pipe:  # noqa: PTH123
-            json.dump(result, pipe)
+                result = Result(broken=repr(error))
+        result.output = output.getvalue()[-2000:]
+        with open(writer, "wb") as pipe:  # noqa: PTH123
+            pipe.write(msgspec.json.encode(result))
         os._exit(0)
     os.close(writer)
-    with open(reader) as pipe:  # noqa: PTH123
-        text = pipe.read()
+    with open(reader, "rb") as pipe:  # noqa: PTH123
+        answer = pipe.read()
     os.waitpid(child, 0)
-    return json.loads(text) if text else {"findings": [], "corrections": [], "error": None, "broken": "no answer"}
+    return msgspec.json.decode(answer, type=Result) if answer else Result(broken="no answer")
 
 
-def in_new_folder(case: Case) -> dict[str, Any]:
+def in_new_folder(case: Case) -> Result:
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         return isolated(case)
 
 
-def import_libraries() -> None:
-    """Import libraries once, before the first fork; some cases omit those that are not installed."""
+def prepare() -> None:
+    """Start the shell and import libraries once, before the first fork."""
     os.environ["MPLBACKEND"] = "agg"
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    probe.thread_time = lambda: 0.0  # type: ignore[attr-defined] # no time limit on a busy machine
+    # The history would start a thread; tracebacks with source lines take most of the time.
+    quick = {"colors": "nocolor", "xmode": "Minimal"}
+    InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}, InteractiveShell=quick))
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):
-            __import__(name)
-
-
-def is_found(case: Case, result: dict[str, Any]) -> bool:
-    """Return whether a finding is at the wrong word, or names it."""
-    return any(f"`{case.fault}`" in message for _, _, message in result["findings"])
-
-
-def problem(case: Case, result: dict[str, Any]) -> str:
-    """Return what is wrong with the case itself; empty if nothing is."""
-    if "broken" in result:
-        return f"the case is broken: {result['broken']}"
-    if case.fault is None:
-        return f"the cell must end without an error: {result['error']}" if result["error"] else ""
-    is_expected = case.fault in (result["error"] or "")
-    return "" if is_expected else f"the cell must fail with {case.fault!r}: {result['error']}"
+            importlib.import_module(name)
+    gc.freeze()
 
 
 def serve() -> None:
-    import_libraries()
-    answers = os.fdopen(os.dup(1), "w")
+    """Answer cases, one in each line."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # commands of cells print, too
     for line in sys.stdin:
-        case = Case(**json.loads(line))
-        answers.write(json.dumps(in_new_folder(case)) + "\n")
+        answers.write(msgspec.json.encode(in_new_folder(msgspec.json.decode(line, type=Case))) + b"\n")
         answers.flush()
 
 
-def main() -> None:
-    chosen = [each for each in sys.argv[1:] if not each.startswith("--")]
-    import_libraries()
+def show(chosen: list[str]) -> None:
+    """Print the right cells with a finding, the faults that are not found, and a table."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for case in (case for kind in chosen or kinds() for case in read(kind)):
+    for case in (case for kind in chosen for case in read(kind)):
         result = in_new_folder(case)
+        is_marked = is_found(case, result) if case.fault else bool(result.findings)
         counts[case.kind][0] += 1
-        marked = is_found(case, result) if case.fault else bool(result["findings"])
-        counts[case.kind][1] += marked
+        counts[case.kind][1] += is_marked
         if wrong := problem(case, result):
-            print(f"!! {case.kind}: {case.name}: {wrong}\n{result.get('output', '')}")
-        elif marked is not bool(case.fault):
-            texts = ", ".join(message for _, _, message in result["findings"]) or "no finding"
+            print(f"!! {case.kind}: {case.name}: {wrong}\n{result.output}")
+        elif is_marked is not bool(case.fault):
+            texts = ", ".join(message for _, _, message in result.findings) or "no finding"
             print(f"{case.kind}: {case.name}: {texts}")
     print("\n| kind | cells | with a finding |\n| --- | --- | --- |")
     for kind, (number, marked) in counts.items():
@@ -164,4 +152,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    serve() if "--serve" in sys.argv else main()
+    prepare()
+    serve() if "--serve" in sys.argv else show(sys.argv[1:] or kinds())
