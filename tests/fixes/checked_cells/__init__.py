@@ -51,10 +51,13 @@ class Result:
 
 
 class Shells:
-    """A process that runs cases in shells of their own, without the threads and modules of the tests."""
+    """A process that runs cases without the threads of the tests. `isolated`: each in a forked process."""
+
+    def __init__(self, *, isolated: bool = True) -> None:
+        self._option = "--isolated" if isolated else "--shared"
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", f"{__name__}.run", "--serve"]
+        command = [sys.executable, "-m", f"{__name__}.run", self._option]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         self._process = subprocess.Popen(command, cwd=FOLDER.parents[2], **pipes)
         return self

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,13 @@ def findings(request: CheckRequest, namespace: dict[str, Any]) -> list[Finding]:
 def run(case: Case) -> Result:
     """Run the cells of a case in the shell; return the findings and the error of the last cell."""
     shell = InteractiveShell.instance()
+    shell.reset()
     for name, text in case.files.items():
         path = Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    sys.path.insert(0, str(Path.cwd()))
+    if case.files:
+        sys.path.insert(0, str(Path.cwd()))
     notebook: list[FixCell] = []
     found: list[Finding] = []
     error = None
@@ -80,34 +83,37 @@ def run(case: Case) -> Result:
     )
 
 
+def attempt(case: Case) -> Result:
+    """Run a case in a new folder and a new namespace."""
+    output = io.StringIO()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.chdir(stack.enter_context(tempfile.TemporaryDirectory())))
+        stack.enter_context(contextlib.redirect_stdout(output))
+        stack.enter_context(contextlib.redirect_stderr(output))
+        try:
+            result = run(case)
+        except BaseException as error:  # noqa: BLE001 - the test reports it
+            result = Result(broken=repr(error))
+    result.output = output.getvalue()[-2000:]
+    return result
+
+
 def isolated(case: Case) -> Result:
     """Run a case in a forked process, so that it changes no library of another."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         signal.alarm(SECONDS)
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            try:
-                result = run(case)
-            except BaseException as error:  # noqa: BLE001 - the parent reports it
-                result = Result(broken=repr(error))
-        result.output = output.getvalue()[-2000:]
+        answer = msgspec.json.encode(attempt(case))
         with open(writer, "wb") as pipe:  # noqa: PTH123
-            pipe.write(msgspec.json.encode(result))
+            pipe.write(answer)
         os._exit(0)
     os.close(writer)
     with open(reader, "rb") as pipe:  # noqa: PTH123
         answer = pipe.read()
     os.waitpid(child, 0)
     return msgspec.json.decode(answer, type=Result) if answer else Result(broken="no answer")
-
-
-def in_new_folder(case: Case) -> Result:
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        return isolated(case)
 
 
 def prepare() -> None:
@@ -124,12 +130,13 @@ def prepare() -> None:
     gc.freeze()
 
 
-def serve() -> None:
+def serve(answer: Callable[[Case], Result]) -> None:
     """Answer cases, one in each line."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # commands of cells print, too
-    for line in sys.stdin:
-        answers.write(msgspec.json.encode(in_new_folder(msgspec.json.decode(line, type=Case))) + b"\n")
+    cases, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # commands in cells read and print, too
+    for line in cases:
+        answers.write(msgspec.json.encode(answer(msgspec.json.decode(line, type=Case))) + b"\n")
         answers.flush()
 
 
@@ -137,7 +144,7 @@ def show(chosen: list[str]) -> None:
     """Print the right cells with a finding, the faults that are not found, and a table."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for case in (case for kind in chosen for case in read(kind)):
-        result = in_new_folder(case)
+        result = isolated(case)
         is_marked = is_found(case, result) if case.fault else bool(result.findings)
         counts[case.kind][0] += 1
         counts[case.kind][1] += is_marked
@@ -153,4 +160,10 @@ def show(chosen: list[str]) -> None:
 
 if __name__ == "__main__":
     prepare()
-    serve() if "--serve" in sys.argv else show(sys.argv[1:] or kinds())
+    match sys.argv[1:]:
+        case ["--isolated"]:
+            serve(isolated)
+        case ["--shared"]:
+            serve(attempt)
+        case chosen:
+            show(chosen or kinds())
