@@ -60,7 +60,7 @@ job = functools.partial(change, 1)
 made = (change(n) for n in range(2))
 """
 # Each statement runs no code of the notebook. `{n}`: a number that no other statement has.
-QUIET = """
+QUIET = r"""
 print("rows", len(orders))
 print(orders.head())
 orders.describe()
@@ -105,7 +105,7 @@ def local_{n}(number): return number * total
 v{n} = lambda number: number + total
 """.strip().splitlines()
 # Each statement calls `change`.
-OPAQUE = """
+OPAQUE = r"""
 change()
 v{n} = change({n})
 job()
@@ -154,7 +154,7 @@ class Made{n}: field = change()
 def default_{n}(value=change()): pass
 """.strip().splitlines()
 # Other names of an object that change it, with a use of what they add.
-ALIASES = """
+ALIASES = r"""
 same_orders["added_{n}"] = 1; print(orders["added_{n}"])
 tables["orders"]["added_{n}"] = 1; print(orders["added_{n}"])
 for v{n} in tables.values(): v{n}["added_{n}"] = 1\nprint(orders["added_{n}"])
@@ -164,9 +164,9 @@ parts[0].update(added_{n}=1); print(history["added_{n}"])
 history.setdefault("added_{n}", []).append(1); print(history["added_{n}"])
 globals()["added_{n}"] = 1; print(added_{n})
 account.added_{n} = 1; print(account.added_{n})
-orders.insert(0, "added_{n}", 1); print(orders["added_{n}"])
+orders.insert(0, "added_{n}", 1, allow_duplicates=True); print(orders["added_{n}"])
 """.strip().splitlines()
-USES = """
+USES = r"""
 print(history["epochs"])
 print(orders["margin"].sum())
 print(late_rows)
@@ -175,7 +175,7 @@ v{n} = orders.sort_values("margin")[["price", "margin"]]
 v{n} = history["epochs"] + late_rows[0]
 """.strip().splitlines()
 # Each statement raises an error about the word after `#`.
-FAULTS = """
+FAULTS = r"""
 print(totall) # totall
 v{n} = wrds[0] # wrds
 net(toatl) # toatl
@@ -200,8 +200,9 @@ net(3, rat=0.1) # rat
 v{n} = orders.sort_values("price", ascendng=False) # ascendng
 v{n} = Account(ownr="Bo") # ownr
 """.strip().splitlines()
+# The statements around a statement; most stand alone.
 INSIDE = (
-    "{}",
+    *("{}",) * 6,
     "for number in range(2):\n    {}",
     "if total:\n    {}",
     "try:\n    {}\nfinally:\n    print(1)",
@@ -218,29 +219,26 @@ def cells(draw: st.DrawFn, *, faulty: bool) -> Case:
         return draw(st.sampled_from([each for table in tables for each in table])).replace("\\n", "\n")
 
     def nested(source: str) -> str:
-        outer = draw(st.sampled_from(INSIDE)) if not source.startswith("%") else "{}"
-        return outer.format(source.replace("\n", "\n    " if outer != "{}" else "\n"))
+        outer = draw(st.sampled_from(INSIDE))
+        return outer.format(source if outer == "{}" else source.replace("\n", "\n    "))
 
-    def some(most: int, *, changing: bool) -> list[str]:
-        kinds = draw(
-            st.lists(st.sampled_from(["quiet", "opaque", "alias"] if changing else ["quiet"]), max_size=most)
-        )
+    def some(least: int, most: int, *, changing: bool) -> list[str]:
+        kinds = ["quiet", "opaque", "alias"] if changing else ["quiet"]
         made = []
-        for kind in kinds:
+        for kind in draw(st.lists(st.sampled_from(kinds), min_size=least, max_size=most)):
             source = statement({"quiet": QUIET, "opaque": OPAQUE, "alias": ALIASES}[kind])
             made.append(nested(source.format(n=next(number))))
             if kind == "opaque":
-                made.append(nested(statement(USES).format(n=next(number))))
+                made.append(statement(USES).format(n=next(number)))
         return made
 
     if not faulty:
-        source = "\n".join(some(5, changing=True)) or "pass"
+        source = "\n".join(some(1, 6, changing=True))
         return Case("", "", [("setup", SETUP), ("cell", source)])
     # A fault after an opaque statement cannot be found, one after harmless ones should be.
-    before = some(3, changing=draw(st.integers(0, 3)) == 0)
+    before = some(0, 3, changing=draw(st.integers(0, 3)) == 0)
     planted, _, word = statement(FAULTS).format(n=next(number)).partition(" # ")
-    outer = draw(st.sampled_from(INSIDE[:2]))
-    source = "\n".join([*before, outer.format(planted), *some(2, changing=True)])
+    source = "\n".join([*before, planted, *some(0, 2, changing=True)])
     return Case("", "", [("setup", SETUP), ("cell", source)], fault=word)
 
 
@@ -255,7 +253,7 @@ def test_check_marks_no_random_cell_that_runs(shells: Shells) -> None:
     def check(case: Case) -> None:
         result = shells.run(case)
         assert not problem(case, result), result.output
-        assert result.findings == []
+        assert result.findings == [], case.cells[-1][1]
 
     check()
 

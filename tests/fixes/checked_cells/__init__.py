@@ -69,7 +69,9 @@ class Shells:
     def run(self, case: Case) -> Result:
         self._process.stdin.write(msgspec.json.encode(case) + b"\n")
         self._process.stdin.flush()
-        return msgspec.json.decode(self._process.stdout.readline(), type=Result)
+        answer = self._process.stdout.readline()
+        assert answer, f"the process ended in {case.cells[-1][1]!r}"
+        return msgspec.json.decode(answer, type=Result)
 
 
 def is_found(case: Case, result: Result) -> bool:
