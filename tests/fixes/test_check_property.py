@@ -22,7 +22,7 @@ same_orders, tables = orders, {"orders": orders}
 history = {"loss": [0.5, 0.4], "epoch": 0}
 same_history, parts = history, [history]
 values, matrix = np.arange(6.0), np.eye(2)
-words, text, total = ["alpha", "beta", "gamma"], "Some text", 3
+labels, text, total = ["alpha", "beta", "gamma"], "Some text", 3
 def net(amount, rate=0.2):
     return amount / (1 + rate)
 def change(value=1, *others, **named):
@@ -71,33 +71,33 @@ v{n} = orders.groupby("city")["price"].sum().sort_values()
 v{n} = orders.sort_values("price", ascending=False).head(2)
 v{n} = orders.merge(orders, on="city", how="left").shape
 v{n} = pd.concat([orders, orders], ignore_index=True)
-v{n} = pd.DataFrame({{"a": [1, 2], "b": words[:2]}})["a"].max()
+v{n} = pd.DataFrame({{"a": [1, 2], "b": labels[:2]}})["a"].max()
 v{n} = np.linspace(0, 1, {n} + 1).sum()
 v{n} = np.where(values > 2, values, 0)
 v{n} = matrix @ matrix + values[:2]
 v{n} = values.reshape(2, 3).mean(axis=0)
 v{n} = math.sqrt(total + {n})
-v{n} = [each.upper() for each in words if len(each) > 4]
-v{n} = {{each: len(each) for each in words}}
-v{n} = sorted(words, reverse=True)[0]
+v{n} = [each.upper() for each in labels if len(each) > 4]
+v{n} = {{each: len(each) for each in labels}}
+v{n} = sorted(labels, reverse=True)[0]
 v{n} = text.split()[-1].lower().replace("t", "T")
-v{n} = f"{{text}} {{total:>5}} {{len(words)}}"
-v{n} = json.dumps({{"a": total, "b": words}})
+v{n} = f"{{text}} {{total:>5}} {{len(labels)}}"
+v{n} = json.dumps({{"a": total, "b": labels}})
 v{n} = re.sub("a", "b", text)
 v{n} = max(total, {n}) if total else 0
 v{n} = "%s of %d" % (text, total)
 v{n} = history["loss"][-1] + total
 v{n} = history.get("missing", 0)
-v{n} = list(zip(words, range(3)))
+v{n} = list(zip(labels, range(3)))
 v{n} = sum(range({n}))
-v{n} = list(itertools.chain(words, ["delta"]))
-words.append("delta{n}")
+v{n} = list(itertools.chain(labels, ["delta"]))
+labels.append("delta{n}")
 history["key_{n}"] = {n}; print(history["key_{n}"])
 total += 1
 assert total > 0, "no total"
 import math, string
 from collections import Counter; v{n} = Counter(text)
-for each in words[:2]: print(each)
+for each in labels[:2]: print(each)
 for v{n} in range(2): print(v{n} + total)
 while total < 3: total += 1
 if total > 100: print("many")
@@ -131,12 +131,12 @@ list(steps())
 for v{n} in steps(): pass
 with account: pass
 with timer("fit"): pass
-max(words, key=change)
-sorted(words, key=lambda word: change(word))
-list(map(change, words))
-v{n} = [change(word) for word in words]
+max(labels, key=change)
+sorted(labels, key=lambda label: change(label))
+list(map(change, labels))
+v{n} = [change(label) for label in labels]
 re.sub("e", lambda found: str(change()), text)
-functools.reduce(lambda one, other: change(one), words)
+functools.reduce(lambda one, other: change(one), labels)
 timeit.timeit(change, number=1)
 np.apply_along_axis(change, 0, values)
 orders["price"].apply(change)
@@ -174,12 +174,12 @@ print(account.limit)
 v{n} = orders.sort_values("margin")[["price", "margin"]]
 v{n} = history["epochs"] + late_rows[0]
 """.strip().splitlines()
-# Each statement raises an error about the word after `#`.
+# Each statement raises an error about the name after `#`.
 FAULTS = r"""
 print(totall) # totall
-v{n} = wrds[0] # wrds
+v{n} = labes[0] # labes
 net(toatl) # toatl
-for each in worrds: print(each) # worrds
+for each in labelz: print(each) # labelz
 v{n} = np.sqrt(valuess) # valuess
 v{n} = orders["prise"] # prise
 v{n} = orders[orders["quantitty"] > 1] # quantitty
