@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from jupyter_turbopilot.util.bounds import LINE, count_operations
+from jupyter_turbopilot.util.bounds import LINE, count_operations, pieces
 
 LANGUAGES = {  # by the suffix of a file
     ".py": "python", ".r": "r", ".jl": "julia", ".js": "javascript", ".ts": "typescript", ".java": "java",
@@ -30,8 +30,6 @@ _COMMAND = re.compile(r"^[ \t]*+(?:!|%[A-Za-z_]).*+$", re.MULTILINE)
 # Wider than IPython's syntax: any line that Python cannot parse because of its first or last character.
 _LINE = re.compile(r"^([ \t]*+)(?:[%!][^\n]*+|(?:[^\n#'\"=(?]*+\?)++[ \t]*+)$", re.MULTILINE)
 _ASSIGNED = re.compile(r"^([ \t]*+(?:(?<= )|[\w,.\[\]])[\w, .\[\]]*+=[ \t]*+)[%!][^\n]*+$", re.MULTILINE)
-
-_PIECE = 100_000  # characters
 
 
 def cell_language(source: str, language: str) -> str:
@@ -71,11 +69,8 @@ def without_commands(source: str) -> str:
 
 def as_python(source: str) -> str:
     """Replace magics, shell commands and help lines by valid Python."""
-    pieces, start = [], 0
-    # A substitution blocks all other threads.
-    while start < len(source):
-        end = source.find("\n", start + _PIECE) + 1 or len(source)
-        count_operations((end - start) // 8)
-        pieces.append(_ASSIGNED.sub(r"\1_", _LINE.sub(r"\1pass", source[start:end])))
-        start = end
-    return "".join(pieces)
+    changed = []
+    for piece in pieces(source):
+        count_operations(len(piece) // 8)
+        changed.append(_ASSIGNED.sub(r"\1_", _LINE.sub(r"\1pass", piece)))
+    return "".join(changed)

@@ -41,6 +41,13 @@ class Change(NamedTuple):
         """The role of a changed expression."""
         return Role(self.before, self.old[0])
 
+    @property
+    def around(self) -> Change | None:
+        """The change of the expression around a changed one, which also contains unchanged parts."""
+        old, new = self.before.parents.get(self.old[0]), self.after.parents.get(self.new[0])
+        is_expression = isinstance(old, ast.expr | ast.keyword) and type(old) is type(new)
+        return self._replace(old=(old,), new=(new,)) if is_expression and old and new else None
+
 
 def changes(before: str, after: str, structures: Structures) -> tuple[list[Change], Change | None]:
     """Return the changed expressions, and the smallest changed block; raise SyntaxError if nothing parses.

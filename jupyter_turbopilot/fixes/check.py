@@ -7,30 +7,35 @@ gives none, nor does one that the cell, or a cell to be executed before it, may 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from jupyter_turbopilot.context.languages import as_python, cell_language, cell_magic
-from jupyter_turbopilot.fixes.effects import Effects, chain, in_order, words_in_magics
+from jupyter_turbopilot.fixes import quiet
+from jupyter_turbopilot.fixes.evaluation import Evaluation
+from jupyter_turbopilot.fixes.imports import missing_import
 from jupyter_turbopilot.fixes.keys import replacement
-from jupyter_turbopilot.fixes.nearest import SHORTEST, nearest, nearest_of_interface, nearest_short
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, expression_of, identifiers_in
+from jupyter_turbopilot.fixes.labels import is_mask
+from jupyter_turbopilot.fixes.nearest import SHORTEST, NameIndex, nearest, nearest_of_interface, nearest_short
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, chain, expression_of, identifiers_in
 from jupyter_turbopilot.protocol.contract import Finding
 from jupyter_turbopilot.protocol.fix import Edit, Fix, as_code, quoted
 from jupyter_turbopilot.suggestion.column_methods import names_columns
-from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings
+from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings, binds_anything
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from jupyter_turbopilot.fixes.report import KernelReport
     from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
+    from jupyter_turbopilot.suggestion.imports import Sources
 
 _Near: TypeAlias = "tuple[str, float] | None"  # a name and a confidence
 MAX_FINDINGS = 10
-MAX_EXPRESSIONS = 100
+MAX_EXPRESSIONS, MAX_TRACED = 100, 300
 _MAGICS = frozenset({"", "time", "timeit", "capture"})  # they run the cell in the namespace of the notebook
-# Functions that may bind any name, or change any object.
-_UNBOUNDED = frozenset({"delattr", "eval", "exec", "get_ipython", "globals", "locals", "setattr", "vars"})
 _COMPUTED_BY_NUMPY = """
     MachAr array_api bool bool8 bytes0 char chararray compat complex core ctypeslib distutils dtypes emath
     exceptions f2py fft float int int0 lib linalg long ma math matlib object object0 polynomial random rec
@@ -44,81 +49,160 @@ _COMMANDS_WITHOUT_PERCENT = """
     rmdir run save store system tb time timeit unalias who who_ls whos xmode
 """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
-_ROWS = (ast.Slice, ast.Compare, ast.BinOp, ast.UnaryOp)  # others may be the first of several row labels
+LONGEST_NAME = 120  # the kernel reports no longer ones
 _ON_OTHER_LABELS = frozenset({"axis", "errors", "level"})  # arguments beside which labels need not be columns
 _GROUPING = frozenset({"boxplot", "groupby", "hist", "pivot_table", "value_counts"})
 _ON_KEYS = frozenset({"agg", "aggregate", "astype"})  # methods that refuse a dictionary with another key
 
 
-def prepare(request: CheckRequest) -> tuple[ParsedCell, list[str]] | None:
-    """Return the parsed cell, and the expressions to describe; None if the cell cannot be checked."""
+class Prepared(NamedTuple):
+    """The cells to evaluate, and the expressions that the kernel is asked about."""
+
+    cells: list[ParsedCell]  # those above that are executed first, and the checked one
+    described: list[str]
+    traced: list[str]
+
+
+def prepare(request: CheckRequest) -> Prepared | None:
+    """Return what to ask the kernel; None if the cell cannot be checked."""
     cell = request.cells[request.active]
-    source = cell.source or ""
-    if cell.type != "code" or cell_magic(source) not in _MAGICS:
+    if cell.type != "code" or cell_magic(cell.source or "") not in _MAGICS:
         return None
-    if not _UNBOUNDED.isdisjoint(identifiers_in(source)):
+    before = [each for each in _code_before(request) if not _is_executed(each, request)]
+    if any(each.source is None or cell_magic(each.source) not in _MAGICS for each in before):
         return None
     try:
-        parsed = ParsedCell(source)
+        cells = [ParsedCell(each.source or "") for each in (*before, cell)]
     except SyntaxError:
         return None
-    count_operations(2 * len(parsed.scopes.nodes))
-    used: list[ast.expr] = []
+    described: dict[str, None] = {}
+    traced: dict[str, None] = {}
+    for parsed in reversed(cells):
+        _add_expressions(parsed, described, traced)
+    return Prepared(cells, [*described][:MAX_EXPRESSIONS], [*traced][:MAX_TRACED])
+
+
+def _code_before(request: CheckRequest) -> Iterator[FixCell]:
+    """Yield the cells above the checked one that contain Python code."""
+    for cell in request.cells[: request.active]:
+        magic = cell_magic(cell.source or "")
+        line = (cell.source or "").partition("\n")[0]
+        if cell.type == "code" and not (magic in quiet.CELL_MAGICS and "--" not in line):
+            yield cell
+
+
+def _is_executed(cell: FixCell, request: CheckRequest) -> bool:
+    """Return whether a cell was executed as it is. A count of an earlier kernel may appear twice."""
+    counts = Counter(each.execution_count for each in request.cells)
+    return cell.changed is False and cell.execution_count is not None and counts[cell.execution_count] == 1
+
+
+def _add_expressions(parsed: ParsedCell, described: dict[str, None], traced: dict[str, None]) -> None:
+    """Add the expressions whose parts are used, and all that are used."""
+    count_operations(4 * len(parsed.scopes.nodes))
+    imported = _imported(parsed)
+    traced |= dict.fromkeys(each for names in imported.values() for each in names)
     for node, _ in parsed.scopes.nodes:
+        used = None
         match node:
             case ast.Attribute(value=value) | ast.Subscript(value=value):
-                used.append(value)
+                used = value
             case ast.Call(func=function) if node.keywords:
-                used.append(function)
-    found = dict.fromkeys(filter(None, map(expression_of, used)))
-    return parsed, [name for name in found if name not in EVERYWHERE][:MAX_EXPRESSIONS]
+                used = function
+        for each, found in ((used, described), (node, traced)):
+            if each and (expression := expression_of(each)):
+                name = getattr(chain(each)[-1], "id", "")
+                others = (module + expression[len(name) :] for module in imported.get(name, ())[:1])
+                found.update(dict.fromkeys((expression, *others)))
 
 
-def find(request: CheckRequest, parsed: ParsedCell, report: KernelReport) -> list[Finding]:
-    """Return the findings in a cell, in the order of the text."""
-    if report.executions is None or not report.all:
+def _imported(parsed: ParsedCell) -> dict[str, list[str]]:
+    """Return the names that imports bind, with the expressions of their objects and modules."""
+    imported: dict[str, list[str]] = {}
+    for node, _ in parsed.scopes.nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                top = alias.name.partition(".")[0]
+                bound = alias.name if alias.asname else top
+                imported[alias.asname or top] = [f"import {bound}", f"import {alias.name}"]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                imported[alias.asname or alias.name] = [f"import {node.module}.{alias.name}"]
+    return imported
+
+
+def find(
+    request: CheckRequest, prepared: Prepared, report: KernelReport, imports: Sources | None = None
+) -> list[Finding]:
+    """Return the findings in a cell, in the order of the text. `imports`: sources of missing imports."""
+    executions = report.executions
+    if executions is None or not report.all or not report.alone:
         return []
-    check = _Check(request, parsed, report)
+    if any((each.execution_count or 0) > executions for each in _code_before(request)):
+        return []  # of an earlier process of the kernel
+    check = _Check(request, prepared.cells[-1], report, imports)
     with suppress(OperationLimitError):  # the findings so far remain
-        for node, is_certain in in_order(parsed.scopes.tree):
-            if is_certain:
-                check.judge(node)
-            if len(check.findings) == MAX_FINDINGS:
-                break
-            check.effects.execute(node)
-    return sorted(check.findings, key=lambda finding: finding.start)
+        check.run(prepared.cells)
+    return sorted(check.findings, key=lambda finding: finding.start)[:MAX_FINDINGS]
 
 
 class _Check:
     """The judgement of the nodes of a cell in the order of their evaluation."""
 
-    def __init__(self, request: CheckRequest, parsed: ParsedCell, report: KernelReport) -> None:
+    def __init__(
+        self, request: CheckRequest, parsed: ParsedCell, report: KernelReport, imports: Sources | None
+    ) -> None:
         self.findings: list[Finding] = []
-        self.effects = Effects(request, parsed, report)
-        self._request, self._parsed = request, parsed
+        self._evaluation = Evaluation(report)
+        self._request, self._parsed, self._report, self._imports = request, parsed, report, imports
         self._names = EVERYWHERE.union(report.names)
-        self._near_names = [*(self._names | parsed.scopes.bound)]
+        self._free = frozenset(parsed.scopes.free)
+        self._index: tuple[set[str], NameIndex] | None = None
+        self._sets: dict[tuple[int, int], tuple[Sequence[str], frozenset[str]]] = {}
 
-    def judge(self, node: ast.AST) -> None:
+    def run(self, cells: Sequence[ParsedCell]) -> None:
+        """Evaluate the cells, and judge the last one."""
+        if all(self._evaluation.run(each) for each in cells[:-1]):
+            self._evaluation.run(cells[-1], self._judge)
+
+    def _judge(self, node: ast.AST) -> None:
         """Add the findings at a node, whose parts have been evaluated."""
         match node:
-            case ast.Name() if node in self.effects.free and self.effects.has_all_names:
+            case ast.Name() if node in self._free:
                 self._judge_name(node)
-            case ast.Attribute(ctx=ast.Load()) if not node.attr.startswith("_"):
+            case ast.Attribute(ctx=ast.Load(), attr=name) if (
+                not name.startswith("_") and len(name) <= LONGEST_NAME
+            ):
                 self._judge_attribute(node)
-            case ast.Constant(value=str()):
-                self._judge_label(node)
-            case ast.Call() if node.keywords:
+            case ast.Subscript(ctx=ast.Load(), slice=index):
+                self._judge_labels([index])
+            case ast.Call():
+                self._judge_labels([*node.args, *(each.value for each in node.keywords)])
                 self._judge_keywords(node)
+
+    def _judge_labels(self, nodes: Iterable[ast.expr]) -> None:
+        """Judge the strings in an index or in arguments."""
+        for node in nodes:
+            match node:
+                case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Dict(keys=parts):
+                    inner = parts
+                case _:
+                    inner = [node]
+            for each in inner:
+                if isinstance(each, ast.List):  # the columns behind `.loc[rows, …]`
+                    self._judge_labels([each])
+                elif isinstance(each, ast.Constant) and isinstance(each.value, str):
+                    self._judge_label(each)
 
     def _judge_name(self, node: ast.Name) -> None:
         name, span = node.id, self._parsed.span(node)
-        if name in self._names or name.startswith("_"):
+        if name in self._names or not _is_reported(name):
             return
         if any(_may_bind(cell, name) for cell in self._request.cells):
             return
-        index = self.effects.labels.index(self._near_names)
-        near = index.nearest(name) if index else None
+        if self._parsed.source[slice(*span)] != name:
+            return
+        near = self._name_index().nearest(name)
         if near and near[0] in EVERYWHERE and name.startswith(near[0]):
             near = None  # the plural of a built-in function, such as `inputs`, is more likely a variable
         # A line may be the command of a plugin.
@@ -126,10 +210,13 @@ class _Check:
         line = source[source.rfind("\n", 0, span[0]) + 1 : span[1]]
         is_command = line.split(maxsplit=1)[0] in _COMMANDS - self._names
         if not is_command and (near or not isinstance(self._parsed.parents[node], ast.Expr)):
-            self._add(node, span, f"{as_code(name)} is not defined.", near)
+            fix = missing_import(
+                name, source, self._request.cells, self._request.active, self._imports
+            ) or self._replacement(span, near)
+            self._add(span, f"{as_code(name)} is not defined.", fix)
 
     def _judge_attribute(self, node: ast.Attribute) -> None:
-        described, name = self.effects.described(node.value), node.attr
+        described, name = self._evaluation.objects.described(node.value), node.attr
         if described is None or described.attributes is None or described.type == "NoneType":
             return
         is_table = described.type == "DataFrame"
@@ -137,33 +224,50 @@ class _Check:
         if name in known or (is_table and described.labels is None):
             return
         may_be_computed = not described.closed and name in _COMPUTED.get(described.name or "", (name,))
-        if may_be_computed or self.effects.has_imported or name in self.effects.added:
+        is_changing = not is_table and described.name is None and self._evaluation.objects.has_any_attribute
+        if may_be_computed or is_changing or name in self._evaluation.objects.added:
+            return
+        _, end = self._parsed.span(node)
+        # The source of a name with ligatures has another length.
+        if self._may_be_reloaded(node.value) or not self._parsed.source.endswith(name, 0, end):
             return
         if (described.module or "").startswith("polars"):
             known = {*described.attributes}
         near = nearest(name, filter(str.isidentifier, known))
         near = near or (nearest_short(name, described.attributes) if len(name) == SHORTEST else None)
-        _, end = self._parsed.span(node)
         kind = "column or attribute" if is_table else "attribute"
         message = f"{_shown(node.value)} has no {kind} {as_code(name)}."
-        self._add(node, (end - len(name), end), message, near)
+        span = end - len(name), end
+        self._add(span, message, self._replacement(span, near))
+
+    def _name_index(self) -> NameIndex:
+        """Return the index of the names that exist before a node."""
+        bound = self._evaluation.objects.bound_names()
+        if self._index is None or self._index[0] != bound:
+            self._index = bound, NameIndex(self._names | bound)
+        return self._index[1]
+
+    def _may_be_reloaded(self, node: ast.expr) -> bool:
+        """Return whether IPython may load the module of an object again before it runs the cell."""
+        return self._report.reloads and not self._evaluation.objects.value(node).is_inert
 
     def _judge_label(self, node: ast.Constant) -> None:
         owner, label = self._owner(node), str(node.value)
+        if owner is None or self._evaluation.objects.has_any_label or label in self._evaluation.objects.added:
+            return
         # `reset_index` adds columns.
-        if owner is None or any(getattr(each, "attr", "") == "reset_index" for each in chain(owner)):
+        if any(getattr(each, "attr", "") == "reset_index" for each in chain(owner)):
             return
-        labels = () if self.effects.is_changed(owner) else self.effects.labels.of(node)
-        index = self.effects.labels.index(labels)
-        if index is None or label in labels or label in self.effects.added:
+        labels = self._evaluation.labels.of(node)
+        if not labels or label in self._set_of(labels):
             return
-        described, span = self.effects.described(owner), self._parsed.span(node)
+        described, span = self._evaluation.objects.described(owner), self._parsed.span(node)
         kind = "key" if described and described.keys is not None else "column"
-        near = index.nearest(label, "key")
+        near = self._index_of(labels).nearest(label, "key")
         part = near and replacement(self._parsed.source, span, node, near[0])
         start, end, text = part or (*span, "")
         message = f"{_shown(owner)} has no {kind} {as_code(label)}."
-        self._add(node, (start, end), message, near if part else None, text)
+        self._add((start, end), message, self._replacement((start, end), near if part else None, text))
 
     def _owner(self, node: ast.AST) -> ast.expr | None:
         """Return the object in which a string is certainly looked up as a label, or None."""
@@ -175,10 +279,11 @@ class _Check:
         match parent:
             case ast.Subscript(value=value, ctx=ast.Load()) if node is parent.slice and not is_dict:
                 return value
-            case ast.Tuple(elts=[rows, last]) if node is last and isinstance(rows, _ROWS) and not is_dict:
+            case ast.Tuple(elts=[rows, last]) if node is last and not is_dict and _is_rows(rows):
                 match parents[parent]:
                     case ast.Subscript(value=ast.Attribute(value=value, attr="loc" | "at"), ctx=ast.Load()):
-                        return value
+                        table = self._evaluation.labels.table(value)
+                        return value if table and table.rows is not None else None
         argument = parent.arg if isinstance(parent, ast.keyword) else None
         call = parents[parent] if isinstance(parent, ast.keyword) else parent
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
@@ -186,7 +291,7 @@ class _Check:
         owner, method = call.func.value, call.func.attr
         argument = argument or next((str(at) for at, each in enumerate(call.args) if each is node), "")
         is_column = names_columns(method, argument, is_dict=is_dict) and (method in _ON_KEYS or not is_dict)
-        if not is_column or method == "merge" or not self.effects.is_pandas(owner):
+        if not is_column or method == "merge" or not self._is_pandas(owner):
             return None
         if method in _GROUPING and isinstance(node, ast.List) and self._may_group_rows(owner, node):
             return None
@@ -194,47 +299,58 @@ class _Check:
 
     def _may_group_rows(self, owner: ast.expr, labels: ast.List) -> bool:
         """Return whether a list of strings may be the groups of the rows, of which it has as many."""
-        table = self.effects.labels.table(owner)
+        table = self._evaluation.labels.table(owner)
         return table is None or table.rows in {None, len(labels.elts)}
 
     def _judge_keywords(self, node: ast.Call) -> None:
-        described = self.effects.described(node.func)
+        described = self._evaluation.objects.described(node.func)
         if not described or not described.closed or described.open or described.parameters is None:
+            return
+        if self._may_be_reloaded(node.func):
             return
         given = {each.arg for each in node.keywords}
         unused = [name for name in described.parameters if name not in given]
         for each in node.keywords:
             name, start = each.arg or "_", self._parsed.start(each)
             # The probe omits parameters with these names, wherever they are.
-            is_unknown = name not in (*described.parameters, "self", "cls")
-            if is_unknown and not name.startswith("_"):
+            is_written = self._parsed.source.startswith(name, start)
+            is_unknown = is_written and name not in (*described.parameters, "self", "cls")
+            if is_unknown and _is_reported(name):
                 message = f"{_shown(node.func)} has no parameter {as_code(name)}."
-                self._add(each, (start, start + len(name)), message, nearest_of_interface(name, unused))
+                span = start, start + len(name)
+                self._add(span, message, self._replacement(span, nearest_of_interface(name, unused)))
 
-    def _add(self, node: ast.AST, span: tuple[int, int], message: str, near: _Near, text: str = "") -> None:
-        """Add a finding. `text`: the new text, by default the nearest name."""
-        if not near and self._is_in_loop(node):
-            return
+    def _is_pandas(self, node: ast.expr) -> bool:
+        """Return whether an expression has the columns of a known table of pandas."""
+        table = self._evaluation.labels.table(node)
+        return table is not None and (table.module or "").startswith("pandas")
+
+    def _set_of(self, labels: Sequence[str]) -> frozenset[str]:
+        """Return the labels as a set, built once for each table."""
+        key = (id(labels), len(labels))
+        if key not in self._sets:
+            count_operations(len(labels) // 8)
+            self._sets[key] = labels, frozenset(labels)
+        return self._sets[key][1]
+
+    def _index_of(self, labels: Sequence[str]) -> NameIndex:
+        return self._evaluation.labels.index(labels) or NameIndex(labels)
+
+    def _replacement(self, span: tuple[int, int], near: _Near, text: str = "") -> Fix | None:
+        """Return the fix that replaces a name. `text`: the new text, by default the nearest name."""
+        if not near:
+            return None
+        start, end = span
+        old, new = self._parsed.source[start:end], text or near[0]
+        edit = Edit(cell=self._request.active, start=start, end=end, old=old, text=new)
+        title = f"Did you mean {quoted(near[0])}?"
+        return Fix(title=title, source="kernel", confidence=near[1], edits=[edit])
+
+    def _add(self, span: tuple[int, int], message: str, fix: Fix | None) -> None:
         (start, end), source, line = span, self._parsed.source, self._request.line
-        if line is not None and source.count("\n", 0, start) <= line <= source.count("\n", 0, end):
-            return
-        fixes: list[Fix] = []
-        if near:
-            old, new = source[start:end], text or near[0]
-            edit = Edit(cell=self._request.active, start=start, end=end, old=old, text=new)
-            title = f"Did you mean {quoted(near[0])}?"
-            fixes = [Fix(title=title, source="kernel", confidence=near[1], edits=[edit])]
-        self.findings.append(Finding(start=start, end=end, message=message, fixes=fixes))
-
-    def _is_in_loop(self, node: ast.AST) -> bool:
-        """Return whether a node is in a loop, which may iterate over nothing; its iterable is evaluated."""
-        while parent := self._parsed.parents.get(node):
-            count_operations(1)
-            first = getattr(parent, "iter", None) or getattr(parent, "generators", [node])[0]
-            if first is not node:
-                return True
-            node = parent
-        return False
+        if line is None or not source.count("\n", 0, start) <= line <= source.count("\n", 0, end):
+            fixes = [fix] if fix else []
+            self.findings.append(Finding(start=start, end=end, message=message, fixes=fixes))
 
 
 def _shown(node: ast.expr) -> str:
@@ -250,4 +366,14 @@ def _may_bind(cell: FixCell, name: str) -> bool:
     if cell.type != "code" or is_without or name not in identifiers_in(source):
         return cell.source is None
     is_python = cell_language(source, "python") == "python"
-    return not is_python or name in bindings(as_python(source)) or name in words_in_magics(source)
+    return not is_python or name in bindings(as_python(source)) or binds_anything(source)
+
+
+def _is_reported(name: str) -> bool:
+    """Return whether the kernel reports such a name if it exists."""
+    return not name.startswith("_") and len(name) <= LONGEST_NAME
+
+
+def _is_rows(node: ast.expr) -> bool:
+    """Return whether the first index of `.loc` selects rows; a label may be one of several row labels."""
+    return isinstance(node, ast.Slice) or is_mask(node)

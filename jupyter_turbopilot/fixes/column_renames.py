@@ -36,7 +36,7 @@ _SUBSCRIPTED = re.compile(r"(?<!\w)(\w++)\[['\"]\Z")
 _TABLES = frozenset({"data", "data_frame"})  # parameters of functions that take a table and labels
 _NEW_COLUMNS = frozenset({"agg", "aggregate", "assign", "dict"})  # functions whose keywords are labels
 _ACCESSORS = frozenset({"cat", "dt", "str"})  # attributes of a column whose attributes are not columns
-# Attributes of pandas.DataFrame: `frame.size` is not a column.
+# Attributes of tables and columns of pandas: `frame.size` is not a column.
 _DATA_FRAME = """
     T abs add agg aggregate align all any apply asfreq asof assign astype at attrs axes bfill boxplot
     clip columns combine compare copy corr corrwith count cov cummax cummin cumprod cumsum describe diff
@@ -48,6 +48,12 @@ _DATA_FRAME = """
     replace resample rfloordiv rmod rmul rolling round rpow rsub rtruediv sample select sem shape shift
     size skew squeeze stack std style sub subtract sum swaplevel tail take transform transpose truediv
     truncate unstack update values var where xs
+    add_prefix add_suffix at_time between_time case_when combine_first convert_dtypes drop_duplicates
+    first_valid_index from_dict from_records infer_objects last_valid_index memory_usage pct_change
+    pivot_table reindex_like rename_axis reorder_levels reset_index select_dtypes set_axis set_flags
+    set_index sort_index sort_values to_clipboard to_csv to_dict to_excel to_feather to_frame to_hdf to_html
+    to_json to_latex to_list to_markdown to_numpy to_orc to_parquet to_period to_pickle to_records to_sql
+    to_stata to_string to_timestamp to_xarray to_xml tz_convert tz_localize value_counts
 """
 DATA_FRAME_ATTRIBUTES = frozenset(_DATA_FRAME.split())
 

@@ -1,23 +1,31 @@
-"""Misspelled modules and imported names, and distributions to install. Pure."""
+"""Missing imports, misspelled modules and imported names, and distributions to install. Pure."""
 
 from __future__ import annotations
 
 import ast
 import re
 import sys
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.fixes.nearest import nearest
-from jupyter_turbopilot.protocol.fix import Fix, InsertedCell, quoted
+from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
+from jupyter_turbopilot.protocol.fix import Edit, Fix, InsertedCell, quoted, shortened
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
+from jupyter_turbopilot.suggestion.imports import imports_of, insertion, uses
+from jupyter_turbopilot.suggestion.resolve import bindings
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
     from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+    from jupyter_turbopilot.protocol.request import FixCell
+    from jupyter_turbopilot.suggestion.imports import Sources
 
+_MOST_USES = 20  # different uses of a name, each of which may need another import
 _MODULE = re.compile(r"^No module named '([\w.]+)'\Z")  # a shadowed module has a longer message
 _NAME = re.compile(r"^cannot import name '(\w+)' from '([\w.]+)' \((?!unknown location)(.*)\)\Z")
 _IMPORTED = re.compile(r"^[ \t]*(?:import|from)[ \t]+([\w.]+)", re.MULTILINE)
@@ -40,6 +48,44 @@ _DISTRIBUTIONS = {
 }
 for _name in (*sys.stdlib_module_names, "cupy"):  # the distribution of CuPy depends on the version of CUDA
     _DISTRIBUTIONS.pop(_name, None)
+
+
+def missing_import(
+    word: str, source: str, cells: Sequence[FixCell], at: int, imports: Sources | None
+) -> Fix | None:
+    """Return the fix that inserts the only import line that binds a name as it is used; None without one.
+
+    `source`: the code that uses the name. `at`: the cell that gets the line.
+    """
+    cell = cells[at].source
+    if imports is None or not cell:
+        return None
+    if any(all(known.name != word for known in imports_of(each)) for each in sources_binding(cells, word)):
+        return None  # another object
+    count_operations(len(source) // 2)
+    used = dict.fromkeys(use for use in uses(source) if use.name == word)
+    lines = {imports.line_for(use) for use in islice(used, _MOST_USES)} - {""}
+    if len(lines) != 1 or not (line := lines.pop()):
+        return None
+    start, text = insertion(cell, [line])
+    module, _, name = line.removeprefix("from ").partition(" import ")
+    title = shortened(f"Import {name} from {module}" if line.startswith("from ") else f"I{line[1:]}") + "?"
+    edits = [Edit(cell=at, start=start, end=start, old="", text=text)]
+    return Fix(title=title, source="imports", confidence=0.9, edits=edits)
+
+
+def sources_binding(cells: Sequence[FixCell], word: str) -> Iterator[str]:
+    """Yield the sources of the cells that bind a name."""
+    for cell in filter(is_python, cells):
+        if word in identifiers_in(cell.source or "") and word in bindings(as_python(cell.source or "")):
+            yield as_python(cell.source or "")
+
+
+def is_python(cell: FixCell) -> bool:
+    """Return whether a cell contains Python code."""
+    return (
+        cell.type == "code" and bool(cell.source) and cell_language(cell.source or "", "python") == "python"
+    )
 
 
 def find(failure: FailedCell) -> Iterator[Fix]:

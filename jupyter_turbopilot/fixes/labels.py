@@ -31,13 +31,22 @@ _JOINS = frozenset({"join", "merge", "merge_asof", "merge_ordered"})
 class LabelLookup:
     """The labels that a string in a cell may refer to. `described`: the description of an expression."""
 
-    def __init__(self, parsed: ParsedCell, described: Callable[[ast.expr], ObjectDescription | None]) -> None:
+    def __init__(
+        self,
+        parsed: ParsedCell,
+        described: Callable[[ast.expr], ObjectDescription | None],
+        *,
+        has_rows: bool = True,
+    ) -> None:
+        """`has_rows`: variables of loops over the rows of a table have its columns."""
         self._described = described
+        self._has_rows = has_rows
         self._parsed = parsed
         self._parents = parsed.parents
         # The results for nodes, with whether they are in an argument `level`.
         self._known: dict[tuple[ast.AST, bool], Sequence[str]] = {}
         self._indexes: dict[int, tuple[Sequence[str], NameIndex]] = {}  # by the identity of the labels
+        self._all: dict[int, tuple[ObjectDescription, Sequence[str]]] = {}
         self._calls: dict[ast.Call, Sequence[ObjectDescription]] = {}
         self._of_arguments: dict[tuple[ast.Call, str | None, bool], Sequence[str]] = {}
 
@@ -118,7 +127,13 @@ class LabelLookup:
             return table.levels
         if method in _JOINS:
             return _of_join(tables, word, is_left=method == "join" and not _is_polars(table))
-        return () if _is_of_rows(call, method, word, table) else [*(table.labels or ()), *table.levels]
+        return () if _is_of_rows(call, method, word, table) else self._labels_and_levels(table)
+
+    def _labels_and_levels(self, table: ObjectDescription) -> Sequence[str]:
+        """Return one sequence for each table: an index is built for each sequence."""
+        if id(table) not in self._all:
+            self._all[id(table)] = table, [*(table.labels or ()), *table.levels]
+        return self._all[id(table)][1]
 
     def _tables(self, call: ast.Call) -> Sequence[ObjectDescription]:
         """Return the tables that a call refers to: its object, then those in its arguments."""
@@ -148,9 +163,9 @@ class LabelLookup:
                     inner = value
                 case ast.Attribute(value=value, attr=name) if name in _SAME:
                     inner = value
-                case ast.Subscript(value=value, slice=ast.Compare() | ast.BinOp() | ast.UnaryOp()):
+                case ast.Subscript(value=value, slice=index) if is_mask(index):
                     inner = value.value if _is_locator(value) else value
-                case ast.Name(id=name) if name not in looked_up:
+                case ast.Name(id=name) if self._has_rows and name not in looked_up:
                     looked_up.add(name)  # a loop may have the name of what it iterates over
                     inner = self._iterated.get(name)
                 case _:
@@ -181,6 +196,18 @@ class LabelLookup:
             count_operations(1)
             parent = self._parents.get(parent)
         return isinstance(parent, ast.Lambda) and any(each.arg == name for each in parent.args.args)
+
+
+def is_mask(node: ast.AST) -> bool:
+    """Return whether an index selects rows by a condition, rather than by a label."""
+    match node:
+        case ast.BinOp(left=left, op=ast.BitAnd() | ast.BitOr() | ast.BitXor(), right=right):
+            return is_mask(left) or is_mask(right)
+        case ast.UnaryOp(op=ast.Invert()):
+            return True
+        case ast.Compare(ops=[operator]):
+            return not isinstance(operator, ast.Is | ast.IsNot | ast.In | ast.NotIn)
+    return False
 
 
 def _is_locator(node: ast.AST | None) -> TypeGuard[ast.Attribute]:

@@ -6,15 +6,16 @@ import ast
 import builtins
 import re
 from contextlib import suppress
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import as_python, cell_language
+from msgspec import structs
+
+from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.fixes.imports import is_python, missing_import, sources_binding
 from jupyter_turbopilot.fixes.nearest import LONGEST, nearest
 from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
-from jupyter_turbopilot.protocol.fix import Edit, Fix, quoted, shortened
+from jupyter_turbopilot.protocol.fix import Fix, quoted
 from jupyter_turbopilot.suggestion.column_methods import changes
-from jupyter_turbopilot.suggestion.imports import imports_of, insertion, uses
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings
 from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _BUILTINS = frozenset(name for name in dir(builtins) if not name.startswith("_"))
-_MOST_USES = 20  # different uses of a name, each of which may need another import
 _INNER = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -78,16 +78,10 @@ def _cells(failure: FailedCell, word: str, exists: AbstractSet[str]) -> Iterator
         yield Fix(title=title, source="notebook", confidence=confidence, run=run[::-1])
 
 
-def _is_code(cell: FixCell) -> bool:
-    return (
-        cell.type == "code" and bool(cell.source) and cell_language(cell.source or "", "python") == "python"
-    )
-
-
 def _needs_run(cell: FixCell, failed: FixCell) -> bool:
     """Return whether a cell has not been run since its last edit, or not in this kernel."""
     before = failed.execution_count is None or (cell.execution_count or 0) < failed.execution_count
-    return _is_code(cell) and (cell.execution_count is None or cell.changed or not before)
+    return is_python(cell) and (cell.execution_count is None or cell.changed or not before)
 
 
 def _existing(failure: FailedCell) -> AbstractSet[str]:
@@ -98,7 +92,7 @@ def _existing(failure: FailedCell) -> AbstractSet[str]:
     ran = [
         cell
         for cell in failure.cells
-        if _is_code(cell) and not _needs_run(cell, failure.cells[failure.failed])
+        if is_python(cell) and not _needs_run(cell, failure.cells[failure.failed])
     ]
     return known.union(*(bindings(as_python(cell.source or "")) for cell in ran))
 
@@ -138,33 +132,15 @@ def _loaded(statement: ast.stmt, *, stored: bool = False) -> Iterator[str]:
             work.extend(ast.iter_child_nodes(node))
 
 
-def _binding(failure: FailedCell, word: str) -> Iterator[str]:
-    """Yield the sources of the cells that bind a name."""
-    for cell in filter(_is_code, failure.cells):
-        if word in identifiers_in(cell.source or "") and word in bindings(as_python(cell.source or "")):
-            yield as_python(cell.source or "")
-
-
 # Imports -------------------------------------------------------------------------------------------------
 
 
 def _import(failure: FailedCell, word: str) -> Iterator[Fix]:
     """Offer the only import line that binds a name as it is used."""
-    cell = failure.cells[failure.failed]
-    if failure.imports is None or cell.changed or not cell.source:
-        return
-    if any(all(known.name != word for known in imports_of(source)) for source in _binding(failure, word)):
-        return  # another object
-    count_operations(len(failure.source) // 2)
-    used = dict.fromkeys(use for use in uses(failure.source) if use.name == word)
-    lines = {failure.imports.line_for(use) for use in islice(used, _MOST_USES)} - {""}
-    if len(lines) != 1 or not (line := lines.pop()):
-        return
-    at, text = insertion(cell.source, [line])
-    module, _, name = line.removeprefix("from ").partition(" import ")
-    title = shortened(f"Import {name} from {module}" if line.startswith("from ") else f"I{line[1:]}") + "?"
-    edits = [Edit(cell=failure.failed, start=at, end=at, old="", text=text)]
-    yield Fix(title=title, source="imports", confidence=0.9, edits=edits, run=[failure.failed])
+    at = failure.failed
+    found = missing_import(word, failure.source, failure.cells, at, failure.imports)
+    if found and not failure.cells[at].changed:
+        yield structs.replace(found, run=[at])
 
 
 # Misspellings --------------------------------------------------------------------------------------------
@@ -172,7 +148,7 @@ def _import(failure: FailedCell, word: str) -> Iterator[Fix]:
 
 def _nearest(failure: FailedCell, word: str, exists: AbstractSet[str]) -> Iterator[Fix]:
     """Offer the nearest bound name, unless a cell binds the undefined one."""
-    if any(_binding(failure, word)):
+    if any(sources_binding(failure.cells, word)):
         return
     bound = {node.id for node in failure.nodes(ast.Name) if isinstance(node.ctx, ast.Store)}
     # The plural of a built-in function, such as `inputs`, is more likely a variable.

@@ -105,12 +105,17 @@ def nearest(
 def nearest_short(word: str, names: Iterable[str]) -> tuple[str, float] | None:
     """Return the only name of four letters from which a short word differs by a missing or doubled letter.
 
-    A missing letter is a vowel within the name, or an "s" at its end: other short words mean something else.
+    Of names of three letters, only a doubled one counts, as in `maxx`. A missing letter is a vowel within the
+    name, or an "s" at its end: other short words mean something else.
     This suits the names of an interface; the short names of a user are too similar.
     """
     known = {*names}
-    if any(word[:at] + word[at + 1 :] in known for at in range(1, len(word)) if word[at] == word[at - 1]):
-        return None  # the doubled letter is too many
+    doubled = (at for at in range(1, len(word)) if word[at] == word[at - 1])
+    found = {word[:at] + word[at + 1 :] for at in doubled} & known
+    if found:  # a doubled letter is too many, unless another letter is wrong, as in `coss` for `cosh`
+        others = (name for name in known if len(name) == len(word))
+        is_only = len(found) == 1 and not any(sum(map(str.__ne__, word, name)) == 1 for name in others)
+        return (found.pop(), 0.7) if is_only and len(word) == SHORTEST else None
     found = {
         name
         for name in known

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.suggestion.resolve import as_identifier
 from jupyter_turbopilot.suggestion.scopes import Scopes
-from jupyter_turbopilot.util.bounds import count_operations
+from jupyter_turbopilot.util.bounds import cached_function, count_operations, pieces
 from jupyter_turbopilot.util.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Names may contain combining marks, which `\w` does not match.
 _NAMES = re.compile(r"[\w\u0300-\u036f\u0900-\u0e7f]++")
+_NAME_END = re.compile(r"[^\w\u0300-\u036f\u0900-\u0e7f]")
 LONGEST_EXPRESSION, _MOST_PARTS = 512, 16  # characters; attributes and keys
 
 
@@ -73,13 +74,18 @@ class ParsedCell:
         return self._source_lines[line] + at - self._python_lines[line]
 
 
+@cached_function(2**23)
 def identifiers_in(source: str) -> frozenset[str]:
     """Return the identifiers in a source, as written and as Python normalizes them."""
     count_operations(len(source) // 16)
-    written = frozenset(_NAMES.findall(source))
-    if source.isascii():
-        return written
-    return written | {as_identifier(name) for name in written if len(name) <= LONGEST_EXPRESSION}
+    found: set[str] = set()
+    for piece in pieces(source, _NAME_END):
+        written = {*_NAMES.findall(piece)} - found
+        found |= written
+        found.update(
+            as_identifier(name) for name in written if not name.isascii() and len(name) <= LONGEST_EXPRESSION
+        )
+    return frozenset(found)
 
 
 def expression_of(node: ast.AST) -> str | None:
@@ -104,6 +110,16 @@ def expression_of(node: ast.AST) -> str | None:
             case _:
                 return None
     return None
+
+
+def chain(node: ast.AST) -> list[ast.AST]:
+    """Return an expression and those that it begins with: a call, its function, the object of the method."""
+    found = [node]
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call | ast.Starred):
+        count_operations(1)
+        node = node.func if isinstance(node, ast.Call) else node.value
+        found.append(node)
+    return found
 
 
 def lines_of(source: str) -> list[str]:

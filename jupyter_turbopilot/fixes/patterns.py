@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from jupyter_turbopilot.fixes.column_renames import DATA_FRAME_ATTRIBUTES
 from jupyter_turbopilot.fixes.roles import is_alike
 from jupyter_turbopilot.fixes.structures import AttributeName, StructuredCell
 from jupyter_turbopilot.util.bounds import count_operations
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 _DEEPEST = 40
 LONGEST_TEXT = 4000  # characters of a new text; a longer one is refused
 CALL = (ast.Call,)  # the label of a call whose number of arguments differs; only the function is compared
+_MIN_SPECIFICITY_OF_ANY = 3  # of a pattern, without its owners, that accepts any owner
+# Attributes of tables that lists, dictionaries, strings and plots lack.
+_OF_TABLES = DATA_FRAME_ATTRIBUTES.difference(*map(dir, (dict, list, set, str)), {"boxplot", "hist", "plot"})
 # Expressions that need no parentheses anywhere.
 _ATOMS = (
     ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.Subscript, ast.List, ast.Dict, ast.Set, ast.ListComp,
@@ -31,7 +35,8 @@ class Hole(NamedTuple):
 
     structures: tuple[int, int]  # those of the examples
     label: Label | None  # of the accepted nodes: class and, for a constant, the class of its value
-    is_closed: bool  # whether it is a variable, and only those of the examples are accepted
+    is_owner: bool  # whether it is a variable whose attributes or keys are read
+    is_open: bool = False  # whether other owners than those of the examples are accepted
 
 
 class Node(NamedTuple):
@@ -112,13 +117,38 @@ def substituted(pattern: Pattern, old: Pattern, new: Pattern) -> Pattern:
 
 
 def specificity(pattern: Pattern, structures: Structures) -> int:
-    """Return how specific a pattern is: 0 for holes alone, 2 for several names."""
+    """Return how specific a pattern is: 0 for most holes alone, 2 for several names."""
     if isinstance(pattern, Hole):
-        return int(pattern.is_closed)
+        return int(pattern.is_owner or pattern.label == (ast.Compare,))
     if isinstance(pattern, Node):
         is_function = pattern.label[0] is ast.Call and isinstance(pattern.parts[0], int)
         return is_function + sum(specificity(part, structures) for part in pattern.parts)
     return 1 + bool(structures.parts(pattern))
+
+
+def opened(pattern: Pattern, old: Pattern, new: Pattern, structures: Structures) -> Pattern:
+    """Return a pattern in which the holes for owners accept any variable, unless it is too general then.
+
+    An attribute before or after the edit that only tables have makes it special enough.
+    """
+    owners = {hole for hole in holes_in(old) if hole.is_owner}
+    if specificity(old, structures) - len(owners) < _MIN_SPECIFICITY_OF_ANY:
+        owners &= {hole for each in (old, new) for hole in _owners_of_tables(each, structures)}
+    for hole in owners:
+        pattern = substituted(pattern, hole, hole._replace(is_open=True))
+    return pattern
+
+
+def _owners_of_tables(pattern: Pattern, structures: Structures) -> Iterator[Hole]:
+    """Yield the holes before an attribute that only tables are likely to have."""
+    if not isinstance(pattern, Node):
+        return
+    match pattern:
+        case Node(label=(ast.Attribute, *_), parts=(Hole(is_owner=True) as owner, int(name))):
+            if structures.label(name)[-1] in _OF_TABLES:
+                yield owner
+    for part in pattern.parts:
+        yield from _owners_of_tables(part, structures)
 
 
 def texts_in(pattern: Pattern, structures: Structures) -> Iterator[tuple[type, str]]:
@@ -157,12 +187,19 @@ class Match:
             pattern.label in {None, _kind(label)}
             # The variables may differ in a number alone, as those of several axes do.
             and (
-                not pattern.is_closed
+                not pattern.is_owner
+                or pattern.is_open
                 or structure in pattern.structures
                 or (pattern.label is not None and is_alike(label, known))
             )
             and self.cell.structure_of[self.nodes.setdefault(pattern, node)] == structure
         )
+
+    @property
+    def owners(self) -> frozenset[str]:
+        """The variables in the holes that accept any owner."""
+        found = ((hole, node) for hole, node in self.nodes.items() if isinstance(hole, Hole) and hole.is_open)
+        return frozenset(node.id for _, node in found if isinstance(node, ast.Name))
 
     def structure(self, pattern: Pattern) -> int:
         """Return the structure id of a pattern."""

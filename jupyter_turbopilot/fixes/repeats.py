@@ -8,6 +8,7 @@ import sys
 from bisect import bisect_right
 from collections import Counter
 from contextlib import suppress
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,13 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.argument_rules import argument_rule
 from jupyter_turbopilot.fixes.changes import changes, is_literal
 from jupyter_turbopilot.fixes.parsed_cell import expression_of, identifiers_in
+from jupyter_turbopilot.fixes.path_rules import path_rule
 from jupyter_turbopilot.fixes.patterns import LONGEST_TEXT
 from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.fixes.rules import BUILTINS, names_in, pattern_rule
 from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
 from jupyter_turbopilot.protocol.fix import Edit, apply
+from jupyter_turbopilot.suggestion.imports import imports_of
 from jupyter_turbopilot.suggestion.resolve import bindings, binds_anything
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import LONGEST, walk
@@ -82,7 +85,9 @@ def rule_of(request: RepeatRequest) -> Rule | None:
         last = singles[-1]
         is_renamed = len(singles) > 1 and _is_renamed(request, last)
         rules = [
-            argument_rule(each, last) or pattern_rule(each, last, is_renamed=is_renamed)
+            argument_rule(each, last)
+            or path_rule(each, last)
+            or pattern_rule(each, last, is_renamed=is_renamed)
             for each in singles[:-1] or singles
         ]
         if all(rules):
@@ -164,9 +169,16 @@ class _Meaning:
             )
             and (not self._bound or names_in([occurrence.node]).isdisjoint(self._bound))
             and all(scope.owner(name).is_same_scope(owner) for name, owner in self._owners.items())
+            and (not occurrence.owners or occurrence.owners.isdisjoint(self._modules))
             # If the examples have several values, the value does not matter.
             and (len(self._values) > 1 or self._value_at(number, occurrence.start) in self._values)
         )
+
+    @cached_property
+    def _modules(self) -> set[str]:
+        """The imported names: their attributes have another meaning than those of a table."""
+        code = (cell.source or "" for cell in self._request.cells if cell.type == "code")
+        return {found.name for source in code for found in imports_of(source)}
 
     def _first_cell(self, name: str) -> int:
         """Return the first cell with a name that the edit introduced: cells above cannot use it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -39,6 +39,16 @@ class ObjectDescription(msgspec.Struct, frozen=True, kw_only=True):
     closed: bool = False  # whether it has no other attributes, columns and parameters than these
 
 
+class Record(msgspec.Struct, frozen=True, array_like=True):
+    """What a check has to know of an object, besides its description."""
+
+    number: int  # the same for all expressions of one object; -1: the value is computed
+    kind: Literal["class", "dict", "member", "module", "other", "plain", "table"]
+    is_inert: bool  # whether it runs no code of the user, whatever is done with it
+    function: Word  # full name of a function or class in a known library, or an empty string
+    size: int  # number of objects that an iteration yields; -1: unknown
+
+
 class KernelError(msgspec.Struct, frozen=True, kw_only=True):
     """The kernel's last exception, as far as its fields are plain data."""
 
@@ -67,7 +77,13 @@ class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
     names: list[Word] = []
     all: bool = False  # whether `names` is complete
     folders: list[Folder] = []  # near the path of a FileNotFoundError; the working folder of an ImportError
-    executions: int | None = None  # for a check: number of executed cells; None: unknown
+    # For a check:
+    executions: int | None = None  # number of executed cells; None: unknown
+    records: dict[
+        Word, Record
+    ] = {}  # by expression, or by `import name` for an imported module and its parts
+    alone: bool = False  # whether no other thread, task or hook runs code of the user
+    reloads: bool = False  # whether IPython loads changed modules again before it runs a cell
 
 
 NONE = KernelReport()

@@ -20,6 +20,7 @@ from jupyter_turbopilot.fixes.patterns import (
     Node,
     generalized,
     holes_in,
+    opened,
     specificity,
     substituted,
     texts_in,
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
 
 BUILTINS = frozenset(dir(builtins))
+_MOST_AROUND = 2  # levels of expressions around a changed one
 _MIN_SPECIFICITY = 2  # of a pattern that needs no role
 # Expressions that have a meaning without a role.
 _COMPOUND = (ast.Attribute, ast.Subscript, ast.Call, ast.Compare, ast.BinOp, ast.keyword)
-_SIMPLE = re.compile(r"(?s)([\"'])[^\"'\\\n{}]*\1")
+SIMPLE_STRING = re.compile(r"(?s)([\"'])[^\"'\\\n{}]*\1")
 
 
 class Occurrence(NamedTuple):
@@ -52,6 +54,7 @@ class Occurrence(NamedTuple):
     texts: tuple[str, ...]  # possible new texts, the preferred one first
     structures: tuple[int, ...]  # ids, of the new node or statements
     replaced: tuple[int, ...] = ()  # ids of the old statements; empty for an expression
+    owners: frozenset[str] = frozenset()  # variables that the examples do not contain
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,11 @@ class _ExpressionRule(Rule):
     is_exact: bool  # whether the roles are complete
     inner: Steps  # the first step of the role that the old expression has in the new one
 
+    @property
+    def has_other_roles(self) -> bool:
+        """Whether only the different roles of the examples are accepted, which are no keys of tables."""
+        return self.is_exact and bool(self.roles) and not (self.table or are_alike(self.roles))
+
     def occurrences(self, cell: StructuredCell) -> Iterator[Occurrence]:
         """Yield the occurrences in a cell."""
         count_operations(len(cell.nodes))
@@ -100,7 +108,11 @@ class _ExpressionRule(Rule):
             ):
                 match.nodes[self.old] = node
                 yield Occurrence(
-                    node, *cell.bounds(node), self._texts(match, node), (match.structure(self.new),)
+                    node,
+                    *cell.bounds(node),
+                    self._texts(match, node),
+                    (match.structure(self.new),),
+                    owners=match.owners,
                 )
 
     def _is_read(self, node: ast.AST) -> bool:
@@ -124,7 +136,7 @@ class _ExpressionRule(Rule):
             for parenthesized in (False, True)
         ]
         count_operations(len(found[0]) // 16)
-        if _SIMPLE.fullmatch(found[0]) and _SIMPLE.fullmatch(old):
+        if SIMPLE_STRING.fullmatch(found[0]) and SIMPLE_STRING.fullmatch(old):
             found[0] = old[0] + found[0][1:-1] + old[0]  # the quotes of the old string
         return (*found, f"({found[0]})")
 
@@ -195,17 +207,31 @@ def pattern_rule(first: Change, last: Change, *, is_renamed: bool = False) -> Ru
 
     `is_renamed`: whether a variable has a new name everywhere.
     """
+    if first.is_block != last.is_block:
+        return None
+    if last.is_block:
+        return _block_rule(first, last)
+    return (_rename_rule(first, last) if is_renamed else None) or _rule_of_expressions(first, last)
+
+
+def _rename_rule(first: Change, last: Change) -> Rule | None:
+    """Return the rule of a variable with a new name, or None."""
+    old, new = first.structures
+    if (old, new) != last.structures:
+        return None
+    structures = last.after.structures
+    names, used = _names((*old, *new), structures), _identifiers(old, structures)
+    return _ExpressionRule(
+        "name", first, last, names, used, "", old[0], new[0], frozenset(), is_exact=True, inner=()
+    )
+
+
+def _block_rule(first: Change, last: Change) -> Rule | None:
+    """Return the rule of replaced statements, or None."""
     structures = last.after.structures
     old, new = generalized(first.structures, last.structures, structures) or ((), ())
-    if not old or not new or first.is_block != last.is_block:
+    if not old or not new:
         return None
-    if not last.is_block:
-        if is_renamed and isinstance(old[0], int):
-            names, used = _names((*old, *new), structures), _identifiers(old, structures)
-            return _ExpressionRule(
-                "name", first, last, names, used, "", old[0], new[0], frozenset(), is_exact=True, inner=()
-            )
-        return _expression_rule(first, last, old[0], new[0])
     total = sum(specificity(each, structures) for each in old)
     has_holes = any(map(holes_in, old))
     if total < _MIN_SPECIFICITY or (has_holes and len(old) == 1 and total == _MIN_SPECIFICITY):
@@ -232,19 +258,41 @@ def _identifiers(patterns: Sequence[Pattern], structures: Structures) -> frozens
     return frozenset[str]().union(*(identifiers_in(text) for text in texts if text.isprintable()))
 
 
-def _expression_rule(first: Change, last: Change, old: Pattern, new: Pattern) -> Rule | None:
+def _rule_of_expressions(first: Change, last: Change) -> Rule | None:
+    """Return the rule of two replaced expressions, or of those around them, whose pattern accepts more."""
+    if not _is_literal_allowed(last):
+        return None
+    rule = narrow = _expression_rule(first, last)
+    for _ in range(_MOST_AROUND):
+        outer, other = first.around, last.around
+        if (rule and not rule.has_other_roles) or first is last or not outer or not other:
+            break
+        if _is_flag(outer.old[0]):
+            break  # it means something else in each function
+        first, last = outer, other
+        rule = _expression_rule(first, last)
+        if rule and specificity(rule.old, last.after.structures) < _MIN_SPECIFICITY:
+            rule = None
+    return rule or narrow
+
+
+def _expression_rule(first: Change, last: Change) -> _ExpressionRule | None:
     """Return the rule of two replaced expressions with their patterns."""
     structures, roles = last.after.structures, (first.role, last.role)
+    (old, *_), (new, *_) = generalized(first.structures, last.structures, structures) or ((None,), (None,))
+    if old is None or new is None:
+        return None
     kind, inner = _kind(last)
-    if kind != _kind(first)[0] or not _is_literal_allowed(last, kind):
+    if kind != _kind(first)[0]:
         return None
     if not inner and Match(last.after).add(old, last.new[0]):
         return None  # the edit could be made again, as if arguments are exchanged
     old, new = _with_any_arguments(old, new, structures)
-    required = _required_roles(kind, roles, last.old[0], old, structures)
+    required = _required_roles(kind, roles, last.old[0], old, new, structures)
     if required is None:
         return None
     steps, is_exact = required
+    old, new = (opened(each, old, new, structures) for each in (old, new))
     names, used = _names([old, new], structures), _identifiers([old], structures)
     if steps and is_exact:
         names |= {role.root for role in roles if role.root}
@@ -256,7 +304,7 @@ def _expression_rule(first: Change, last: Change, old: Pattern, new: Pattern) ->
 
 
 def _required_roles(
-    kind: str, roles: tuple[Role, Role], node: ast.AST, old: Pattern, structures: Structures
+    kind: str, roles: tuple[Role, Role], node: ast.AST, old: Pattern, new: Pattern, structures: Structures
 ) -> tuple[frozenset[Steps], bool] | None:
     """Return the roles of occurrences, and whether they are complete; None if the pattern is too general."""
     has_holes = bool(holes_in(old))
@@ -269,7 +317,8 @@ def _required_roles(
         return (steps if kind == "attribute" and steps == {CALLED} else frozenset()), True
     if are_alike(steps):
         return steps, True
-    if specificity(old, structures) < (1 if kind == "access" else _MIN_SPECIFICITY):
+    is_of_key = isinstance(node, ast.Subscript) and kind == "expression" and holes_in(old) == holes_in(new)
+    if specificity(old, structures) < (1 if kind == "access" or is_of_key else _MIN_SPECIFICITY):
         return None
     steps = frozenset(map(_heads, steps))
     if len(steps) == 1:
@@ -311,15 +360,24 @@ def _kind(change: Change) -> tuple[str, Steps]:
     return ("attribute" if both <= {ast.Name, ast.Attribute} else "expression"), ()
 
 
-def _is_literal_allowed(change: Change, kind: str) -> bool:
+def _is_literal_allowed(change: Change) -> bool:
     """Return whether a literal is not a position, or a number for a built-in function."""
     role = change.role
     is_key = any(step[0] == "key" for step in role.steps)
-    return kind != "literal" or _is_text(change.old[0]) or not (is_key or role.root in BUILTINS)
+    return _kind(change)[0] != "literal" or _is_text(change.old[0]) or not (is_key or role.root in BUILTINS)
+
+
+def _is_flag(node: ast.AST) -> bool:
+    value = getattr(node, "value", None)
+    return isinstance(node, ast.keyword) and (
+        node.arg == "axis" or (isinstance(value, ast.Constant) and isinstance(value.value, bool | None))
+    )
 
 
 def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+    """Return whether an expression is a string, or a list of strings."""
+    nodes = node.elts if isinstance(node, ast.List) else [node]
+    return all(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in nodes)
 
 
 def _are_columns(match: Match) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.identity import IdentityProvider, User
 
 from jupyter_turbopilot.protocol.errors import RefusedError, TurbopilotError
+from jupyter_turbopilot.util.addresses import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,14 +16,6 @@ if TYPE_CHECKING:
 
 KEY_HEADERS = ("Authorization", "X-Api-Key", "Api-Key")
 MAX_KEY = 1024
-
-
-def is_loopback(name: str) -> bool:
-    """Return whether a host name or an address is a loopback address."""
-    name = name.removeprefix("[").removesuffix("]")
-    with suppress(ValueError):
-        return ipaddress.ip_address(name).is_loopback
-    return name.removesuffix(".").lower() == "localhost"
 
 
 def is_key(text: str) -> bool:

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 import psutil
 from jupyter_core.paths import jupyter_runtime_dir
 
+from jupyter_turbopilot.context.private import is_private_path
+from jupyter_turbopilot.protocol.errors import DisabledError
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.util.files import is_unfinished, read_object, replace_content
+from jupyter_turbopilot.util.notebook_file import equivalent_paths
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.settings.access import Access
     from jupyter_turbopilot.settings.config import Turbopilot
 
+PRIVATE = "Files with credentials get no suggestions."
 SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
 
 
@@ -118,8 +122,16 @@ def access_of_process(settings: Turbopilot) -> Access:
     return access_of(settings, os.environ, server.root if server else "")
 
 
+def check_public(*paths: str) -> None:
+    """Raise a DisabledError if one of these files probably contains credentials."""
+    if any(is_private_path(form) for path in paths for form in equivalent_paths(path)):
+        raise DisabledError(PRIVATE)
+
+
 def check_file(access: Access, file: Path | None = None) -> None:
     """Raise a DisabledError unless completion is allowed for a file, by default in the current folder."""
+    if file:
+        check_public(str(file.absolute()))
     access.check(path_in_server(file or Path()) if access.denied else "")
 
 

@@ -144,7 +144,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     start: Annotated[int, Meta(ge=0, description="start of the name in the cell, in code points")]
     end: Annotated[int, Meta(ge=0, description="end of the name, in code points")]
     message: Annotated[str, Meta(description="message for the user, with names between backticks")]
-    fixes: Annotated[list[Fix], Meta(description="the nearest name, if there is one: at most one fix")]
+    fixes: Annotated[
+        list[Fix], Meta(description="the nearest name or a missing import, if there is one: at most one fix")
+    ]
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):

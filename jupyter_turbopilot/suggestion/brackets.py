@@ -5,7 +5,12 @@ A quote is closed by the next one of its kind; quoted brackets are ignored.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jupyter_turbopilot.util.bounds import LINE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 QUOTES = "\"'`"
 NESTED = 32  # brackets after the cursor that are considered: more than any code nests
@@ -68,6 +73,15 @@ def balanced_length(text: str, closed: str) -> int:
         if pending[: len(given)] == given:
             length = at
     return length
+
+
+def closers_of_given(text: str, quote: str = "") -> Iterator[int]:
+    """Yield the positions of brackets that close those before a text; `quote` is open before it."""
+    pending = [quote] if quote else []
+    for at, char in enumerate(text):
+        if not pending and char in _OPENERS and char not in _SAME:
+            yield at
+        _follow(pending, char)
 
 
 def closing_length(before: str, after: str) -> int:

@@ -77,14 +77,18 @@ def changed_columns(source: str) -> frozenset[tuple[str, str]]:
 
 
 def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield the tables that a cell changes, with the label that it assigns, or ""; an empty name: unknown."""
-    for node in walk(tree):
+    """Yield the tables that a cell changes, with the label that it assigns, or ""; an empty name: unknown.
+
+    A label whose old value the assignment needs is not new: if no table has it, it is misspelled.
+    """
+    nodes = walk(tree)
+    needed = {target for node in nodes for target in _updated(node)}
+    for node in nodes:
+        if node in needed:
+            continue
         if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
-            match node:
-                case ast.Subscript(value=ast.Name(table), slice=ast.Constant(str(label)), ctx=ast.Store()):
-                    yield table, label
-                case _:
-                    yield _variable(node), ""
+            label = _label(node) if isinstance(node.ctx, ast.Store) else None
+            yield label or (_variable(node), "")
         elif isinstance(node, ast.Call):
             if isinstance(node.func, ast.Attribute):
                 in_place = any(each.arg == "inplace" for each in node.keywords)
@@ -93,6 +97,23 @@ def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
             elif isinstance(node.func, ast.Name) and node.func.id not in NOT_CHANGING:
                 for each in (*node.args, *(argument.value for argument in node.keywords)):
                     yield _variable(each), ""
+
+
+def _updated(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the columns to which a statement assigns and whose old values it needs."""
+    if isinstance(node, ast.AugAssign) and _label(node.target):
+        yield node.target
+    elif isinstance(node, ast.Assign) and any(map(_label, node.targets)):
+        read = {_label(each) for each in walk(node.value)}
+        yield from (target for target in node.targets if _label(target) and _label(target) in read)
+
+
+def _label(node: ast.AST) -> tuple[str, str] | None:
+    """Return the variable and the label of a column: `table["label"]`."""
+    match node:
+        case ast.Subscript(value=ast.Name(table), slice=ast.Constant(str(label))):
+            return table, label
+    return None
 
 
 def _variable(node: ast.expr) -> str:

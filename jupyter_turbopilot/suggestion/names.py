@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,11 @@ from jupyter_turbopilot.suggestion.resolve import (
     bindings,
     binds_anything,
     exists,
+    module_bindings,
     unresolved,
 )
-from jupyter_turbopilot.suggestion.statements import text_before_line
+from jupyter_turbopilot.suggestion.statements import statement_at, text_before_line
+from jupyter_turbopilot.suggestion.surroundings import indentation
 from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trim import is_word
 from jupyter_turbopilot.util.bounds import LINE, LONGEST_CELL, MOST_CODE
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.suggestion.imports import Sources, Use
 
+_METHOD = re.compile(r"^[ \t]*+(?:async[ \t]++)?def[ \t]++\w++[ \t]*+\(\s*+(?:self|cls)\b", re.MULTILINE)
 MOST_MISSING = 16  # a text with more missing names does not fit this notebook
 _NONE: frozenset[str] = frozenset()
 
@@ -68,7 +72,7 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
         for name, fact in sure.items()
         if fact.columns
     }
-    known = frozenset(kernel_context.names).union(*(bindings(cell.source) for cell in above))
+    known = frozenset(kernel_context.names).union(*(module_bindings(cell.source) for cell in above))
     # An executed cell may have run in an earlier kernel: then the names that it binds invisibly are missing.
     reported = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
     has_more = not kernel_context.names.keys() <= reported
@@ -95,6 +99,26 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
     )
 
 
+def _visible(prefix: str) -> frozenset[str]:
+    """Return the names bound before the cursor that its line may see."""
+    _, start = statement_at(prefix)
+    line = prefix[start:]
+    # Without indentation, the line sees no parameters, and no variables of comprehensions.
+    find = bindings if line[:1] in {" ", "\t"} else module_bindings
+    return find(text_before_line(prefix)) | bindings(line)
+
+
+def _is_in_class(code: str, indent: int) -> bool:
+    """Return whether an indented line that follows is in the body of a class, as far as that is visible."""
+    for line in reversed(code.split("\n")):
+        if line.strip() and indentation(line) < indent:
+            indent, words = indentation(line), line.split(maxsplit=1)
+            # A line that begins with a bracket ends a head of several lines.
+            if words[0] in {"class", "def", "async"} or words[0][0] in ")]":
+                return words[0] not in {"def", "async"}
+    return False
+
+
 def _texts(request: Completion, scope: Scope) -> Iterator[str]:
     """Yield the texts with the words that may be completed within a word."""
     yield from (cell.source for cell in request.cells)
@@ -118,6 +142,7 @@ class Names:
             # The line of the cell magic is not in the cell's language.
             _, newline, body = prefix.lstrip().partition("\n")
             prefix = body if newline else prefix
+        self._is_python = language == "python"
         self._parses = fitting(language, prefix)
         self.joins = joining(
             language if cell.type == "code" else "", prefix, request.suffix, _texts(request, scope)
@@ -128,7 +153,7 @@ class Names:
         self._scope = scope
         judges = language == "python" and scope != Scope() and len(self._line) <= LINE
         judges = judges and not (is_command(self._line) or is_in_long_string(prefix))
-        self._bound = bindings(prefix) | bindings(request.suffix) if judges else None
+        self._bound = _visible(prefix) | bindings(request.suffix) if judges else None
         self._sources = sources if judges and scope.names is not None else None
         self._judged: dict[str, bool] = {}
         self._lines: dict[Use, str] = {}
@@ -141,12 +166,20 @@ class Names:
         if text in self._judged:
             return self._judged[text]
         self._waits = False
-        fits = self.joins(text) and self._parses(text)
+        fits = self.joins(text) and self._parses(text) and not self._misses_class(text)
         if fits and not self._exist(text):
             self.lacks_name, fits = True, False
         if not self._waits:
             self._judged[text] = fits
         return fits
+
+    def _misses_class(self, text: str) -> bool:
+        """Return whether a text begins the definition of a method outside of a class."""
+        code = self._prefix + text
+        return self._is_python and any(
+            found.end() > len(self._prefix) and not _is_in_class(code[: found.start()], indentation(found[0]))
+            for found in _METHOD.finditer(code, len(self._prefix) - len(self._line))
+        )
 
     def _exist(self, text: str) -> bool:
         """Return whether all names and columns of a text exist or can be imported."""

@@ -9,8 +9,17 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
-from jupyter_turbopilot.util.bounds import LINE, STATEMENT, cached_function, count_operations, normalized
+from jupyter_turbopilot.util.bounds import (
+    LINE,
+    STATEMENT,
+    cached_function,
+    count_operations,
+    normalized,
+    pieces,
+)
 from jupyter_turbopilot.util.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
@@ -72,10 +81,20 @@ def bindings(source: str) -> frozenset[str]:
     return frozenset(_bound(tree))
 
 
+@cached_function(2**22)
+def module_bindings(source: str) -> frozenset[str]:
+    """Return the names that a cell binds for other cells, which do not see parameters, for example."""
+    try:
+        return frozenset(Scopes(as_python(source)).bound)
+    except SyntaxError:  # the cell is also too long to be parsed
+        return bindings(source)
+
+
 @cached_function(2**21)
 def binds_anything(source: str) -> bool:
     """Return whether a cell binds names that are not visible in it, as `from x import *` does."""
-    return _ANYTHING.search(source) is not None
+    count_operations(len(source) // 16)
+    return any(map(_ANYTHING.search, pieces(source)))
 
 
 def _loose_bindings(source: str) -> frozenset[str]:

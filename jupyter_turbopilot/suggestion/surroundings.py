@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from jupyter_turbopilot.suggestion.brackets import closers_after, open_quote
+from jupyter_turbopilot.suggestion.statements import STATEMENT_LENGTH, statement_at
+from jupyter_turbopilot.suggestion.syntax import CLOSERS, CLOSING, lex
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _IMPORT = re.compile(r"^(?:import|from [^ \n]+ import) .*", re.MULTILINE)
+_BLANK_LINE = re.compile(r"[ \t]*+(?:#[^\n]*+)?\n")
 MAX_IMPORTS = 2**14  # characters of import lines, which are searched at each token
 
 
@@ -31,6 +34,7 @@ class Surroundings:
     closed: str = ""  # brackets directly after the cursor, if they match all that the line has opened
     indented: bool = False  # whether the line up to the cursor is non-empty white space
     imports: str = ""  # import lines of the code above, without indentation
+    closable: int | None = None  # brackets open at the cursor that the line may close; None: all
 
 
 def indentation(line: str) -> int:
@@ -80,7 +84,32 @@ def surroundings_of(
         closed=closers_after(line, rest),
         indented=blank and line != "",
         imports="\n".join(_IMPORT.findall(code))[:MAX_IMPORTS],
+        closable=None if rest.strip() else _closable(prefix, below),
     )
+
+
+def _closable(prefix: str, below: str) -> int | None:
+    """Return how many of the open brackets the line may close; None for all.
+
+    Others are closed below, or end a line, so that the arguments are on separate lines.
+    """
+    statement, line = statement_at(prefix)
+    start = line - statement.line_start
+    ends = [start + statement.lexemes[bracket.at].end for bracket in statement.open]
+    is_last = [_BLANK_LINE.match(prefix, end) is not None for end in ends]
+    count = [*reversed(is_last)].index(True) if any(is_last) else len(ends)
+    count = min(count, len(ends) - _closed_by(below, len(ends)))
+    return count if count < len(ends) else None
+
+
+def _closed_by(text: str, most: int) -> int:
+    """Return the number of brackets before a text that it closes, at most `most`."""
+    opened = closed = 0
+    for lexeme in lex(text[:STATEMENT_LENGTH] if most else ""):
+        if lexeme.text in CLOSING and not opened:
+            closed += 1
+        opened = max(0, opened + (lexeme.text in CLOSERS) - (lexeme.text in CLOSING))
+    return min(closed, most)
 
 
 def first_line(text: str) -> str:

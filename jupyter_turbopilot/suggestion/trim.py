@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jupyter_turbopilot.suggestion import syntax
-from jupyter_turbopilot.suggestion.brackets import balanced_length, outside
+from jupyter_turbopilot.suggestion.brackets import balanced_length, closers_of_given, outside
 from jupyter_turbopilot.suggestion.matching import Matcher
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
 from jupyter_turbopilot.util.bounds import LINE
@@ -266,6 +266,19 @@ def closed_after(text: str, surroundings: Surroundings, final: bool) -> Cut:  # 
     return Cut(text[: balanced_length(text, surroundings.closed)])
 
 
+def unfinished_list(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
+    """Stop before a bracket that closes a list of arguments, unless a line begins with it."""
+    left = surroundings.closable
+    if left is None:
+        return Cut(text)
+    for at in closers_of_given(text, surroundings.quote):
+        line = (surroundings.line + text[:at]).rpartition("\n")[2]
+        if left == 0 and line.strip():
+            return Cut(text[:at], done=True)
+        left = max(0, left - 1)
+    return Cut(text)
+
+
 def _closers_at_the_end(text: str) -> int:
     start = len(text)
     while start and (text[start - 1] in _CLOSERS or text[start - 1].isspace()):
@@ -306,6 +319,7 @@ FILTERS: tuple[Filter, ...] = (
     loop,
     rest_of_line,
     closed_after,
+    unfinished_list,
     trailing_space,
 )
 

@@ -34,7 +34,10 @@ MOST_OPERATIONS = 400_000  # of a request for fixes or a rename, each of about a
 
 MOST_MARKS = 30  # combining marks after each other, as in Unicode's Stream-Safe Text Format
 # Possible combining marks; U+FF9E and U+FF9F are letters that decompose to marks.
-_MARKS = re.compile(r"(?:[^\w\x00-\x7f]|[\uff9e\uff9f])++")
+_MARK = r"[^\w\x00-\x7f]", r"[\uff9e\uff9f]"
+_MANY_MARKS = re.compile(rf"(?<!{_MARK[0]})(?<!{_MARK[1]})(?:{'|'.join(_MARK)}){{{MOST_MARKS + 1},}}+")
+_LINE_END = re.compile(r"\n")
+_PIECE = 2**14  # characters
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -102,8 +105,7 @@ def has_many_marks(text: str) -> bool:
     """
     if text.isascii():
         return False
-    runs = (run[0] for run in _MARKS.finditer(text) if len(run[0]) > MOST_MARKS)
-    parts = (unicodedata.normalize("NFKD", each) for run in runs for each in run)
+    parts = (unicodedata.normalize("NFKD", each) for run in _MANY_MARKS.finditer(text) for each in run[0])
     return any(
         is_mark and sum(1 for _ in marks) > MOST_MARKS
         for is_mark, marks in groupby(chain.from_iterable(parts), key=_is_mark)
@@ -117,8 +119,6 @@ def normalized(form: Literal["NFC", "NFKC"], text: str) -> str:
     decomposition: Literal["NFD", "NFKD"] = "NFD" if form == "NFC" else "NFKD"
 
     def in_order(run: re.Match[str]) -> str:
-        if len(run[0]) <= MOST_MARKS:
-            return run[0]
         parts = (unicodedata.normalize(decomposition, each) for each in run[0])
         groups = groupby(chain.from_iterable(parts), key=_is_mark)
         ordered = (
@@ -126,7 +126,7 @@ def normalized(form: Literal["NFC", "NFKC"], text: str) -> str:
         )
         return "".join(chain.from_iterable(ordered))
 
-    return unicodedata.normalize(form, _MARKS.sub(in_order, text))
+    return unicodedata.normalize(form, _MANY_MARKS.sub(in_order, text))
 
 
 def _is_mark(character: str) -> bool:
@@ -195,6 +195,16 @@ def cached_function(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]
         return call
 
     return decorate
+
+
+def pieces(text: str, end: re.Pattern[str] = _LINE_END) -> Iterator[str]:
+    """Yield a text in pieces, each up to an `end`: searching all of it at once blocks all other threads."""
+    start = 0
+    while start < len(text):
+        found = end.search(text, start + _PIECE)
+        stop = found.end() if found else len(text)
+        yield text[start:stop]
+        start = stop
 
 
 class LimitedDict(OrderedDict[K, V]):

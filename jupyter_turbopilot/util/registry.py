@@ -11,6 +11,8 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.util.threads import result_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -19,6 +21,7 @@ _PLUGINS = f"{PREFIX}plugins."
 _COMMANDS = f"{PREFIX}terminal.commands."
 _GROUP = f"{_COMMANDS}command:declare_group"
 FAULTS = (Exception, SystemExit)  # errors of a plugin
+IMPORT_SECONDS = 30.0  # until the import of a plugin is given up
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Entry:
             return None
         module, _, attribute = self.value.partition(":")
         try:
-            found = checked(getattr(import_module(module), attribute))
+            imported = import_module(module) if self.is_own else _imported(module)
+            found = checked(getattr(imported, attribute))
         except FAULTS as error:
             self.skip(f"{type(error).__name__}: {error}")
             return None
@@ -56,6 +60,14 @@ class Entry:
         if self.value not in failures:
             failures[self.value] = reason
             logging.getLogger("turbopilot").warning("Skipped the plugin %s: %s", self.value, reason)
+
+
+def _imported(module: str) -> Any:
+    """Import a module of another distribution in a thread, as it may never return."""
+    try:
+        return result_of("turbopilot-plugin", lambda: import_module(module)).result(IMPORT_SECONDS)
+    except TimeoutError:
+        raise TimeoutError(f"its import takes more than {IMPORT_SECONDS:g} seconds") from None
 
 
 failures: dict[str, str] = {}  # plugins that could not be imported or used, and why

@@ -72,6 +72,14 @@ def test_uncertain_attribute_is_not_corrected(known: ObjectDescription | None, m
             "'cuont' is not a valid function for 'X' object",
             "df.agg(['max', 'count'])",
         ),
+        ("g.agg(a=('x', 'maxx'))", "'X' object has no attribute 'maxx'", "g.agg(a=('x', 'max'))"),
+        ("g.agg({'x': 'maxx'})", "'X' object has no attribute 'maxx'", "g.agg({'x': 'max'})"),
+        ("g.agg({'x': ['sum', 'minn']})", "'minn' is not a valid function for 'X'", "g.agg({'x': ['sum', 'min']})"),
+        ("g.agg(\n    a=('x', 'sum'),\n    b=('y', 'summ'),\n)", "'X' has no attribute 'summ'", "g.agg(\n    a=('x', 'sum'),\n    b=('y', 'sum'),\n)"),
+        ("g.agg(a=NamedAgg('x', 'stdd'))", "'X' has no attribute 'stdd'", "g.agg(a=NamedAgg('x', 'std'))"),
+        ("g.agg(maxx=('x', 'maxx'))", "'X' has no attribute 'maxx'", "g.agg(maxx=('x', 'max'))"),
+        ("g.agg({'maxx': 'maxx'})", "'X' has no attribute 'maxx'", None),
+        ("g.agg(a=('x', 'sett'))", "'X' has no attribute 'sett'", None),
         ("g.transform('meen')", "'meen' is not a valid function name for transform", "g.transform('mean')"),
         ("g.agg('list')", "'X' object has no attribute 'list'", None),
         ("g.agg('average')", "'X' object has no attribute 'average'", None),
@@ -82,9 +90,10 @@ def test_uncertain_attribute_is_not_corrected(known: ObjectDescription | None, m
         ("df.agg('firts')", "'firts' is not a valid function for 'DataFrame' object", None),
         ("s.apply(lambda v: getattr(v, 'sizes'))", "'X' object has no attribute 'sizes'", None),
     ],
-)
+)  # fmt: skip
 def test_name_of_an_aggregation_is_corrected(source: str, message: str, fixed: str | None) -> None:
-    failed = failure(source, f"AttributeError: {message}", library=True)
+    expression = source if "\n" in source else ""
+    failed = failure(source, f"AttributeError: {message}", expression, library=True)
     assert [applied(failed, fix) for fix in find_aggregation(failed)] == [fixed] * (fixed is not None)
 
 

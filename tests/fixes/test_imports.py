@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
-from jupyter_turbopilot.fixes.imports import find
+from jupyter_turbopilot.fixes.imports import find, missing_import
 from jupyter_turbopilot.fixes.report import (
     Folder,
     KernelError,
@@ -14,8 +14,10 @@ from jupyter_turbopilot.fixes.report import (
     ObjectDescription,
     TracebackFrame,
 )
-from jupyter_turbopilot.protocol.fix import Fix, InsertedCell
+from jupyter_turbopilot.protocol.fix import Fix, InsertedCell, apply
 from jupyter_turbopilot.protocol.request import FixCell
+
+from .failing import IMPORTS
 
 MODULES = {
     "sklearn.linear_model": ObjectDescription(attributes=["LinearRegression", "Ridge", "_private"]),
@@ -134,3 +136,23 @@ def test_find_offers_nothing_for_errors_inside_libraries() -> None:
     frames = [TracebackFrame("/tmp/ipykernel_1/1.py", 1), TracebackFrame("/venv/x.py", 1)]
     error = KernelError(type="ModuleNotFoundError", frames=frames)
     assert not fixes("import yaml", "No module named 'yaml'", error=error)
+
+
+@pytest.mark.parametrize(
+    ("source", "word", "above", "fixed"),
+    [
+        ('p = Path("x")', "Path", "x = 1", 'from pathlib import Path\np = Path("x")'),
+        ("%%time\nnp.mean(x)", "np", "x = 1", "%%time\nimport numpy as np\nnp.mean(x)"),
+        ('p = Path("x")', "Path", "from pathlib import Path", 'from pathlib import Path\np = Path("x")'),
+        ('p = Path("x")', "Path", "class Path: pass", None),
+        ("np(1)", "np", "x = 1", None),
+        ("x = totel", "totel", "x = 1", None),
+    ],
+)
+def test_missing_import_is_found_before_an_error(
+    source: str, word: str, above: str, fixed: str | None
+) -> None:
+    cells = [FixCell(source=above), FixCell(source=source)]
+    fix = missing_import(word, source, cells, 1, IMPORTS)
+    assert (fix and apply(source, fix.edits)) == fixed
+    assert missing_import(word, source, cells, 1, None) is None

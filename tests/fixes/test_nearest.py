@@ -114,7 +114,12 @@ def test_nearest_key(word: str, candidates: list[str], found: str | None) -> Non
         ("list", None),
         ("lat", None),  # `late` and `last`
         ("", None),
-        ("coss", None),  # `cos`
+        ("coss", None),  # `cos` and `cosh`
+        ("minn", "min"),
+        ("mmin", "min"),
+        ("min", None),
+        ("mni", None),
+        ("aa", None),
     ],
 )
 def test_nearest_short_lacks_or_doubles_one_letter(word: str, found: str | None) -> None:

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+from jupyter_turbopilot.fixes import parsed_cell
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, identifiers_in
+from jupyter_turbopilot.util import bounds
+from jupyter_turbopilot.util.bounds import pieces, tenant_cache
 
 
 @pytest.mark.parametrize(
@@ -43,3 +50,23 @@ def test_nested_f_string_with_wrong_positions_raises_syntax_error() -> None:
 def test_cell_that_does_not_parse_raises_syntax_error(source: str) -> None:
     with pytest.raises(SyntaxError):
         ParsedCell(source)
+
+
+@given(st.text(alphabet="aé\u0301ﬁ1 \n.", max_size=60), st.integers(1, 9))
+def test_identifiers_are_found_in_pieces_of_a_source(source: str, least: int) -> None:
+    whole = identifiers_in(source)
+    longest = max((len(name) for name in whole), default=0)
+    scanned: list[str] = []
+
+    def noted(text: str, end: re.Pattern[str]) -> Iterator[str]:
+        for piece in pieces(text, end):
+            scanned.append(piece)
+            yield piece
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounds, "_PIECE", least)
+        patch.setattr(parsed_cell, "pieces", noted)
+        with tenant_cache(f"{least} {source}"):  # not the result above
+            assert identifiers_in(source) == whole
+    assert all(len(piece) <= least + longest + 1 for piece in scanned)
+    assert "".join(scanned) == source

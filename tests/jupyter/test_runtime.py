@@ -170,3 +170,10 @@ def test_check_file_denies_the_folders_of_the_server(tmp_path: Path, monkeypatch
 def test_check_file_obeys_the_administrators_switch() -> None:
     with pytest.raises(DisabledError):
         runtime.check_file(runtime.access_of_process(Turbopilot(enabled=False)))
+
+
+def test_check_file_refuses_files_with_credentials(tmp_path: Path) -> None:
+    access = runtime.access_of_process(Turbopilot())
+    runtime.check_file(access, tmp_path / "a.py")
+    with pytest.raises(DisabledError, match="credentials"):
+        runtime.check_file(access, tmp_path / ".env")

@@ -48,7 +48,7 @@ def test_scope_of_a_fresh_kernel_has_no_names() -> None:
 )
 def test_scope_of_is_open_below_a_cell_that_binds_anything(cell: str) -> None:
     assert scope_of(request((cell, None)), FACTS).names is None
-    assert scope_of(request((cell, True)), FACTS).names == FACTS.names.keys() | {*bindings(cell)}
+    assert scope_of(request((cell, True)), FACTS).names == FACTS.names.keys() | ({*bindings(cell)} - {"*"})
     is_magic = cell.startswith("%%")  # a magic binds names when the cell has run
     assert (scope_of(request(text=f"{cell}\nx = "), FACTS).names is None) is not is_magic
 
@@ -82,6 +82,22 @@ def test_scope_of_excludes_names_that_a_cell_may_change() -> None:
         assert "df" not in scope.attributes
         assert "df" not in scope.columns
     assert "df" in scope_of(request(("df = other()", True)), FACTS).columns
+
+
+@pytest.mark.parametrize("executed", [None, False])
+@pytest.mark.parametrize(
+    ("cell", "columns"),
+    [
+        ("df['prise'] *= 2", {"price"}),
+        ("df['prise'] = df['prise'].abs()", {"price"}),
+        ("df['price'] = df['price'] * 2", {"price"}),
+        ("df['tax'] = df['price'] / 5\ndf['tax'] += 1", {"price", "tax"}),
+    ],
+)
+def test_scope_of_has_no_column_whose_value_an_assignment_needs(
+    cell: str, columns: set[str], executed: bool | None
+) -> None:
+    assert scope_of(request((cell, executed)), FACTS).columns["df"] == columns
 
 
 def test_scope_of_includes_keywords_of_closed_signatures() -> None:
@@ -185,3 +201,68 @@ def test_a_suggestion_names_only_columns_of_its_table(before: str, text: str, fi
     facts = replace(FACTS, names=FACTS.names | {"df": replace(FACTS.names["df"], attributes=None)}, all=False)
     asks = request(("other = 1", True), text=before)
     assert Names(asks, scope_of(asks, facts)).fit(text) is fits
+
+
+LOG = "def log(text, city):\n    print(text, city)"
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (LOG, "log("),
+        (f"%matplotlib inline\n{LOG}", "log("),
+        ("x = [city for city in df]", "x = "),
+        ("class A:\n    city = 1", "x = "),
+        (None, f"{LOG}\nlog("),
+        (None, 'df.agg(city=("x", "max"))\nprint('),
+        (None, "df.city = 2\nprint("),
+        (None, "f = lambda city: 1\nprint("),
+        (None, "x = [city for city in df]\nprint("),
+        (None, "class A:\n    city = 1\nprint("),
+    ],
+)
+def test_names_of_parameters_and_columns_do_not_exist_elsewhere(cell: str | None, text: str) -> None:
+    asks = request(*([(cell, True)] if cell else []), text=text)
+    assert not Names(asks, scope_of(asks, FACTS)).fit("city)")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("city = 1", "x = "),
+        ("%matplotlib inline\ncity = 1", "x = "),
+        ("%%time\ncity = 1", "x = "),
+        ("def f():\n    global city\n    city = 1", "x = "),
+        (None, "def f(city):\n    print("),
+        (None, "def f(city):\n    if x:\n        print(1)\n    print("),
+        (None, "f = lambda city: print("),
+        (None, "for city in df:\n    pass\nprint("),
+        (None, "if x:\n    city = 1\nprint("),
+        (None, "x = [print(city) for city in df if "),
+    ],
+)
+def test_names_that_the_line_of_the_cursor_sees_exist(cell: str | None, text: str) -> None:
+    asks = request(*([(cell, True)] if cell else []), text=text)
+    assert Names(asks, scope_of(asks, FACTS)).fit("city")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "fits"),
+    [
+        ("def summa", "ss(self):", False),
+        ("async def summa", "ss(cls, x):", False),
+        ("def f(", "self):", False),
+        ("def outer():\n    def f", "oo(self):", False),
+        ("class A:\n    def g(self):\n        return 1\n\ndef f", "oo(self):", False),
+        ("x = 1\n", "class A: pass\n\ndef f(self): pass", False),
+        ("def f(self", ", x):", True),
+        ("def summa", "ry(selfish):", True),
+        ("class A:\n    def summa", "ss(self):", True),
+        ("class A:\n    def g(self):\n        return 1\n\n    @property\n    def f", "oo(self):", True),
+        ("class A(\n    B,\n):\n    if C:\n        def f", "oo(cls):", True),
+        ("x = 1\n", "class A:\n    def f(self): pass", True),
+    ],
+)
+def test_methods_are_suggested_only_in_classes(prefix: str, text: str, fits: bool) -> None:
+    asks = request(text=prefix)
+    assert Names(asks, scope_of(asks, KernelContext())).fit(text) is fits

@@ -1,11 +1,14 @@
 import unicodedata
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
-from jupyter_turbopilot.util.bounds import STATEMENT
+from jupyter_turbopilot.suggestion import resolve
+from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, unresolved
+from jupyter_turbopilot.util import bounds
+from jupyter_turbopilot.util.bounds import STATEMENT, pieces, tenant_cache
 
 SCOPE = Scope(
     names=frozenset({"df", "np", "load", "values"}),
@@ -101,3 +104,23 @@ def test_unresolved_normalizes_unicode_names(name: str, form: str) -> None:
 def test_bindings_normalizes_names_of_unfinished_cells() -> None:
     assert "μ" in bindings("µ = 3\nf(")
     assert "größe" in bindings(unicodedata.normalize("NFD", "größe = 3\nf("))
+
+
+@given(st.lists(st.sampled_from(["%%time a", "from a import *", "x = 1", "", "%%R x"]), max_size=9))
+def test_binds_anything_searches_pieces_of_a_source(lines: list[str]) -> None:
+    source = "\n".join(lines)
+    scanned: list[str] = []
+
+    def noted(text: str) -> Iterator[str]:
+        for piece in pieces(text):
+            scanned.append(piece)
+            yield piece
+
+    expected = any(map(binds_anything, lines))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounds, "_PIECE", 1)
+        patch.setattr(resolve, "pieces", noted)
+        with tenant_cache(f"pieces {source}"):  # not the result above
+            assert binds_anything(source) is expected
+    assert all("\n" not in piece[1:-1] for piece in scanned)
+    assert bool(scanned) is bool(source)

@@ -112,3 +112,31 @@ def test_trim_returns_a_prefix(text: str, prefix: str, suffix: str) -> None:
 def test_trim_limits_the_length() -> None:
     cut = trim(words(MOST)[: MOST + 1], around(""), final=True)
     assert (len(cut.text), cut.done) == (MOST, True)
+
+
+AGG = 's = df.groupby("k").agg('
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix", "suffix", "kept"),
+    [
+        # Each argument is on a separate line.
+        ('"min"))', f'{AGG}\n    a=("m", "max"),\n    b=("m", ', "", '"min")'),
+        ('in"))', f'{AGG}\n    a=("m", "m', "", 'in")'),
+        ("2)", "f(  # comment\n    1,\n    ", "", "2"),
+        ("2}", 'd = {\n    "a": 1,\n    "b": ', "", "2"),
+        ("1, 2]])", "np.array([\n    [1, 2],\n    [", "", "1, 2]"),
+        (")", "f(\n    1\n", "", ")"),
+        # The list continues below.
+        ('"min"))', f'{AGG}a=("m", ', '\n    b=("m", "max"))', '"min")'),
+        ('"min"))', f'{AGG}a=("m", ', '\n    b=("m", "max"),\n)\nf(x)', '"min")'),
+        # It may end here.
+        ('"min"))', f'{AGG}a=("m", ', "", '"min"))'),
+        ('"min"))', f'{AGG}a=("m", ', "\nprint(s)", '"min"))'),
+        ('"min"))', f'{AGG}a=("m", "max"),\n{" " * 23}b=("m", ', "", '"min"))'),
+        ("x)", "f(", "", "x)"),
+        ("[1)])", "f(\n    '", "", "[1)])"),
+    ],
+)
+def test_trim_keeps_an_unfinished_list_open(text: str, prefix: str, suffix: str, kept: str) -> None:
+    assert final(text, prefix, suffix) == kept

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.util import bounds
 from jupyter_turbopilot.util.bounds import (
     LimitedDict,
     OperationLimitError,
@@ -20,6 +21,7 @@ from jupyter_turbopilot.util.bounds import (
     end_of,
     has_many_marks,
     normalized,
+    pieces,
     tenant_cache,
 )
 
@@ -162,3 +164,14 @@ def test_limited_dict_may_be_cleared_while_an_item_is_set(line: int) -> None:
     finally:
         sys.settrace(before)
     assert len(limited) <= 1
+
+
+@given(st.text(alphabet="ab\n ", max_size=60), st.integers(1, 9))
+def test_pieces_are_the_text_and_end_with_lines(text: str, least: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounds, "_PIECE", least)
+        found = [*pieces(text)]
+    assert "".join(found) == text
+    assert all(
+        len(each) > least and each.endswith("\n") and "\n" not in each[least:-1] for each in found[:-1]
+    )

@@ -32,7 +32,17 @@ def test_entry_that_ends_the_process_is_none(monkeypatch: pytest.MonkeyPatch, tm
     (tmp_path / "exiting.py").write_text("raise SystemExit(3)")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert Entry("a", "exiting:x").load() is None
-    assert registry.failures == {"exiting:x": "SystemExit: 3"}
+    assert registry.failures == {"exiting:x": "RuntimeError: SystemExit(3)"}
+
+
+def test_entry_that_hangs_while_it_is_imported_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "hanging.py").write_text("import threading\nthreading.Event().wait(30)\nx = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(registry, "IMPORT_SECONDS", 0.25)
+    assert Entry("a", "hanging:x").load() is None
+    assert registry.failures == {"hanging:x": "TimeoutError: its import takes more than 0.25 seconds"}
 
 
 def test_failure_of_an_own_entry_may_pass(caplog: pytest.LogCaptureFixture) -> None:

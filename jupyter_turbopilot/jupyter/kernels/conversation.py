@@ -4,14 +4,15 @@ A query opens a comm. The kernel sends its answer as one message and closes the 
 kernels broadcast to all clients, and JupyterLab logs an error for each closed comm that it does not know.
 A comm handler runs without IPython's hooks, history, output or execution count. Only the first message to a
 kernel, which installs the handler, is a silent execution, and triggers `pre_execute` and `post_execute` once.
-After an error and for a check, a query names the expressions to describe, and its answer has a report, too.
+After an error and for a check, a query names the expressions to describe, and its answer has a report. The
+answer for a check has nothing else.
 Kernels of other languages than Python are not queried so: their own completer lists the members of an object.
 This module does no I/O: the caller owns the sockets and the clock.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TARGET = "turbopilot.facts"
-ANSWERS = {"comm_msg", "comm_close"}  # message types of an answer
+ANSWERS = {"comm_msg", "comm_close", "complete_reply"}  # message types of an answer
 
 
 @dataclass(frozen=True)
@@ -33,69 +34,91 @@ class Message:
 
     type: str
     content: dict[str, Any]
+    id: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True)
 class KernelAnswer:
     """The answer in a comm. `report` is that of a query after an error or for a check."""
 
-    comm: str
-    kernel_context: KernelContext
+    kernel_context: KernelContext | None  # None: for a check
     report: KernelReport
+
+
+@dataclass(frozen=True)
+class MembersAnswer:
+    """The members of an object, from the kernel's own completer."""
+
+    code: str
+    members: KernelContext
 
 
 @dataclass(frozen=True)
 class ClosedWithoutAnswer:
     """The kernel closed the comm without an answer: the handler is not installed in this process."""
 
-    comm: str
-
 
 class Conversation:
-    """The queries to one kernel, each in its own comm: one for its context, and others for reports."""
+    """The queries to one kernel. The caller keeps only one open: a sent message cannot be taken back.
+
+    The comm of a query has the id of its message.
+    """
 
     def __init__(self) -> None:
         self._installed = False
-        self._comm = ""
-        self._reports: set[str] = set()  # comms of the queries for reports
+        self._open: Message | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether a query for the kernel's context is waiting for its answer."""
-        return bool(self._comm)
+        """Whether a query is waiting for its answer."""
+        return self._open is not None
 
     def ask(self) -> list[Message]:
-        """Return the messages that query the kernel's context; an open query for it is abandoned."""
-        self._comm = uuid4().hex
-        return self._messages(self._comm, {})
+        """Return the messages that query the kernel's context."""
+        return self._query({})
 
-    def ask_for_report(self, wanted: Sequence[str], *, is_check: bool) -> tuple[str, list[Message]]:
-        """Return the comm and the messages of a query after an error, or for a check."""
+    def ask_for_report(self, wanted: Sequence[str], traced: Sequence[str] | None = None) -> list[Message]:
+        """Return the messages of a query after an error, or for a check with traced expressions."""
+        return self._query({"wanted": [*wanted], "traced": None if traced is None else [*traced]})
+
+    def ask_for_members(self, code: str) -> list[Message]:
+        """Return the request to a kernel's own completer for the members after `df$`."""
+        self._open = Message("complete_request", {"code": code, "cursor_pos": len(code)})
+        return [self._open]
+
+    def _query(self, data: dict[str, Any]) -> list[Message]:
         comm = uuid4().hex
-        self._reports.add(comm)
-        return comm, self._messages(comm, {"wanted": [*wanted], "check": is_check})
-
-    def _messages(self, comm: str, data: dict[str, Any]) -> list[Message]:
+        content = {"comm_id": comm, "target_name": TARGET, "data": data}
         messages = [] if self._installed else [_installing()]
-        self._installed = True
-        return [*messages, Message("comm_open", {"comm_id": comm, "target_name": TARGET, "data": data})]
+        self._installed, self._open = True, Message("comm_open", content, comm)
+        return [*messages, self._open]
 
-    def receive(self, kind: str, content: dict[str, Any]) -> KernelAnswer | ClosedWithoutAnswer | None:
-        """Return the answer in a kernel's message; None if the message belongs to something else."""
-        comm = content["comm_id"] if kind in ANSWERS else ""
-        if not comm or (comm != self._comm and comm not in self._reports):
+    def receive(
+        self, kind: str, content: dict[str, Any], parent: str = ""
+    ) -> KernelAnswer | MembersAnswer | ClosedWithoutAnswer | None:
+        """Return the answer in a kernel's message; None if the message belongs to something else.
+
+        `parent`: the id of the message that it replies to.
+        """
+        asked = self._open
+        if not asked or kind not in ANSWERS:
             return None
-        self.abandon(comm)
+        if asked.id != (parent if kind == "complete_reply" else content["comm_id"]):
+            return None
+        self.abandon()
+        if kind == "complete_reply":
+            return MembersAnswer(asked.content["code"], read_members(asked.content["code"], content))
         if kind == "comm_close":
-            return ClosedWithoutAnswer(comm)
+            return ClosedWithoutAnswer()
         data = content["data"]
-        return KernelAnswer(comm, read_kernel_context(data), read_report(data.get("report", {})))
+        is_check = asked.content["data"].get("traced") is not None
+        return KernelAnswer(
+            None if is_check else read_kernel_context(data), read_report(data.get("report", {}))
+        )
 
-    def abandon(self, comm: str = "") -> None:
-        """Abandon an open query, by default the one for the kernel's context."""
-        if not comm or comm == self._comm:
-            self._comm = ""
-        self._reports.discard(comm)
+    def abandon(self) -> None:
+        """Abandon the open query."""
+        self._open = None
 
     def reinstall(self) -> None:
         """Install the handler again with the next query."""
@@ -103,17 +126,11 @@ class Conversation:
 
     def restart(self) -> None:
         """Reset the state for a restarted kernel process."""
-        self._installed, self._comm = False, ""
-        self._reports.clear()
-
-
-def members_request(code: str) -> Message:
-    """Return the request to a kernel's own completer for the members after `df$`."""
-    return Message("complete_request", {"code": code, "cursor_pos": len(code)})
+        self._installed, self._open = False, None
 
 
 def read_members(code: str, content: dict[str, Any]) -> KernelContext:
-    """Return the members of an object, from the reply to a `members_request`."""
+    """Return the members of an object, from the completer's reply."""
     start, end = content.get("cursor_start"), content.get("cursor_end")
     texts = [f"{code[:start]}{match}{code[end:]}" for match in content.get("matches", ())]
     # IRkernel returns the code itself if it knows no members.

@@ -13,14 +13,18 @@ contains the number of rows, and whether the first values of a column are string
 its execution names expressions, too; its report is only about the namespace, and not about an error.
 """
 
+import _thread
 import ast
 import builtins
+import functools
+import gc
 import math
 import os
 import re
 import stat
 import sys
 import types
+import weakref
 from collections import deque
 from contextlib import suppress
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -38,6 +42,8 @@ MOST_FRAMES, MOST_STEPS, LONGEST_PATH = 30, 100_000, 4096
 MOST_NEAR, MOST_FILES, MOST_AROUND, MOST_VALUES = 3, 500, 100, 100
 MOST_MISSING, MOST_MOUNTS = 16, 64 * 1024  # missing folders of a path; characters of the list of mounts
 MOST_CODE = 100_000  # bytes of code before an instruction whose columns are looked up
+# For a check: expressions, objects that are walked from one of them, and elements of containers in all.
+MOST_TRACED, MOST_WALKED, MOST_ELEMENTS = 300, 2000, 300_000
 # Names that IPython puts into every namespace. Other names hidden from `%who` come from startup files.
 _SHELLS = ("In", "Out", "exit", "get_ipython", "open", "quit")
 
@@ -50,6 +56,7 @@ _module_dict = vars(types.ModuleType)["__dict__"].__get__
 _HEAP, _IMMUTABLE = 1 << 9, 1 << 8  # a class defined in Python has the first flag and never the second
 _IN_C = (types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodDescriptorType)
 _PLAIN = (int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None))
+_ATOMS = frozenset(map(id, (int, float, complex, bool, str, bytes, range, slice, type(None), type(...))))
 _FUNCTION_OPEN, _OPTIMIZED = 8, 1  # CO_VARKEYWORDS, CO_OPTIMIZED
 _MISSING: Any = object()
 
@@ -60,8 +67,8 @@ _KNOWN = {
     "pandas.core.resample": ("DatetimeIndexResampler", "PeriodIndexResampler", "TimedeltaIndexResampler"),
     "pandas.core.window": ("Expanding", "Rolling"),
     "polars": ("DataFrame", "Series"),
-    "polars._plr": ("PyDataFrame",),
-    "polars.polars": ("PyDataFrame",),  # before polars 1.33
+    "polars._plr": ("PyDataFrame", "PySeries"),
+    "polars.polars": ("PyDataFrame", "PySeries"),  # before polars 1.33
     "numpy": ("ndarray",),
     "numpy._core._multiarray_umath": ("_ArrayFunctionDispatcher",),
     "numpy.core._multiarray_umath": ("_ArrayFunctionDispatcher",),  # before NumPy 2
@@ -69,6 +76,28 @@ _KNOWN = {
 }  # fmt: skip
 # The C arrays in the extension arrays of pandas.
 _INNER = {"ArrowStringArray": "_pa_array", "DatetimeArray": "_ndarray", "StringArray": "_ndarray"}
+# For a check: the packages and modules whose functions run no other Python code than that of these, unless
+# they are given some.
+_LISTED = frozenset(
+    """
+    IPython.core.display IPython.core.display_functions IPython.lib.display matplotlib numpy pandas plotly
+    polars pyarrow scipy seaborn sklearn tqdm
+    __future__ _collections _csv _decimal _functools _io _json _operator _random _struct _thread abc
+    array base64 bisect builtins calendar cmath collections contextlib copy csv dataclasses datetime decimal
+    difflib enum fractions functools genericpath glob gzip hashlib heapq html io itertools json locale math
+    numbers operator os pathlib posix posixpath nt ntpath pprint random re secrets shutil statistics string
+    struct tempfile textwrap time types typing unicodedata urllib.parse uuid warnings zipfile zlib
+    zoneinfo
+""".split()
+)
+_UNNAMED: Any = (  # their classes are in no module
+    {}.keys(), {}.values(), {}.items(), iter({}), iter([]), iter(()), iter(set()), iter(""), iter(b""),
+    iter(range(0)), types.MappingProxyType({}), weakref.ref(set),
+)  # fmt: skip
+# Built-in classes whose objects hold code that runs when they are used.
+_CODE = frozenset(map(id, (classmethod, property, staticmethod, super)))
+_CALLABLE_OF_C = ("_ArrayFunctionDispatcher", "_lru_cache_wrapper", "cython_function_or_method", "ufunc")
+_HOSTS = ("IPython", "debugpy", "ipykernel", "jupyter_client", "tornado", "zmq")  # of threads and tasks
 # Operators and built-in functions are applied to these objects; other classes could define them in Python.
 _IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType")
 
@@ -501,6 +530,359 @@ class _ErrorLook(_Look):
         return {**self.describe(artist), **self._constructor(type(artist))}
 
 
+class _CheckLook(_ErrorLook):
+    """An inspection for a check: which objects can only run code of the listed packages."""
+
+    def __init__(self, namespace: Any) -> None:
+        super().__init__(full=True)
+        self._namespace = namespace
+        self._numbers: Dict[int, int] = {}
+        self._inert: Dict[int, bool] = {}  # by identity, for objects that live during the inspection
+        self._elements = MOST_ELEMENTS
+        self._dicts: Dict[str, Dict[str, Any]] = {}
+        self._folders: Dict[str, Optional[str]] = {}
+        self._unnamed = frozenset(id(type(each)) for each in _UNNAMED)
+        self._standard = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
+
+    def record(self, expression: str, scope: Dict[str, Any]) -> Optional[List[Any]]:
+        """Return an object's number and kind, whether it is inert, its name in its library, and its size.
+
+        Objects have the same number if they are identical. An inert object runs no code of the user, whatever
+        is done with it: no function, class or object of others can be reached from it.
+        """
+        is_import = expression.startswith("import ")
+        if is_import:
+            value = self._imported(expression[7:])
+        else:
+            node: Any = ast.parse(expression, mode="eval").body
+            value = self._find(node, scope)
+            if type(node) is ast.Attribute and (value is _MISSING or self._is_computed(node, scope)):
+                return self._member_record(node, scope)
+        if value is _MISSING:
+            return None
+        number = self._numbers.setdefault(id(value), len(self._numbers))
+        return [
+            number,
+            self._kind_of(value),
+            self.is_inert(value),
+            self.identified(value),
+            self._size_of(value),
+        ]
+
+    def describe_found(self, expression: str, scope: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+        """Describe the object of an expression, or of `import name`; None if there is none."""
+        if not expression.startswith("import "):
+            return super().describe_found(expression, scope)
+        value = self._imported(expression[7:])
+        return None if value is _MISSING else self.describe(value)
+
+    def _frame(self, frame: Any) -> Dict[str, Any]:
+        """Return the column labels; None if one that is not described may equal a string."""
+        labels = self._labels(frame)[0]
+        is_open = any(
+            _text(label, LONGEST_LABEL) is None if type(label) is str else id(type(label)) not in _ATOMS
+            for label in labels
+        )
+        return {"labels": None} if is_open else super()._frame(frame)
+
+    def describe(self, value: Any) -> Dict[str, Any]:
+        """Describe an object; the names that a cell binds are keys of its namespace."""
+        described = super().describe(value)
+        return {**described, "keys": None} if value is self._namespace else described
+
+    def _is_computed(self, node: Any, scope: Dict[str, Any]) -> bool:
+        """Return whether a class of the user may decide what an attribute is."""
+        owner = self._find(node.value, scope)
+        kind = type(owner)
+        if kind is types.ModuleType or self.identified(kind):
+            return False
+        bases = [base for base in _mro(kind) if not _is_one_of(base, (object, type)) and not _is_fixed(base)]
+        return any("__getattribute__" in self._members(base) for base in bases)
+
+    def _member_record(self, node: Any, scope: Dict[str, Any]) -> Optional[List[Any]]:
+        """Return the record of what a class computes: the value is inert if only listed code computes it."""
+        owner = self._find(node.value, scope) if type(node) is ast.Attribute else _MISSING
+        if owner is _MISSING or type(owner) is types.ModuleType:
+            return None
+        member = self._member(owner if _is_class(owner) else type(owner), node.attr)
+        if member is _MISSING:
+            return None
+        if type(member) is property:
+            is_listed = self._has_listed_code(member.fget)
+        else:
+            is_listed = _is_one_of(type(member), _IN_C) or self._is_walked_inert(member)
+        return [-1, "member", is_listed and self.is_inert(owner), "", -1]
+
+    def _imported(self, name: str) -> Any:
+        """Return a module that is imported, or what it contains."""
+        parts = name.split(".")
+        for end in range(len(parts), 0, -1):
+            value = self._modules.get(".".join(parts[:end]), _MISSING)
+            if value is not _MISSING:
+                for part in parts[end:]:
+                    value = value if value is _MISSING else self._attribute(value, part)
+                return value
+        return _MISSING
+
+    def _kind_of(self, value: Any) -> str:
+        kind = type(value)
+        if kind is types.ModuleType:
+            return "module"
+        if _is_class(value):
+            return "class"
+        name = self._kind(value)[1]
+        if name == "DataFrame":
+            return "table"
+        if kind is dict:
+            return "dict"
+        is_plain = id(kind) in _ATOMS or name in ("ndarray", "Series", "Index")
+        return "plain" if is_plain or _is_one_of(kind, _PLAIN) else "other"
+
+    def _size_of(self, value: Any) -> int:
+        """Return how many objects an iteration yields, if the class is a built-in one or that of a table."""
+        if _is_one_of(type(value), (str, bytes, list, tuple, dict, set, frozenset, range)):
+            return len(value)
+        return self._labels(value)[1] if self._kind(value)[1] == "DataFrame" else -1
+
+    # Libraries ----------------------------------------------------------------------------------------------
+
+    def _module_of(self, name: str) -> Dict[str, Any]:
+        if name not in self._dicts:
+            self._dicts[name] = self._module(name)
+        return self._dicts[name]
+
+    def _folder(self, module: Optional[str]) -> Optional[str]:
+        """Return the folder of a listed module's package, "" for one in the interpreter; None: not listed.
+
+        A file of the user may have the name of a listed package.
+        """
+        if module is None:
+            return None
+        if module not in self._folders:
+            parts = module.split(".")
+            is_listed = any(".".join(parts[:end]) in _LISTED for end in range(1, len(parts) + 1))
+            self._folders[module] = self._folder_of(parts[0]) if is_listed else None
+        return self._folders[module]
+
+    def _folder_of(self, package: str) -> Optional[str]:
+        file = self._module_of(package).get("__file__")
+        if file is None:
+            return "" if package in sys.builtin_module_names or package in ("os", "abc", "io") else None
+        if type(file) is not str:
+            return None
+        folder, name = os.path.split(file)
+        if os.path.basename(os.path.dirname(folder)).endswith("-packages"):  # noqa: PTH119, PTH120
+            return folder + os.sep
+        is_standard = file.startswith(self._standard) and "-packages" + os.sep not in file
+        if not is_standard:
+            return None
+        return folder + os.sep if name.startswith("__init__.") else file
+
+    def _has_listed_code(self, function: Any) -> bool:
+        if type(function) is not types.FunctionType:
+            return False
+        module, file = _text(function.__module__), _text(function.__code__.co_filename, LONGEST_PATH)
+        folder = self._folder(module)
+        if folder is None or file is None:
+            return False
+        package = os.path.dirname(folder) if folder.endswith(".py") else folder  # noqa: PTH120
+        return file.startswith("<frozen ") or (bool(package) and file.startswith(package))
+
+    def identified(self, value: Any) -> str:
+        """Return the name under which a listed module has a function or a class, or an empty string."""
+        kind = type(value)
+        names: Tuple[Any, Any]
+        if _is_class(value):
+            names = self._class_of_kind(value), _qualified_name(value)
+        elif kind is types.FunctionType:
+            if not self._has_listed_code(value):
+                return _OPEN_OF_IPYTHON if self._is_open_of_ipython(value) else ""
+            names = value.__module__, value.__qualname__
+        elif kind is types.BuiltinFunctionType:
+            names = value.__module__, value.__qualname__
+        elif self._is_callable_of_c(value):
+            name = self._read(value, "__qualname__") or self._read(value, "__name__")
+            names = self._read(value, "__module__") or "numpy", name
+        else:
+            return ""
+        module, name = map(_text, names)
+        return f"{module}.{name}" if self._is_at(value, module, name) else ""
+
+    def _is_callable_of_c(self, value: Any) -> bool:
+        return _class_name(type(value)) in _CALLABLE_OF_C
+
+    def _is_open_of_ipython(self, value: Any) -> bool:
+        return value is self._module_of("IPython.core.interactiveshell").get("_modified_open", _MISSING)
+
+    def _class_of_kind(self, kind: Any) -> Optional[str]:
+        """Return the module of a class."""
+        return _text(self._members(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind))
+
+    def _is_at(self, value: Any, module: Optional[str], name: Optional[str]) -> bool:
+        """Return whether a listed module has this very object under a name."""
+        if module is None or name is None or self._folder(module) is None:
+            return False
+        first, *rest = name.split(".")
+        found = self._module_of(module).get(first, _MISSING)
+        for part in rest:
+            found = self._members(found).get(part, _MISSING) if _is_class(found) else _MISSING
+        if _is_one_of(type(found), (staticmethod, classmethod)):
+            found = found.__func__
+        return found is value
+
+    # Inert objects ------------------------------------------------------------------------------------------
+
+    def is_inert(self, value: Any) -> bool:
+        """Return whether a bounded walk from an object reaches no code of others."""
+        if id(value) not in self._inert:
+            self._inert[id(value)] = self._is_walked_inert(value)
+        return self._inert[id(value)]
+
+    def _is_walked_inert(self, value: Any) -> bool:
+        seen: Any = set()
+        work, steps = [value], 0
+        while work:
+            each = work.pop()
+            if id(each) in seen or id(type(each)) in _ATOMS:
+                continue
+            seen.add(id(each))
+            steps += 1
+            parts = self._parts(each) if steps <= MOST_WALKED and thread_time() < self.end else None
+            if parts is None or self._elements < 0:
+                return False
+            work += parts
+        return True
+
+    def _parts(self, value: Any) -> Any:
+        """Return the objects to walk on from an object; None if it may run code of others."""
+        kind = type(value)
+        if kind is types.ModuleType:
+            return (
+                () if self._folder(_text(_plain(_module_dict(value)).get("__name__"))) is not None else None
+            )
+        if _is_class(value) or kind is types.FunctionType:
+            return () if self.identified(value) else None
+        if kind is types.BuiltinFunctionType:
+            owner = value.__self__
+            if owner is None or type(owner) is types.ModuleType:
+                return () if self.identified(value) else None
+            return (owner,)
+        if kind is types.MethodType:
+            return (value.__func__, value.__self__)
+        if _is_one_of(kind, (list, tuple, set, frozenset)):
+            return self._compounds(value)
+        if kind is dict:
+            keys = self._compounds([*value])
+            return [*keys, *self._compounds([*value.values()])]
+        known = self._kind(value)[1]
+        if known in ("PyDataFrame", "PySeries"):
+            kinds = self._call(value, "dtypes") if known == "PyDataFrame" else [self._call(value, "dtype")]
+            names = (_class_name(each if _is_class(each) else type(each)) for each in kinds)
+            return None if "Object" in names else ()
+        is_capsule = _class_name(kind) == "PyCapsule" and not _flags(kind) & _HEAP
+        if self._is_callable_of_c(value):
+            return () if self.identified(value) else None
+        is_known = bool(known) or is_capsule or id(kind) in self._unnamed
+        name = "" if is_known else self.identified(kind)
+        if id(kind) in _CODE or not (name or is_known):
+            return None
+        if name.startswith(("matplotlib.", "typing._Special")):
+            return ()  # a figure refers to too much to be walked
+        values = self._objects_of_array(value)
+        return values if values is None else [*values, *(x for x in gc.get_referents(value) if x is not kind)]
+
+    def _compounds(self, values: Any) -> List[Any]:
+        """Return the elements that are not numbers, texts and the like."""
+        self._elements -= len(values)
+        if self._elements < 0:
+            return []
+        return [each for each in values if id(type(each)) not in _ATOMS]
+
+    def _objects_of_array(self, value: Any) -> Optional[List[Any]]:
+        """Return the compound elements of an array of objects; None if they cannot be read."""
+        arrays = [base for base in _mro(type(value)) if self._kinds.get(id(base)) == ("numpy", "ndarray")]
+        if not arrays:
+            return []
+        dtype = self._read(value, "dtype")
+        if not self._read(dtype, "hasobject"):
+            return []
+        size = self._read(value, "size")
+        if arrays[0] is not type(value) or self._read(dtype, "kind") != "O" or size > self._elements:
+            return None
+        return self._compounds(value.reshape(-1).tolist())
+
+
+_OPEN_OF_IPYTHON = "builtins.open"
+_qualified_name = type.__dict__["__qualname__"].__get__
+
+
+def _is_of_host(function: Any) -> bool:
+    """Return whether a function belongs to the kernel rather than to the user."""
+    kind = type(function)
+    if kind is types.MethodType:
+        return _is_of_host(function.__func__)
+    if _is_one_of(kind, (types.FunctionType, types.BuiltinFunctionType)):
+        module = _text(function.__module__) or ""
+    elif kind is functools.partial:
+        return _is_of_host(function.func) and all(type(each) not in _CALLABLE for each in function.args)
+    else:
+        module = _text(_class_dict(kind).get("__module__")) or ""
+    return module.partition(".")[0] in (*_HOSTS, "asyncio", "_asyncio")
+
+
+_CALLABLE = (types.FunctionType, types.MethodType, functools.partial)
+
+
+def _is_alone() -> bool:
+    """Return whether no thread, task or timer but those of the kernel could run code during a cell."""
+    own = _plain(_module_dict(sys)).get("modules")
+    threading, asyncio = (sys.modules.get(name) for name in ("threading", "asyncio")) if own else (None, None)
+    if threading:
+        if _thread._count() > len(threading._active) - 1:
+            return False  # `_thread` has started one
+        main = threading.main_thread()
+        for thread in [*threading._active.values()]:
+            module = _text(_class_dict(type(thread)).get("__module__")) or ""
+            if thread is main or module.partition(".")[0] in (*_HOSTS, "tqdm"):
+                continue
+            target = object.__getattribute__(thread, "__dict__").get("_target")
+            if type(thread) is not threading.Thread or not _is_of_host(target):
+                return False
+    if asyncio:
+        loop = asyncio._get_running_loop()
+        for task in asyncio.all_tasks(loop) if loop else ():
+            coroutine = task.get_coro() if type(task) is asyncio.Task else None
+            frame = coroutine.cr_frame if type(coroutine) is types.CoroutineType else None
+            name = _text(_plain(frame.f_globals).get("__name__")) if frame else None
+            if (name or "").partition(".")[0] not in (*_HOSTS, "asyncio"):
+                return False
+        for handle in [*getattr(loop, "_scheduled", ()), *getattr(loop, "_ready", ())]:
+            if not (handle._cancelled or _is_of_host(handle._callback)):
+                return False
+    return True
+
+
+def _callbacks(shell: Any) -> List[Any]:
+    """Return what IPython calls before it runs a cell."""
+    callbacks = shell.events.callbacks if shell else {}
+    return [each for event in ("pre_execute", "pre_run_cell") for each in callbacks.get(event, ())]
+
+
+def _has_hooks(shell: Any) -> bool:
+    """Return whether the user's code runs before a cell, or changes it."""
+    changes = [*shell.ast_transformers, *shell.input_transformers_post] if shell else []
+    return bool(changes) or not all(map(_is_of_host, _callbacks(shell)))
+
+
+def _reloads(shell: Any) -> bool:
+    """Return whether IPython loads changed modules again before it runs a cell."""
+    return any("autoreload" in (_text(_function_module(each)) or "") for each in _callbacks(shell))
+
+
+def _function_module(function: Any) -> Any:
+    return _function_module(function.__func__) if type(function) is types.MethodType else function.__module__
+
+
 def _field(error: Any, kind: Any, name: str) -> Any:
     """Read a field of a built-in exception class, bypassing overrides in subclasses; None if absent."""
     member = _class_dict(kind).get(name)
@@ -645,14 +1027,18 @@ def _folders(path: str) -> List[Dict[str, Any]]:
     return [{"path": each.replace(os.sep, "/"), "names": found} for each, found in listed]
 
 
-def report(namespace: Any, wanted: Any, *, is_check: bool = False) -> Dict[str, Any]:
+def report(namespace: Any, wanted: Any, traced: Any = None, shell: Any = None) -> Dict[str, Any]:
     """Describe the last error, and the objects of expressions that it may concern.
 
-    For a check, describe the objects of expressions in the namespace, and add the names of built-in objects.
+    For a check, which has `traced` expressions, describe the objects of the wanted expressions in the
+    namespace, and add the records of the traced ones and the names of built-in objects.
     """
     if not _is_one_of(dict, _mro(type(namespace))):
         return {}
-    look, error, left = _ErrorLook(full=True), None if is_check else _last_error(), MOST_REPORT_BYTES
+    is_check = type(traced) is list
+    tracer = _CheckLook(namespace) if is_check else None
+    look = tracer or _ErrorLook(full=True)
+    error, left = None if is_check else _last_error(), MOST_REPORT_BYTES
     last = _last(namespace)
     scope = {name: value for name, value in reversed(last) if type(name) is str}
     reported: Dict[str, Any] = {}
@@ -666,18 +1052,24 @@ def report(namespace: Any, wanted: Any, *, is_check: bool = False) -> Dict[str, 
                 reported["folders"] = _folders(path)
             elif _is_one_of(ImportError, _mro(type(error))):
                 reported["folders"] = [{"path": "", "names": _names_in("")}]
-    objects: Dict[str, Any] = {}
+    described: Dict[str, Any] = {}
     for expression in _texts(wanted, MOST_WANTED, LONGEST_LABEL):
         if left < 0 or thread_time() > look.end:
             break
         if found := _safely(look.describe_found, expression, scope):
-            objects[expression] = found
+            described[expression] = found
             left -= _size(found)
     names = [name for name in reversed([*scope]) if _is_public(name) and name not in _SHELLS]
-    if is_check:
+    if tracer:
         names += filter(_is_public, _plain(_module_dict(builtins)))  # the user may have added some
         cells = scope.get("In")  # the sources of all executed cells, after an empty one
         reported["executions"] = len(cells) - 1 if type(cells) is list else None
+        reported["alone"], reported["reloads"] = _is_alone() and not _has_hooks(shell), _reloads(shell)
+        objects = {**_plain(_module_dict(builtins)), **scope}
+        reported["records"] = records = {}
+        for expression in _texts(traced, MOST_TRACED, LONGEST_LABEL):
+            if found := _safely(tracer.record, expression, objects):
+                records[expression] = found
     kept = []
     for name in names:
         left -= len(name) + 4
@@ -685,18 +1077,18 @@ def report(namespace: Any, wanted: Any, *, is_check: bool = False) -> Dict[str, 
             break
         kept.append(name)
     complete = len(kept) == len(names) and len(last) < MOST_LOOKED_AT
-    return {**reported, "objects": objects, "names": kept, "all": complete}
+    return {**reported, "objects": described, "names": kept, "all": complete}
 
 
-def _answer(namespace: Any, message: Any) -> Dict[str, Any]:
-    """Return the answer to a query: the kernel context, and a report if the query names expressions."""
-    answer = facts(namespace)
+def _answer(namespace: Any, message: Any, shell: Any = None) -> Dict[str, Any]:
+    """Return the answer to a query: the kernel context, a report if it names expressions, or both."""
     asked = _safely(lambda: message["content"]["data"])
-    if type(asked) is dict and type(asked.get("wanted")) is list:
-        is_check = asked.get("check") is True
-        reported = _safely(lambda: report(namespace, asked["wanted"], is_check=is_check))
-        if reported:
-            answer["report"] = reported
+    if type(asked) is not dict or type(asked.get("wanted")) is not list:
+        return facts(namespace)
+    traced = asked.get("traced")
+    answer = {} if type(traced) is list else facts(namespace)
+    if reported := _safely(report, namespace, asked["wanted"], traced, shell):
+        answer["report"] = reported
     return answer
 
 
@@ -709,7 +1101,7 @@ def install(target: str) -> None:
 
     def answer(comm: Any, message: Any) -> None:
         try:
-            comm.send(_answer(shell.user_ns, message))
+            comm.send(_answer(shell.user_ns, message, shell))
             if hasattr(manager, "comm_close"):  # not in kernels other than ipykernel
                 # Close it as if the client had: every page logs an error for a published close of an unknown
                 # comm, while it ignores an answer.

@@ -1,7 +1,8 @@
 """Watches running kernels: queries each Python kernel's context once after every execution.
 
 The completer of an R kernel is asked for the members of an object when the cursor is behind it, once for each
-object until the next execution.
+object until the next execution. A kernel answers messages in order, and a sent one cannot be taken back. So
+at most one query is open, and the others wait here: they delay an execution by one query at most.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from jupyter_turbopilot.jupyter.kernels.conversation import (
     ANSWERS,
     Conversation,
     KernelAnswer,
-    members_request,
-    read_members,
+    MembersAnswer,
 )
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 
@@ -41,12 +41,18 @@ AGAIN = 0.5  # seconds until the next check of a kernel that could not be querie
 PATIENCE = 5.0  # seconds until a query times out; doubles with each timeout
 MOST_PATIENCE = 60.0
 MOST_BYTES = 1024 * 1024  # size of a message; the probe's own are much smaller
-_ANSWERS = {"complete_reply", *ANSWERS}
 REPORT_SECONDS = 1.0  # until a query after an error times out
-MEMBER_SECONDS = 0.1  # until a request is answered without the members of an object, or a check
+CHECK_INTERVAL = 1.0  # seconds between two queries for checks
+FRESH = 2.0  # seconds after which a query for a check is repeated: objects may change without an execution
+MEMBER_SECONDS = 0.1  # until a request is answered without the members of an object
 MOST_OBJECTS = 100  # whose members are cached
 POLL = 0.005  # seconds between checks whether a kernel has become idle, or has answered
 UNUSED = 600.0  # seconds without a request after which a kernel is not queried any more
+# Requests of other clients that run no user code.
+_HARMLESS = {
+    "comm_info_request", "complete_request", "history_request", "inspect_request", "is_complete_request",
+    "kernel_info_request",
+}  # fmt: skip
 
 
 class Watch:
@@ -63,17 +69,20 @@ class Watch:
         self._timeout: asyncio.TimerHandle | None = None
         self._patience = PATIENCE
         self._activity: Any = None
-        self._executions = self._changes = 0  # changes: ends of executions, and messages to widgets
+        self._executions = self._changes = 0  # changes: messages that may have changed any object
         self._installed_for = -1  # number of executions when the handler was last reinstalled
         self._lapsed = False  # whether querying stopped because no request used the context
         self._used_at = time.monotonic()
         self._opened_at = time.monotonic()
-        self._reports: dict[str, asyncio.Future[KernelReport | None]] = {}  # by comm; None: no handler
-        self._members: dict[str, KernelContext] = {}  # by code, since the last execution
-        # The last check since the last execution: the start of the kernel, the expressions, the report.
-        self._checked: tuple[object, Sequence[str], KernelReport] | None = None
-        self._question: tuple[str, str] | None = None  # the open one: message id, code
-        self._question_ends = 0.0  # when another one may be sent, as a reply may be lost or too large
+        self._start = getattr(manager, "ready", None)  # which the manager replaces at each start
+        self._changes_before = 0  # number of changes at the last query
+        # The report that the open query returns to its caller; None in it: the handler is missing.
+        self._answered: asyncio.Future[KernelReport | None] | None = None
+        self._members: dict[str, KernelContext] = {}  # by code, since the last change
+        # The last check since the last change: the expressions, the report, and when it was sent.
+        self._checked: tuple[object, KernelReport, float] | None = None
+        self._latest_check: object = None  # it replaces a check that waits
+        self._next_check = 0.0  # when it may be sent
         self.busy = False
         self.kernel_context = NONE
 
@@ -98,6 +107,7 @@ class Watch:
 
     def use(self) -> KernelContext:
         """Return the current kernel context, and keep it up to date."""
+        self._notice_restart()
         self._used_at = time.monotonic()
         if self._lapsed:
             self._lapsed = False
@@ -106,67 +116,66 @@ class Watch:
 
     async def members(self, code: str) -> KernelContext:
         """Return the members that the kernel's completer lists after `df$`, without waiting for a cell."""
+        self._notice_restart()
         with suppress(TimeoutError):
             async with asyncio.timeout(MEMBER_SECONDS):
                 while code not in self._members and not self.busy:
-                    now = time.monotonic()
-                    if not self._is_busy() and (not self._question or now >= self._question_ends):
-                        (identifier,) = self._send([members_request(code)])
-                        self._question, self._question_ends = (identifier, code), now + PATIENCE
+                    if self._may_ask():
+                        self._ask(self._conversation.ask_for_members(code))
                     await asyncio.sleep(POLL)
         return self._members.get(code, NONE)
 
-    async def check(self, wanted: Sequence[str]) -> KernelReport:
-        """Query the kernel about expressions, once after each execution; an empty report if it is busy."""
-        # The manager replaces `ready` at each start. The state that a restarted kernel publishes may be lost.
-        ready = self._manager.ready
-        if self._checked and self._checked[:2] == (ready, wanted) and not self.busy:
-            return self._checked[2]
-        end = time.monotonic() + MEMBER_SECONDS  # the kernel may just answer another request
-        while self._is_busy():
-            if self.busy or time.monotonic() > end:
-                return NO_REPORT
-            await asyncio.sleep(POLL)
-        changes, report = self._changes, await self.report(wanted, is_check=True)
-        if report is NO_REPORT or changes != self._changes:
-            return NO_REPORT
-        self._checked = ready, wanted, report
-        return report
+    async def check(self, wanted: Sequence[str], traced: Sequence[str] = ()) -> KernelReport:
+        """Query the kernel about expressions; an empty report if it is busy, or after a newer check."""
+        self._notice_restart()
+        self._latest_check = check = object()
+        if self._checked and not self.busy:
+            known, report, asked_at = self._checked
+            if known == (wanted, traced) and time.monotonic() < asked_at + FRESH:
+                return report
+        return await self._report(wanted, traced, check)
 
-    async def report(self, wanted: Sequence[str], *, is_check: bool = False) -> KernelReport:
+    async def report(self, wanted: Sequence[str]) -> KernelReport:
         """Query the kernel after an error, without waiting for it to settle; an empty report if that fails.
 
         A cell of a queue may follow the failed one, so a busy kernel is not queried.
         """
-        try:
-            async with asyncio.timeout(REPORT_SECONDS):
-                # A socket that was just opened may miss the answer.
-                await asyncio.sleep(self._opened_at + SETTLE - time.monotonic())
-                for _ in range(2):  # if the handler is missing, the second query installs it
-                    while self._is_busy():  # noqa: ASYNC110 - the manager's state has no event
-                        await asyncio.sleep(POLL)
-                    if (report := await self._query(wanted, is_check=is_check)) is not None:
-                        return report
-        except TimeoutError:
-            pass
-        return NO_REPORT
+        self._notice_restart()
+        return await self._report(wanted)
 
-    async def _query(self, wanted: Sequence[str], *, is_check: bool) -> KernelReport | None:
-        """Query the kernel for a report; None if the handler is missing."""
-        comm, messages = self._conversation.ask_for_report(wanted, is_check=is_check)
-        answered: asyncio.Future[KernelReport | None] = asyncio.get_running_loop().create_future()
-        self._reports[comm] = answered
-        try:
-            self._send(messages)
-            return await answered
-        finally:
-            self._conversation.abandon(comm)
-            del self._reports[comm]
+    async def _report(
+        self, wanted: Sequence[str], traced: Sequence[str] | None = None, check: object = None
+    ) -> KernelReport:
+        """Query the kernel when it may be asked. `check`: identifies a check."""
+        # A socket that was just opened may miss the answer.
+        start = max(self._opened_at + SETTLE, self._next_check if check else 0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0, start - time.monotonic()) + REPORT_SECONDS):
+                for _ in range(2):  # if the handler is missing, the second query installs it
+                    while time.monotonic() < start or not self._may_ask():
+                        if check and (self.busy or check is not self._latest_check):
+                            return NO_REPORT
+                        await asyncio.sleep(POLL)
+                    self._ask(self._conversation.ask_for_report(wanted, traced))
+                    answered: asyncio.Future[KernelReport | None] = asyncio.get_running_loop().create_future()
+                    self._answered = answered
+                    asked_at, changes = time.monotonic(), self._changes
+                    if check:
+                        self._next_check = asked_at + CHECK_INTERVAL
+                    report = await answered
+                    if check and changes != self._changes:
+                        return NO_REPORT
+                    if report is None:
+                        continue
+                    if check and report is not NO_REPORT:
+                        self._checked = (wanted, traced), report, asked_at
+                    return report
+        return NO_REPORT
 
     def _schedule(self, seconds: float = SETTLE) -> None:
         if self._timer:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._ask)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._ask_for_context)
 
     def _start_timeout(self) -> None:
         if self._timeout:
@@ -176,28 +185,33 @@ class Watch:
     def _is_busy(self) -> bool:
         return self.busy or getattr(self._manager, "execution_state", "idle") == "busy"
 
-    def _ask(self) -> None:
-        """Query the kernel, unless it is busy or a query is open."""
+    def _may_ask(self) -> bool:
+        return not (self._is_busy() or self._conversation.is_open)
+
+    def _ask_for_context(self) -> None:
+        """Query the kernel's context, unless it is busy or a query is open."""
         if self.language != "python":
             return
         if time.monotonic() - self._used_at > UNUSED:
             self._lapsed = True
-            return
-        if self._is_busy() or self._conversation.is_open:
+        elif self._may_ask():
+            self._ask(self._conversation.ask())
+        else:
             self._schedule(AGAIN)  # the end of the execution may have been missed while connecting
-            return
-        self._send(self._conversation.ask())
+
+    def _ask(self, messages: Sequence[Message]) -> None:
+        """Send the messages of a query."""
+        self._changes_before, self._answered = self._changes, None
+        self._send(messages)
         self._start_timeout()
 
-    def _send(self, messages: Sequence[Message]) -> list[str]:
-        """Send messages; return their ids."""
+    def _send(self, messages: Sequence[Message]) -> None:
         # The query must not count as activity: Jupyter culls kernels by their last activity.
         if self._activity is None:  # otherwise it was saved for a query that was never answered
             self._activity = getattr(self._manager, "last_activity", None)
-        sent = [self._session.msg(message.type, message.content) for message in messages]
-        for each in sent:
-            self._session.send(self._shell, each)
-        return [each["header"]["msg_id"] for each in sent]
+        for message in messages:
+            header = {**self._session.msg_header(message.type), "msg_id": message.id}
+            self._session.send(self._shell, self._session.msg(message.type, message.content, header=header))
 
     def _on_timeout(self) -> None:
         """Query again: a starting kernel may have answered before the other socket was connected."""
@@ -218,7 +232,7 @@ class Watch:
             kind, parent = self._session.unpack(rest[1])["msg_type"], self._session.unpack(rest[2])
             ours = parent.get("session") == self._session.session
             # Outputs and messages of widgets may be large: parse only answers, and states in other requests.
-            if kind in _ANSWERS if ours else kind == "status":
+            if kind in ANSWERS if ours else kind == "status":
                 self._process(self._session.deserialize(rest))
         except DAMAGED:
             log.debug("Turbopilot: cannot parse a message from a kernel", exc_info=True)
@@ -228,21 +242,19 @@ class Watch:
         if kind == "status":
             self._update_state(content["execution_state"], message["parent_header"].get("msg_type"))
             return
-        if kind == "complete_reply":
-            self._learn_members(message["parent_header"].get("msg_id"), content)
-            return
-        received = self._conversation.receive(kind, content)
+        received = self._conversation.receive(kind, content, message["parent_header"].get("msg_id", ""))
         if received is None:
             return
         self._patience = PATIENCE
-        report = self._reports.get(received.comm)
         if isinstance(received, KernelAnswer):
-            self.kernel_context = received.kernel_context
-            if report:
-                _resolve(report, received.report)
-        elif report:
+            if received.kernel_context is not None:
+                self.kernel_context = received.kernel_context
+            self._resolve(received.report)
+        elif isinstance(received, MembersAnswer):
+            self._learn_members(received)
+        elif self._answered:
             self._conversation.reinstall()
-            _resolve(report, None)
+            self._resolve(None)
         elif self._installed_for != self._executions:
             # The handler is missing: a restart was not observed. Reinstall at most once per execution.
             self._conversation.reinstall()
@@ -251,49 +263,57 @@ class Watch:
             self._schedule()
         asyncio.get_running_loop().call_later(SETTLE, self._restore_activity)
 
-    def _learn_members(self, identifier: str, content: dict[str, Any]) -> None:
-        if not self._question or self._question[0] != identifier:
-            return
-        code, self._question = self._question[1], None
+    def _learn_members(self, answer: MembersAnswer) -> None:
+        if self._changes_before != self._changes:
+            return  # the object may have changed meanwhile
         if len(self._members) == MOST_OBJECTS:
             self._members.clear()
-        self._members[code] = read_members(code, content)
-        asyncio.get_running_loop().call_later(SETTLE, self._restore_activity)
+        self._members[answer.code] = answer.members
+
+    def _resolve(self, report: KernelReport | None) -> None:
+        """Return the report to the caller that waits for it."""
+        if self._answered and not self._answered.done():
+            self._answered.set_result(report)
+        self._answered = None
 
     def _forget_answers(self) -> None:
-        """Ask again after an execution: it may have changed any object."""
-        self._executions += 1
+        """Ask again: any object may have changed."""
         self._changes += 1
         self._members.clear()
-        self._question = self._checked = None
+        self._checked = None
 
     def _restore_activity(self) -> None:
         """Restore the kernel's last activity, unless another client used it meanwhile."""
-        if self._activity is not None and not self._reports:
+        if self._activity is not None and not self._conversation.is_open:
             self._manager.last_activity, self._activity = self._activity, None
+
+    def _notice_restart(self) -> None:
+        """Notice a restart whose state was lost, as it is published before a socket is connected again."""
+        if getattr(self._manager, "ready", None) is not self._start:
+            self._restart()
+
+    def _restart(self) -> None:
+        self._start = getattr(self._manager, "ready", None)
+        self._conversation.restart()
+        self._resolve(NO_REPORT)
+        self.busy, self.kernel_context, self._patience = False, NONE, PATIENCE
+        self._executions += 1
+        self._forget_answers()
+        self._schedule()
 
     def _update_state(self, state: str, parent: str | None) -> None:
         self._activity = None  # another client's activity counts
         if state in {"starting", "restarting"}:
-            self._conversation.restart()
-            for report in self._reports.values():
-                _resolve(report, NO_REPORT)
-            self.busy, self.kernel_context, self._patience = False, NONE, PATIENCE
-            self._forget_answers()
-            self._schedule()
-        elif parent == "execute_request":
+            self._restart()
+            return
+        if parent in _HARMLESS:
+            return
+        self._forget_answers()
+        if parent == "execute_request":
             self.busy = state == "busy"
             if not self.busy:
-                self._forget_answers()
+                self._executions += 1
                 self._schedule()
-        elif parent == "comm_msg":  # the code behind a widget may have changed any object
-            self._changes += 1
-            self._checked = None
-
-
-def _resolve(future: asyncio.Future[KernelReport | None], report: KernelReport | None) -> None:
-    if not future.done():
-        future.set_result(report)
 
 
 class Kernels:
@@ -318,10 +338,10 @@ class Kernels:
         watch = self._watch(kernel_id)
         return await watch.report(wanted) if watch else NO_REPORT
 
-    async def check(self, kernel_id: str, wanted: Sequence[str]) -> KernelReport:
+    async def check(self, kernel_id: str, wanted: Sequence[str], traced: Sequence[str] = ()) -> KernelReport:
         """Query a kernel about expressions for a check, if it is idle."""
         watch = self._watch(kernel_id)
-        return await watch.check(wanted) if watch else NO_REPORT
+        return await watch.check(wanted, traced) if watch else NO_REPORT
 
     def _watch(self, kernel_id: str, language: str = "python") -> Watch | None:
         watch = self._watches.get(kernel_id) or self._start_watching(kernel_id, language)

@@ -11,9 +11,9 @@ from tornado import web
 
 from jupyter_turbopilot.completer.raw_plan import priority_of
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
-from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.jupyter.routes.auth import may
 from jupyter_turbopilot.jupyter.routes.jobs import DISK_SECONDS, Completions, Parser
+from jupyter_turbopilot.jupyter.runtime import check_public
 from jupyter_turbopilot.protocol.errors import BadRequestError, DisabledError, TooComplexError
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.settings.access import UNCHECKED
@@ -66,6 +66,8 @@ def admit_texts(route: Route, texts: Sequence[RawRequest], *, in_turn: bool = Fa
 async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaited: bool = True) -> None:
     """Raise an error unless completion is enabled for a notebook, and charge the caller.
 
+    Files with credentials get no suggestions.
+
     What the request itself shows is checked first: a rate limit would hide the reason. The rest reads
     sessions and files, which may be expensive. The paths of the kernel's sessions count, too: the one in the
     request may be wrong. A page knows the metadata before they are saved. For other clients, the server reads
@@ -77,6 +79,7 @@ async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaite
             access.check(request.path)
         else:
             access.require_enabled()
+        check_public(request.path)
         if request.enabled is False:
             raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
         shared.limits.charge(caller, route.body.size - free, awaited=awaited)
@@ -94,6 +97,7 @@ async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaite
         readable, paths = paths, (*paths, request.path)
         if request.kernel_id:
             access.check(*paths)
+        check_public(*paths)
         for path in dict.fromkeys(filter(None, paths)):  # the notebook is one of the sessions
             await check_links(route, path)
         if is_unknown:
@@ -139,7 +143,7 @@ async def kernel_context(route: Route, request: NotebookRequest) -> KernelContex
 async def allowed_kernel(route: Route, request: NotebookRequest) -> str | None:
     """Return the kernel of the notebook if the server may query it for the caller."""
     name = request.kernel_id
-    if not route.pilot.kernels or not name or is_private_path(request.path):
+    if not route.pilot.kernels or not name:
         return None
     if not await may(route, "execute", "kernels"):
         return None

@@ -14,7 +14,7 @@ from jupyter_server.base.handlers import APIHandler
 from tornado import web
 from tornado.http1connection import HTTP1Connection
 
-from jupyter_turbopilot.jupyter.identity import StandaloneIdentity, is_loopback, is_same_site
+from jupyter_turbopilot.jupyter.identity import StandaloneIdentity, is_same_site
 from jupyter_turbopilot.jupyter.metrics import Metrics
 from jupyter_turbopilot.jupyter.routes import limits
 from jupyter_turbopilot.jupyter.routes.auth import Caller, caller_of, kernel_identity
@@ -24,6 +24,7 @@ from jupyter_turbopilot.jupyter.saved_switch import SavedSwitches
 from jupyter_turbopilot.protocol.errors import BusyError, RefusedError, TurbopilotError
 from jupyter_turbopilot.protocol.reply import compact
 from jupyter_turbopilot.protocol.request import MAX_BODY
+from jupyter_turbopilot.util.addresses import is_loopback
 
 if TYPE_CHECKING:
     from asyncio import Future

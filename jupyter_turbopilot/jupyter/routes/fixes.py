@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.report import KernelReport
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.fix import Fix
+    from jupyter_turbopilot.suggestion.imports import Sources
 
 MAX_PARALLEL = 4  # requests of a caller
 R = TypeVar("R", bound=EditRequest)
@@ -141,9 +142,7 @@ def _find(
     kernel_context: KernelContext,
     notebook_index: NotebookIndex | None,
 ) -> list[Fix]:
-    cells = [Cell(type=cell.type, source=cell.source or "") for cell in request.cells]
-    sources = sources_of(Completion(path=request.path, cells=cells, offset=0), kernel_context, notebook_index)
-    error = request.error
+    sources, error = _imports(request, kernel_context, notebook_index), request.error
     return find_fixes(
         FailedCell(
             request.cells,
@@ -158,6 +157,14 @@ def _find(
     )
 
 
+def _imports(
+    request: FixRequest | CheckRequest, kernel_context: KernelContext, notebook_index: NotebookIndex | None
+) -> Sources | None:
+    """Return the sources of lines that import a missing name; None if they are unknown."""
+    cells = [Cell(type=cell.type, source=cell.source or "") for cell in request.cells]
+    return sources_of(Completion(path=request.path, cells=cells, offset=0), kernel_context, notebook_index)
+
+
 async def _check(route: Route, request: CheckRequest) -> list[Finding]:
     kernels, name = route.pilot.kernels, await allowed_kernel(route, request)
     if not kernels or not name:
@@ -166,9 +173,19 @@ async def _check(route: Route, request: CheckRequest) -> list[Finding]:
     prepared = await parser.run(check.prepare, request)
     if not prepared:
         return []
-    parsed, expressions = prepared
-    report = await kernels.check(name, expressions)
-    return await parser.run(check.find, request, parsed, report)
+    report = await kernels.check(name, prepared.described, prepared.traced)
+    kernel_context, notebook_index = kernels.kernel_context(name), await readable_index(route)
+    return await parser.run(_find_missing, request, prepared, report, kernel_context, notebook_index)
+
+
+def _find_missing(
+    request: CheckRequest,
+    prepared: check.Prepared,
+    report: KernelReport,
+    kernel_context: KernelContext,
+    notebook_index: NotebookIndex | None,
+) -> list[Finding]:
+    return check.find(request, prepared, report, _imports(request, kernel_context, notebook_index))
 
 
 async def _rename(route: Route, request: RenameRequest) -> renames.Rename | None:

@@ -12,9 +12,9 @@ import platform
 import struct
 import sys
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -138,7 +138,8 @@ def merge(
             kind = kind_of(part, importance, changed=bool(added), lacks_importance=part.name in unweighted)
             if added or kind != part.kind:
                 pack = partial(quantise, kind, importance_of(part, importance))
-                changes[part.name] = TensorChange(kind, partial(_added, deltas=added, pack=pack, pool=pool))
+                make = partial(_added, deltas=added, pack=pack, pool=pool, ahead=2 * threads)
+                changes[part.name] = TensorChange(kind, make)
         return rewrite(model, target, changes)
 
 
@@ -185,8 +186,12 @@ def _added(
     deltas: Sequence[Delta],
     pack: Callable[[Any], bytes],
     pool: ThreadPoolExecutor,
+    ahead: int,
 ) -> Iterator[bytes]:
-    """Dequantise a tensor a few rows at a time, add the deltas, and quantise it again."""
+    """Dequantise a tensor a few rows at a time, add the deltas, and quantise it again.
+
+    `ahead`: how many pieces are computed before they can be written, so that all threads have work.
+    """
     import numpy as np
     from gguf import GGMLQuantizationType, quants
 
@@ -208,10 +213,14 @@ def _added(
             raise ModelRefusedError(f"The model's {part.name} contains NaN or infinity: the file is damaged.")
         return pack(weights)
 
-    futures = [pool.submit(made, first) for first in range(0, rows, step)]
+    futures: deque[Future[bytes]] = deque()
     try:
-        for future in futures:
-            yield future.result()
+        for first in range(0, rows, step):
+            if len(futures) > ahead:
+                yield futures.popleft().result()
+            futures.append(pool.submit(made, first))
+        while futures:
+            yield futures.popleft().result()
     finally:  # the threads must not read a closed file
         for future in futures:
             future.cancel()

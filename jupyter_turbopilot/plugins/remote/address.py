@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import sys
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
+from jupyter_turbopilot.util.addresses import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,16 +80,6 @@ def _read(url: str, number: int, allow_http: bool) -> Address:
     shown = shown if port is None else f"{shown}:{port}"
     path = parts.path.rstrip("/").removesuffix("/completions").removesuffix("/v1")
     return Address(f"{parts.scheme}://{shown}{path}", shown, local=local)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is on this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_key(file: str, *, provider: bool, jupyterhub: bool = False) -> str:

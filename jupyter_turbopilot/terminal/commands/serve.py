@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole
+from jupyter_turbopilot.util.addresses import is_loopback
 from jupyter_turbopilot.util.registry import failures, found
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _for_plugin(entry: Entry) -> tuple[StandaloneIdentity, ListenAddress, str]:
 
 
 def _for_key(options: argparse.Namespace) -> tuple[StandaloneIdentity, ListenAddress, str]:
-    from jupyter_turbopilot.jupyter.identity import KeyIdentity, is_loopback
+    from jupyter_turbopilot.jupyter.identity import KeyIdentity
     from jupyter_turbopilot.jupyter.standalone import ListenAddress
 
     key = key_of(options)

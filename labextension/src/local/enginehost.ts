@@ -93,7 +93,8 @@ export class EngineHost {
         this._port.postMessage({ kind: 'token', id, token });
       }
     } catch (reason) {
-      error = signal.aborted ? undefined : (reason as Error).message; // the page has stopped it, or opens another model
+      // The page ignores the error if it has stopped the text itself. Otherwise, the text is not complete.
+      error = signal.aborted ? 'Another model is being loaded.' : (reason as Error).message;
     }
     this._stops.delete(id);
     this._port.postMessage({ kind: 'end', id, error });

@@ -63,7 +63,7 @@ describe('a worker that generates', () => {
     await vi.waitFor(() => expect(output).toHaveLength(1));
     const done = (): string[] =>
       output.flatMap(message => ('id' in message ? [`${message.kind} ${message.id}`] : []));
-    return { tell, done };
+    return { output, tell, done };
   }
 
   it('finishes one text before the next', async () => {
@@ -74,8 +74,8 @@ describe('a worker that generates', () => {
     expect(done()).toEqual(['token 1', 'token 1', 'token 1', 'end 1', 'token 2', 'end 2']);
   });
 
-  it('ends a stopped text that waits, and all texts if another model is opened', async () => {
-    const { tell, done } = await loaded();
+  it('ends a stopped text that waits, and fails all texts if another model is opened', async () => {
+    const { output, tell, done } = await loaded();
     tell({ kind: 'generate', id: 1, ask: ask('ab', 1000) });
     tell({ kind: 'generate', id: 2, ask: ask('c', 1000) });
     tell({ kind: 'generate', id: 3, ask: ask('c', 1000) });
@@ -84,6 +84,8 @@ describe('a worker that generates', () => {
     await vi.waitFor(() => expect(done()).toContain('end 3'));
     expect(done().filter(each => each.startsWith('end'))).toEqual(['end 1', 'end 2', 'end 3']);
     expect(done().filter(each => each !== 'token 1')).toEqual(['end 1', 'end 2', 'end 3']);
+    const errors = output.flatMap(message => (message.kind === 'end' ? [message.error] : []));
+    expect(errors).toEqual(Array(3).fill('Another model is being loaded.'));
   });
 });
 

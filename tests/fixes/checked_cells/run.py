@@ -44,9 +44,9 @@ def findings(request: CheckRequest, namespace: dict[str, Any]) -> list[Finding]:
     prepared = check.prepare(request)
     if prepared is None:
         return []
-    parsed, wanted = prepared
-    report = probe.report(namespace, wanted, is_check=True)
-    return check.find(request, parsed, read_report(json.loads(json.dumps(report))))
+    shell = InteractiveShell.instance()
+    report = probe.report(namespace, prepared.described, prepared.traced, shell)
+    return check.find(request, prepared, read_report(json.loads(json.dumps(report))))
 
 
 def run(case: Case) -> Result:

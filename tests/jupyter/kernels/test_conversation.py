@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
+from jupyter_turbopilot.fixes.report import KernelReport
 from jupyter_turbopilot.jupyter.kernels.conversation import (
     Conversation,
     KernelAnswer,
+    MembersAnswer,
     Message,
-    members_request,
     read_members,
 )
 
@@ -43,7 +44,7 @@ def test_hear_treats_an_invalid_answer_as_empty_facts() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
     received = conversation.receive(*answer(comm, data={"names": 1}))
-    assert received == KernelAnswer(comm, NONE, NO_REPORT)
+    assert received == KernelAnswer(NONE, NO_REPORT)
     assert not conversation.is_open
 
 
@@ -62,8 +63,21 @@ def test_hear_ignores_messages_of_other_clients(messages: list[tuple[str, str]])
     assert isinstance(conversation.receive(*answer(comm)), KernelAnswer)
 
 
-def test_members_request_puts_the_cursor_behind_the_operator() -> None:
-    assert members_request("df$") == Message("complete_request", {"code": "df$", "cursor_pos": 3})
+def test_answer_for_a_check_has_no_context() -> None:
+    conversation = Conversation()
+    comm = comm_of(conversation.ask_for_report(["df"], []))
+    received = conversation.receive(*answer(comm, {"report": {"all": True}}))
+    assert received == KernelAnswer(None, KernelReport(all=True))
+
+
+def test_ask_for_members_puts_the_cursor_behind_the_operator() -> None:
+    conversation = Conversation()
+    (message,) = conversation.ask_for_members("df$")
+    assert message == Message("complete_request", {"code": "df$", "cursor_pos": 3}, message.id)
+    content = {"matches": ["price"], "cursor_start": 3, "cursor_end": 3}
+    assert conversation.receive("complete_reply", content, "another") is None
+    assert isinstance(conversation.receive("complete_reply", content, message.id), MembersAnswer)
+    assert not conversation.is_open
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ import importlib.util
 import io
 import json
 import os
+import subprocess
 import sys
 import types
 from abc import ABC, ABCMeta, abstractmethod
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -379,6 +380,8 @@ def test_facts_and_report_run_no_code_of_the_user(kind: str, monkeypatch: pytest
     RAN.clear()
     facts = probe.facts(namespace | {"last": 1})
     found = report_of(namespace, "value", "value.columns", "value._df.select", "value.closed", "held.value")
+    traced = ["value", "value.columns", "value.get", "value['a']", "held", "held.value", "import value"]
+    probe.report(namespace, [*traced], traced)
     ran = list(RAN)
     namespace.clear()
     monkeypatch.undo()
@@ -599,11 +602,11 @@ def test_check_reports_the_namespace_without_the_last_error(monkeypatch: pytest.
         failing(error, monkeypatch)
     monkeypatch.setattr("builtins.patched", 1, raising=False)
     namespace = {"frame": {"key": 1}, "In": ["", "frame = 1"]}
-    found = read_report(json.loads(json.dumps(probe.report(namespace, ["frame", "local"], is_check=True))))
+    found = read_report(json.loads(json.dumps(probe.report(namespace, ["frame", "local"], []))))
     assert (found.error, [*found.objects], found.executions) == (None, ["frame"], 1)
     assert {"frame", "patched", "print"} <= {*found.names}
     assert "local" not in found.names
-    assert read_report(probe.report(namespace | {"In": 3}, [], is_check=True)).executions is None
+    assert read_report(probe.report(namespace | {"In": 3}, [], [])).executions is None
 
 
 def test_report_distinguishes_closed_objects() -> None:
@@ -960,3 +963,242 @@ def test_install_closes_the_comm_of_other_kernels(monkeypatch: pytest.MonkeyPatc
     comm = Comm()
     installed(monkeypatch)(comm, {})
     assert comm.published == ["comm_msg", "comm_close"]
+
+
+def records_of(namespace: Any, *traced: str) -> dict[str, Any]:
+    """Return the records of expressions as the server reads them."""
+    return read_report(json.loads(json.dumps(probe.report(namespace, [], [*traced])))).records
+
+
+def inert(namespace: Any, *traced: str) -> dict[str, bool]:
+    return {expression: found.is_inert for expression, found in records_of(namespace, *traced).items()}
+
+
+class OfUser:
+    """A class of the user."""
+
+    value = 1
+
+    @property
+    def computed(self) -> int:
+        return 1
+
+    def method(self) -> None:
+        pass
+
+
+class Table(pd.DataFrame):
+    """A table of the user."""
+
+
+class Computing:
+    """A class whose objects compute each attribute."""
+
+    value = 1
+
+    def __getattribute__(self, name: str) -> Any:
+        return noted(name)()
+
+
+def of_user(*_: Any) -> int:
+    return 1
+
+
+@functools.wraps(pd.read_csv)
+def disguised(*_: Any) -> None:
+    pass
+
+
+def test_check_records_what_runs_only_code_of_libraries() -> None:
+    namespace = {
+        "frame": pd.DataFrame({"a": [1], "b": ["x"]}),
+        "table": pl.DataFrame({"a": [1]}),
+        "objects": pd.DataFrame({"a": pd.Series(["x", None, 1.5], dtype=object)}),
+        "numbers": [*range(5000)],
+        "nested": {"a": [{"b": (1, {2})}]},
+        "stamp": pd.Timestamp("2026-01-01"),
+        "generator": np.random.default_rng(0),
+        "bound": [].append,
+        "part": functools.partial(len),
+        "np": np,
+        "pd": pd,
+        "os": os,
+        "len": len,
+        "Path": Path,
+    }
+    traced = [
+        *namespace,
+        "np.mean",
+        "np.sin",
+        "np.random.normal",
+        "pd.read_csv",
+        "frame.head",
+        "frame.shape",
+        "os.path.join",
+    ]
+    assert {expression for expression, is_inert in inert(namespace, *traced).items() if not is_inert} == set()
+    records = records_of(namespace, *traced)
+    assert records["len"].function == "builtins.len"
+    assert records["os.path.join"].function.endswith("path.join")
+    assert (records["frame"].kind, records["nested"].kind, records["np"].kind) == ("table", "dict", "module")
+    assert records["numbers"].size == 5000
+
+
+def test_check_records_what_may_run_code_of_the_user() -> None:
+    instance = OfUser()
+    array = np.empty(1, dtype=object)
+    array[0] = instance
+    namespace = {
+        "instance": instance,
+        "OfUser": OfUser,
+        "of_user": of_user,
+        "disguised": disguised,
+        "held": [instance],
+        "key": {instance: 1},
+        "part": functools.partial(of_user),
+        "ufunc": np.frompyfunc(of_user, 1, 1),
+        "array": array,
+        "objects": pd.DataFrame({"a": array}),
+        "polars": pl.DataFrame({"a": pl.Series([instance], dtype=pl.Object)}),
+        "subclass": Table({"a": [1]}),
+        "iterator": (each for each in [1]),
+        "method": instance.method,
+        "mapped": map(of_user, [1]),
+        "factory": defaultdict(OfUser),
+        "deep": functools.reduce(lambda inner, _: [inner, {}], range(3000), []),
+        "many": [[] for _ in range(3000)],
+        "Computing": Computing,
+        "computing": Computing(),
+    }
+    traced = [*namespace, "instance.computed", "instance.method", "disguised", "computing.value"]
+    assert {expression for expression, is_inert in inert(namespace, *traced).items() if is_inert} == set()
+    assert inert(namespace, "instance.value") == {"instance.value": True}
+
+
+def test_check_numbers_the_names_of_one_object_alike() -> None:
+    frame = pd.DataFrame({"a": [1]})
+    records = records_of(
+        {"one": frame, "held": {"x": frame}, "other": frame.copy()}, "one", "held['x']", "other"
+    )
+    assert records["one"].number == records["held['x']"].number != records["other"].number
+
+
+def test_check_records_imported_modules_only() -> None:
+    records = records_of(
+        {}, "import numpy", "import numpy.linalg", "import numpy.mean", "import not_imported", "numpy"
+    )
+    assert {name: found.kind for name, found in records.items()} == {
+        "import numpy": "module",
+        "import numpy.linalg": "module",
+        "import numpy.mean": "other",
+    }
+
+
+def test_check_does_not_take_a_file_of_the_user_for_a_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "seaborn.py").write_text("def plot(): pass\nclass Plot: pass")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "seaborn", raising=False)
+    namespace: dict[str, Any] = {}
+    exec("import seaborn", namespace)  # noqa: S102
+    monkeypatch.delitem(sys.modules, "seaborn")
+    monkeypatch.setitem(sys.modules, "seaborn", namespace["seaborn"])
+    assert inert(namespace, "seaborn", "seaborn.plot", "seaborn.Plot") == dict.fromkeys(
+        ("seaborn", "seaborn.plot", "seaborn.Plot"), False
+    )
+
+
+@pytest.mark.parametrize("label", ["x" * 600, Collides("a"), np.str_("a"), OfUser()])
+def test_check_describes_no_table_with_a_label_that_may_equal_a_string(label: Any) -> None:
+    namespace = {"frame": pd.DataFrame([[1, 2]], columns=pd.Index([label, "b"], dtype=object)), "In": [""]}
+    found = read_report(json.loads(json.dumps(probe.report(namespace, ["frame"], []))))
+    assert found.objects["frame"].labels is None
+
+
+def test_check_leaves_out_the_keys_of_the_namespace() -> None:
+    namespace: dict[str, Any] = {"In": [""]}
+    namespace["space"] = namespace
+    found = read_report(probe.report(namespace, ["space"], []))
+    assert found.objects["space"].keys is None
+
+
+def is_alone(shell: Any = None) -> bool:
+    return read_report(probe.report({"In": [""]}, [], [], shell)).alone
+
+
+def in_new_process(code: str) -> str:
+    """Return what a program prints, which has no threads of the tests."""
+    start = "import threading, _thread, time, asyncio\nfrom jupyter_turbopilot.jupyter.kernels import probe\n"
+    start += "def alone():\n    return probe.report({'In': ['']}, [], [])['alone']\n"
+    run = subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "threading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
+        "threading.Timer(9, print).start()",
+        "_thread.start_new_thread(time.sleep, (9,)); time.sleep(0.2)",
+        "from concurrent.futures import ThreadPoolExecutor as Pool; Pool().submit(time.sleep, 9)",
+    ],
+)
+def test_check_is_not_alone_beside_threads_of_the_user(code: str) -> None:
+    assert (
+        in_new_process(f"print(alone()); {code}\nprint(alone(), flush=True); __import__('os')._exit(0)")
+        == "True\nFalse"
+    )
+
+
+@pytest.mark.parametrize(
+    "code", ["loop.create_task(wait())", "loop.call_later(9, print)", "loop.call_soon(print)"]
+)
+def test_check_is_not_alone_beside_tasks_and_timers_of_the_user(code: str) -> None:
+    program = f"""
+async def wait():
+    await asyncio.sleep(9)
+loop = asyncio.new_event_loop()
+def ask():
+    before = alone()
+    task = {code}
+    print(before, alone())
+    loop.stop()
+ask.__module__ = "ipykernel"
+loop.call_soon(ask)
+loop.run_forever()
+"""
+    assert in_new_process(program) == "True False"
+
+
+def test_check_is_not_alone_with_hooks_of_the_user() -> None:
+    callbacks: dict[str, list[Any]] = {"pre_execute": [], "pre_run_cell": []}
+    events = types.SimpleNamespace(callbacks=callbacks)
+    shell = types.SimpleNamespace(events=events, ast_transformers=[], input_transformers_post=[])
+    first = is_alone(shell)
+    callbacks["pre_run_cell"].append(of_user)
+    assert not is_alone(shell)
+    callbacks["pre_run_cell"].clear()
+    shell.input_transformers_post.append(of_user)
+    assert not is_alone(shell)
+    shell.input_transformers_post.clear()
+    assert is_alone(shell) == first
+
+
+def test_check_reports_that_ipython_reloads_modules() -> None:
+    from IPython.extensions.autoreload import AutoreloadMagics
+
+    reloading = types.MethodType(AutoreloadMagics.pre_run_cell, object())
+    events = types.SimpleNamespace(callbacks={"pre_run_cell": [reloading]})
+    shell = types.SimpleNamespace(events=events, ast_transformers=[], input_transformers_post=[])
+    assert read_report(probe.report({"In": [""]}, [], [], shell)).reloads
+    assert not read_report(probe.report({"In": [""]}, [], [])).reloads
+
+
+def test_answer_to_a_check_has_no_kernel_context() -> None:
+    def answer(**data: Any) -> dict[str, Any]:
+        return probe._answer({"In": [""], "n": 1}, {"content": {"data": data}})
+
+    assert {*answer(wanted=["n"], traced=["n"])} == {"report"}
+    assert {"names", "report"} <= {*answer(wanted=["n"])}
+    assert "report" not in answer()

@@ -17,7 +17,17 @@ from traitlets import TraitError
 
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.fixes.report import NONE
-from jupyter_turbopilot.jupyter.kernels.watch import MOST_BYTES, PATIENCE, SETTLE, UNUSED, Kernels, Watch
+from jupyter_turbopilot.jupyter.kernels import watch
+from jupyter_turbopilot.jupyter.kernels.watch import (
+    CHECK_INTERVAL,
+    FRESH,
+    MOST_BYTES,
+    POLL,
+    SETTLE,
+    UNUSED,
+    Kernels,
+    Watch,
+)
 
 from ...waiting import reached
 
@@ -283,6 +293,7 @@ class Silent:
         self.clock = clock
         self.asked_at: list[float] = []
         self.questions: list[str] = []
+        self.wanted: list[list[str] | None] = []  # in each query by a comm
         self.iopub = Stream()
         self.manager = SimpleNamespace(
             session=Session(), connect_iopub=lambda: self.iopub, connect_shell=Stream, execution_state="idle",
@@ -296,15 +307,26 @@ class Silent:
         if message["msg_type"] == "comm_open":
             self.asked_at.append(self.clock.now)
             self.comm, self.request = message["content"]["comm_id"], message
+            self.wanted.append(message["content"]["data"].get("wanted"))
         elif message["msg_type"] == "complete_request":
             self.questions.append(message["content"]["code"])
+            self.request = message
 
-    def says(self, kind: str, *, parent: str = "", **content: Any) -> None:
-        message = {"msg_type": kind, "parent_header": {"msg_type": parent}, "content": content}
-        self.watch._process(message)
+    @property
+    def asked(self) -> int:
+        """The number of queries."""
+        return len(self.asked_at) + len(self.questions)
+
+    def says(self, kind: str, *, parent: str = "", identifier: str = "", **content: Any) -> None:
+        header = {"msg_type": parent, "msg_id": identifier}
+        self.watch._process({"msg_type": kind, "parent_header": header, "content": content})
 
     def answers(self) -> None:
-        self.says("comm_msg", comm_id=self.comm, data={"names": {}, "all": True})
+        if self.request["msg_type"] == "complete_request":
+            self.says("complete_reply", identifier=self.request["header"]["msg_id"], matches=[])
+        else:
+            data = {"names": {}, "all": True, "report": {"all": True}}
+            self.says("comm_msg", comm_id=self.comm, data=data)
 
     def is_used(self, seconds: float) -> None:
         for _ in range(int(seconds)):
@@ -517,13 +539,173 @@ def test_check_after_an_unnoticed_restart_queries_the_new_kernel() -> None:
     asyncio.run(with_kernel(scenario))
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Control the time of the kernel's watch, except for its timers."""
+    clock = Clock()
+    monkeypatch.setattr(watch, "time", clock)
+    for limit in ("REPORT_SECONDS", "MEMBER_SECONDS"):  # the timers may be late on a busy machine
+        monkeypatch.setattr(watch, limit, 60)
+    return clock
+
+
+def with_silent(clock: Clock, scenario: Callable[[Silent], Any]) -> None:
+    """Run a scenario with a kernel that has answered its first query."""
+
+    async def run() -> None:
+        silent = Silent(clock)
+        await reached(lambda: silent.asked)
+        silent.answers()
+        clock.now += SETTLE
+        await scenario(silent)
+        silent.watch.close()
+
+    asyncio.run(run())
+
+
+async def polled() -> None:
+    """Wait until all that wait for the kernel have seen its state."""
+    await asyncio.sleep(5 * POLL)
+
+
+async def checked(silent: Silent, *wanted: str) -> Any:
+    """Return the report for a check; answer its query if there is one."""
+    before, check = silent.asked, asyncio.create_task(silent.watch.check([*wanted]))
+    await reached(lambda: check.done() or silent.asked > before)
+    if silent.asked > before:
+        silent.answers()
+    return await check
+
+
+def test_watch_has_only_one_open_query(clock: Clock) -> None:
+    async def scenario(silent: Silent) -> None:
+        silent.says("status", parent="execute_request", execution_state="idle")
+        await reached(lambda: silent.asked == 2)  # the context
+        others = [
+            asyncio.create_task(silent.watch.report(["a"])),
+            asyncio.create_task(silent.watch.check(["b"])),
+            asyncio.create_task(silent.watch.members("c$")),
+        ]
+        for number in range(2, 5):
+            await polled()
+            assert silent.asked == number
+            silent.answers()
+            await reached(lambda number=number: silent.asked > number)
+        silent.answers()
+        assert (await others[0]).all
+        assert (await others[1]).all
+
+    with_silent(clock, scenario)
+
+
+def test_watch_sends_nothing_while_an_execution_runs(clock: Clock) -> None:
+    async def scenario(silent: Silent) -> None:
+        silent.says("status", parent="execute_request", execution_state="busy")
+        assert await silent.watch.check(["a"]) == NONE
+        report = asyncio.create_task(silent.watch.report(["a"]))
+        await polled()
+        assert silent.asked == 1
+        silent.says("status", parent="execute_request", execution_state="idle")
+        await reached(lambda: silent.asked == 2)
+        silent.answers()
+        assert (await report).all
+
+    with_silent(clock, scenario)
+
+
+def test_check_replaces_one_that_waits(clock: Clock) -> None:
+    async def scenario(silent: Silent) -> None:
+        await checked(silent, "first")
+        checks = [asyncio.create_task(silent.watch.check([name])) for name in ("second", "third")]
+        await polled()
+        assert await checks[0] == NONE
+        assert silent.asked == 2, "only one check a second is sent"
+        clock.now += CHECK_INTERVAL
+        await reached(lambda: silent.asked == 3)
+        silent.answers()
+        assert (await checks[1]).all
+        assert silent.wanted == [None, ["first"], ["third"]]
+
+    with_silent(clock, scenario)
+
+
+def test_check_is_asked_again_after_two_seconds(clock: Clock) -> None:
+    async def scenario(silent: Silent) -> None:
+        found = await checked(silent, "frame")
+        clock.now += FRESH - 0.1
+        assert await checked(silent, "frame") is found
+        clock.now += 0.1
+        assert await checked(silent, "frame") is not found
+        assert silent.asked == 3
+
+    with_silent(clock, scenario)
+
+
+@pytest.mark.parametrize(
+    ("parent", "asked"),
+    [
+        ("comm_open", 3),
+        ("comm_msg", 3),
+        ("comm_close", 3),
+        ("debug_request", 3),
+        ("execute_request", 3),
+        ("complete_request", 2),
+        ("kernel_info_request", 2),
+    ],
+)
+def test_check_is_asked_again_after_messages_that_run_code(clock: Clock, parent: str, asked: int) -> None:
+    async def scenario(silent: Silent) -> None:
+        await checked(silent, "frame")
+        clock.now += CHECK_INTERVAL
+        silent.says("status", parent=parent, execution_state="idle")
+        assert (await checked(silent, "frame")).all
+        assert silent.asked == asked
+
+    with_silent(clock, scenario)
+
+
+def test_answer_for_a_check_has_no_kernel_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[set[str]] = []
+    process = Watch._process
+
+    def noted(self: Watch, message: dict[str, Any]) -> None:
+        if message["msg_type"] == "comm_msg":
+            answers.append({*message["content"]["data"]})
+        process(self, message)
+
+    monkeypatch.setattr(Watch, "_process", noted)
+
+    async def scenario(person: Person) -> None:
+        await person.run("frame = {'revenue': 1}")
+        await person.kernel_context()
+        while not (await person.kernels.check(person.kernel_id, ["frame"])).all:
+            await asyncio.sleep(POLL)
+        assert answers[-1] == {"report"}
+        assert "frame" in person.kernels.kernel_context(person.kernel_id).names
+
+    asyncio.run(with_kernel(scenario))
+
+
+@pytest.mark.usefixtures("unnoticed_restarts")
+def test_kernel_context_after_an_unnoticed_restart_is_that_of_the_new_kernel() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("first = 1")
+        await person.kernel_context(lambda found: "first" in found.names)
+        await person.manager.restart_kernel(person.kernel_id)
+        await person.client.wait_for_ready(timeout=60)
+        assert not person.kernels.kernel_context(person.kernel_id).names
+        await person.kernel_context(lambda found: found.all)
+
+    asyncio.run(with_kernel(scenario))
+
+
 def test_check_during_a_message_to_a_widget_is_not_stored() -> None:
     async def scenario() -> None:
         silent = Silent(Clock())
         await reached(lambda: silent.asked_at)
         silent.answers()
 
-        async def checked(*, widget: bool) -> bool:
+        async def is_known(*, widget: bool) -> bool:
             """Return whether a check got an answer, maybe after a message to a widget."""
             asked, silent.comm = asyncio.create_task(silent.watch.check(["frame"])), ""
             while not silent.comm:
@@ -535,8 +717,8 @@ def test_check_during_a_message_to_a_widget_is_not_stored() -> None:
             silent.says("comm_msg", comm_id=silent.comm, data={"report": {"all": True}})
             return (await asked).all
 
-        assert not await checked(widget=True)
-        assert await checked(widget=False)
+        assert not await is_known(widget=True)
+        assert await is_known(widget=False)
         silent.watch.close()
 
     asyncio.run(scenario())
@@ -554,16 +736,16 @@ def test_kernel_that_cannot_be_watched_has_no_context(error: type[Exception]) ->
 
 
 def test_watch_asks_for_members_despite_a_lost_reply(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr("jupyter_turbopilot.jupyter.kernels.watch.time", clock)
+    monkeypatch.setattr(watch, "PATIENCE", 0.5)
 
     async def scenario() -> None:
-        silent = Silent(clock)
+        silent = Silent(Clock())
+        silent.watch.language = "r"
         await silent.watch.members("wide$")
         await silent.watch.members("df$")
         assert silent.questions == ["wide$"]  # the kernel may still answer
-        clock.now += PATIENCE
-        await silent.watch.members("df$")
+        while silent.asked == 1:
+            await silent.watch.members("df$")
         assert silent.questions == ["wide$", "df$"]
         silent.watch.close()
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.jupyter.routes import admission
+from jupyter_turbopilot.jupyter.runtime import PRIVATE
 from jupyter_turbopilot.settings.access import DENIED, LOCAL_ENGINES, OFF, ONLY_REMOTE, PATHLESS, UNCHECKED
 
 from ...index.notebooks import write
@@ -77,6 +78,20 @@ async def test_denied_paths_refuse_requests_without_a_path(ask: Ask, ready: Any,
 async def test_denied_paths_refuse_notebooks_below(ask: Ask, ready: Any, route: str, path: str) -> None:
     response = await ask(route, NATIVE[route] | {"path": path, "enabled": True})
     assert (response.code, error_of(response)["code"], message_of(response.body)) == (403, "disabled", DENIED)
+
+
+@pytest.mark.parametrize("route", NATIVE)
+@pytest.mark.parametrize("path", [".env", "work/secrets.toml", "RTC:.env", ".aws/a.py"])
+async def test_files_with_credentials_are_refused(
+    ask: Ask, ready: Any, engine: ScriptedEngine, route: str, path: str
+) -> None:
+    response = await ask(route, NATIVE[route] | {"path": path, "enabled": True})
+    assert (response.code, error_of(response)["code"], message_of(response.body)) == (
+        403,
+        "disabled",
+        PRIVATE,
+    )
+    assert not engine.prompts
 
 
 @pytest.mark.parametrize("route", NATIVE)

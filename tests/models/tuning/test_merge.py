@@ -136,6 +136,30 @@ def test_merge_notes_the_type_of_most_weights(tiny_model: Path, tmp_path: Path) 
     assert FILE_TYPES[copy.metadata["general.file_type"]] == TYPES[LAYERS].name
 
 
+def test_merge_keeps_only_few_pieces_in_memory(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living: list[int] = [0]
+    most = 0
+
+    class Piece(bytes):
+        """A quantised piece, which counts the living ones."""
+
+        def __del__(self) -> None:
+            living[0] -= 1
+
+    def pack(kind: int, importance: Any, rows: Any) -> bytes:
+        nonlocal most
+        living[0] += 1
+        most = max(most, living[0])
+        return Piece(quantise(kind, importance, rows))
+
+    monkeypatch.setattr("jupyter_turbopilot.models.tuning.merge._NUMBERS", EMBED)
+    merge(tiny_model, [(make(tmp_path / "a.gguf"), 1.0)], tmp_path / "copy.gguf", pack)
+    assert living == [0]
+    assert most < EMBED // 4  # the matrix has as many rows
+
+
 def test_merge_refuses_weights_that_are_not_finite(tiny_model: Path, tmp_path: Path) -> None:
     header = read_header(tiny_model)
     (part,) = [part for part in header.parts if part.name == "blk.0.attn_output.weight"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.plugins.remote import address
-from jupyter_turbopilot.plugins.remote.address import ROUTER, Address, is_loopback, read_addresses, read_key
+from jupyter_turbopilot.plugins.remote.address import ROUTER, Address, read_addresses, read_key
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 WRONG = {
@@ -68,11 +68,6 @@ def test_read_addresses_accepts_or_rejects_any_text(url: str, plain: bool) -> No
     else:
         assert found.host
         assert "@" not in found.host
-
-
-@given(st.ip_addresses())
-def test_is_loopback_recognizes_all_loopback_addresses(ip: object) -> None:
-    assert is_loopback(str(ip)) == (str(ip).startswith("127.") or str(ip) == "::1")
 
 
 def test_read_addresses_rejects_a_mix_of_kinds() -> None:

@@ -1,0 +1,128 @@
+"""The results and effects of expressions whose parts have been evaluated. Pure."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.fixes import quiet
+from jupyter_turbopilot.fixes.objects import INERT, UNKNOWN, OpaqueError, Value
+from jupyter_turbopilot.fixes.parsed_cell import expression_of
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.fixes.objects import Objects
+
+
+def evaluate(node: ast.expr | ast.keyword, objects: Objects) -> Value:  # noqa: PLR0911 - one for each kind
+    """Return the result of an expression; raise OpaqueError if it may run any code."""
+    match node:
+        case ast.Constant(value=value):
+            return objects.new(size=len(value) if isinstance(value, str | bytes) else -1)
+        case ast.Name():
+            return objects.name(node)
+        case ast.Attribute(value=owner):
+            return _attribute(node, objects.value(owner), objects)
+        case ast.Subscript(value=owner, slice=index):
+            key = (expression_of(node) or "")[len(expression_of(owner) or "") :]
+            if key and (found := objects.part(objects.value(owner), key)):
+                return found
+            objects.require(owner, index)
+            return INERT
+        case ast.Call():
+            return _call(node, objects)
+        case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
+            starred = [each for each in parts if isinstance(each, ast.Starred)]
+            objects.require(*(parts if isinstance(node, ast.Set) else starred))
+            return objects.new(is_inert=objects.are_inert(parts), size=-1 if starred else len(parts))
+        case ast.Dict(keys=keys, values=values):
+            objects.require(*keys, *(each for key, each in zip(keys, values, strict=True) if key is None))
+            return objects.new(is_inert=objects.are_inert(values), size=-1 if None in keys else len(keys))
+        case ast.keyword(value=value) | ast.Starred(value=value):
+            return objects.value(value)
+    objects.require(*(part for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)))
+    return objects.new()  # of operators, slices and f-strings
+
+
+def _attribute(node: ast.Attribute, owner: Value, objects: Objects) -> Value:
+    found = objects.part(owner, f".{node.attr}")
+    if found:
+        if found.kind == "member" and not found.is_inert:
+            raise OpaqueError  # a property of the user
+        # A method of a library may call those of a class of the user.
+        is_inert = found.is_inert and (owner.is_inert or owner.kind == "module" or not found.function)
+        return found._replace(is_inert=is_inert, owner=owner, method=node.attr)
+    if objects.has_label(owner, node.attr):
+        return Value(is_inert=owner.is_inert)
+    if owner.kind == "module":
+        return UNKNOWN
+    if not owner.is_inert:
+        raise OpaqueError
+    return Value(is_inert=True, owner=owner, method=node.attr)
+
+
+def _call(node: ast.Call, objects: Objects) -> Value:
+    function, name = objects.value(node.func), objects.value(node.func).function
+    given = [objects.value(each) for each in (*node.args, *node.keywords)]
+    is_keeping = name in quiet.KEEPING
+    if not function.is_inert or not (is_keeping or all(each.is_inert for each in given)):
+        raise OpaqueError
+    text = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+    if not quiet.is_quiet(name) or quiet.runs_text(function.method, text):
+        raise OpaqueError
+    _record_changes(node, function, given, objects)
+    if is_keeping:
+        return UNKNOWN
+    size = _size(node, function, given, objects)
+    is_new = quiet.makes_new(name) or (function.owner or INERT).table is not None
+    return objects.new(size=size) if is_new else Value(is_inert=True, size=size)
+
+
+def _size(  # noqa: PLR0911 - one for each kind of function
+    node: ast.Call, function: Value, given: list[Value], objects: Objects
+) -> int:
+    """Return how many objects an iteration over the result of a call yields; -1: unknown."""
+    name, owner = function.function, function.owner
+    if name in quiet.SAME_SIZE:
+        return given[0].size if given else -1
+    if name == "builtins.zip":
+        return min((each.size for each in given), default=-1)
+    if name == "builtins.range":
+        match node.args:
+            case [ast.Constant(value=int(last))]:
+                return int(last)
+            case [ast.Constant(value=int(first)), ast.Constant(value=int(last))]:
+                return int(last) - int(first)
+    if owner and owner.kind == "dict" and function.method in {"items", "keys", "values"}:
+        return owner.size
+    if function.method in {"iterrows", "itertuples"} and isinstance(node.func, ast.Attribute):
+        found = objects.described(node.func.value)
+        return found.rows or -1 if found else -1
+    return -1
+
+
+def _record_changes(node: ast.Call, function: Value, given: list[Value], objects: Objects) -> None:
+    """Record which labels and attributes a quiet call may add."""
+    owner, method = function.owner, function.method or function.function.rpartition(".")[2]
+    if any(each.method in quiet.CHANGING or _is_changing(each.function) for each in given):
+        objects.change(INERT)  # the called function may call it
+    if owner is None or owner.kind in {"class", "module"}:
+        if method in quiet.CHANGING or _is_changing(function.function):
+            objects.change(INERT)  # one of the arguments, or what it contains
+        objects.has_any_attribute = objects.has_any_attribute or any(map(_may_be_fitted, given))
+        return
+    in_place = any(each.arg in {"inplace", "in_place", None} for each in node.keywords)
+    if in_place or method in quiet.CHANGING:
+        label = node.args[quiet.LABEL_AT.get(method, -1) :][:1]
+        is_constant = not in_place and label and isinstance(label[0], ast.Constant)
+        objects.change(owner, label[0].value if is_constant else None)  # type: ignore[attr-defined]
+    elif _may_be_fitted(owner):
+        objects.has_any_attribute = True
+
+
+def _is_changing(function: str) -> bool:
+    return function.rpartition(".")[2] in quiet.CHANGING
+
+
+def _may_be_fitted(value: Value) -> bool:
+    """Return whether a call may add attributes to an object, or to one that it contains."""
+    return value.table is None and value.kind in {"", "other", "member"}

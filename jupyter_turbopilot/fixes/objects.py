@@ -1,0 +1,195 @@
+"""The objects of a notebook as the kernel reported them, and what quiet code has done to them since. Pure."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import structs
+
+from jupyter_turbopilot.fixes.labels import is_mask
+from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+    from jupyter_turbopilot.fixes.report import KernelReport, ObjectDescription, Record
+    from jupyter_turbopilot.suggestion.scopes import LexicalScope
+
+
+class OpaqueError(Exception):
+    """The evaluation has reached a node that may run any code."""
+
+
+class Value(NamedTuple):
+    """What is known of an object."""
+
+    is_inert: bool = False  # whether it runs no code of the user, whatever is done with it
+    number: int | None = None  # the same for the names of one object; negative: created by a cell
+    expression: str = ""  # under which the kernel has described the object
+    record: Record | None = None
+    size: int = -1  # number of objects that an iteration yields; -1: unknown
+    table: ObjectDescription | None = None  # of a new table: one that has its columns
+    owner: Value | None = None  # the object of a method
+    method: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The kind in the record, or an empty string."""
+        return self.record.kind if self.record else ""
+
+    @property
+    def function(self) -> str:
+        """The full name of a function or class of a known library, or an empty string."""
+        return self.record.function if self.record else ""
+
+    @property
+    def root(self) -> Value:
+        """The object that a chain of attributes begins with."""
+        value = self
+        while value.owner:
+            value = value.owner
+        return value
+
+
+UNKNOWN, INERT = Value(), Value(is_inert=True)
+
+
+class Objects:
+    """The objects of names and expressions, in cells that are evaluated one after the other."""
+
+    def __init__(self, report: KernelReport) -> None:
+        self.has_any_label = self.has_any_attribute = False  # whether any object may have more of them now
+        self._report, self._existing = report, EVERYWHERE.union(report.names)
+        self._names: dict[tuple[LexicalScope | None, str], Value] = {}
+        # Labels and attributes that any object may have now: an object and its `__dict__` share theirs.
+        self.added: set[object] = set()
+        self._changed: set[int] = set()  # objects that may have any labels and attributes now
+        self._created = -1
+
+    def open(self, parsed: ParsedCell) -> None:
+        """Begin with a cell."""
+        self._scopes, self._free = dict(parsed.scopes.nodes), frozenset(parsed.scopes.free)
+        self.values: dict[ast.AST, Value] = {}  # of evaluated nodes
+
+    # What is known ------------------------------------------------------------------------------------------
+
+    def value(self, node: ast.AST | None) -> Value:
+        """Return the value of an evaluated node; of none, a constant."""
+        return self.values.get(node, UNKNOWN) if node else INERT
+
+    def require(self, *nodes: ast.AST | None) -> None:
+        """End the evaluation unless all objects are inert."""
+        if not self.are_inert(nodes):
+            raise OpaqueError
+
+    def are_inert(self, nodes: Iterable[ast.AST | None]) -> bool:
+        """Return whether no object runs code of the user."""
+        return all(self.value(node).is_inert for node in nodes)
+
+    def described(self, node: ast.AST) -> ObjectDescription | None:
+        """Return the kernel's description of an evaluated expression, unless its object may have changed."""
+        value = self.value(node)
+        if value.number in self._changed:
+            return None
+        return value.table or self._report.objects.get(value.expression)
+
+    def part(self, owner: Value, suffix: str) -> Value | None:
+        """Return the attribute or item of an object as the kernel reported it."""
+        is_known = owner.expression and owner.number not in self._changed
+        return self.recorded(owner.expression + suffix) if is_known else None
+
+    def recorded(self, expression: str) -> Value | None:
+        """Return the object of an expression as the kernel reported it."""
+        record = self._report.records.get(expression)
+        if record is None:
+            return None
+        number = None if record.number < 0 else record.number
+        return Value(record.is_inert, number, expression, record, record.size)
+
+    def has_label(self, owner: Value, name: str) -> bool:
+        """Return whether the kernel reported a column under a name."""
+        found = self._report.objects.get(owner.expression)
+        return found is not None and name in (found.labels or ())
+
+    def bound_names(self) -> set[str]:
+        """Return the names that the evaluated nodes have bound."""
+        return {name for scope, name in self._names if scope is None}
+
+    def name(self, node: ast.Name) -> Value:
+        """Return the object of a name."""
+        key = self._key(node, node.id)
+        if key in self._names:
+            return self._names[key]
+        if key[0] is not None:
+            return UNKNOWN
+        # An undefined name is an error, after which no code runs.
+        is_missing = node in self._free and node.id not in self._existing and not node.id.startswith("_")
+        return self.recorded(node.id) or (INERT if is_missing else UNKNOWN)
+
+    def is_of_class(self, node: ast.Name) -> bool:
+        """Return whether the body of a class around a name has bound it."""
+        key = self._key(node, node.id)
+        return key[0] is not None and key[0].kind == "class" and key in self._names
+
+    def _key(self, node: ast.AST, name: str) -> tuple[LexicalScope | None, str]:
+        scope = self._scopes[node].owner(name)
+        return (scope if scope.outer else None), name
+
+    # What changes -------------------------------------------------------------------------------------------
+
+    def new(self, *, is_inert: bool = True, size: int = -1, table: ObjectDescription | None = None) -> Value:
+        """Return an object that the cell creates."""
+        self._created -= 1
+        return Value(is_inert, self._created, size=size, table=table)
+
+    def new_rows(self, table: ObjectDescription) -> Value:
+        """Return a new object with the columns of a table."""
+        return self.new(table=structs.replace(table, attributes=None, rows=None, closed=False))
+
+    def bind(self, node: ast.AST, name: str, value: Value, *, is_certain: bool) -> None:
+        """Bind a name; if that is uncertain, the name has its old or its new object."""
+        key = self._key(node, name)
+        if not is_certain:
+            old = self._names.get(key) or (None if key[0] else self.recorded(name))
+            value = Value(is_inert=value.is_inert and (old is None or old.is_inert))
+        self._names[key] = value
+
+    def forget(self, nodes: Iterable[ast.AST]) -> None:
+        """Forget the objects of names that a loop binds: they differ from one iteration to the next."""
+        for node in nodes:
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                key = self._key(node, node.id)
+                if key in self._names:
+                    self._names[key] = Value(is_inert=self._names[key].is_inert)
+
+    def change(self, value: Value, label: object = None) -> None:
+        """Record that an object gets a label or an attribute; None: any."""
+        if label is not None:
+            self.added.add(label)
+        elif value.number is None:
+            self.has_any_label = self.has_any_attribute = True
+        else:
+            self._changed.add(value.number)
+
+    def set_attribute(self, owner: ast.expr, name: str) -> None:
+        """Record an assignment to an attribute."""
+        value = self.value(owner)
+        is_of_table = value.root.kind == "table" or value.root.table
+        self.change(value.root if is_of_table else value, None if is_of_table else name)
+
+    def set_item(self, owner: ast.expr, index: ast.expr) -> None:
+        """Record an assignment to an item."""
+        value = self.value(owner)
+        if value.owner and value.method in {"loc", "at"}:
+            value = value.owner
+        elif value.owner and (value.root.kind == "table" or value.root.table):
+            return self.change(value.root)
+        index = index.elts[-1] if isinstance(index, ast.Tuple) and index.elts else index
+        for label in index.elts if isinstance(index, ast.List) else [index]:
+            if isinstance(label, ast.Constant):
+                self.change(value, label.value)
+            elif not (isinstance(label, ast.Slice) or is_mask(label)):
+                self.change(value)
+        return None

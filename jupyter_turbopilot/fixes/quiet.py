@@ -1,0 +1,80 @@
+"""The functions of known libraries that may run other code than their own, and other rows of data. Pure.
+
+A function of a known library with inert arguments is quiet unless a row here says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Functions that run code which they read, change names or attributes, or wait while other code may run.
+_NOT_QUIET = re.compile(
+    r"builtins\.(?:__import__|breakpoint|compile|delattr|eval|exec|exit|globals|help|input|locals|quit|setattr|vars)"
+    r"|(?:nt|os|posix)\.(?:_exit|abort|exec\w+|fork\w*|kill\w*|popen|register_at_fork|spawn\w+|system|wait\w*)"
+    r"|time\.sleep|typing\.get_type_hints"
+    r"|matplotlib\.pyplot\.(?:connect|disconnect|ginput|pause|waitforbuttonpress)"
+    r"|numpy\.(?:load|lib\..*load)|pandas\..*read_pickle|pandas\.(?:core\..*)?eval|polars\..*deserialize"
+    r"|tqdm\..*pandas"
+)
+# Methods of inert objects that run code in a text, or other code.
+_IN_TEXT = frozenset({"eval", "query"})
+# Functions and decorators that keep a function or a class and do not call it.
+KEEPING = frozenset({
+    "abc.abstractmethod", "builtins.classmethod", "builtins.property", "builtins.staticmethod",
+    "contextlib.contextmanager", "dataclasses.dataclass", "functools.cache", "functools.cached_property",
+    "functools.lru_cache", "functools.partial", "functools.total_ordering", "functools.wraps",
+})  # fmt: skip
+# Context managers that pass on the errors of their body.
+PASSING = re.compile(
+    r"(?:io|builtins|gzip)\.open|zipfile\.ZipFile|numpy\.(?:errstate|printoptions)|pandas\..*option_context"
+    r"|warnings\.catch_warnings|matplotlib\..*(?:context|rc_context)|tempfile\.\w+"
+)
+# The argument that is the added label.
+LABEL_AT = {"insert": 1, "setdefault": 0}
+# Functions whose result is as long as their first argument.
+SAME_SIZE = frozenset({
+    "builtins.enumerate", "builtins.list", "builtins.reversed", "builtins.sorted", "builtins.tuple",
+    "tqdm.std.tqdm",
+})  # fmt: skip
+# Functions and methods that change which labels a table or a dictionary has.
+CHANGING = frozenset({
+    "__ior__", "__setattr__", "__setitem__", "clear", "drop_in_place", "extend", "hstack", "insert",
+    "insert_column", "ior", "isetitem", "pop", "popitem", "replace_column", "setdefault", "setitem", "update",
+})  # fmt: skip
+# Functions that consume a generator before they return.
+CONSUMING = frozenset(
+    f"builtins.{name}" for name in "all any dict frozenset list max min set sorted sum tuple".split()
+)
+# Libraries whose functions return new objects.
+_NEW = frozenset({"matplotlib", "numpy", "pandas", "polars", "seaborn", "plotly", "io", "json", "re", "math"})
+# Line magics that bind no name and run no Python code.
+MAGICS = frozenset(
+    """
+    autosave cat cd colors conda config dhist env ldir less lf lk ll ls lsmagic lx magic man matplotlib mkdir
+    more mv notebook page pip pprint precision pushd popd pwd quickref rmdir sx system uv who who_ls whos
+    xmode
+    """.split()
+)
+# Cell magics that run no Python code in the kernel.
+CELL_MAGICS = frozenset({"HTML", "SVG", "bash", "html", "javascript", "js", "latex", "markdown", "sh", "svg"})
+
+
+_NEW_BUILT_IN = frozenset(
+    f"builtins.{name}"
+    for name in "abs dict enumerate float int len list round set sorted str sum tuple zip".split()
+)
+
+
+def is_quiet(function: str) -> bool:
+    """Return whether a function of a known library runs no other code, given inert arguments."""
+    return not _NOT_QUIET.fullmatch(function)
+
+
+def makes_new(function: str) -> bool:
+    """Return whether the result of a function is a new object."""
+    return function.partition(".")[0] in _NEW or function in _NEW_BUILT_IN
+
+
+def runs_text(method: str, text: object) -> bool:
+    """Return whether a method evaluates a text that may use objects of the notebook, or that is unknown."""
+    return method in _IN_TEXT and not (isinstance(text, str) and "@" not in text)
