@@ -115,7 +115,7 @@ def class_costs() -> str:
         f"| memory in addition to Jupyter's | {alone:.0f} GB | {shared:.0f} GB |\n"
         f"| cores | {low:.1f} to {high:.1f} for each user who types | {_cores(TYPING_SHARE)}, or {_cores(1.0)} if all type at once |\n\n"
         "Both columns assume one shared model file. The values are extrapolated from [30 users](../research/benchmarks/results/scale.md) and from [two cores](../research/benchmarks/results/scale.md#students),\n"
-        f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f} if three of ten type.\n"
+        f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f} if three of ten type.\n{_lightest()}\n"
         f"The service uses {service / 1000:.0f} GB of this memory, measured with `c.Turbopilot.sequences_memory = 1024` instead of the "
         f"default 96, and each user's server {(clients - bare) / 30 / 1000:.2f} GB."
     )
@@ -126,6 +126,17 @@ def students() -> list[tuple[str, list[str]]]:
     return rows(table("scale.md", "| typing at once | KV caches |"))[1:]
 
 
+def _lightest() -> str:
+    """Return a sentence about the requests of the users on whom the number of cores rests."""
+    by_number = dict(students())
+    few, (_, most_requests, *_, few_wait, _) = students()[0]
+    _, requests, *_, wait, _ = by_number[str(SERVED)]
+    return (
+        f"The {SERVED} students were the lightest load of all that were measured: each sent {requests} requests a second. Of {few} who sent "
+        f"{most_requests} each,\n95 % of the requests at a pause were answered within {few_wait} instead of {wait}."
+    )
+
+
 def cores() -> str:
     """Return the formula for the cores of a service, its measured range, and the load above it."""
     most, values = next((first, values) for first, values in students() if int(first) > SERVED)
@@ -134,7 +145,7 @@ def cores() -> str:
     return (
         f"`cores = 2 * users * share that types at the same time / {SERVED}`\n\n"
         f"This was [measured](../research/benchmarks/results/scale.md#students) once with {students()[0][0]} to {most} simulated students on two cores, and nothing "
-        "else: larger machines, other models and users' kernels need more.\n"
+        f"else: larger machines, other models and users' kernels need more.\n{_lightest()}\n"
         f"For {CLASS} users, of whom {TYPING_SHARE * 100:.0f} % type, it gives {_cores(TYPING_SHARE)} cores. **If all type at once**, as in an exam, it gives "
         f"{_cores(1.0)}: for more than {MAX_THREADS} cores, set `c.Turbopilot.threads`. With too few cores, suggestions come too late for most keystrokes:\n"
         f"of {most} students on two cores, {low} to {high} % of the automatic requests were answered before the next keystroke, and one in twenty "
@@ -160,7 +171,8 @@ def with_kernel() -> str:
     columns = "first mentions of columns completed"
     return (
         "After the first letter of a column that is new to the notebook, Turbopilot completes its name in "
-        f"{share(columns)} of {figure(columns, SAMPLES)}; without the kernel, in {share(columns, below=1)}."
+        f"{share(columns)} of {figure(columns, SAMPLES)}; without the kernel, in {share(columns, below=1)}.\n"
+        "The columns had been renamed to unfamiliar words, because the model has seen public data sets."
     )
 
 
