@@ -23,7 +23,7 @@ class OpaqueError(Exception):
 
 
 class Value(NamedTuple):
-    """What is known of an object."""
+    """The knowledge about an object."""
 
     is_inert: bool = False  # whether it runs no code of the user, whatever is done with it
     number: int | None = None  # the same for the names of one object; negative: created by a cell
@@ -73,7 +73,7 @@ class Objects:
         self._scopes, self._free = dict(parsed.scopes.nodes), frozenset(parsed.scopes.free)
         self.values: dict[ast.AST, Value] = {}  # of evaluated nodes
 
-    # What is known ------------------------------------------------------------------------------------------
+    # Look-up ------------------------------------------------------------------------------------------------
 
     def value(self, node: ast.AST | None) -> Value:
         """Return the value of an evaluated node; of none, a constant."""
@@ -137,7 +137,7 @@ class Objects:
         scope = self._scopes[node].owner(name)
         return (scope if scope.outer else None), name
 
-    # What changes -------------------------------------------------------------------------------------------
+    # Changes ------------------------------------------------------------------------------------------------
 
     def new(self, *, is_inert: bool = True, size: int = -1, table: ObjectDescription | None = None) -> Value:
         """Return an object that the cell creates."""

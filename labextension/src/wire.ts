@@ -252,7 +252,7 @@ export interface IFinding {
   end: number;
   /** message for the user, with names between backticks */
   message: string;
-  /** the nearest name, if there is one: at most one fix */
+  /** the nearest name or a missing import, if there is one: at most one fix */
   fixes: IFix[];
 }
 

@@ -1,7 +1,7 @@
 /**
  * Trim suggestions with four filters. Pure.
  *
- * Measured with the page's model: of the server's filters, these change what is shown.
+ * Measured with the page's model: of the server's filters, these change the suggestions.
  */
 
 import { balancedLength, outside } from './brackets';
