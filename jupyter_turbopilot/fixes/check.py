@@ -347,10 +347,8 @@ class _Check:
         return Fix(title=title, source="kernel", confidence=near[1], edits=[edit])
 
     def _add(self, span: tuple[int, int], message: str, fix: Fix | None) -> None:
-        (start, end), source, line = span, self._parsed.source, self._request.line
-        if line is None or not source.count("\n", 0, start) <= line <= source.count("\n", 0, end):
-            fixes = [fix] if fix else []
-            self.findings.append(Finding(start=start, end=end, message=message, fixes=fixes))
+        start, end = span
+        self.findings.append(Finding(start=start, end=end, message=message, fixes=[fix] if fix else []))
 
 
 def _shown(node: ast.expr) -> str:

@@ -193,10 +193,6 @@ class CheckRequest(EditRequest, frozen=True, kw_only=True):
     """A request for the names in a cell that the kernel shows not to exist."""
 
     active: Annotated[int, Meta(ge=0, description="index of the cell to check")]
-    line: Annotated[
-        Annotated[int, Meta(ge=0)] | None,
-        Meta(description="line of the cursor, from 0; findings that touch it are omitted; null: none"),
-    ] = None
 
 
 class RenameRequest(EditRequest, frozen=True, kw_only=True):

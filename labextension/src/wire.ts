@@ -240,8 +240,6 @@ export interface IFixes {
 export interface ICheckRequest extends IEditRequest {
   /** index of the cell to check */
   active: number;
-  /** line of the cursor, from 0; findings that touch it are omitted; null: none */
-  line?: number | null;
 }
 
 /** A name in the checked cell that does not exist. */

@@ -80,7 +80,7 @@ def namespace() -> dict[str, Any]:
     }
 
 
-def body(source: str, *others: FixCell, active: int = -1, line: int | None = None) -> bytes:
+def body(source: str, *others: FixCell, active: int = -1) -> bytes:
     cells = [*others, FixCell(source=source, execution_count=None)]
     encoded = [
         {
@@ -91,9 +91,7 @@ def body(source: str, *others: FixCell, active: int = -1, line: int | None = Non
         }
         for each in cells
     ]
-    return json.dumps(
-        {"cells": encoded, "active": len(others) if active < 0 else active, "line": line}
-    ).encode()
+    return json.dumps({"cells": encoded, "active": len(others) if active < 0 else active}).encode()
 
 
 def reported(described: list[str], traced: list[str], space: dict[str, Any] | None = None) -> KernelReport:
@@ -114,9 +112,9 @@ def find_all(request: CheckRequest, **changes: Any) -> list[Finding]:
     )
 
 
-def checked(source: str, *others: FixCell, line: int | None = None, **changes: Any) -> list[Finding]:
+def checked(source: str, *others: FixCell, **changes: Any) -> list[Finding]:
     """Return the findings in the last cell; check their positions and edits."""
-    request = parse_check(body(source, *others, line=line))
+    request = parse_check(body(source, *others))
     findings = find_all(request, **changes)
     for each in findings:
         assert 0 <= each.start < each.end <= len(source)
@@ -445,13 +443,6 @@ def test_check_distrusts_an_execution_count_of_two_cells() -> None:
 @pytest.mark.parametrize("report", [{"all": False}, {"executions": None}, {"alone": False}])
 def test_check_needs_a_complete_report(report: dict[str, Any]) -> None:
     assert checked("newname; orders['new']", **report) == []
-
-
-def test_check_omits_findings_at_the_line_of_the_cursor() -> None:
-    source = "orders['new']\ntotel\norders['''new\nname''']"
-    assert [each.start for each in checked(source)] == [7, 14, 27]
-    assert [each.start for each in checked(source, line=1)] == [7, 27]
-    assert [each.start for each in checked(source, line=3)] == [7, 14]
 
 
 def test_check_reports_at_most_ten_findings() -> None:
