@@ -103,24 +103,20 @@ def _size(  # noqa: PLR0911 - one for each kind of function
 def _record_changes(node: ast.Call, function: Value, given: list[Value], objects: Objects) -> None:
     """Record which labels and attributes a quiet call may add."""
     owner, method = function.owner, function.method or function.function.rpartition(".")[2]
-    if any(each.method in quiet.CHANGING or _is_changing(each.function) for each in given):
+    if any(map(quiet.is_changing, (name for each in given for name in (each.method, each.function)))):
         objects.change(INERT)  # the called function may call it
     if owner is None or owner.kind in {"class", "module"}:
-        if method in quiet.CHANGING or _is_changing(function.function):
+        if quiet.is_changing(method):
             objects.change(INERT)  # one of the arguments, or what it contains
         objects.has_any_attribute = objects.has_any_attribute or any(map(_may_be_fitted, given))
         return
     in_place = any(each.arg in {"inplace", "in_place", None} for each in node.keywords)
-    if in_place or method in quiet.CHANGING:
-        label = node.args[quiet.LABEL_AT.get(method, -1) :][:1]
-        is_constant = not in_place and label and isinstance(label[0], ast.Constant)
-        objects.change(owner, label[0].value if is_constant else None)  # type: ignore[attr-defined]
+    if in_place or quiet.is_changing(method):
+        at = quiet.LABEL_AT.get(method)
+        label = node.args[at] if at is not None and at < len(node.args) and not in_place else None
+        objects.change(owner, label.value if isinstance(label, ast.Constant) else None)
     elif _may_be_fitted(owner):
         objects.has_any_attribute = True
-
-
-def _is_changing(function: str) -> bool:
-    return function.rpartition(".")[2] in quiet.CHANGING
 
 
 def _may_be_fitted(value: Value) -> bool:

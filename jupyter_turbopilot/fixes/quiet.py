@@ -37,9 +37,9 @@ SAME_SIZE = frozenset({
     "tqdm.std.tqdm",
 })  # fmt: skip
 # Functions and methods that change which labels a table or a dictionary has.
-CHANGING = frozenset({
-    "__ior__", "__setattr__", "__setitem__", "clear", "drop_in_place", "extend", "hstack", "insert",
-    "insert_column", "ior", "isetitem", "pop", "popitem", "replace_column", "setdefault", "setitem", "update",
+_CHANGING = frozenset({
+    "clear", "drop_in_place", "extend", "hstack", "insert", "insert_column", "ior", "isetitem", "pop", "popitem",
+    "replace_column", "setdefault", "setitem", "update",
 })  # fmt: skip
 # Functions that consume a generator before they return.
 CONSUMING = frozenset(
@@ -68,6 +68,12 @@ _NEW_BUILT_IN = frozenset(
 def is_quiet(function: str) -> bool:
     """Return whether a function of a known library runs no other code, given inert arguments."""
     return not _NOT_QUIET.fullmatch(function)
+
+
+def is_changing(function: str) -> bool:
+    """Return whether a function or method may change the labels of a table, or the keys of a dictionary."""
+    name = function.rpartition(".")[2]
+    return name in _CHANGING or name.startswith("__")
 
 
 def makes_new(function: str) -> bool:
