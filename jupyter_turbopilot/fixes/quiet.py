@@ -38,8 +38,8 @@ SAME_SIZE = frozenset({
 })  # fmt: skip
 # Functions and methods that change which labels a table or a dictionary has.
 _CHANGING = frozenset({
-    "clear", "drop_in_place", "extend", "hstack", "insert", "insert_column", "ior", "isetitem", "pop", "popitem",
-    "replace_column", "setdefault", "setitem", "update",
+    "clear", "drop_in_place", "extend", "hstack", "insert", "insert_column", "ior", "isetitem", "pop",
+    "popitem", "replace_column", "setdefault", "setitem", "update",
 })  # fmt: skip
 # Functions that consume a generator before they return.
 CONSUMING = frozenset(
