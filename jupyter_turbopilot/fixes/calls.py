@@ -103,6 +103,10 @@ def _size(  # noqa: PLR0911 - one for each kind of function
 def _record_changes(node: ast.Call, function: Value, given: list[Value], objects: Objects) -> None:
     """Record which labels and attributes a quiet call may add."""
     owner, method = function.owner, function.method or function.function.rpartition(".")[2]
+    if any(
+        map(quiet.may_empty, (method, *(name for each in given for name in (each.method, each.function))))
+    ):
+        objects.may_be_empty = True
     if any(map(quiet.is_changing, (name for each in given for name in (each.method, each.function)))):
         objects.change(INERT)  # the called function may call it
     if owner is None or owner.kind in {"class", "module"}:

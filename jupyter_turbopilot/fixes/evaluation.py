@@ -74,12 +74,14 @@ class Evaluation(Expressions):
             raise OpaqueError
         if isinstance(node.op, ast.BitOr):  # it may add keys to a dictionary
             self.objects.change(old)
+        self.objects.may_be_empty = self.objects.may_be_empty or old.size >= 0  # as after `*= 0`
         self._store(node.target, INERT, is_certain=is_certain)
 
     def _visit_delete(self, node: ast.Delete, *, is_certain: bool) -> Visit:
         for target in node.targets:
             yield from self._targets(target, is_certain=is_certain)
             self._store(target, INERT, is_certain=False)
+        self.objects.may_be_empty = True
 
     def _visit_import(self, node: ast.Import, *, is_certain: bool) -> Visit:
         """Bind modules that have been imported before: others run their code."""
@@ -170,7 +172,7 @@ class Evaluation(Expressions):
         self.objects.require(node.iter)
         yield from self._targets(node.target, is_certain=is_certain)
         self._iterate(node.target, node.iter)
-        is_run = is_certain and self.objects.value(node.iter).size > 0 and not _is_left_early(node)
+        is_run = is_certain and self.objects.has_items(node.iter) and not _is_left_early(node)
         yield from all_of(node.body, is_certain=is_run)
         yield from self._again(node.body)
         yield from all_of(node.orelse, is_certain=False)

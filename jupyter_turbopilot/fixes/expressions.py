@@ -113,7 +113,7 @@ class Expressions:
                 raise OpaqueError
             yield generator.iter, is_run
             self.objects.require(generator.iter)
-            is_run = is_run and not is_generator and self.objects.value(generator.iter).size > 0
+            is_run = is_run and not is_generator and self.objects.has_items(generator.iter)
             yield from self._targets(generator.target, is_certain=is_run)
             self._iterate(generator.target, generator.iter)
             yield from all_of(generator.ifs[:1], is_certain=is_run)

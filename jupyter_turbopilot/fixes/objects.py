@@ -61,6 +61,7 @@ class Objects:
 
     def __init__(self, report: KernelReport) -> None:
         self.has_any_label = self.has_any_attribute = False  # whether any object may have more of them now
+        self.may_be_empty = False  # whether any container may have lost its items
         self._report, self._existing = report, EVERYWHERE.union(report.names)
         self._names: dict[tuple[LexicalScope | None, str], Value] = {}
         # Labels and attributes that any object may have now: an object and its `__dict__` share theirs.
@@ -94,6 +95,10 @@ class Objects:
         if value.number in self._changed:
             return None
         return value.table or self._report.objects.get(value.expression)
+
+    def has_items(self, node: ast.AST) -> bool:
+        """Return whether an iteration over an object certainly yields something."""
+        return self.value(node).size > 0 and not self.may_be_empty
 
     def part(self, owner: Value, suffix: str) -> Value | None:
         """Return the attribute or item of an object as the kernel reported it."""
@@ -151,6 +156,8 @@ class Objects:
     def bind(self, node: ast.AST, name: str, value: Value, *, is_certain: bool) -> None:
         """Bind a name; if that is uncertain, the name has its old or its new object."""
         key = self._key(node, name)
+        if value.number is None:  # an iterator may be exhausted when the name is used
+            value = value._replace(size=-1)
         if not is_certain:
             old = self._names.get(key) or (None if key[0] else self.recorded(name))
             value = Value(is_inert=value.is_inert and (old is None or old.is_inert))
@@ -190,6 +197,8 @@ class Objects:
         for label in index.elts if isinstance(index, ast.List) else [index]:
             if isinstance(label, ast.Constant):
                 self.change(value, label.value)
-            elif not (isinstance(label, ast.Slice) or is_mask(label)):
+            elif isinstance(label, ast.Slice):
+                self.may_be_empty = True
+            elif not is_mask(label):
                 self.change(value)
         return None

@@ -29,6 +29,10 @@ PASSING = re.compile(
     r"(?:io|builtins|gzip)\.open|zipfile\.ZipFile|numpy\.(?:errstate|printoptions)|pandas\..*option_context"
     r"|warnings\.catch_warnings|matplotlib\..*(?:context|rc_context)|tempfile\.\w+"
 )
+_EMPTYING = frozenset({
+    "clear", "delitem", "difference_update", "discard", "intersection_update", "pop", "popitem", "popleft",
+    "remove", "symmetric_difference_update",
+})  # fmt: skip
 # The argument that is the added label.
 LABEL_AT = {"insert": 1, "setdefault": 0}
 # Functions whose result is as long as their first argument.
@@ -60,8 +64,7 @@ CELL_MAGICS = frozenset({"HTML", "SVG", "bash", "html", "javascript", "js", "lat
 
 
 _NEW_BUILT_IN = frozenset(
-    f"builtins.{name}"
-    for name in "abs dict enumerate float int len list round set sorted str sum tuple zip".split()
+    f"builtins.{name}" for name in "abs dict float int len list round set sorted str sum tuple".split()
 )
 
 
@@ -74,6 +77,12 @@ def is_changing(function: str) -> bool:
     """Return whether a function or method may change the labels of a table, or the keys of a dictionary."""
     name = function.rpartition(".")[2]
     return name in _CHANGING or name.startswith("__")
+
+
+def may_empty(function: str) -> bool:
+    """Return whether a function or method may remove items of a container."""
+    name = function.rpartition(".")[2]
+    return name in _EMPTYING or name.startswith("__")
 
 
 def makes_new(function: str) -> bool:

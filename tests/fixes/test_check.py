@@ -205,6 +205,12 @@ def test_check_escapes_control_characters_in_messages() -> None:
         ("for n in range(0):\n    print(entirely)", 0),
         ("for n in [*scores]:\n    print(entirely)", 0),
         ("[m for n in scores for m in entirely]", 1),
+        ("scores.clear()\nfor n in scores:\n    print(entirely)", 0),
+        ("scores[:] = []\nfor n in scores:\n    print(entirely)", 0),
+        ("del scores[0]\nfor n in scores:\n    print(entirely)", 0),
+        ("scores *= 0\nfor n in scores:\n    print(entirely)", 0),
+        ("pairs = enumerate(scores)\nlist(pairs)\nfor n in pairs:\n    print(entirely)", 0),
+        ("for n in enumerate(scores):\n    print(entirely)", 1),
     ],
 )
 def test_check_judges_the_iterable_of_a_loop(source: str, number: int) -> None:
@@ -241,6 +247,7 @@ def test_check_has_no_fix_if_no_name_is_near() -> None:
         "config.update(new=1)\nconfig['new']",
         "config |= {'new': 1}\nconfig['new']",
         "config.setdefault('new', 1)\nconfig['new']",
+        "config.__setitem__('new', 1)\nconfig['new']",
         "dict.update(config, new=1)\nconfig['new']",
         "list(map(config.setdefault, ['new']))\nconfig['new']",
         "setattr(options, 'new', 1)\noptions.new",
