@@ -55,7 +55,7 @@ def _attribute(node: ast.Attribute, owner: Value, objects: Objects) -> Value:
         return Value(is_inert=owner.is_inert)
     if owner.kind == "module":
         return UNKNOWN
-    if not owner.is_inert:
+    if not owner.is_inert or (objects.is_extended and owner.record is None):
         raise OpaqueError
     return Value(is_inert=True, owner=owner, method=node.attr)
 
@@ -83,7 +83,7 @@ def _size(  # noqa: PLR0911 - one for each kind of function
     """Return how many objects an iteration over the result of a call yields; -1: unknown."""
     name, owner = function.function, function.owner
     if name in quiet.SAME_SIZE:
-        return given[0].size if given else -1
+        return given[0].size if node.args else -1
     if name == "builtins.zip":
         return min((each.size for each in given), default=-1)
     if name == "builtins.range":
@@ -109,6 +109,11 @@ def _record_changes(node: ast.Call, function: Value, given: list[Value], objects
         objects.may_be_empty = True
     if any(map(quiet.is_changing, (name for each in given for name in (each.method, each.function)))):
         objects.change(INERT)  # the called function may call it
+    is_unknown = method in quiet.CALLING and any(
+        each.record is None and each.number is None for each in given
+    )
+    if is_unknown or not method:  # a method of any object may be called
+        objects.change(INERT)
     if owner is None or owner.kind in {"class", "module"}:
         if quiet.is_changing(method):
             objects.change(INERT)  # one of the arguments, or what it contains

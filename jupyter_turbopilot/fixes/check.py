@@ -79,7 +79,9 @@ def prepare(request: CheckRequest) -> Prepared | None:
     traced: dict[str, None] = {}
     for parsed in reversed(cells):
         _add_expressions(parsed, described, traced)
-    return Prepared(cells, [*described][:MAX_EXPRESSIONS], [*traced][:MAX_TRACED])
+    if len(traced) > MAX_TRACED:
+        return None
+    return Prepared(cells, [*described][:MAX_EXPRESSIONS], [*traced])
 
 
 def _code_before(request: CheckRequest) -> Iterator[FixCell]:

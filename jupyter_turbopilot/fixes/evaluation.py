@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _COMMAND = re.compile(r"\s*+(?:%(?P<magic>\w++)|(?:[\w, ]++=)?\s*+![^{$]*+$)")
-# Statements without effects of their own, and definitions of types, which are evaluated later.
+# Statements without effects of their own.
 _PLAIN = (ast.Expr, ast.Pass, ast.Break, ast.Continue, ast.Global, ast.Nonlocal, ast.Module)
 
 

@@ -63,6 +63,7 @@ class Objects:
         self.has_any_label = self.has_any_attribute = False  # whether any object may have more of them now
         self.may_be_empty = False  # whether any container may have lost its items
         self._report, self._existing = report, EVERYWHERE.union(report.names)
+        self.is_extended = report.extended
         self._names: dict[tuple[LexicalScope | None, str], Value] = {}
         # Labels and attributes that any object may have now: an object and its `__dict__` share theirs.
         self.added: set[object] = set()

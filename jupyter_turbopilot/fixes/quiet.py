@@ -14,7 +14,7 @@ _NOT_QUIET = re.compile(
     r"|time\.sleep|typing\.get_type_hints"
     r"|matplotlib\.pyplot\.(?:connect|disconnect|ginput|pause|waitforbuttonpress)"
     r"|numpy\.(?:load|lib\..*load)|pandas\..*read_pickle|pandas\.(?:core\..*)?eval|polars\..*deserialize"
-    r"|tqdm\..*pandas"
+    r"|tqdm\..*pandas|_?operator\.methodcaller"
 )
 # Methods of inert objects that run code in a text, or other code.
 _IN_TEXT = frozenset({"eval", "query"})
@@ -32,6 +32,12 @@ PASSING = re.compile(
 _EMPTYING = frozenset({
     "clear", "delitem", "difference_update", "discard", "intersection_update", "pop", "popitem", "popleft",
     "remove", "symmetric_difference_update",
+})  # fmt: skip
+# Functions and methods that call an argument.
+CALLING = frozenset({
+    "accumulate", "agg", "aggregate", "apply", "applymap", "assign", "filter", "filterfalse", "groupby",
+    "map", "map_batches", "map_elements", "max", "min", "pipe", "reduce", "sort", "sorted", "starmap", "sub",
+    "takewhile", "transform",
 })  # fmt: skip
 # The argument that is the added label.
 LABEL_AT = {"insert": 1, "setdefault": 0}

@@ -482,10 +482,14 @@ def test_prepare_names_the_objects_whose_parts_are_used() -> None:
     assert prepared
     assert prepared.described == ["a.b", "a", "f", "d['e']", "d"]
     assert {"a.b.c", "x", "d['e']['f']", "g", "h"} <= {*prepared.traced}
-    prepared = prepare(parse_check(body("\n".join(f"a{number}.b" for number in range(300)))))
+    prepared = prepare(parse_check(body("\n".join(f"a{number}.b" for number in range(MAX_TRACED // 2)))))
     assert prepared
-    assert len(prepared.described) == MAX_EXPRESSIONS
-    assert len(prepared.traced) == MAX_TRACED
+    assert (len(prepared.described), len(prepared.traced)) == (MAX_EXPRESSIONS, MAX_TRACED)
+
+
+def test_prepare_refuses_a_cell_with_too_many_expressions() -> None:
+    source = "\n".join(f"a{number}.b" for number in range(MAX_TRACED // 2)) + "\nx"
+    assert prepare(parse_check(body(source))) is None
 
 
 def test_prepare_names_what_is_imported() -> None:

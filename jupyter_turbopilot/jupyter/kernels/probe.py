@@ -56,7 +56,7 @@ _module_dict = vars(types.ModuleType)["__dict__"].__get__
 _HEAP, _IMMUTABLE = 1 << 9, 1 << 8  # a class defined in Python has the first flag and never the second
 _IN_C = (types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodDescriptorType)
 _PLAIN = (int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None))
-_ATOMS = frozenset(map(id, (int, float, complex, bool, str, bytes, range, slice, type(None), type(...))))
+_ATOMS = frozenset(map(id, (int, float, complex, bool, str, bytes, range, type(None), type(...))))
 _FUNCTION_OPEN, _OPTIMIZED = 8, 1  # CO_VARKEYWORDS, CO_OPTIMIZED
 _MISSING: Any = object()
 
@@ -92,11 +92,12 @@ _LISTED = frozenset(
 )
 _UNNAMED: Any = (  # their classes are in no module
     {}.keys(), {}.values(), {}.items(), iter({}), iter([]), iter(()), iter(set()), iter(""), iter(b""),
-    iter(range(0)), types.MappingProxyType({}), weakref.ref(set),
+    iter(range(0)), types.MappingProxyType({}),
 )  # fmt: skip
 # Built-in classes whose objects hold code that runs when they are used.
 _CODE = frozenset(map(id, (classmethod, property, staticmethod, super)))
 _CALLABLE_OF_C = ("_ArrayFunctionDispatcher", "_lru_cache_wrapper", "cython_function_or_method", "ufunc")
+_ACCESSORS = ("Accessor", "CachedAccessor", "NameSpace")  # of pandas and polars
 _HOSTS = ("IPython", "debugpy", "ipykernel", "jupyter_client", "tornado", "zmq")  # of threads and tasks
 # Operators and built-in functions are applied to these objects; other classes could define them in Python.
 _IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType")
@@ -505,13 +506,17 @@ class _ErrorLook(_Look):
         if value is not _MISSING and type(node) is ast.Attribute:
             return self._attribute(value, node.attr)
         if type(value) is dict and type(node) is ast.Subscript:
-            return _plain(value).get(ast.literal_eval(node.slice), _MISSING)
+            key = getattr(node.slice, "value", None)  # up to Python 3.8, within an `ast.Index`
+            key = getattr(key, "value", key)
+            return _plain(value).get(key, _MISSING) if type(key) is str else _MISSING
         return _MISSING
 
     def _attribute(self, value: Any, name: str) -> Any:
         """Return an attribute that no code computes, or the function of a method."""
         if type(value) is types.ModuleType:
             return _plain(_module_dict(value)).get(name, _MISSING)
+        if _is_class(value) and type(value) is not type and self._member(type(value), name) is not _MISSING:
+            return _MISSING  # a metaclass may compute it
         member = self._member(value if _is_class(value) else type(value), name)
         kind = type(member)
         own = {} if _is_class(value) else self._own(value) or {}
@@ -699,10 +704,13 @@ class _CheckLook(_ErrorLook):
                 return _OPEN_OF_IPYTHON if self._is_open_of_ipython(value) else ""
             names = value.__module__, value.__qualname__
         elif kind is types.BuiltinFunctionType:
+            # Otherwise, its qualified name would be that of a class, whose metaclass may compute it.
+            if not (value.__self__ is None or type(value.__self__) is types.ModuleType):
+                return ""
             names = value.__module__, value.__qualname__
         elif self._is_callable_of_c(value):
-            name = self._read(value, "__qualname__") or self._read(value, "__name__")
-            names = self._read(value, "__module__") or "numpy", name
+            name = _text(self._read(value, "__qualname__")) or self._read(value, "__name__")
+            names = _text(self._read(value, "__module__")) or "numpy", name
         else:
             return ""
         module, name = map(_text, names)
@@ -729,6 +737,20 @@ class _CheckLook(_ErrorLook):
         if _is_one_of(type(found), (staticmethod, classmethod)):
             found = found.__func__
         return found is value
+
+    def has_foreign_members(self) -> bool:
+        """Return whether a class of tables has functions or accessors that are not of the listed packages."""
+        for module, names in (
+            ("pandas", ("DataFrame", "Series", "Index")),
+            ("polars", ("DataFrame", "Series")),
+        ):
+            kinds = [kind for kind in map(self._module_of(module).get, names) if _is_class(kind)]
+            for base in (base for kind in kinds for base in _mro(kind) if base is not object):
+                for member in self._members(base).values():
+                    is_foreign = type(member) is types.FunctionType and not self._has_listed_code(member)
+                    if is_foreign or (_class_name(type(member)) in _ACCESSORS and not self.is_inert(member)):
+                        return True
+        return False
 
     # Inert objects ------------------------------------------------------------------------------------------
 
@@ -769,11 +791,17 @@ class _CheckLook(_ErrorLook):
             return (owner,)
         if kind is types.MethodType:
             return (value.__func__, value.__self__)
+        if kind is weakref.ReferenceType:
+            return (value(), value.__callback__)
+        for base in (dict, list, tuple, set, frozenset, deque):
+            if _is_one_of(base, _mro(kind)):
+                self._elements -= base.__len__(value)
+        if self._elements < 0:
+            return None
         if _is_one_of(kind, (list, tuple, set, frozenset)):
-            return self._compounds(value)
+            return _compounds(value)
         if kind is dict:
-            keys = self._compounds([*value])
-            return [*keys, *self._compounds([*value.values()])]
+            return [*_compounds(value), *_compounds(value.values())]
         known = self._kind(value)[1]
         if known in ("PyDataFrame", "PySeries"):
             kinds = self._call(value, "dtypes") if known == "PyDataFrame" else [self._call(value, "dtype")]
@@ -791,13 +819,6 @@ class _CheckLook(_ErrorLook):
         values = self._objects_of_array(value)
         return values if values is None else [*values, *(x for x in gc.get_referents(value) if x is not kind)]
 
-    def _compounds(self, values: Any) -> List[Any]:
-        """Return the elements that are not numbers, texts and the like."""
-        self._elements -= len(values)
-        if self._elements < 0:
-            return []
-        return [each for each in values if id(type(each)) not in _ATOMS]
-
     def _objects_of_array(self, value: Any) -> Optional[List[Any]]:
         """Return the compound elements of an array of objects; None if they cannot be read."""
         arrays = [base for base in _mro(type(value)) if self._kinds.get(id(base)) == ("numpy", "ndarray")]
@@ -809,7 +830,13 @@ class _CheckLook(_ErrorLook):
         size = self._read(value, "size")
         if arrays[0] is not type(value) or self._read(dtype, "kind") != "O" or size > self._elements:
             return None
-        return self._compounds(value.reshape(-1).tolist())
+        self._elements -= size
+        return _compounds(value.reshape(-1).tolist())
+
+
+def _compounds(values: Any) -> List[Any]:
+    """Return the elements that are not numbers, texts and the like."""
+    return [each for each in values if id(type(each)) not in _ATOMS]
 
 
 _OPEN_OF_IPYTHON = "builtins.open"
@@ -824,13 +851,14 @@ def _is_of_host(function: Any) -> bool:
     if _is_one_of(kind, (types.FunctionType, types.BuiltinFunctionType)):
         module = _text(function.__module__) or ""
     elif kind is functools.partial:
-        return _is_of_host(function.func) and all(type(each) not in _CALLABLE for each in function.args)
+        return _is_of_host(function.func) and _are_of_host((*function.args, *function.keywords.values()))
     else:
-        module = _text(_class_dict(kind).get("__module__")) or ""
+        module = _text(_plain(_class_dict(kind)).get("__module__")) or ""
     return module.partition(".")[0] in (*_HOSTS, "asyncio", "_asyncio")
 
 
-_CALLABLE = (types.FunctionType, types.MethodType, functools.partial)
+def _are_of_host(values: Any) -> bool:
+    return all(id(type(each)) in _ATOMS or _is_of_host(each) for each in values)
 
 
 def _is_alone() -> bool:
@@ -842,24 +870,29 @@ def _is_alone() -> bool:
             return False  # `_thread` has started one
         main = threading.main_thread()
         for thread in [*threading._active.values()]:
-            module = _text(_class_dict(type(thread)).get("__module__")) or ""
+            module = _text(_plain(_class_dict(type(thread))).get("__module__")) or ""
             if thread is main or module.partition(".")[0] in (*_HOSTS, "tqdm"):
                 continue
-            target = object.__getattribute__(thread, "__dict__").get("_target")
-            if type(thread) is not threading.Thread or not _is_of_host(target):
+            if type(thread) is not threading.Thread or not _is_of_host(vars(thread).get("_target")):
                 return False
     if asyncio:
         loop = asyncio._get_running_loop()
         for task in asyncio.all_tasks(loop) if loop else ():
-            coroutine = task.get_coro() if type(task) is asyncio.Task else None
-            frame = coroutine.cr_frame if type(coroutine) is types.CoroutineType else None
-            name = _text(_plain(frame.f_globals).get("__name__")) if frame else None
-            if (name or "").partition(".")[0] not in (*_HOSTS, "asyncio"):
+            waiting = task.get_coro() if type(task) is asyncio.Task else None
+            while type(waiting) is types.CoroutineType:
+                frame = waiting.cr_frame
+                name = _text(_plain(frame.f_globals).get("__name__")) if frame else None
+                if (name or "").partition(".")[0] not in (*_HOSTS, "asyncio"):
+                    return False
+                waiting = waiting.cr_await
+            if waiting is not None and not _is_of_host(waiting):
                 return False
         for handle in [*getattr(loop, "_scheduled", ()), *getattr(loop, "_ready", ())]:
-            if not (handle._cancelled or _is_of_host(handle._callback)):
+            is_of_host = _is_of_host(handle._callback) and _are_of_host(handle._args or ())
+            if not (handle._cancelled or is_of_host):
                 return False
-    return True
+    signal = sys.modules.get("_signal")
+    return not (signal and hasattr(signal, "getitimer") and any(signal.getitimer(n)[0] for n in range(3)))
 
 
 def _callbacks(shell: Any) -> List[Any]:
@@ -870,17 +903,20 @@ def _callbacks(shell: Any) -> List[Any]:
 
 def _has_hooks(shell: Any) -> bool:
     """Return whether the user's code runs before a cell, or changes it."""
-    changes = [*shell.ast_transformers, *shell.input_transformers_post] if shell else []
-    return bool(changes) or not all(map(_is_of_host, _callbacks(shell)))
+    if not shell:
+        return False
+    inputs = shell.input_transformer_manager
+    functions = (*_callbacks(shell), *inputs.cleanup_transforms, *inputs.line_transforms)
+    changes = (*shell.ast_transformers, *shell.input_transformers_post)
+    is_changed = changes or shell.ast_node_interactivity not in ("last_expr", "none")
+    return bool(is_changed) or not all(map(_is_of_host, functions))
 
 
 def _reloads(shell: Any) -> bool:
     """Return whether IPython loads changed modules again before it runs a cell."""
-    return any("autoreload" in (_text(_function_module(each)) or "") for each in _callbacks(shell))
-
-
-def _function_module(function: Any) -> Any:
-    return _function_module(function.__func__) if type(function) is types.MethodType else function.__module__
+    methods = [each.__func__ for each in _callbacks(shell) if type(each) is types.MethodType]
+    functions = [each for each in methods if type(each) is types.FunctionType]
+    return any("autoreload" in (_text(each.__module__) or "") for each in functions)
 
 
 def _field(error: Any, kind: Any, name: str) -> Any:
@@ -1066,8 +1102,12 @@ def report(namespace: Any, wanted: Any, traced: Any = None, shell: Any = None) -
         reported["executions"] = len(cells) - 1 if type(cells) is list else None
         reported["alone"], reported["reloads"] = _is_alone() and not _has_hooks(shell), _reloads(shell)
         objects = {**_plain(_module_dict(builtins)), **scope}
+        reported["extended"] = _safely(tracer.has_foreign_members) is not False
         reported["records"] = records = {}
         for expression in _texts(traced, MOST_TRACED, LONGEST_LABEL):
+            if thread_time() > look.end:
+                reported["alone"] = False  # an object without a record may be any
+                break
             if found := _safely(tracer.record, expression, objects):
                 records[expression] = found
     kept = []

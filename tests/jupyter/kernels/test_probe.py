@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 import types
+import weakref
 from abc import ABC, ABCMeta, abstractmethod
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -1065,6 +1066,9 @@ def test_check_records_what_may_run_code_of_the_user() -> None:
         "method": instance.method,
         "mapped": map(of_user, [1]),
         "factory": defaultdict(OfUser),
+        "weak": weakref.ref(instance),
+        "slice": slice(instance, None),
+        "large": Counter(range(400_000)),
         "deep": functools.reduce(lambda inner, _: [inner, {}], range(3000), []),
         "many": [[] for _ in range(3000)],
         "Computing": Computing,
@@ -1116,15 +1120,24 @@ def test_check_describes_no_table_with_a_label_that_may_equal_a_string(label: An
     assert found.objects["frame"].labels is None
 
 
+def test_check_reports_foreign_methods_of_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not read_report(probe.report({"In": [""]}, [], [])).extended
+    monkeypatch.setattr(pd.Series, "of_user", of_user, raising=False)
+    assert read_report(probe.report({"In": [""]}, [], [])).extended
+
+
+def test_check_reports_foreign_accessors_of_tables() -> None:
+    pd.api.extensions.register_dataframe_accessor("of_user")(OfUser)
+    assert read_report(probe.report({"In": [""]}, [], [])).extended
+    del pd.DataFrame.of_user  # type: ignore[attr-defined]
+    pd.DataFrame._accessors.discard("of_user")
+
+
 def test_check_leaves_out_the_keys_of_the_namespace() -> None:
     namespace: dict[str, Any] = {"In": [""]}
     namespace["space"] = namespace
     found = read_report(probe.report(namespace, ["space"], []))
     assert found.objects["space"].keys is None
-
-
-def is_alone(shell: Any = None) -> bool:
-    return read_report(probe.report({"In": [""]}, [], [], shell)).alone
 
 
 def in_new_process(code: str) -> str:
@@ -1171,18 +1184,32 @@ loop.run_forever()
     assert in_new_process(program) == "True False"
 
 
-def test_check_is_not_alone_with_hooks_of_the_user() -> None:
-    callbacks: dict[str, list[Any]] = {"pre_execute": [], "pre_run_cell": []}
-    events = types.SimpleNamespace(callbacks=callbacks)
-    shell = types.SimpleNamespace(events=events, ast_transformers=[], input_transformers_post=[])
-    first = is_alone(shell)
-    callbacks["pre_run_cell"].append(of_user)
-    assert not is_alone(shell)
-    callbacks["pre_run_cell"].clear()
-    shell.input_transformers_post.append(of_user)
-    assert not is_alone(shell)
-    shell.input_transformers_post.clear()
-    assert is_alone(shell) == first
+@pytest.mark.parametrize(
+    "change",
+    [
+        "shell.events.register('pre_run_cell', mine)",
+        "shell.input_transformers_post.append(mine)",
+        "shell.input_transformers_cleanup.append(mine)",
+        "shell.input_transformer_manager.line_transforms.append(mine)",
+        "shell.ast_transformers.append(mine)",
+        "shell.ast_node_interactivity = 'all'",
+        "import signal; signal.setitimer(signal.ITIMER_REAL, 99)",
+    ],
+)
+def test_check_is_not_alone_with_hooks_of_the_user(change: str) -> None:
+    program = f"""
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+shell = InteractiveShell(config=Config(HistoryManager=dict(enabled=False)))
+def alone():
+    return probe.report({{'In': ['']}}, [], [], shell)['alone']
+def mine(*_):
+    pass
+before = alone()
+{change}
+print(before, alone())
+"""
+    assert in_new_process(program) == "True False"
 
 
 def test_check_reports_that_ipython_reloads_modules() -> None:
@@ -1190,7 +1217,14 @@ def test_check_reports_that_ipython_reloads_modules() -> None:
 
     reloading = types.MethodType(AutoreloadMagics.pre_run_cell, object())
     events = types.SimpleNamespace(callbacks={"pre_run_cell": [reloading]})
-    shell = types.SimpleNamespace(events=events, ast_transformers=[], input_transformers_post=[])
+    inputs = types.SimpleNamespace(cleanup_transforms=[], line_transforms=[])
+    shell = types.SimpleNamespace(
+        events=events,
+        ast_transformers=[],
+        input_transformers_post=[],
+        input_transformer_manager=inputs,
+        ast_node_interactivity="last_expr",
+    )
     assert read_report(probe.report({"In": [""]}, [], [], shell)).reloads
     assert not read_report(probe.report({"In": [""]}, [], [])).reloads
 
