@@ -72,15 +72,25 @@ ELSEWHERE = {
 }
 
 
+@cache
 def _imported(module: str) -> Any:
     """Import a module of another distribution in a thread, as it may never return."""
+    package = module.partition(".")[0]
+    late = TimeoutError(f"its import takes more than {IMPORT_SECONDS:g} seconds")
+    if package in _hanging:
+        raise late
+    imported = result_of("turbopilot-plugin", lambda: import_module(module))
     try:
-        return result_of("turbopilot-plugin", lambda: import_module(module)).result(IMPORT_SECONDS)
+        return imported.result(IMPORT_SECONDS)
     except TimeoutError:
-        raise TimeoutError(f"its import takes more than {IMPORT_SECONDS:g} seconds") from None
+        if imported.done():  # an error of the plugin
+            raise
+        _hanging.add(package)
+        raise late from None
 
 
 failures: dict[str, str] = {}  # plugins that could not be imported or used, and why
+_hanging: set[str] = set()  # packages whose import has not ended in time
 
 
 def how_to_install(name: str) -> str:

@@ -227,10 +227,12 @@ class Watch:
     def _on_message(self, parts: list[Any]) -> None:
         try:
             _, rest = self._session.feed_identities(parts)
-            if sum(map(len, rest)) > MOST_BYTES:
-                return
             kind, parent = self._session.unpack(rest[1])["msg_type"], self._session.unpack(rest[2])
             ours = parent.get("session") == self._session.session
+            if sum(map(len, rest)) > MOST_BYTES:
+                if ours and kind in ANSWERS:
+                    self._conversation.abandon()
+                return
             # Outputs and messages of widgets may be large: parse only answers, and states in other requests.
             if kind in ANSWERS if ours else kind == "status":
                 self._process(self._session.deserialize(rest))
@@ -252,7 +254,7 @@ class Watch:
             self._resolve(received.report)
         elif isinstance(received, MembersAnswer):
             self._learn_members(received)
-        elif self._answered:
+        elif self._answered and not self._answered.done():
             self._conversation.reinstall()
             self._resolve(None)
         elif self._installed_for != self._executions:

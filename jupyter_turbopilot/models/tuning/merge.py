@@ -217,10 +217,12 @@ def _added(
     try:
         for first in range(0, rows, step):
             if len(futures) > ahead:
-                yield futures.popleft().result()
+                yield futures[0].result()
+                futures.popleft()
             futures.append(pool.submit(made, first))
         while futures:
-            yield futures.popleft().result()
+            yield futures[0].result()
+            futures.popleft()
     finally:  # the threads must not read a closed file
         for future in futures:
             future.cancel()
