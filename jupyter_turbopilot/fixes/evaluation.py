@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 
 _Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-_COMMAND = re.compile(r"\s*+(?:%(?P<magic>\w++)|(?:[\w, ]++=)?\s*+![^{$]*+$)")
+_COMMAND = re.compile(r"\A\s*+(?:%(?P<magic>\w++)|(?:[\w, ]++=)?\s*+![^{$]*+$)")
 # Statements without effects of their own.
 _PLAIN = (ast.Expr, ast.Pass, ast.Break, ast.Continue, ast.Global, ast.Nonlocal, ast.Module)
 
@@ -211,7 +211,7 @@ class Evaluation(Expressions):
     def _passes_errors(self, manager: ast.expr) -> bool:
         """Return whether the errors of a block end the cell."""
         function = manager.func if isinstance(manager, ast.Call) else manager
-        return quiet.PASSING.fullmatch(self.objects.value(function).function) is not None
+        return self.objects.value(function).function.rpartition(".")[2] in quiet.PASSING
 
     def _visit_match(self, node: ast.Match, *, is_certain: bool) -> Visit:
         yield node.subject, is_certain

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Parts = tuple[str, ...]  # words and signs of a path
 
 _LONGEST = 200  # characters of a path
-_PATH = re.compile(r"\S*?(?:/\S*+|\w\.[A-Za-z]\w{0,9})")  # with a folder, or an extension
+_EXTENSION = re.compile(r"[A-Za-z]\w{0,9}")
 _PART = re.compile(r"\w+|\W")
 _PLAIN = frozenset("._-")  # signs in the name of a file
 
@@ -83,7 +83,7 @@ class _PathRule(Rule):
 def path_rule(first: Change, last: Change) -> Rule | None:
     """Return the rule of the same edit in two paths, or None."""
     pairs = [(_path(change.old[0]), _path(change.new[0])) for change in (first, last)]
-    if pairs[0][0] == pairs[1][0] or not all(_PATH.fullmatch(path) for pair in pairs for path in pair):
+    if pairs[0][0] == pairs[1][0] or not all(_is_path(path) for pair in pairs for path in pair):
         return None
     roles = first.role, last.role
     steps = frozenset(role.steps for role in roles)
@@ -147,3 +147,10 @@ def _of_any_owner(steps: Steps) -> Any:
         name = last[2].rpartition(".")[2]
         return (*inner, (*last[:2], f".{name}" if name != last[2] else name))
     return (*inner, last[:1])
+
+
+def _is_path(text: str) -> bool:
+    """Return whether a text has a folder or an extension."""
+    stem, _, extension = text.rpartition(".")
+    has_extension = _EXTENSION.fullmatch(extension) and (stem[-1:].isalnum() or stem[-1:] == "_")
+    return not any(map(str.isspace, text)) and ("/" in text or bool(has_extension))

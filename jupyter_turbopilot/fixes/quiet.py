@@ -5,17 +5,26 @@ A function of a known library with inert arguments is quiet unless a row here sa
 
 from __future__ import annotations
 
-import re
-
 # Functions that run code which they read, change names or attributes, or wait while other code may run.
-_NOT_QUIET = re.compile(
-    r"builtins\.(?:__import__|breakpoint|compile|delattr|eval|exec|exit|globals|help|input|locals|quit|setattr|vars)"
-    r"|(?:nt|os|posix)\.(?:_exit|abort|exec\w+|fork\w*|kill\w*|popen|register_at_fork|spawn\w+|system|wait\w*)"
-    r"|time\.sleep|typing\.get_type_hints"
-    r"|matplotlib\.pyplot\.(?:connect|disconnect|ginput|pause|waitforbuttonpress)"
-    r"|numpy\.(?:load|lib\..*load)|pandas\..*read_pickle|pandas\.(?:core\..*)?eval|polars\..*deserialize"
-    r"|tqdm\..*pandas|_?operator\.methodcaller"
+_NOT_QUIET = frozenset(
+    """
+    builtins.__import__ builtins.breakpoint builtins.compile builtins.delattr builtins.eval builtins.exec
+    builtins.globals builtins.help builtins.input builtins.locals builtins.setattr builtins.vars
+    operator.methodcaller time.sleep typing.get_type_hints
+""".split()
 )
+# The same by package and name.
+_NOT_QUIET_IN = {
+    **dict.fromkeys(("nt", "os", "posix"), frozenset(
+        """_exit abort execv execve fork forkpty kill killpg popen posix_spawn posix_spawnp register_at_fork
+        system wait wait3 wait4 waitid waitpid""".split()
+    )),
+    "matplotlib": frozenset({"connect", "disconnect", "ginput", "pause", "waitforbuttonpress"}),
+    "numpy": frozenset({"load"}),
+    "pandas": frozenset({"eval", "read_pickle"}),
+    "polars": frozenset({"deserialize"}),
+    "tqdm": frozenset({"pandas"}),
+}  # fmt: skip
 # Methods of inert objects that run code in a text, or other code.
 _IN_TEXT = frozenset({"eval", "query"})
 # Functions and decorators that keep a function or a class and do not call it.
@@ -25,10 +34,10 @@ KEEPING = frozenset({
     "functools.lru_cache", "functools.partial", "functools.total_ordering", "functools.wraps",
 })  # fmt: skip
 # Context managers that pass on the errors of their body.
-PASSING = re.compile(
-    r"(?:io|builtins|gzip)\.open|zipfile\.ZipFile|numpy\.(?:errstate|printoptions)|pandas\..*option_context"
-    r"|warnings\.catch_warnings|matplotlib\..*(?:context|rc_context)|tempfile\.\w+"
-)
+PASSING = frozenset({
+    "NamedTemporaryFile", "TemporaryDirectory", "TemporaryFile", "ZipFile", "catch_warnings", "errstate",
+    "open", "option_context", "printoptions", "rc_context",
+})  # fmt: skip
 _EMPTYING = frozenset({
     "clear", "delitem", "difference_update", "discard", "intersection_update", "pop", "popitem", "popleft",
     "remove", "symmetric_difference_update",
@@ -76,7 +85,8 @@ _NEW_BUILT_IN = frozenset(
 
 def is_quiet(function: str) -> bool:
     """Return whether a function of a known library runs no other code, given inert arguments."""
-    return not _NOT_QUIET.fullmatch(function)
+    package, name = function.partition(".")[0], function.rpartition(".")[2]
+    return function not in _NOT_QUIET and name not in _NOT_QUIET_IN.get(package, ())
 
 
 def is_changing(function: str) -> bool:

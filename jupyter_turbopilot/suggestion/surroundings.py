@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _IMPORT = re.compile(r"^(?:import|from [^ \n]+ import) .*", re.MULTILINE)
-_BLANK_LINE = re.compile(r"[ \t]*+(?:#[^\n]*+)?\n")
+_BLANK_LINE = re.compile(r"(?<=[(\[{])[ \t]*+(?:#[^\n]*+)?\n")  # after an opening bracket
 MAX_IMPORTS = 2**14  # characters of import lines, which are searched at each token
 
 

@@ -843,6 +843,11 @@ _OPEN_OF_IPYTHON = "builtins.open"
 _qualified_name = type.__dict__["__qualname__"].__get__
 
 
+def _module_of_class(kind: Any) -> Optional[str]:
+    module = _plain(_class_dict(kind)).get("__module__") if _flags(kind) & _HEAP else _static_module(kind)
+    return _text(module)
+
+
 def _is_of_host(function: Any) -> bool:
     """Return whether a function belongs to the kernel rather than to the user."""
     kind = type(function)
@@ -853,7 +858,7 @@ def _is_of_host(function: Any) -> bool:
     elif kind is functools.partial:
         return _is_of_host(function.func) and _are_of_host((*function.args, *function.keywords.values()))
     else:
-        module = _text(_plain(_class_dict(kind)).get("__module__")) or ""
+        module = _module_of_class(kind) or ""
     return module.partition(".")[0] in (*_HOSTS, "asyncio", "_asyncio")
 
 
@@ -870,7 +875,7 @@ def _is_alone() -> bool:
             return False  # `_thread` has started one
         main = threading.main_thread()
         for thread in [*threading._active.values()]:
-            module = _text(_plain(_class_dict(type(thread))).get("__module__")) or ""
+            module = _module_of_class(type(thread)) or ""
             if thread is main or module.partition(".")[0] in (*_HOSTS, "tqdm"):
                 continue
             if type(thread) is not threading.Thread or not _is_of_host(vars(thread).get("_target")):
