@@ -375,9 +375,11 @@ def _is_flag(node: ast.AST) -> bool:
 
 
 def _is_text(node: ast.AST) -> bool:
-    """Return whether an expression is a string, or a list of strings."""
+    """Return whether an expression is a string, or a non-empty list of strings."""
     nodes = node.elts if isinstance(node, ast.List) else [node]
-    return all(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in nodes)
+    return bool(nodes) and all(
+        isinstance(each, ast.Constant) and isinstance(each.value, str) for each in nodes
+    )
 
 
 def _are_columns(match: Match) -> bool:

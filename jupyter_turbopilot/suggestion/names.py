@@ -110,13 +110,20 @@ def _visible(prefix: str) -> frozenset[str]:
 
 def _is_in_class(code: str, indent: int) -> bool:
     """Return whether an indented line that follows is in the body of a class, as far as that is visible."""
-    for line in reversed(code.split("\n")):
+    for line in reversed(code.split("\n")) if indent else ():
         if line.strip() and indentation(line) < indent:
             indent, words = indentation(line), line.split(maxsplit=1)
             # A line that begins with a bracket ends a head of several lines.
             if words[0] in {"class", "def", "async"} or words[0][0] in ")]":
                 return words[0] not in {"def", "async"}
+            if not indent:
+                break
     return False
+
+
+def _is_below_decorator(code: str) -> bool:
+    """Return whether a line that follows is decorated; a bracket may end a decorator of several lines."""
+    return code[code.rfind("\n", 0, -1) + 1 :].lstrip()[:1] in {"@", ")"}
 
 
 def _texts(request: Completion, scope: Scope) -> Iterator[str]:
@@ -149,6 +156,8 @@ class Names:
         )
         self._prefix = prefix
         self._line = prefix.rpartition("\n")[2]
+        # Outside of a class, such functions replace methods, as in `A.f = f`.
+        self._method_indents = {indentation(found[0]) for found in _METHOD.finditer(cell.source)}
         self._rest_of_word = first_word(request.suffix)
         self._scope = scope
         judges = language == "python" and scope != Scope() and len(self._line) <= LINE
@@ -174,10 +183,13 @@ class Names:
         return fits
 
     def _misses_class(self, text: str) -> bool:
-        """Return whether a text begins the definition of a method outside of a class."""
+        """Return whether a text begins the definition of a method neither in a class nor decorated."""
         code = self._prefix + text
         return self._is_python and any(
-            found.end() > len(self._prefix) and not _is_in_class(code[: found.start()], indentation(found[0]))
+            found.end() > len(self._prefix)
+            and (indent := indentation(found[0])) not in self._method_indents
+            and not _is_below_decorator(above := code[: found.start()])
+            and not _is_in_class(above, indent)
             for found in _METHOD.finditer(code, len(self._prefix) - len(self._line))
         )
 

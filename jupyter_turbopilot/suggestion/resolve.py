@@ -44,6 +44,8 @@ _ANYTHING = re.compile(
     r"|%%(?!(?:time|timeit|prun|memit|mprun|debug|writefile|file)\b)\w++[ \t]++\S)",
     re.MULTILINE,
 )
+# Line magics that run code in the namespace of the notebook.
+_RUN = re.compile(r"^[ \t]*+%(?:time|timeit|prun|memit)\b[ \t]*+([^\n]*+)", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d]\w*")
 _LINE = Lexeme("line", "\n", 0)  # represents the text beyond either end
 
@@ -85,9 +87,11 @@ def bindings(source: str) -> frozenset[str]:
 def module_bindings(source: str) -> frozenset[str]:
     """Return the names that a cell binds for other cells, which do not see parameters, for example."""
     try:
-        return frozenset(Scopes(as_python(source)).bound)
+        bound = frozenset(Scopes(as_python(source)).bound)
     except SyntaxError:  # the cell is also too long to be parsed
         return bindings(source)
+    run = [code for piece in pieces(source) for code in _RUN.findall(piece)]
+    return bound | bindings("\n".join(run)) if run else bound
 
 
 @cached_function(2**21)

@@ -542,6 +542,7 @@ def test_find_repeats_everyday_edits(
         ("a + 1", "a + 2", "b + 1", "b + 2", "c + 1; c[1]; f(1)"),
         ("a > 1", "a > 2", "b > 1", "b > 2", "c > 1"),
         ("for i in range(10): f(i)", "for i in range(20): f(i)", "for j in range(10): g(j)", "for j in range(20): g(j)", "for k in range(10): h(k)"),
+        ("a = sum([])", "a = sum([1])", "b = sum([])", "b = sum([1])", "c = sum([])"),
         ("x[0].a", "x[1].a", "y[0].a", "y[1].a", "z[0].a; x[0]"),
         ('shops.groupby("a").sum()', 'shops.groupby("b").sum()', 'sales.groupby("a").sum()', 'sales.groupby("b").sum()', 'staff.groupby("a").sum()'),
         ('shops["a"].sum()', 'shops["b"].sum()', 'sales["a"].sum()', 'sales["b"].sum()', 'staff["a"].sum()'),
