@@ -157,7 +157,7 @@ check-research: $(DONE)/research
 test-research: check-research  ## check the types of research/ and run its tests
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	$(BIN)/python -m pytest -n 2 --dist loadfile research/tests $(ARGS)
-	(cd $(FRONT) && JUPYTER=$(abspath $(BIN))/jupyter node --test ../research/tests/usage/)
+	(cd $(FRONT) && JUPYTER=$(abspath $(BIN))/jupyter node --test ../research/tests/usage/*.test.mjs)
 
 packages: $(DONE)/packages  ## install packages/: the service of a JupyterHub, and replicas
 

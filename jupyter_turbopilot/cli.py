@@ -75,7 +75,7 @@ def parser(arguments: Sequence[str] = ()) -> Parser:
     entries = registry.own("commands")
     if not any(entry.name in arguments[:1] for entry in entries):
         entries = registry.found("commands")
-    if missing := {*arguments[:1]} & registry.ELSEWHERE.keys() - {entry.name for entry in entries}:
+    if missing := {*arguments[:1]} & registry.OTHER_COMMANDS.keys() - {entry.name for entry in entries}:
         exit_without(top, *missing)
     add_commands(top, (entry for entry in entries if "." not in entry.name), metavar="COMMAND")
     return top

@@ -1,4 +1,4 @@
-"""Hatchling's hook that uses README.md, with adapted links, as PyPI's page."""
+"""Hatchling's hook that uses a distribution's README.md, with adapted links, as PyPI's page."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class PyPIPage(MetadataHookInterface):
         sys.path.insert(0, str(Path(__file__).parent))
         import repository
 
-        text = (repository.ROOT / "README.md").read_text("utf-8")
-        page = repository.page(text, repository.address(), metadata["version"])
+        root = Path(self.root).resolve()
+        text, folder = (root / "README.md").read_text("utf-8"), root.relative_to(repository.ROOT).as_posix()
+        page = repository.page(text, repository.address(), metadata["version"], folder)
         metadata["readme"] = {"content-type": "text/markdown", "text": page}

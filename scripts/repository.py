@@ -7,6 +7,7 @@ the badge is left out and releases are refused.
 from __future__ import annotations
 
 import json
+import posixpath
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
 
@@ -52,8 +53,8 @@ def start(url: str) -> str:
     )
 
 
-def page(readme: str, url: str, version: str) -> str:
-    """Return README.md for PyPI, with links to the files of the release. Pure."""
+def page(readme: str, url: str, version: str, folder: str = "") -> str:
+    """Return the README.md of a folder for PyPI, with links to the files of the release. Pure."""
     if not url:
         return readme
 
@@ -61,7 +62,8 @@ def page(readme: str, url: str, version: str) -> str:
         if not relative(target):
             return target
         picture = PurePosixPath(target).suffix in {".gif", ".png", ".svg"}
-        return f"{url}/{'raw' if picture else 'blob'}/v{version}/{target}"
+        path = posixpath.normpath(posixpath.join(folder, target))
+        return f"{url}/{'raw' if picture else 'blob'}/v{version}/{path}"
 
     return build_site.relinked(readme, place)
 

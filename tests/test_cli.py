@@ -59,6 +59,12 @@ def test_cli_says_how_to_install_research(
     assert f"=={__version__}" in err
 
 
+def test_cli_rejects_an_option_of_serve_as_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "--hub")
+    assert (status, out) == (2, "")
+    assert "needs another package" not in err
+
+
 def test_cli_uses_utf_8_for_pipes() -> None:
     code = (
         "import sys\n"

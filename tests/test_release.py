@@ -5,7 +5,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import build_site
+import pytest
 import release
+import repository
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -38,6 +41,16 @@ def test_recipe_requirements_match_the_package() -> None:
     assert sorted(build) == sorted(map(as_conda, PROJECT["build-system"]["requires"]))
     least = SpecifierSet(PROJECT["project"]["requires-python"])
     assert str(least) == f">={RECIPE['context']['python_min']}"
+
+
+@pytest.mark.parametrize("folder", [".", *repository.DISTRIBUTIONS])
+def test_page_of_a_distribution_links_to_files_of_the_release(folder: str) -> None:
+    readme = (ROOT / folder / "README.md").read_text("utf-8")
+    links = build_site.links(repository.page(readme, "https://example.org/us", "1.0", folder))
+    assert not [link for link in links if repository.relative(link)]
+    files = [link.partition("/v1.0/")[2].partition("#")[0] for link in links if "/v1.0/" in link]
+    assert files
+    assert not [file for file in files if not (ROOT / file).exists()]
 
 
 def steps_of(workflow: str, action: str) -> list[dict[str, Any]]:

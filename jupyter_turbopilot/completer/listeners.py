@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_turbopilot.protocol.errors import log_failure
 from jupyter_turbopilot.protocol.reply import compact
-from jupyter_turbopilot.util.registry import FAULTS, find, found, how_to_install, instance_of
+from jupyter_turbopilot.util.registry import FAULTS, find, found, install_advice, instance_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ class MissingUsageLog(SuggestionListener):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self.notice = how_to_install("c.Turbopilot.usage_log")
+        self.notice = install_advice("c.Turbopilot.usage_log")
 
     def describe(self, *, own: bool) -> dict[str, Any]:
         return {"usage_log": {"text": False, "file": self._path if own else None, "error": self.notice}}

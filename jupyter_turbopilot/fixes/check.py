@@ -365,8 +365,10 @@ def _may_bind(cell: FixCell, name: str) -> bool:
     is_without = source.isascii() and name not in source  # quicker than the identifiers
     if cell.type != "code" or is_without or name not in identifiers_in(source):
         return cell.source is None
-    is_python = cell_language(source, "python") == "python"
-    return not is_python or name in bindings(as_python(source)) or binds_anything(source)
+    if cell_language(source, "python") != "python" or binds_anything(source):
+        return True
+    commands = (line for line in source.split("\n") if line.lstrip()[:1] in {"%", "!"})
+    return name in bindings(as_python(source)) or any(name in line for line in commands)
 
 
 def _is_reported(name: str) -> bool:

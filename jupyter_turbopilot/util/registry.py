@@ -61,13 +61,16 @@ class Entry:
             logging.getLogger("turbopilot").warning("Skipped the plugin %s: %s", self.value, reason)
 
 
-# Commands, options of `serve` and settings that need another distribution, and what installs it.
-ELSEWHERE = {
+# Commands that need another distribution, and what installs it.
+OTHER_COMMANDS = {
     "eval": "turbopilot-research",
     "train": "turbopilot-research[train]",
     "usage-log": "turbopilot-research",
-    "c.Turbopilot.usage_log": "turbopilot-research",
     "hub-config": "turbopilot-service",
+}
+# In addition, settings and options of `serve`.
+OTHER_DISTRIBUTIONS = OTHER_COMMANDS | {
+    "c.Turbopilot.usage_log": "turbopilot-research",
     "--hub": "turbopilot-service",
 }
 
@@ -93,11 +96,11 @@ failures: dict[str, str] = {}  # plugins that could not be imported or used, and
 _hanging: set[str] = set()  # packages whose import has not ended in time
 
 
-def how_to_install(name: str) -> str:
+def install_advice(name: str) -> str:
     """Return the sentence that names the distribution to install, in the version of this one."""
     from importlib.metadata import version
 
-    install = f'python -m pip install "{ELSEWHERE[name]}=={version("jupyter-turbopilot")}"'
+    install = f'python -m pip install "{OTHER_DISTRIBUTIONS[name]}=={version("jupyter-turbopilot")}"'
     return f"{name} needs another package, which you install with: {install}"
 
 

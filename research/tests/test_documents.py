@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.util.registry import ELSEWHERE
+from jupyter_turbopilot.util.registry import OTHER_DISTRIBUTIONS
 from tests.docs.pages import Block, check_imports
 from tests.docs.test_commands import check_options, ours
 from tests.docs.test_configuration import check_block, snippets
 
-RESEARCH = {command for command, package in ELSEWHERE.items() if package.startswith("turbopilot-research")}
+RESEARCH = {
+    command for command, package in OTHER_DISTRIBUTIONS.items() if package.startswith("turbopilot-research")
+}
 
 
 @pytest.mark.parametrize("command", sorted(command for command in ours() if command.split()[0] in RESEARCH))

@@ -13,7 +13,7 @@ import engine
 import pytest
 
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.util.registry import ELSEWHERE
+from jupyter_turbopilot.util.registry import OTHER_COMMANDS
 
 from .pages import PAGES, ROOT, SHELL, blocks, inline
 
@@ -195,7 +195,7 @@ def check_options(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", sorted(command for command in ours() if command.split()[0] not in ELSEWHERE)
+    "command", sorted(command for command in ours() if command.split()[0] not in OTHER_COMMANDS)
 )
 def test_documented_options_exist(command: str) -> None:
     check_options(command)

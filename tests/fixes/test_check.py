@@ -367,6 +367,7 @@ def test_check_is_silent_about_code_that_may_be_right(source: str) -> None:
         ("newname", FixCell(source="def f():\n    global newname\n    newname = 1", execution_count=3), True),
         ("print(newname)", FixCell(source="from other import *", execution_count=3), False),
         ("newname", FixCell(source="%store -r newname", execution_count=3), True),
+        ("print(newname)", FixCell(source="%time newname = load()", execution_count=3), True),
         ("newname", FixCell(source="%%sql\nselect newname", execution_count=3), True),
         ("newname", FixCell(source=None, execution_count=3), True),
         ("print(newname)", FixCell(source="print(newname)", execution_count=3), False),

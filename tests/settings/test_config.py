@@ -92,4 +92,4 @@ def test_settings_of_server_and_page_are_few() -> None:
     schema = Path(__file__).parents[2] / "labextension" / "schema" / "plugin.json"
     own = [section for section in sections() if section.__module__.startswith(registry.PREFIX)]
     traits = sum(len(section.class_own_traits(config=True)) for section in own)
-    assert traits + len(json.loads(schema.read_text("utf-8"))["properties"]) <= 61
+    assert traits + len(json.loads(schema.read_text("utf-8"))["properties"]) <= 60

@@ -175,10 +175,10 @@ async def _check(route: Route, request: CheckRequest) -> list[Finding]:
         return []
     report = await kernels.check(name, prepared.described, prepared.traced)
     kernel_context, notebook_index = kernels.kernel_context(name), await readable_index(route)
-    return await parser.run(_find_missing, request, prepared, report, kernel_context, notebook_index)
+    return await parser.run(_findings, request, prepared, report, kernel_context, notebook_index)
 
 
-def _find_missing(
+def _findings(
     request: CheckRequest,
     prepared: check.Prepared,
     report: KernelReport,

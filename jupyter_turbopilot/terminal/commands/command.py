@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from jupyter_turbopilot.util.registry import find, found, how_to_install
+from jupyter_turbopilot.util.registry import find, found, install_advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,7 +51,7 @@ def add_commands(parser: Parser, entries: Iterable[Entry], metavar: str) -> None
             subparsers.add_parser(entry.name.rpartition(".")[2], help=summary, entry=entry)
 
 
-class Elsewhere(argparse.Action):
+class MissingOption(argparse.Action):
     """An option of another distribution, which is not installed."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
@@ -60,7 +60,7 @@ class Elsewhere(argparse.Action):
 
 def exit_without(parser: argparse.ArgumentParser, name: str) -> NoReturn:
     """Exit with the command that installs the distribution of a command or an option."""
-    parser.exit(1, f"turbopilot: {how_to_install(name)}\n")
+    parser.exit(1, f"turbopilot: {install_advice(name)}\n")
 
 
 def summary_of(entry: Entry) -> str | None:

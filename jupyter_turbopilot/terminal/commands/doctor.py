@@ -278,7 +278,7 @@ def _plugins(settings: Turbopilot) -> Iterator[Finding]:
         return found
 
     if listeners.is_usage_log_missing(settings):
-        yield Finding("usage log", registry.how_to_install("c.Turbopilot.usage_log"), problem=True)
+        yield Finding("usage log", registry.install_advice("c.Turbopilot.usage_log"), problem=True)
     table.loaded()
     terminal_plugins()
     others = sorted(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.terminal.commands.command import Elsewhere, add_model_and_engine, summary_of
+from jupyter_turbopilot.terminal.commands.command import MissingOption, add_model_and_engine, summary_of
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.addresses import is_loopback
 from jupyter_turbopilot.util.registry import failures, find, found
@@ -52,7 +52,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
             failures[entry.value] = f"{error}"
     if find("callers", "hub") is None:
         keys.add_argument(
-            "--hub", action=Elsewhere, nargs=0, help="see the JupyterHub page of the documentation"
+            "--hub", action=MissingOption, nargs=0, help="see the JupyterHub page of the documentation"
         )
     parser.set_defaults(execute=run)
 

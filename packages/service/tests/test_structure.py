@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.util.registry import ELSEWHERE
+from jupyter_turbopilot.util.registry import OTHER_DISTRIBUTIONS
 from tests.docs.pages import check_imports
 from tests.docs.test_commands import check_options, ours
 from tests.test_platforms import import_everything
@@ -27,7 +27,9 @@ def test_modules_can_be_imported_without_functions_of_posix() -> None:
     import_everything("turbopilot_service.hub")
 
 
-SERVICE = {command for command, package in ELSEWHERE.items() if package.startswith("turbopilot-service")}
+SERVICE = {
+    command for command, package in OTHER_DISTRIBUTIONS.items() if package.startswith("turbopilot-service")
+}
 
 
 @pytest.mark.parametrize("command", sorted(command for command in ours() if SERVICE & {*command.split()}))
