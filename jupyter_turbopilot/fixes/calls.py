@@ -67,7 +67,8 @@ def _call(node: ast.Call, objects: Objects) -> Value:
     if not function.is_inert or not (is_keeping or all(each.is_inert for each in given)):
         raise OpaqueError
     text = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-    if not quiet.is_quiet(name) or quiet.runs_text(function.method, text):
+    is_unsafe = any(each.arg in quiet.UNSAFE_KEYWORDS for each in node.keywords)
+    if is_unsafe or not quiet.is_quiet(name) or quiet.runs_text(function.method, text):
         raise OpaqueError
     _record_changes(node, function, given, objects)
     if is_keeping:
@@ -103,17 +104,7 @@ def _size(  # noqa: PLR0911 - one for each kind of function
 def _record_changes(node: ast.Call, function: Value, given: list[Value], objects: Objects) -> None:
     """Record which labels and attributes a quiet call may add."""
     owner, method = function.owner, function.method or function.function.rpartition(".")[2]
-    if any(
-        map(quiet.may_empty, (method, *(name for each in given for name in (each.method, each.function))))
-    ):
-        objects.may_be_empty = True
-    if any(map(quiet.is_changing, (name for each in given for name in (each.method, each.function)))):
-        objects.change(INERT)  # the called function may call it
-    is_unknown = method in quiet.CALLING and any(
-        each.record is None and each.number is None for each in given
-    )
-    if is_unknown or not method:  # a method of any object may be called
-        objects.change(INERT)
+    _record_changes_of_arguments(function, method, given, objects)
     if owner is None or owner.kind in {"class", "module"}:
         if quiet.is_changing(method):
             objects.change(INERT)  # one of the arguments, or what it contains
@@ -126,6 +117,20 @@ def _record_changes(node: ast.Call, function: Value, given: list[Value], objects
         objects.change(owner, label.value if isinstance(label, ast.Constant) else None)
     elif _may_be_fitted(owner):
         objects.has_any_attribute = True
+
+
+def _record_changes_of_arguments(function: Value, method: str, given: list[Value], objects: Objects) -> None:
+    """Record the changes by functions that a call gets, and of dictionaries that it may fill."""
+    names = [name for each in given for name in (each.method, each.function)]
+    objects.may_be_empty = objects.may_be_empty or any(map(quiet.may_empty, (method, *names)))
+    is_unknown = method in quiet.CALLING and any(
+        each.record is None and each.number is None for each in given
+    )
+    if is_unknown or not method or any(map(quiet.is_changing, names)):
+        objects.change(INERT)  # it may be a method of any object
+    for each in given if not function.function.startswith("builtins.") else ():
+        if each.kind == "dict":
+            objects.change(each)
 
 
 def _may_be_fitted(value: Value) -> bool:

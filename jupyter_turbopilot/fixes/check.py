@@ -18,6 +18,7 @@ from jupyter_turbopilot.fixes.imports import missing_import
 from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.labels import is_mask
 from jupyter_turbopilot.fixes.nearest import SHORTEST, NameIndex, nearest, nearest_of_interface, nearest_short
+from jupyter_turbopilot.fixes.objects import is_reported
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, chain, expression_of, identifiers_in
 from jupyter_turbopilot.protocol.contract import Finding
 from jupyter_turbopilot.protocol.fix import Edit, Fix, as_code, quoted
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _Near: TypeAlias = "tuple[str, float] | None"  # a name and a confidence
 MAX_FINDINGS = 10
 MAX_EXPRESSIONS, MAX_TRACED = 100, 300
-_MAGICS = frozenset({"", "time", "timeit", "capture"})  # they run the cell in the namespace of the notebook
+_MAGICS = frozenset({"", "time", "capture"})  # they run the cell in the namespace of the notebook
 _COMPUTED_BY_NUMPY = """
     MachAr array_api bool bool8 bytes0 char chararray compat complex core ctypeslib distutils dtypes emath
     exceptions f2py fft float int int0 lib linalg long ma math matlib object object0 polynomial random rec
@@ -49,7 +50,6 @@ _COMMANDS_WITHOUT_PERCENT = """
     rmdir run save store system tb time timeit unalias who who_ls whos xmode
 """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
-LONGEST_NAME = 120  # the kernel reports no longer ones
 _ON_OTHER_LABELS = frozenset({"axis", "errors", "level"})  # arguments beside which labels need not be columns
 _GROUPING = frozenset({"boxplot", "groupby", "hist", "pivot_table", "value_counts"})
 _ON_KEYS = frozenset({"agg", "aggregate", "astype"})  # methods that refuse a dictionary with another key
@@ -172,9 +172,7 @@ class _Check:
         match node:
             case ast.Name() if node in self._free:
                 self._judge_name(node)
-            case ast.Attribute(ctx=ast.Load(), attr=name) if (
-                not name.startswith("_") and len(name) <= LONGEST_NAME
-            ):
+            case ast.Attribute(ctx=ast.Load(), attr=name) if is_reported(name):
                 self._judge_attribute(node)
             case ast.Subscript(ctx=ast.Load(), slice=index):
                 self._judge_labels([index])
@@ -198,7 +196,7 @@ class _Check:
 
     def _judge_name(self, node: ast.Name) -> None:
         name, span = node.id, self._parsed.span(node)
-        if name in self._names or not _is_reported(name):
+        if name in self._names or not is_reported(name):
             return
         if any(_may_bind(cell, name) for cell in self._request.cells):
             return
@@ -317,7 +315,7 @@ class _Check:
             # The probe omits parameters with these names, wherever they are.
             is_written = self._parsed.source.startswith(name, start)
             is_unknown = is_written and name not in (*described.parameters, "self", "cls")
-            if is_unknown and _is_reported(name):
+            if is_unknown and is_reported(name):
                 message = f"{_shown(node.func)} has no parameter {as_code(name)}."
                 span = start, start + len(name)
                 self._add(span, message, self._replacement(span, nearest_of_interface(name, unused)))
@@ -369,11 +367,6 @@ def _may_bind(cell: FixCell, name: str) -> bool:
         return True
     commands = (line for line in source.split("\n") if line.lstrip()[:1] in {"%", "!"})
     return name in bindings(as_python(source)) or any(name in line for line in commands)
-
-
-def _is_reported(name: str) -> bool:
-    """Return whether the kernel reports such a name if it exists."""
-    return not name.startswith("_") and len(name) <= LONGEST_NAME
 
 
 def _is_rows(node: ast.expr) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 
 _Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-_COMMAND = re.compile(r"\A\s*+(?:%(?P<magic>\w++)|(?:[\w, ]++=)?\s*+![^{$]*+$)")
+_COMMAND = re.compile(r"\A\s*+(?:%(?P<magic>\w++)|(?:[\w, ]++=)?\s*+!)")
 # Statements without effects of their own.
 _PLAIN = (ast.Expr, ast.Pass, ast.Break, ast.Continue, ast.Global, ast.Nonlocal, ast.Module)
 
@@ -37,6 +37,9 @@ class Evaluation(Expressions):
         self._commands = {number: line for number, (line, python) in enumerate(lines, 1) if line != python}
         if cell_magic(parsed.source):
             self._commands.pop(1, None)
+        starts = {node.lineno for node in parsed.nodes if isinstance(node, ast.stmt)}
+        if not self._commands.keys() <= starts:
+            return False  # a string contains a line that was replaced
         return super().run(parsed, judge)
 
     def _visit(self, node: ast.AST, *, is_certain: bool) -> Visit:
@@ -55,19 +58,16 @@ class Evaluation(Expressions):
         yield node.value, is_certain
         value = INERT if node.lineno in self._commands else self.objects.value(node.value)
         for target in node.targets:
-            yield from self._targets(target, is_certain=is_certain)
-            self._store(target, value, is_certain=is_certain, source=node.value)
+            yield from self._assign(target, value, is_certain=is_certain, source=node.value)
 
     def _visit_annassign(self, node: ast.AnnAssign, *, is_certain: bool) -> Visit:
         if node.value:
             yield node.value, is_certain
-            yield from self._targets(node.target, is_certain=is_certain)
             value = self.objects.value(node.value)
-            self._store(node.target, value, is_certain=is_certain, source=node.value)
+            yield from self._assign(node.target, value, is_certain=is_certain, source=node.value)
         yield from self._annotations([node.annotation])
 
     def _visit_augassign(self, node: ast.AugAssign, *, is_certain: bool) -> Visit:
-        yield from self._targets(node.target, is_certain=is_certain)
         old = self.objects.name(node.target) if isinstance(node.target, ast.Name) else INERT
         yield node.value, is_certain
         if not (old.is_inert and self.objects.are_inert([node.value])):
@@ -75,12 +75,11 @@ class Evaluation(Expressions):
         if isinstance(node.op, ast.BitOr):  # it may add keys to a dictionary
             self.objects.change(old)
         self.objects.may_be_empty = self.objects.may_be_empty or old.size >= 0  # as after `*= 0`
-        self._store(node.target, INERT, is_certain=is_certain)
+        yield from self._assign(node.target, INERT, is_certain=is_certain)
 
     def _visit_delete(self, node: ast.Delete, *, is_certain: bool) -> Visit:
         for target in node.targets:
-            yield from self._targets(target, is_certain=is_certain)
-            self._store(target, INERT, is_certain=False)
+            yield from self._assign(target, INERT, is_certain=is_certain and not isinstance(target, ast.Name))
         self.objects.may_be_empty = True
 
     def _visit_import(self, node: ast.Import, *, is_certain: bool) -> Visit:
@@ -116,19 +115,25 @@ class Evaluation(Expressions):
     def _visit_classdef(self, node: ast.ClassDef, *, is_certain: bool) -> Visit:
         yield from self._decorators(node, is_certain=is_certain)
         yield from all_of([*node.bases, *node.keywords], is_certain=is_certain)
-        self.objects.require(*node.bases, *node.keywords)  # a class may run code for its subclasses
+        # Another class may run code for its subclasses, such as the methods of an enumeration.
+        names = [self.objects.value(each).function for each in (*node.bases, *node.keywords)]
+        if not all(name == "abc.ABC" or name.startswith("builtins.") for name in names):
+            raise OpaqueError
         for part in node.body:
             yield part, is_certain
             if isinstance(part, ast.Assign | ast.AnnAssign):
                 self.objects.require(part.value)  # it may have a `__set_name__`
+            elif not isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.Expr | ast.Pass):
+                raise OpaqueError
         self.objects.bind(node, node.name, UNKNOWN, is_certain=is_certain)
 
     def _decorators(self, node: _Definition, *, is_certain: bool) -> Visit:
-        yield from all_of(node.decorator_list, is_certain=is_certain)
         for each in node.decorator_list:
+            if self._is_of_property(each):
+                continue
+            yield each, is_certain
             function = each.func if isinstance(each, ast.Call) else each
-            is_keeping = self.objects.value(function).function in quiet.KEEPING
-            if not (is_keeping or self._is_of_property(function)):
+            if self.objects.value(function).function not in quiet.KEEPING:
                 raise OpaqueError
 
     def _is_of_property(self, node: ast.expr) -> bool:
@@ -144,6 +149,8 @@ class Evaluation(Expressions):
         while work:
             node = work.pop()
             if isinstance(node, ast.Subscript):  # a type with parameters, which may be any classes
+                if getattr(node.value, "attr", getattr(node.value, "id", "")) == "Annotated":
+                    raise OpaqueError  # the parameters are hashed
                 yield node.value, False
                 self.objects.require(node.value)
                 work.append(node.slice)
@@ -170,8 +177,7 @@ class Evaluation(Expressions):
     def _visit_for(self, node: ast.For, *, is_certain: bool) -> Visit:
         yield node.iter, is_certain
         self.objects.require(node.iter)
-        yield from self._targets(node.target, is_certain=is_certain)
-        self._iterate(node.target, node.iter)
+        yield from self._iterate(node.target, node.iter)
         is_run = is_certain and self.objects.has_items(node.iter) and not _is_left_early(node)
         yield from all_of(node.body, is_certain=is_run)
         yield from self._again(node.body)
@@ -203,8 +209,7 @@ class Evaluation(Expressions):
             yield item.context_expr, is_certain
             self.objects.require(item.context_expr)
             if item.optional_vars:
-                yield from self._targets(item.optional_vars, is_certain=False)
-                self._store(item.optional_vars, INERT, is_certain=is_certain)
+                yield from self._assign(item.optional_vars, INERT, is_certain=is_certain)
             is_certain = is_certain and self._passes_errors(item.context_expr)
         yield from all_of(node.body, is_certain=is_certain)
 
@@ -249,5 +254,5 @@ def _is_left_early(node: ast.For) -> bool:
 def _require_quiet_command(line: str) -> None:
     """End the evaluation at a magic or a shell command that may run Python code."""
     command = _COMMAND.match(line)
-    if not command or (command["magic"] or "ls") not in quiet.MAGICS:
+    if not command or (command["magic"] or "ls") not in quiet.MAGICS or not {"{", "$"}.isdisjoint(line):
         raise OpaqueError

@@ -114,8 +114,7 @@ class Expressions:
             yield generator.iter, is_run
             self.objects.require(generator.iter)
             is_run = is_run and not is_generator and self.objects.has_items(generator.iter)
-            yield from self._targets(generator.target, is_certain=is_run)
-            self._iterate(generator.target, generator.iter)
+            yield from self._iterate(generator.target, generator.iter)
             yield from all_of(generator.ifs[:1], is_certain=is_run)
             yield from all_of(generator.ifs[1:], is_certain=False)
             self.objects.require(*generator.ifs)
@@ -138,23 +137,10 @@ class Expressions:
 
     # Targets ------------------------------------------------------------------------------------------------
 
-    def _targets(self, target: ast.expr, *, is_certain: bool) -> Visit:
-        """Yield the parts of a target that are evaluated before it is assigned to."""
-        match target:
-            case ast.Tuple(elts=targets) | ast.List(elts=targets):
-                for each in targets:
-                    yield from self._targets(each, is_certain=is_certain)
-            case ast.Starred(value=value):
-                yield from self._targets(value, is_certain=is_certain)
-            case ast.Attribute(value=value):
-                yield value, is_certain
-            case ast.Subscript(value=value, slice=index):
-                yield from all_of([value, index], is_certain=is_certain)
-
-    def _store(
+    def _assign(
         self, target: ast.expr, value: Value, *, is_certain: bool, source: ast.expr | None = None
-    ) -> None:
-        """Assign an object to a target, whose parts have been evaluated."""
+    ) -> Visit:
+        """Yield the parts of a target, and assign an object to it."""
         match target:
             case ast.Name(id=name):
                 if source and not value.expression and (table := self._table(source)):
@@ -162,41 +148,48 @@ class Expressions:
                 self.objects.bind(target, name, value, is_certain=is_certain)
                 return
             case ast.Starred(value=inner):
-                self._store(inner, INERT, is_certain=is_certain)
+                yield from self._assign(inner, INERT, is_certain=is_certain)
                 return
         if not value.is_inert:
             raise OpaqueError
         match target:
             case ast.Tuple(elts=targets) | ast.List(elts=targets):
                 for each in targets:
-                    self._store(each, INERT, is_certain=is_certain)
+                    yield from self._assign(each, INERT, is_certain=is_certain)
             case ast.Attribute(value=owner, attr=attribute):
+                yield owner, is_certain
                 self.objects.require(owner)
                 self.objects.set_attribute(owner, attribute)
             case ast.Subscript(value=owner, slice=index):
+                yield from all_of([owner, index], is_certain=is_certain)
                 self.objects.require(owner, index)
                 self.objects.set_item(owner, index)
             case _:
                 raise OpaqueError
 
-    def _iterate(self, target: ast.expr, iterable: ast.expr) -> None:
-        """Assign an object that an iteration yields."""
-        self._store(target, INERT, is_certain=False)
+    def _iterate(self, target: ast.expr, iterable: ast.expr) -> Visit:
+        """Yield the parts of a target, and assign an object to it that an iteration yields."""
+        yield from self._assign(target, INERT, is_certain=False)
         match target, iterable:
-            case ast.Tuple(elts=[_, ast.Name() as row]), ast.Call(
-                func=ast.Attribute(value=owner, attr="iterrows")
+            case (
+                ast.Tuple(elts=[_, ast.Name() as row]),
+                ast.Call(func=ast.Attribute(value=table, attr="iterrows")),
             ):
-                if table := self.labels.table(owner):
-                    value = self.objects.new_rows(table)
-                    self.objects.bind(row, row.id, value, is_certain=True)
+                has_rows = self.objects.value(iterable).size > 0
+                if has_rows and (found := self.labels.table(table)) and not _adds_columns(table):
+                    self.objects.bind(row, row.id, self.objects.new_rows(found), is_certain=True)
 
     def _table(self, node: ast.expr) -> Value | None:
         """Return a new table if an expression makes one with the columns of a known one."""
-        others = chain(node)[1:]
-        if not others or any(getattr(each, "attr", "") in {"plot", "reset_index"} for each in others):
+        if len(chain(node)) == 1 or _adds_columns(node):
             return None
         found = self.labels.table(node)
         return self.objects.new_rows(found) if found else None
+
+
+def _adds_columns(node: ast.expr) -> bool:
+    """Return whether the result of an expression may have other columns than the table at its beginning."""
+    return any(getattr(each, "attr", "") in {"plot", "reset_index"} for each in chain(node))
 
 
 def all_of(nodes: Iterable[ast.AST | None], *, is_certain: bool) -> Visit:
@@ -209,4 +202,6 @@ def all_of(nodes: Iterable[ast.AST | None], *, is_certain: bool) -> Visit:
 def parts_of(node: ast.AST) -> list[ast.AST]:
     """Return the parts of a node that are evaluated: no operators and contexts."""
     kinds = ast.expr | ast.stmt | ast.keyword
+    if isinstance(node, ast.Dict):
+        return [part for pair in zip(node.keys, node.values, strict=True) for part in pair if part]
     return [part for part in ast.iter_child_nodes(node) if isinstance(part, kinds)]

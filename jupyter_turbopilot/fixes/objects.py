@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.scopes import LexicalScope
 
 
+LONGEST_NAME = 120  # the kernel reports no longer ones
+
+
+def is_reported(name: str) -> bool:
+    """Return whether the kernel reports such a name if it exists."""
+    return not name.startswith("_") and len(name) <= LONGEST_NAME
+
+
 class OpaqueError(Exception):
     """The evaluation has reached a node that may run any code."""
 
@@ -131,7 +139,7 @@ class Objects:
         if key[0] is not None:
             return UNKNOWN
         # An undefined name is an error, after which no code runs.
-        is_missing = node in self._free and node.id not in self._existing and not node.id.startswith("_")
+        is_missing = node in self._free and node.id not in self._existing and is_reported(node.id)
         return self.recorded(node.id) or (INERT if is_missing else UNKNOWN)
 
     def is_of_class(self, node: ast.Name) -> bool:
@@ -176,10 +184,12 @@ class Objects:
         """Record that an object gets a label or an attribute; None: any."""
         if label is not None:
             self.added.add(label)
-        elif value.number is None:
-            self.has_any_label = self.has_any_attribute = True
-        else:
-            self._changed.add(value.number)
+            return
+        # Its attributes may be the keys of a dictionary, and another object may share its labels.
+        self.has_any_attribute = True
+        is_known = value.kind in {"dict", "table"} or (value.number or 0) < 0
+        self.has_any_label = self.has_any_label or not is_known
+        self._changed.update(() if value.number is None else (value.number,))
 
     def set_attribute(self, owner: ast.expr, name: str) -> None:
         """Record an assignment to an attribute."""

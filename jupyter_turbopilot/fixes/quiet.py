@@ -42,6 +42,8 @@ _EMPTYING = frozenset({
     "clear", "delitem", "difference_update", "discard", "intersection_update", "pop", "popitem", "popleft",
     "remove", "symmetric_difference_update",
 })  # fmt: skip
+# Keyword arguments that name a module, or permit code in a file.
+UNSAFE_KEYWORDS = frozenset({"allow_pickle", "backend", "engine"})
 # Functions and methods that call an argument.
 CALLING = frozenset({
     "accumulate", "agg", "aggregate", "apply", "applymap", "assign", "filter", "filterfalse", "groupby",
@@ -69,9 +71,8 @@ _NEW = frozenset({"matplotlib", "numpy", "pandas", "polars", "seaborn", "plotly"
 # Line magics that bind no name and run no Python code.
 MAGICS = frozenset(
     """
-    autosave cat cd colors conda config dhist env ldir less lf lk ll ls lsmagic lx magic man matplotlib mkdir
-    more mv notebook page pip pprint precision pushd popd pwd quickref rmdir sx system uv who who_ls whos
-    xmode
+    autosave cat cd colors conda dhist env ldir less lf lk ll ls lsmagic lx magic man matplotlib mkdir
+    more mv notebook pip pprint precision pushd popd pwd quickref rmdir sx system uv xmode
     """.split()
 )
 # Cell magics that run no Python code in the kernel.
@@ -79,7 +80,7 @@ CELL_MAGICS = frozenset({"HTML", "SVG", "bash", "html", "javascript", "js", "lat
 
 
 _NEW_BUILT_IN = frozenset(
-    f"builtins.{name}" for name in "abs dict float int len list round set sorted str sum tuple".split()
+    f"builtins.{name}" for name in "abs dict float int len list round set sorted str tuple".split()
 )
 
 

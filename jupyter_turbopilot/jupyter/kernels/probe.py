@@ -97,7 +97,10 @@ _UNNAMED: Any = (  # their classes are in no module
 # Built-in classes whose objects hold code that runs when they are used.
 _CODE = frozenset(map(id, (classmethod, property, staticmethod, super)))
 _CALLABLE_OF_C = ("_ArrayFunctionDispatcher", "_lru_cache_wrapper", "cython_function_or_method", "ufunc")
+# Classes whose objects hide others from the garbage collector.
+_HIDING = ("numpy.broadcast", "numpy.flatiter", "numpy.nditer", "numpy.void")
 _ACCESSORS = ("Accessor", "CachedAccessor", "NameSpace")  # of pandas and polars
+_HOST_THREADS = ("IPython.core.history", "debugpy", "ipykernel.", "tornado.", "tqdm.", "zmq.")
 _HOSTS = ("IPython", "debugpy", "ipykernel", "jupyter_client", "tornado", "zmq")  # of threads and tasks
 # Operators and built-in functions are applied to these objects; other classes could define them in Python.
 _IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType")
@@ -520,7 +523,7 @@ class _ErrorLook(_Look):
         member = self._member(value if _is_class(value) else type(value), name)
         kind = type(member)
         own = {} if _is_class(value) else self._own(value) or {}
-        if name in own and self._member(kind, "__set__") is _MISSING:  # a property hides it
+        if name in own and all(self._member(kind, each) is _MISSING for each in ("__set__", "__delete__")):
             return own[name]
         if kind is types.FunctionType:
             return member
@@ -620,14 +623,13 @@ class _CheckLook(_ErrorLook):
 
     def _imported(self, name: str) -> Any:
         """Return a module that is imported, or what it contains."""
-        parts = name.split(".")
-        for end in range(len(parts), 0, -1):
-            value = self._modules.get(".".join(parts[:end]), _MISSING)
-            if value is not _MISSING:
-                for part in parts[end:]:
-                    value = value if value is _MISSING else self._attribute(value, part)
-                return value
-        return _MISSING
+        first, *rest = name.split(".")
+        value, path = self._modules.get(first, _MISSING), first
+        for part in rest:
+            path = f"{path}.{part}"
+            found = _MISSING if value is _MISSING else self._attribute(value, part)
+            value = self._modules.get(path, _MISSING) if found is _MISSING else found
+        return value
 
     def _kind_of(self, value: Any) -> str:
         kind = type(value)
@@ -814,8 +816,14 @@ class _CheckLook(_ErrorLook):
         name = "" if is_known else self.identified(kind)
         if id(kind) in _CODE or not (name or is_known):
             return None
+        if name in _HIDING:
+            return None
         if name.startswith(("matplotlib.", "typing._Special")):
             return ()  # a figure refers to too much to be walked
+        for each in ("datetime", "time"):
+            dated = self._module_of("datetime").get(each)
+            if dated is not None and _is_one_of(dated, _mro(kind)):
+                return (_class_dict(dated)["tzinfo"].__get__(value),)
         values = self._objects_of_array(value)
         return values if values is None else [*values, *(x for x in gc.get_referents(value) if x is not kind)]
 
@@ -876,9 +884,12 @@ def _is_alone() -> bool:
         main = threading.main_thread()
         for thread in [*threading._active.values()]:
             module = _module_of_class(type(thread)) or ""
-            if thread is main or module.partition(".")[0] in (*_HOSTS, "tqdm"):
+            if thread is main or module.startswith(_HOST_THREADS):
                 continue
-            if type(thread) is not threading.Thread or not _is_of_host(vars(thread).get("_target")):
+            target = vars(thread).get("_target") if type(thread) is threading.Thread else None
+            function = target.__func__ if type(target) is types.MethodType else target
+            own = _text(function.__module__) if type(function) is types.FunctionType else None
+            if not (own or "").startswith(_HOST_THREADS):
                 return False
     if asyncio:
         loop = asyncio._get_running_loop()
