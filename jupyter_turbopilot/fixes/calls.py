@@ -83,6 +83,8 @@ def _size(  # noqa: PLR0911 - one for each kind of function
 ) -> int:
     """Return how many objects an iteration over the result of a call yields; -1: unknown."""
     name, owner = function.function, function.owner
+    if any(isinstance(each, ast.Starred) for each in node.args):
+        return -1
     if name in quiet.SAME_SIZE:
         return given[0].size if node.args else -1
     if name == "builtins.zip":
