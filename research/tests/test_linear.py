@@ -11,7 +11,8 @@ from turbopilot_research.positions import kind_of_position
 from turbopilot_research.train import corpus
 from turbopilot_research.usage import log
 
-PATTERNS = dict(patterns(turbopilot_research))
+# `ARMOUR` always matches, so no search starts again.
+PATTERNS = {name: found for name, found in patterns(turbopilot_research) if not name.endswith(".ARMOUR")}
 
 
 @pytest.mark.parametrize("name", PATTERNS)
