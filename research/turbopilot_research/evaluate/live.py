@@ -215,7 +215,7 @@ class Live:
                 continue
             meaning = self._conversation.receive(received["msg_type"], received["content"])
             if meaning is not None:
-                return meaning.kernel_context if isinstance(meaning, KernelAnswer) else NONE
+                return (isinstance(meaning, KernelAnswer) and meaning.kernel_context) or NONE
         return NONE
 
 
