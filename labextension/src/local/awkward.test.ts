@@ -49,8 +49,9 @@ it('patterns do not search the rest of a text again at each character', () => {
   // a lookahead for any rest, or a repeat before the end without anything before it
   const slow = /\(\?[=!](?:\[\^\]|\.)[*+]|\/(?:\[(?:\\.|[^\]])+\]|\\.)[*+]\)?\$\//;
   const sources = new URL('../', import.meta.url);
-  const files = readdirSync(sources, { recursive: true, encoding: 'utf8' }).filter(name =>
-    /(?<!\.test)\.tsx?$/.test(name)
+  // The server's tests check the patterns in secrets.ts, which are generated.
+  const files = readdirSync(sources, { recursive: true, encoding: 'utf8' }).filter(
+    name => /(?<!\.test)\.tsx?$/.test(name) && name !== 'secrets.ts'
   );
   expect(files.length).toBeGreaterThan(50);
   expect(files.filter(name => slow.test(readFileSync(new URL(name, sources), 'utf8')))).toEqual([]);
