@@ -68,7 +68,8 @@ def prepare(request: CheckRequest) -> Prepared | None:
     cell = request.cells[request.active]
     if cell.type != "code" or cell_magic(cell.source or "") not in _MAGICS:
         return None
-    before = [each for each in _code_before(request) if not _is_executed(each, request)]
+    counts = Counter(each.execution_count for each in request.cells)
+    before = [each for each in _code_before(request) if not _is_executed(each, counts)]
     if any(each.source is None or cell_magic(each.source) not in _MAGICS for each in before):
         return None
     try:
@@ -93,9 +94,8 @@ def _code_before(request: CheckRequest) -> Iterator[FixCell]:
             yield cell
 
 
-def _is_executed(cell: FixCell, request: CheckRequest) -> bool:
+def _is_executed(cell: FixCell, counts: Counter[int | None]) -> bool:
     """Return whether a cell was executed as it is. A count of an earlier kernel may appear twice."""
-    counts = Counter(each.execution_count for each in request.cells)
     return cell.changed is False and cell.execution_count is not None and counts[cell.execution_count] == 1
 
 
@@ -157,10 +157,9 @@ class _Check:
         self.findings: list[Finding] = []
         self._evaluation = Evaluation(report)
         self._request, self._parsed, self._report, self._imports = request, parsed, report, imports
-        self._names = EVERYWHERE.union(report.names)
-        self._free = frozenset(parsed.scopes.free)
+        self._names = self._evaluation.objects.existing
         self._index: tuple[set[str], NameIndex] | None = None
-        self._sets: dict[tuple[int, int], tuple[Sequence[str], frozenset[str]]] = {}
+        self._sets: dict[int, tuple[Sequence[str], frozenset[str]]] = {}  # by the identity of the labels
 
     def run(self, cells: Sequence[ParsedCell]) -> None:
         """Evaluate the cells, and judge the last one."""
@@ -170,7 +169,7 @@ class _Check:
     def _judge(self, node: ast.AST) -> None:
         """Add the findings at a node, whose parts have been evaluated."""
         match node:
-            case ast.Name() if node in self._free:
+            case ast.Name() if node in self._evaluation.objects.free:
                 self._judge_name(node)
             case ast.Attribute(ctx=ast.Load(), attr=name) if is_reported(name):
                 self._judge_attribute(node)
@@ -263,7 +262,8 @@ class _Check:
             return
         described, span = self._evaluation.objects.described(owner), self._parsed.span(node)
         kind = "key" if described and described.keys is not None else "column"
-        near = self._index_of(labels).nearest(label, "key")
+        index = self._evaluation.labels.index(labels)
+        near = index.nearest(label, "key") if index else None
         part = near and replacement(self._parsed.source, span, node, near[0])
         start, end, text = part or (*span, "")
         message = f"{_shown(owner)} has no {kind} {as_code(label)}."
@@ -327,14 +327,10 @@ class _Check:
 
     def _set_of(self, labels: Sequence[str]) -> frozenset[str]:
         """Return the labels as a set, built once for each table."""
-        key = (id(labels), len(labels))
-        if key not in self._sets:
+        if id(labels) not in self._sets:
             count_operations(len(labels) // 8)
-            self._sets[key] = labels, frozenset(labels)
-        return self._sets[key][1]
-
-    def _index_of(self, labels: Sequence[str]) -> NameIndex:
-        return self._evaluation.labels.index(labels) or NameIndex(labels)
+            self._sets[id(labels)] = labels, frozenset(labels)
+        return self._sets[id(labels)][1]
 
     def _replacement(self, span: tuple[int, int], near: _Near, text: str = "") -> Fix | None:
         """Return the fix that replaces a name. `text`: the new text, by default the nearest name."""

@@ -70,7 +70,7 @@ class Objects:
     def __init__(self, report: KernelReport) -> None:
         self.has_any_label = self.has_any_attribute = False  # whether any object may have more of them now
         self.may_be_empty = False  # whether any container may have lost its items
-        self._report, self._existing = report, EVERYWHERE.union(report.names)
+        self._report, self.existing = report, EVERYWHERE.union(report.names)  # names before the cells
         self.is_extended = report.extended
         self._names: dict[tuple[LexicalScope | None, str], Value] = {}
         # Labels and attributes that any object may have now: an object and its `__dict__` share theirs.
@@ -80,7 +80,7 @@ class Objects:
 
     def open(self, parsed: ParsedCell) -> None:
         """Begin with a cell."""
-        self._scopes, self._free = dict(parsed.scopes.nodes), frozenset(parsed.scopes.free)
+        self._scopes, self.free = dict(parsed.scopes.nodes), frozenset(parsed.scopes.free)
         self.values: dict[ast.AST, Value] = {}  # of evaluated nodes
 
     # Look-up ------------------------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ class Objects:
         if key[0] is not None:
             return UNKNOWN
         # An undefined name is an error, after which no code runs.
-        is_missing = node in self._free and node.id not in self._existing and is_reported(node.id)
+        is_missing = node in self.free and node.id not in self.existing and is_reported(node.id)
         return self.recorded(node.id) or (INERT if is_missing else UNKNOWN)
 
     def is_of_class(self, node: ast.Name) -> bool:

@@ -68,6 +68,9 @@ CONSUMING = frozenset(
 )
 # Libraries whose functions return new objects.
 _NEW = frozenset({"matplotlib", "numpy", "pandas", "polars", "seaborn", "plotly", "io", "json", "re", "math"})
+_NEW_BUILT_IN = frozenset(
+    f"builtins.{name}" for name in "abs dict float int len list round set sorted str tuple".split()
+)
 # Line magics that bind no name and run no Python code.
 MAGICS = frozenset(
     """
@@ -77,11 +80,6 @@ MAGICS = frozenset(
 )
 # Cell magics that run no Python code in the kernel.
 CELL_MAGICS = frozenset({"HTML", "SVG", "bash", "html", "javascript", "js", "latex", "markdown", "sh", "svg"})
-
-
-_NEW_BUILT_IN = frozenset(
-    f"builtins.{name}" for name in "abs dict float int len list round set sorted str tuple".split()
-)
 
 
 def is_quiet(function: str) -> bool:

@@ -321,9 +321,11 @@ class _Look:
 
     def _class_of(self, value: Any) -> Dict[str, Any]:
         """Return the name and module of an object's class."""
-        kind = type(value)
-        module = self._members(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind)
-        return {"type": _text(_class_name(kind)), "module": _text(module)}
+        return {"type": _text(_class_name(type(value))), "module": self._module_name(type(value))}
+
+    def _module_name(self, kind: Any) -> Optional[str]:
+        """Return the name of a class's module."""
+        return _text(self._members(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind))
 
     def known(self, value: Any) -> Dict[str, Any]:
         """Describe an object without attributes and parameters to which its code may add others."""
@@ -700,7 +702,7 @@ class _CheckLook(_ErrorLook):
         kind = type(value)
         names: Tuple[Any, Any]
         if _is_class(value):
-            names = self._class_of_kind(value), _qualified_name(value)
+            names = self._module_name(value), _qualified_name(value)
         elif kind is types.FunctionType:
             if not self._has_listed_code(value):
                 return _OPEN_OF_IPYTHON if self._is_open_of_ipython(value) else ""
@@ -723,10 +725,6 @@ class _CheckLook(_ErrorLook):
 
     def _is_open_of_ipython(self, value: Any) -> bool:
         return value is self._module_of("IPython.core.interactiveshell").get("_modified_open", _MISSING)
-
-    def _class_of_kind(self, kind: Any) -> Optional[str]:
-        """Return the module of a class."""
-        return _text(self._members(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind))
 
     def _is_at(self, value: Any, module: Optional[str], name: Optional[str]) -> bool:
         """Return whether a listed module has this very object under a name."""
