@@ -54,7 +54,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         keys.add_argument(
             "--hub", action=MissingOption, nargs=0, help="see the JupyterHub page of the documentation"
         )
-    parser.set_defaults(execute=run)
+    parser.set_defaults(execute=run, callers=None)  # without a plugin, no option sets `callers`
 
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
