@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import closing, contextmanager
 from importlib.metadata import version
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ _ABSENT = {"source": "", "index": "", "kernel": None, "clock": None}  # options 
 # The options that a result file contains.
 _RECORDED = (
     "half", "trace", "requests", "eagerness", "engine", "template", "clock", "busy", "kernel",
-    "index",
+    "index", "lines_only",
 )  # fmt: skip
 
 
@@ -90,8 +90,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "name up to `__`, except files that share half of their lines with the replayed notebook",
     )
     _add_notebooks(command)
-    _add_trace(command)
+    _add_typing(command)
     _add_engine(command)
+    command.add_argument(
+        "--lines-only", action="store_true", help="compare also with an index that adds no cells to the prompt"
+    )
     speed.declare(
         add("speed", speed.run, "measure prompt evaluation and generation by threads and batch size")
     )
@@ -301,14 +304,18 @@ def _sources(options: argparse.Namespace, local: InProcess) -> Iterator[tuple[st
 
 def _with_index(options: argparse.Namespace, local: InProcess) -> int:
     """Replay notebooks with and without a notebook index."""
-    from turbopilot_research.evaluate.index_shelf import IndexShelf, with_and_without
+    from jupyter_turbopilot.index.reader import NotebookIndex
+    from turbopilot_research.evaluate.index_shelf import IndexShelf, LinesOnly, by_index
     from turbopilot_research.evaluate.scoring import saved_ratio
 
     everything = notebook_sets.read(options.notebooks)
     notebooks = _half(options, everything)
     results: dict[str, TypingResult] = {}
     gains = []
-    with closing(IndexShelf(options.index, everything)) as shelf:
+    kinds: dict[str, type[NotebookIndex] | None] = {"with index": NotebookIndex}
+    kinds |= {"with lines only": LinesOnly} if options.lines_only else {}
+    kinds["without index"] = None
+    with closing(IndexShelf(options.index, everything)) as shelf, keeping_busy(options.busy):
         local.wait()
         for eagerness in options.eagerness:
             local.pilot.settings.eagerness = eagerness
@@ -317,11 +324,15 @@ def _with_index(options: argparse.Namespace, local: InProcess) -> int:
                 if kind == "append":  # do not index lines before they are typed
                     chosen = [*map(traces.from_the_top, chosen)]
                 name = f"{eagerness}, {kind}"
-                ways = with_and_without(local, chosen, shelf, count_items(name, len(chosen)))
-                for way, typed in zip(("with index", "without index"), ways, strict=True):
-                    results[f"{name}, {way}"] = typed
-                gain = saved_ratio(*(typed.notebooks for typed in ways))
-                gains.append(f"{name}: with the index, the suggestions save {gain}.")
+                tell = count_items(name, len(chosen))
+                ways = by_index(
+                    local, chosen, shelf, [*kinds.values()], tell, key=(options.clock or 0) / 1000
+                )
+                named = dict(zip(kinds, ways, strict=True))
+                results |= {f"{name}, {way}": typed for way, typed in named.items()}
+                for (more, first), (less, second) in pairwise(named.items()):
+                    gain = saved_ratio(first.notebooks, second.notebooks)
+                    gains.append(f"{name}: {more}, relative to {less}, the suggestions save {gain}.")
     return _report(options, local, notebooks, results, gains)
 
 

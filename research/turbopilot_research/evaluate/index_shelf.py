@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,16 +19,23 @@ from jupyter_turbopilot.index.excluded import MOST_BYTES, is_wanted, is_wanted_f
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from turbopilot_research.evaluate.replay import TypingResult, replay_trace
+from turbopilot_research.evaluate.replay import (
+    TypingResult,
+    focus_of,
+    in_real_time,
+    replay_trace,
+    steady,
+)
 from turbopilot_research.evaluate.sources import OwnSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.index.entries import Page
     from jupyter_turbopilot.protocol.reply import Reply
-    from jupyter_turbopilot.protocol.request import Completion
+    from jupyter_turbopilot.protocol.request import Completion, Document
     from jupyter_turbopilot.terminal.in_process import InProcess
     from jupyter_turbopilot.util.notebook_file import Notebook
     from turbopilot_research.evaluate.traces import Trace
@@ -95,14 +102,14 @@ class IndexShelf:
         self._others = [*self._typed.values()] if self._siblings else [*in_folder(Path(source))]
         self._folder = tempfile.TemporaryDirectory(prefix="turbopilot-")
         self._indexes: dict[str, Path] = {}
-        self._readers: dict[str, NotebookIndex] = {}
+        self._readers: dict[tuple[str, type[NotebookIndex]], NotebookIndex] = {}
 
-    def index_for(self, name: str) -> NotebookIndex:
+    def index_for(self, name: str, *, kind: type[NotebookIndex] = NotebookIndex) -> NotebookIndex:
         """Return the index to use while a notebook is typed."""
-        if name not in self._readers:
+        if (name, kind) not in self._readers:
             there = frozenset(other.path for other in self.others(name))
-            self._readers[name] = NotebookIndex(self._index(self._family(name)), there.intersection)
-        return self._readers[name]
+            self._readers[name, kind] = kind(self._index(self._family(name)), there.intersection)
+        return self._readers[name, kind]
 
     def _family(self, name: str) -> str:
         return name.partition(SIBLING_SEPARATOR)[0] if self._siblings else ""
@@ -136,6 +143,13 @@ class IndexShelf:
         self._folder.cleanup()
 
 
+class LinesOnly(NotebookIndex):
+    """An index that offers lines, and no cells for the prompt."""
+
+    def following(self, *_: object, **__: object) -> Sequence[Document]:
+        return ()
+
+
 class _IndexedSource(OwnSource):
     """The engine in this process, with a notebook index."""
 
@@ -143,30 +157,42 @@ class _IndexedSource(OwnSource):
         super().__init__(local)
         self._index = notebook_index
 
+    def submit(self, request: Completion, listener: Listener, kernel_context: KernelContext = NONE) -> None:
+        self.local.pilot.completer.submit(request, listener, kernel_context, notebook_index=self._index)
+
     def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
         replies = Replies()
-        self.local.pilot.completer.submit(request, replies.listen, kernel_context, notebook_index=self._index)
+        self.submit(request, replies.listen, kernel_context)
         reply = replies.last()
         if reply.error:
             raise reply.error
         return reply
 
 
-def with_and_without(
-    local: InProcess, traces: Sequence[Trace], shelf: IndexShelf, tell: Callable[[str], None]
-) -> tuple[TypingResult, TypingResult]:
-    """Replay each trace with and without the index of its notebook, alternately."""
-    results = TypingResult(), TypingResult()
+def by_index(
+    local: InProcess,
+    traces: Sequence[Trace],
+    shelf: IndexShelf,
+    kinds: Sequence[type[NotebookIndex] | None],
+    tell: Callable[[str], None],
+    *,
+    key: float = 0.0,
+) -> list[TypingResult]:
+    """Replay each trace with each kind of index, or none, in alternating order.
+
+    `key`: seconds between two keystrokes in real time; 0: wait for each answer.
+    """
+    results = [TypingResult() for _ in kinds]
     for number, trace in enumerate(traces):
-        ways = zip(results, (shelf.index_for(trace.name), None), strict=True)
-        first = trace.keystrokes[0]
-        cells = (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
-        focus = replace(first, cells=cells, offset=0).request(trigger="warmup", client="typist")
-        for typed, notebook_index in [*ways][:: -1 if number % 2 else 1]:
+        ways = [*zip(results, kinds, strict=True)]
+        for typed, kind in ways[:: -1 if number % 2 else 1]:
             # Clear the cache: cached completions would distort the text.
             local.pilot.completer.results.clear()
-            source = _IndexedSource(local, notebook_index)
-            source.last(focus)
+            source = _IndexedSource(local, shelf.index_for(trace.name, kind=kind) if kind else None)
+            if key:
+                in_real_time(source, [trace], lambda _: None, steady(key, number), typed=typed)
+                continue
+            source.last(focus_of(trace))
             replay_trace(source, trace, typed)
         tell(trace.name)
     return results

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.reply_iterators import Replies
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.terminal.in_process import InProcess
     from turbopilot_research.evaluate.live import Live
     from turbopilot_research.evaluate.sources import Source
@@ -191,20 +192,22 @@ def in_real_time(
     *,
     pause: float = 0.0,
     live: Live | None = None,
+    typed: TypingResult | None = None,
 ) -> TypingResult:
     """Replay in real time: a suggestion counts only if it is shown before the next keystroke.
 
     The traces contain a keystroke for each character. As in the editor, a keystroke sends a request unless it
     types along with the suggestion, and the source decides what happens to earlier requests. `pause`: the
     seconds that one of several users looks at the screen at the beginning of each line. A single user waits
-    for the warm-up of a cell. `live` runs each cell after it was typed.
+    for the warm-up of a cell. `live` runs each cell after it was typed. `typed`: earlier results to add to.
     """
-    typed = TypingResult(pace=(pace := Pace()))
+    typed = typed or TypingResult()
+    pace = typed.pace = typed.pace or Pace()
     before = source.usage()
     for trace in traces:
         score, request = Score(), None
         kernel_context = live.run_while_typing(trace) if live else lambda: NONE
-        focus = trace.keystrokes[0].request(ran=live is not None, trigger="warmup")
+        focus = focus_of(trace, ran=live is not None)
         if pause:
             source.submit(focus, lambda _: None)
         else:
@@ -237,10 +240,18 @@ def in_real_time(
         finish(typed, trace, score, live)
         tell(trace.name)
     after = source.usage()
-    pace.continued, pace.ended = after.continued - before.continued, after.ended - before.ended
+    pace.continued += after.continued - before.continued
+    pace.ended += after.ended - before.ended
     if before.cpu is not None and after.cpu is not None:
-        pace.cpu = after.cpu - before.cpu
+        pace.cpu = (pace.cpu or 0.0) + after.cpu - before.cpu
     return typed
+
+
+def focus_of(trace: Trace, *, ran: bool = False) -> Completion:
+    """Return the editor's request when the cell, still empty, gets the focus."""
+    first = trace.keystrokes[0]
+    cells = (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
+    return replace(first, cells=cells, offset=0).request(ran=ran, trigger="warmup", client="typist")
 
 
 def finish(typed: TypingResult, trace: Trace, score: Score, live: Live | None = None) -> None:
