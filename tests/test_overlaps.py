@@ -427,7 +427,6 @@ async def _serving(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(raw_plan, "TEXT_FACTOR", script.get("text_seconds", 120.0) / settings["deadline"])
         patch.setattr(completer, "INDEX_TIMEOUT", patience)
-        patch.setattr(completer, "PREFETCH_TIMEOUT", patience)
         patch.setattr(lookups, "SLOW", patience)
         patch.setattr(completer, "lookups", lookups.LookupThread())
         async with httpx.AsyncClient(

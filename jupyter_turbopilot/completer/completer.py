@@ -22,7 +22,6 @@ from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import YIELDED, as_error
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
-from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.prompt.layout import LAYOUT
 from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError, log_failure
 from jupyter_turbopilot.protocol.request import Completion, Outcome
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.engine.base import Engine, Speed
     from jupyter_turbopilot.engine.worker import Worker
-    from jupyter_turbopilot.index.cells import Choice
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.request import Feedback
@@ -48,8 +46,7 @@ log = logging.getLogger(__name__)
 
 EVENTS = get_args(Outcome)
 _COUNTED = ("requests", "cache_hits", "index_matches", "continued", "ended", "hidden", *EVENTS)
-# Seconds that a request waits for the index: after a keystroke, and when a notebook is prefetched.
-INDEX_TIMEOUT, PREFETCH_TIMEOUT = 0.05, 1.0
+INDEX_TIMEOUT = 0.05  # seconds that a request waits for the index
 REFUSED_SECONDS = 5.0  # until the busiest users may send automatic requests again
 # Seconds for evaluating the first prompt of a notebook. If the whole prompt takes less, waiting for it pays:
 # with few cells, the gate often shows nothing (research/benchmarks/results/first-minutes.md).
@@ -79,7 +76,6 @@ class Completer:
         self.listeners = listeners or Listeners()
         self._resting = resting
         self._root = root
-        self._cells = ChosenCells()
 
     @property
     def results(self) -> CompletionCache:
@@ -138,12 +134,11 @@ class Completer:
         is_slow = speed.prompt > 0 and tokens < self.settings.prompt_tokens and not self.worker.sheds_load
         return tokens if is_slow else 0
 
-    def _evaluate_whole(self, plan: Plan, cells: Choice, caller: str) -> None:
+    def _evaluate_whole(self, plan: Plan, caller: str) -> None:
         """Evaluate the whole prompt of a request in the next pauses, instead of that of an older one."""
         if self._resting() or not plan.client:
             return
         whole = CompletionJob(plan.for_whole_prompt(), caller, [], self.shared)
-        whole.take_matches(Matches(cells))
         self.shared.editors.enter(whole, whole.plan)
         try:
             self.worker.submit(whole)
@@ -155,7 +150,6 @@ class Completer:
         plan, editors = job.plan, self.shared.editors
         cached = None
         if not plan.asks_index:
-            job.take_matches(plan.chosen_before(self._cells))
             cached = job.find_cached()
         job.awaits_look_up = looks_up = plan.asks_index or (cached is not None and cached.complete)
         if plan.client and (ended := editors.enter(job, plan)):
@@ -170,8 +164,7 @@ class Completer:
                 editors.remove_ended(job)
                 raise
             return
-        timeout = INDEX_TIMEOUT if plan.priority.awaited else PREFETCH_TIMEOUT
-        Alarm(partial(self._proceed, job)).set(time.monotonic() + timeout)
+        Alarm(partial(self._proceed, job)).set(time.monotonic() + INDEX_TIMEOUT)
         if not lookups.submit(partial(self._look_up, job)):
             self._proceed(job)
 
@@ -181,7 +174,7 @@ class Completer:
         try:
             if plan.asks_index and job.awaits_look_up and not job.cancel.is_set():
                 with tenant_cache(plan.cache_key.tenant):
-                    matches = plan.match(self._cells)
+                    matches = plan.match()
             else:
                 matches = Matches()
         except Exception as failure:  # noqa: BLE001 - the suggestion does not need the index
@@ -202,10 +195,9 @@ class Completer:
                     job.supersede_older()
                     job.finish(None)
                     return
-                if plan.asks_index:
-                    found = matches or plan.chosen_before(self._cells)
-                    if job.take_matches(found, state.model if state.ready else ""):
-                        return
+                found = matches or Matches(settled=False)
+                if plan.asks_index and job.take_matches(found, state.model if state.ready else ""):
+                    return
                 cached = job.find_cached()
                 if not (matches and cached and self._answer_from_cache(job, cached)):
                     self._queue(job, cached)

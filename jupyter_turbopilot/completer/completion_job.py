@@ -10,7 +10,6 @@ from uuid import uuid4
 from jupyter_turbopilot.completer.text import Text
 from jupyter_turbopilot.completer.text_generator import TextGenerator
 from jupyter_turbopilot.engine.job import DEADLINE, Job
-from jupyter_turbopilot.index.cells import NO_CELLS
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 
 if TYPE_CHECKING:
@@ -51,22 +50,19 @@ class CompletionJob(Job):
         self.id = uuid4().hex
         self.plan = plan
         self.needs_cached_answer = False  # whether the load allows no other answer
-        self.cells = NO_CELLS  # of the index, for the prompt
         self.index_line: LineMatch | None = None
-        self.cache_key = plan.cache_key
         self.text = Text()  # the generated text; a newer request may take it over
         self.result = Reply(self.id)  # the last reply, as far as it is complete
         self._cached: tuple[int, CachedCompletion | None] = (-1, None)  # with the cache's generation
         self._shared = shared
         self._listeners = listeners
-        # Whether the next request may get a better reply: with cells of the index, or without a look-up.
-        self._uncached = False
+        self._uncached = False  # whether the next request may get a better reply, from a complete look-up
         self._streamed = False  # whether a frame with generated text was sent
 
     def find_cached(self) -> CachedCompletion | None:
         """Return the cached completion; the cache is read again only if it has changed."""
         if self.plan.is_cacheable and self._cached[0] != (now := self._shared.results.generation):
-            found = self._shared.results.find(self.cache_key)
+            found = self._shared.results.find(self.plan.cache_key)
             if found and not self.plan.replays:
                 found = replace(found, complete=False)  # it is only a draft
             self._cached = now, found
@@ -78,11 +74,7 @@ class CompletionJob(Job):
         `model` is empty if no engine is ready.
         """
         self.index_line = line = matches.line
-        self._uncached = bool(matches.cells.documents) or not matches.settled
-        if matches.cells.documents:
-            self.cells, key = matches.cells, self.plan.cache_key
-            self.cache_key = replace(key, group=(key.group, matches.cells.digest), persistent=False)
-            self._cached = (-1, None)
+        self._uncached = not matches.settled
         if not (line and line.sure and line.whole and model):
             return False
         timings = Timings(total_ms=(time.monotonic() - self.queued_at) * 1000)

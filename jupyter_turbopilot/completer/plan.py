@@ -7,26 +7,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from jupyter_turbopilot.engine.job import Priority
-from jupyter_turbopilot.index.cells import NO_CELLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CacheKey
-    from jupyter_turbopilot.index.cells import Choice, ChosenCells
     from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.protocol.engine_request import ExactRequest, Sampling
-    from jupyter_turbopilot.protocol.request import Document
     from jupyter_turbopilot.suggestion.writing import Writing
 
 
 @dataclass(frozen=True)
 class Matches:
-    """The index matches of a request: cells for the prompt, and a continuation of the line."""
+    """The result of a look-up in the index: a continuation of the line."""
 
-    cells: Choice = NO_CELLS
     line: LineMatch | None = None
     settled: bool = True  # whether the look-up was complete: it returns the same until the index changes
 
@@ -52,7 +48,7 @@ class Plan(ABC):
     and run on other threads, most on the worker's.
     """
 
-    cache_key: CacheKey  # of the answer without cells of the index
+    cache_key: CacheKey
     limits: Limits
     stream: bool = False
     client: str = ""
@@ -71,8 +67,8 @@ class Plan(ABC):
     names_may_leave: bool = True  # whether a remote server may receive the names: the kernel may know them
 
     @abstractmethod
-    def prompt(self, layout: Layout, cells: Sequence[Document], max_tokens: int = 0) -> Prompt:
-        """Return the prompt, with cells of the index. `max_tokens`: before the cursor; 0: the setting."""
+    def prompt(self, layout: Layout, max_tokens: int = 0) -> Prompt:
+        """Return the prompt. `max_tokens`: before the cursor; 0: the setting."""
 
     @abstractmethod
     def writing(self) -> Writing:
@@ -82,12 +78,8 @@ class Plan(ABC):
         """Return the names of which one must follow; empty if there is no such constraint."""
         return ()
 
-    def match(self, cells: ChosenCells) -> Matches:  # noqa: ARG002 - for suggestions
+    def match(self) -> Matches:
         """Query the index."""
-        return Matches()
-
-    def chosen_before(self, cells: ChosenCells) -> Matches:  # noqa: ARG002 - for suggestions
-        """Return the cells that an earlier request has chosen, without a query."""
         return Matches()
 
     @property

@@ -16,10 +16,9 @@ from jupyter_turbopilot.protocol.errors import ContextLengthError, UnknownTokenE
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from jupyter_turbopilot.prompt.layout import Layout
-    from jupyter_turbopilot.protocol.request import Document
     from jupyter_turbopilot.settings.config import Turbopilot
 
 MAX_INTERACTIVE = 512  # tokens; users do not wait for longer texts while they type
@@ -34,7 +33,7 @@ class RawPlan(Plan):
     request: RawRequest
     length: int  # tokens of the context that the prompt may not use
 
-    def prompt(self, layout: Layout, cells: Sequence[Document], max_tokens: int = 0) -> Prompt:  # noqa: ARG002
+    def prompt(self, layout: Layout, max_tokens: int = 0) -> Prompt:  # noqa: ARG002 - for suggestions
         request, size = self.request, layout.context_size
         uncached = layout.vocabulary.tokenize  # for text that changes with each keystroke
         if request.window:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.engine.base import Speed
-    from jupyter_turbopilot.index.cells import Choice
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -26,8 +25,8 @@ class Shared:
     results: CompletionCache
     counters: dict[str, int]
     first_prompt_tokens: Callable[[Speed], int] = lambda _: 0  # 0: all
-    # Evaluates the whole prompt of a plan with cells of the index, for a caller, in the next pauses.
-    evaluate_whole: Callable[[Plan, Choice, str], None] = lambda *_: None
+    # Evaluates the whole prompt of a plan, for a caller, in the next pauses.
+    evaluate_whole: Callable[[Plan, str], None] = lambda *_: None
     editors: Editors = field(default_factory=Editors)
     last_ms: float | None = None  # duration of the last answered request
     layout: Layout | None = None  # of prompts for the last engine

@@ -34,11 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.context.notebook import Context
-    from jupyter_turbopilot.index.cells import ChosenCells
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
-    from jupyter_turbopilot.protocol.request import Completion, Document
+    from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.gate_fit import Trees
@@ -60,14 +59,9 @@ class CursorContext:
         self.settings = settings
         self._max_lines = max_lines
 
-    def context(self, cells: Sequence[Document] = ()) -> Context:
-        """Return the context for a prompt, with cells from the index."""
-        if not cells:
-            return self._context
-        return gather(*self._allowed_to_leave, cells)
-
     @cached_property
-    def _context(self) -> Context:
+    def context(self) -> Context:
+        """The context for a prompt."""
         return gather(*self._allowed_to_leave)
 
     @cached_property
@@ -100,8 +94,8 @@ class CursorContext:
 
     @cached_property
     def features(self) -> CursorFeatures:
-        """The gate's features of the cursor, without cells of the index, as in the data it was fitted to."""
-        return cursor_features(self.request.prefix, self.request.suffix, self._context.pieces)
+        """The gate's features of the cursor."""
+        return cursor_features(self.request.prefix, self.request.suffix, self.context.pieces)
 
     @cached_property
     def following(self) -> Candidates:
@@ -135,8 +129,8 @@ class SuggestionPlan(Plan):
     notebook_index: NotebookIndex | None
     judgement: Judgement
 
-    def prompt(self, layout: Layout, cells: Sequence[Document], max_tokens: int = 0) -> Prompt:
-        return layout.prompt(self.cursor.request, self.cursor.context(cells), max_tokens)
+    def prompt(self, layout: Layout, max_tokens: int = 0) -> Prompt:
+        return layout.prompt(self.cursor.request, self.cursor.context, max_tokens)
 
     def writing(self) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
@@ -164,18 +158,15 @@ class SuggestionPlan(Plan):
     def names(self) -> Sequence[str]:
         return self.cursor.following.texts
 
-    def match(self, cells: ChosenCells) -> Matches:
-        """Query the index: choose cells if the cell is new, and look up a continuation of the line."""
+    def match(self) -> Matches:
+        """Look up a continuation of the line."""
         request, notebook_index = self.cursor.request, self.notebook_index
         if not notebook_index:
             return Matches()
-        chosen = cells.choose(notebook_index, request)
-        if request.trigger == "warmup":
-            return Matches(chosen)
         surroundings = self.cursor.surroundings
         candidates = continuations_at(notebook_index, request, surroundings)
         if not candidates:
-            return Matches(chosen)
+            return Matches()
         # The model answers an invoked request; a line of the index is only its draft.
         shows = request.trigger == "automatic" and request.n == 1
         threshold = lookup.fit().thresholds[self.judgement.eagerness] if shows else math.inf
@@ -183,14 +174,7 @@ class SuggestionPlan(Plan):
         line = lookup.best_match(candidates, self.cursor.features, surroundings, names.fit, threshold)
         if line and line.sure:
             line = replace(line, imports=names.imports(line.text))
-        return Matches(chosen, line, settled=not names.undecided)
-
-    def chosen_before(self, cells: ChosenCells) -> Matches:
-        if not self.notebook_index:
-            return Matches()
-        if self.asks_index:
-            return Matches(cells.settle(self.cursor.request), settled=False)
-        return Matches(cells.of(self.cursor.request))
+        return Matches(line, settled=not names.undecided)
 
 
 def plan_suggestion(
@@ -252,8 +236,7 @@ def plan_suggestion(
         language=cell_language(own.source, request.language),
         automatic=request.trigger == "automatic",
         moves=True,
-        # Prefetching follows a suggestion for the same text: its cells are used again.
-        asks_index=notebook_index is not None and request.trigger != "prefetch",
+        asks_index=notebook_index is not None and request.trigger not in {"prefetch", "warmup"},
         is_judged=threshold > 0,
         replays=request.n == 1 and length > 0,
         evaluates_whole=False,

@@ -13,14 +13,13 @@ from jupyter_turbopilot.protocol.engine_request import EngineRequest, ExactReque
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CacheKey
+    from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.shared import Shared
     from jupyter_turbopilot.completer.text import Text
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.job import Priority
-    from jupyter_turbopilot.index.cells import Choice
     from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.protocol.engine_request import Token
@@ -36,9 +35,7 @@ class GeneratorJob(Protocol):
 
     id: str
     plan: Plan
-    cells: Choice
     index_line: LineMatch | None
-    cache_key: CacheKey
     text: Text
     result: Reply
     caller: str
@@ -89,7 +86,7 @@ class TextStarts:
 
         The cached completion, the remainder of the older text or the line of the index is its draft.
         """
-        plan, key = self._plan, self._job.cache_key
+        plan, key = self._plan, self._plan.cache_key
         remainder = text.remainder(key)
         if (
             remainder
@@ -115,14 +112,14 @@ class TextStarts:
 
         They are last in a prompt, so a longer prompt begins differently, and is evaluated from its beginning.
         """
-        plan, cells, layout = self._plan, self._job.cells, self.layout
-        prompt = plan.prompt(layout, cells.documents)
+        plan, layout = self._plan, self.layout
+        prompt = plan.prompt(layout)
         most = 0 if plan.evaluates_whole else self._shared.first_prompt_tokens(self._engine.speed)
         # The text after the cursor, which each keystroke moves, does not count.
         if most and len(prompt.tokens) - prompt.tail - layout.evaluated_length(prompt.tokens) > most:
-            self._shared.evaluate_whole(plan, cells, self._job.caller)
+            self._shared.evaluate_whole(plan, self._job.caller)
             most = max(MIN_FIRST, most - prompt.tail) // layout.unit
-            prompt = replace(plan.prompt(layout, cells.documents, most), is_truncated=True)
+            prompt = replace(plan.prompt(layout, most), is_truncated=True)
         return prompt
 
     def _request_for(
@@ -156,7 +153,6 @@ class TextStarts:
             automatic=plan.automatic,
             tenant=plan.cache_key.tenant,
             session=plan.session,
-            uncached=bool(self._job.cells.documents),
         )
 
 

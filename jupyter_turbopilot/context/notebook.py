@@ -32,7 +32,6 @@ ABOVE = 2**18  # characters of the cells above that are considered
 MAX_ERROR = 200  # characters of the active cell's last error
 PLACE = 2048  # characters on either side of the cursor that identify a position
 ELSEWHERE = 1200  # characters of other open documents in the prompt
-RECALLED, OF_EACH = 800, 500  # characters of indexed cells in the prompt, and of each cell
 LOOKED_AT = 2**18  # characters of other documents that are considered
 NEXT_CELL = 320  # characters of the cell below in the prompt
 BELOW = 2**14  # characters of a cell below that are considered
@@ -47,10 +46,8 @@ class Context:
     suffix: str
 
 
-def gather(
-    request: Completion, kernel_context: KernelContext = NONE, indexed: Sequence[Document] = ()
-) -> Context:
-    """Return the context for a prompt; `indexed` contains indexed cells that followed similar ones."""
+def gather(request: Completion, kernel_context: KernelContext = NONE) -> Context:
+    """Return the context for a prompt."""
     active = request.cells[request.active]
     language = cell_language(active.source, request.language)
     prefix, suffix = end_of(request.prefix, NEAR), request.suffix[:NEAR]
@@ -61,7 +58,7 @@ def gather(
     # Use only stable parts of the active cell: a keystroke must not change the beginning of the prompt.
     head = outline([prefix[: prefix.rfind("\n") + 1]])
     others = _elsewhere(_texts(request.documents, language), language, "".join([*cells, head]))
-    pieces = [*_indexed(_texts(indexed, language)), *others, *cells]
+    pieces = [*others, *cells]
     if active.type == "code":
         # The next cell shows where this one is heading. It is placed before the active cell: after the
         # cursor it would be evaluated again at each keystroke, without benefit.
@@ -84,26 +81,6 @@ def gather(
 
 def _texts(documents: Iterable[Document], language: str) -> tuple[tuple[str, str], ...]:
     return tuple((document.path, document.source) for document in documents if document.language == language)
-
-
-@cached_function(2**20)  # keystrokes do not change its arguments
-def _indexed(documents: tuple[tuple[str, str], ...]) -> list[str]:
-    """Return the beginnings of indexed cells that fit, the likeliest last."""
-    pieces: list[str] = []
-    room = RECALLED
-    for path, source in documents:
-        body = _first_lines(without_secrets(source).strip(), OF_EACH)
-        # Omit the file name: the model would suggest it, although the user has not opened that file.
-        piece = f"{body}\n\n"
-        if body and not is_private_path(path) and len(piece) <= room:
-            pieces.append(piece)
-            room -= len(piece)
-    return pieces[::-1]
-
-
-def _first_lines(source: str, most: int) -> str:
-    """Return the first whole lines of a text, up to `most` characters."""
-    return source if len(source) <= most else source[: max(0, source.rfind("\n", 0, most + 1))]
 
 
 def _above(request: Completion, language: str) -> list[str]:

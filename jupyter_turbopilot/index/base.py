@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-MOST_ABOVE = 6  # cells above the active one that are compared with indexed cells
-
 
 @dataclass(frozen=True)
 class Continuation:

@@ -44,7 +44,6 @@ QUIET = 2.0  # seconds after a request in which no file is read
 RECENT = 60.0  # seconds after a request in which indexing uses at most half of the time
 PATIENCE = 10.0  # seconds after which one file is read even while the user types
 BATCH, LONG_BATCH = 0.03, 0.5  # seconds of reading per transaction; the second without recent requests
-TIDY = 20.0  # seconds between two removals of deleted text from the disk
 RETRY = 300.0  # seconds until a retry after an error
 _POLL = 0.25  # seconds between two checks whether the user still types
 _PAUSED_POLL = 10.0  # seconds between two checks while indexing is paused
@@ -107,7 +106,6 @@ class Builder:
         self._pause = SWEEP
         self._seen = float("-inf")  # end of the last complete scan
         self._read_at = float("-inf")  # time at which a file was last read
-        self._tidied = float("-inf")
         self._cleared = ""
         self._ended = False
         self._rushing = False  # whether a caller waits for the index
@@ -220,8 +218,7 @@ class Builder:
                 continue
             try:
                 with closing(IndexStore(path)) as store:
-                    if store.forget([known for known in store.stamps() if not self._allows(known)]):
-                        store.tidy()
+                    store.forget([known for known in store.stamps() if not self._allows(known)])
             except (OSError, sqlite3.Error) as error:
                 log.warning("Turbopilot: Denied files may remain in %s: %s.", path, reason_of(error))
 
@@ -255,8 +252,6 @@ class Builder:
         with self._wake:
             while not (self._ended or self._changed):
                 then = [self._due] if self._scans else []
-                if store and store.has_deleted_text:
-                    then.append(self._tidied + TIDY)
                 left = min(then) - time.monotonic() if then else None
                 if left is not None and left <= 0:
                     break
@@ -312,9 +307,6 @@ class Builder:
                     del self._changed[path]
         if changes:
             self._update_progress(store)
-        if store.has_deleted_text and time.monotonic() - self._tidied >= TIDY:
-            store.tidy()
-            self._tidied = time.monotonic()
 
     def _process_change(self, store: IndexStore, path: str) -> bool:
         """Queue a changed file; return whether the path is gone."""

@@ -40,10 +40,9 @@ if TYPE_CHECKING:
 SHORTEST, LONGEST = 6, 240  # characters of an indexed line
 SHORTEST_BEGINNING = 2  # typed characters from which a line is looked up
 SMALL, LARGE = 400, 2400  # characters of a block: smaller ones are joined, larger ones split
-MOST_ENTRIES, MOST_WORDS = 1000, 64
+MOST_ENTRIES = 1000
 MOST_MODULES = 256  # of a file
 LONGEST_WORD = 48
-_WORD = re.compile(r"[^\W\d]\w{2,}")
 # A private key or a certificate, up to the end of the text if its END line is missing.
 ARMOUR = re.compile(
     r"(?:-----BEGIN [A-Z0-9 ]{3,60}-----|---- BEGIN SSH2 ).*?(?:-----END [^\n]*|---- END [^\n]*|\Z)",
@@ -157,17 +156,6 @@ def lines_of(source: str) -> Counter[Line]:
             lines[Line(line, above)] += 1
         above = line
     return lines
-
-
-def words_of(source: str) -> frozenset[str]:
-    """Return the words by which an entry is found; the first ones if there are many."""
-    words = dict.fromkeys(word for word in _WORD.findall(source) if len(word) <= LONGEST_WORD)
-    return frozenset(list(words)[:MOST_WORDS])
-
-
-def is_word(text: str) -> bool:
-    """Return whether a text is a word that entries are indexed by."""
-    return len(text) <= LONGEST_WORD and bool(_WORD.fullmatch(text))
 
 
 def modules_of(page: Page) -> frozenset[str]:

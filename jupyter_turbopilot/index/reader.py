@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
-import math
 import secrets
 import sqlite3
 import threading
 import time
 from collections import defaultdict
 from contextlib import closing, suppress
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from jupyter_turbopilot.index.base import MOST_ABOVE, Continuation
+from jupyter_turbopilot.index.base import Continuation
 from jupyter_turbopilot.index.build import WHY_DELETED, Builder, BuildProgress
-from jupyter_turbopilot.index.entries import SHORTEST_BEGINNING, words_of
+from jupyter_turbopilot.index.entries import SHORTEST_BEGINNING
 from jupyter_turbopilot.index.paths import deletion_mark, indexes, path_of
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
-from jupyter_turbopilot.protocol.request import Document
 from jupyter_turbopilot.util.notebook_file import equivalent_paths
 from jupyter_turbopilot.util.sqlite_file import is_busy
 
@@ -29,12 +27,9 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.cpu_usage import Pause
     from jupyter_turbopilot.index.local_files import LocalFiles
-    from jupyter_turbopilot.index.store import EntryMatch, IndexedLine
+    from jupyter_turbopilot.index.store import IndexedLine
 
 log = logging.getLogger(__name__)
-MOST_DOCUMENTS = 8
-FADING = 0.7  # weight of a cell relative to the one below it
-_RANKED, _READ = 64, 256  # entries compared by their whole text, and entries read to find them
 _END = 0.2  # seconds that close() waits for a lookup
 _DAY = 86_400.0  # seconds
 T = TypeVar("T")
@@ -50,8 +45,7 @@ class NotebookIndex:
 
     def __init__(self, path: Path, is_there: Callable[[Iterable[str]], AbstractSet[str]]) -> None:
         self._is_there = is_there
-        # Two connections: a lookup of lines does not wait for a comparison of cells.
-        self._lines, self._cells = _Connection(path), _Connection(path)
+        self._connection = _Connection(path)
 
     def continuations(
         self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
@@ -63,7 +57,7 @@ class NotebookIndex:
         start = begun.lstrip()
         if len(start) < SHORTEST_BEGINNING:
             return ()
-        seen = self._lines.ask(lambda store: store.lines(language, start, above.strip(), _known(store, path)))
+        seen = self._connection.ask(lambda store: store.lines(language, start, above.strip(), _known(store, path)))
         candidates: defaultdict[str, list[IndexedLine]] = defaultdict(list)
         for line in seen or ():
             candidates[line.text[len(start) :]].append(line)
@@ -76,44 +70,6 @@ class NotebookIndex:
         )
         return sorted(matches, key=lambda one: (-one.above, -one.documents, -one.times, one.rest))
 
-    def following(
-        self,
-        language: str,
-        above: Sequence[Collection[str]],
-        *,
-        leaving: Collection[str],
-        here: Callable[[str], bool] = lambda _: False,
-    ) -> Sequence[Document]:
-        """Return the entries that follow cells and blocks like those above, best match first.
-
-        `above` contains the words of each cell, nearest first. Documents in `leaving` are excluded; `here`
-        returns whether the current notebook already contains a text.
-        """
-        unwanted = {name for path in leaving for name in equivalent_paths(path)}
-
-        def fits(found: EntryMatch) -> bool:
-            return (
-                found.path not in unwanted
-                and found.entry.language == language
-                and not here(found.entry.source)
-            )
-
-        found = self._cells.ask(lambda store: _following(store, above, fits)) or []
-        there = self._is_there(dict.fromkeys(one.path for one in found))
-        paths_by_text: dict[str, str] = {}
-        for one in found:
-            if one.path in there and len(paths_by_text) < MOST_DOCUMENTS:
-                # Notebooks are copied: equal entries count once.
-                paths_by_text.setdefault(one.entry.source, one.path)
-        return [
-            Document(path=path, language=language, source=source) for source, path in paths_by_text.items()
-        ]
-
-    def there(self, paths: Collection[str]) -> Collection[str] | None:
-        """Return the paths that are still indexed; None if the index cannot be read now."""
-        known = self._lines.ask(lambda store: [path for path in paths if store.stamp(path) is not None])
-        return None if known is None else self._is_there(known)
-
     def imports(
         self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
     ) -> Sequence[tuple[str, int]]:
@@ -121,7 +77,7 @@ class NotebookIndex:
 
         With `folder`, only documents directly in it count ("." is the root); those in `leaving` never do.
         """
-        found = self._lines.ask(lambda store: store.imports(name, folder, leaving)) or []
+        found = self._connection.ask(lambda store: store.imports(name, folder, leaving)) or []
         there = self._is_there(dict.fromkeys(path for one in found for path in one.paths))
         counted = (
             (one.line, one.documents - sum(path not in there for path in one.paths))
@@ -132,8 +88,7 @@ class NotebookIndex:
 
     def close(self) -> None:
         """Close the database."""
-        for connection in (self._lines, self._cells):
-            connection.close()
+        self._connection.close()
 
 
 class _Connection:
@@ -196,47 +151,6 @@ def _continuation(rest: str, lines: Sequence[IndexedLine], modules: frozenset[st
         days=max(0.0, age) / _DAY,  # the clock may have been wrong
         imports=shared / len(modules) if modules else 0.0,
     )
-
-
-def _following(
-    store: IndexStore, above: Sequence[Collection[str]], fits: Callable[[EntryMatch], bool]
-) -> list[EntryMatch]:
-    """Return the matching entries that follow those most like the ones above, best match first."""
-    # For each entry: the similarity at each distance above it.
-    sharing: defaultdict[int, dict[int, float]] = defaultdict(dict)
-    having = cache(store.having)
-    for distance, words in enumerate(above[:MOST_ABOVE]):
-        for number, shared in _sharing(having, words).items():
-            # A document's entries have consecutive numbers.
-            sharing[number + 1 + distance][distance] = FADING**distance * shared
-    likely = sorted(sharing, key=lambda number: (-sum(sharing[number].values()), -number))
-    entry = cache(store.entry)
-    size = cache(lambda number: len(words_of(found.entry.source)) if (found := entry(number)) else 0)
-    scored: list[tuple[float, int, EntryMatch]] = []
-    for number in likely[:_READ]:
-        if len(scored) == _RANKED:
-            break
-        # The current notebook and its copies resemble themselves: skip them before they fill the ranking.
-        if not ((found := entry(number)) and fits(found)):
-            continue
-        score = sum(
-            shared / math.sqrt(1 + size(before))
-            for distance, shared in sharing[number].items()
-            if (above_it := entry(before := number - 1 - distance)) and above_it.path == found.path
-        )
-        if score:
-            scored.append((score, number, found))
-    return [found for *_, found in sorted(scored, key=lambda one: one[:2], reverse=True)]
-
-
-def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> dict[int, float]:
-    """Return how much entries share with the words; rare words weigh more."""
-    shared: defaultdict[int, float] = defaultdict(float)
-    for word in sorted(words):
-        numbers = having(word)
-        for number in numbers:
-            shared[number] += 1 / len(numbers)
-    return shared
 
 
 class MaintainedIndex(NotebookIndex):

@@ -5,20 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from jupyter_turbopilot.index.entries import (
-    IndexEntry,
-    Page,
-    bindings_of,
-    is_word,
-    lines_of,
-    modules_of,
-    words_of,
-)
+from jupyter_turbopilot.index.entries import IndexEntry, Page, bindings_of, lines_of, modules_of
 from jupyter_turbopilot.util.files import MEGABYTE
 from jupyter_turbopilot.util.sqlite_file import OpenFile, Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 LIMIT = 50 * MEGABYTE
@@ -26,7 +18,6 @@ MOST_ROWS = 4096  # read per lookup
 MOST_CONTINUATIONS = 256  # distinct continuations of a line beginning; with more, none is returned
 MOST_RETURNED, MOST_ROWS_EACH = 16, 64  # returned continuations, and rows for each
 MOST_IMPORTS, MOST_PATHS_EACH = 8, 16  # returned import lines of a name, and documents for each
-COMMON = 128  # entries per word; a more frequent word is ignored
 PATIENCE = 0.02  # seconds that a lookup waits for another process's write lock
 _CACHE, _CACHE_TO_WRITE = 4096, 16384  # KiB of SQLite page cache
 _BINDING = (
@@ -35,7 +26,7 @@ _BINDING = (
 )
 SCHEMA = Schema(
     application=0x54504C4D,
-    version=5,  # increase when the same text would be indexed differently
+    version=6,  # increase when the same text would be indexed differently
     tables="""CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE documents (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, stamp TEXT NOT NULL, modified REAL NOT NULL,
@@ -49,11 +40,7 @@ CREATE TABLE lines (
     times INTEGER NOT NULL, PRIMARY KEY (language, text, document, above)) WITHOUT ROWID;
 CREATE TABLE imports (
     name TEXT NOT NULL, line TEXT NOT NULL, document INTEGER NOT NULL,
-    PRIMARY KEY (name, line, document)) WITHOUT ROWID;
--- It holds for each word which entries have it, and not the text once more.
-CREATE VIRTUAL TABLE words USING fts5 (
-    text, content = '', detail = none, columnsize = 0,
-    tokenize = "unicode61 remove_diacritics 0 tokenchars '_'")""",
+    PRIMARY KEY (name, line, document)) WITHOUT ROWID""",
 )
 
 
@@ -76,20 +63,12 @@ class IndexedImport(NamedTuple):
     paths: tuple[str, ...]
 
 
-class EntryMatch(NamedTuple):
-    """An entry that contains some of the words."""
-
-    path: str
-    entry: IndexEntry
-
-
 class IndexStore(OpenFile):
     """The index of one root folder; with `looking`, for lookups only: from any thread, with a short wait."""
 
     def __init__(self, path: Path, limit: int = LIMIT, *, looking: bool = False) -> None:
         super().__init__(path, limit, wait=PATIENCE if looking else None, shared=looking)
         self._run(f"PRAGMA cache_size = -{_CACHE if looking else _CACHE_TO_WRITE}")
-        self.has_deleted_text = True  # whether the file may still contain deleted text
 
     def put(self, path: str, stamp: str, modified: float, page: Page) -> bool:
         """Add or replace a document; return False if there is no space in addition to newer ones."""
@@ -140,13 +119,6 @@ class IndexStore(OpenFile):
             self.note("cleared", mark or self.noted("cleared"))
             for table in ("documents", "entries", "lines", "imports"):
                 self._run(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
-            self._run("INSERT INTO words (words) VALUES ('delete-all')")
-        self.has_deleted_text = False
-
-    def tidy(self) -> None:
-        """Remove deleted words from the file: FTS5 keeps them until its index is merged."""
-        self._run("INSERT INTO words (words) VALUES ('optimize')")
-        self.has_deleted_text = False
 
     def rest(self) -> None:
         """Free SQLite's page cache."""
@@ -216,22 +188,6 @@ class IndexStore(OpenFile):
             )
         ]  # fmt: skip
 
-    def having(self, word: str) -> Sequence[int]:
-        """Return the ids of the entries that contain a word; empty for a common word."""
-        if not is_word(word):
-            return ()
-        rows = self._all("SELECT rowid FROM words WHERE words MATCH ? LIMIT ?", f'"{word}"', COMMON + 1)
-        return [number for (number,) in rows] if len(rows) <= COMMON else ()
-
-    def entry(self, number: int) -> EntryMatch | None:
-        """Return an entry and the path of its document."""
-        found = self._one(
-            "SELECT path, language, source FROM entries JOIN documents ON documents.id = document "
-            "WHERE entries.id = ?",
-            number,
-        )
-        return EntryMatch(found[0], IndexEntry(found[1], found[2])) if found else None
-
     def imports(
         self, name: str, folder: str | None = None, leaving: Iterable[str] = ()
     ) -> list[IndexedImport]:
@@ -264,24 +220,16 @@ class IndexStore(OpenFile):
         )
         number = int(cursor.lastrowid or 0)
         for entry in page:
-            added = self._connection.execute(
+            self._run(
                 "INSERT INTO entries (document, language, source) VALUES (?, ?, ?)",
-                (number, entry.language, entry.source),
-            )
-            self._run("INSERT INTO words (rowid, text) VALUES (?, ?)", added.lastrowid, _words(entry))
+                number, entry.language, entry.source,
+            )  # fmt: skip
         self._many("INSERT INTO lines VALUES (?, ?, ?, ?, ?)", _lines(number, page))
         self._many("INSERT INTO imports VALUES (?, ?, ?)", ((*found, number) for found in bindings_of(page)))
         return number
 
     def _delete(self, number: int) -> None:
-        self.has_deleted_text = True
         page = self._page_of(number)
-        for at, *entry in self._all("SELECT id, language, source FROM entries WHERE document = ?", number):
-            self._run(
-                "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)",
-                at,
-                _words(IndexEntry(*entry)),
-            )
         self._many(
             "DELETE FROM lines WHERE language = ? AND text = ? AND document = ? AND above = ? AND times = ?",
             _lines(number, page),
@@ -308,10 +256,6 @@ class IndexStore(OpenFile):
 
     def _one(self, query: str, *given: object) -> tuple | None:  # type: ignore[type-arg]
         return next(iter(self._all(query, *given)), None)
-
-
-def _words(entry: IndexEntry) -> str:
-    return " ".join(sorted(words_of(entry.source)))
 
 
 def _lines(number: int, page: Page) -> Iterator[tuple[str, str, int, int, int]]:

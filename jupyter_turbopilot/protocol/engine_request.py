@@ -117,7 +117,6 @@ class EngineRequest:
     priority: str = ""  # urgency, for an engine that also serves others
     tenant: str = ""  # tenant: sequences are never shared between tenants
     session: str = ""  # notebook of the request, for routing between engines
-    uncached: bool = False  # whether its sequence is not saved for the next start
     automatic: bool = False  # whether the editor sends it while the user types
 
 

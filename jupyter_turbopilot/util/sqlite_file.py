@@ -119,8 +119,6 @@ def reason_of(error: OSError | NotImplementedError | sqlite3.Error) -> str:
         return "its file system cannot lock files"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    if "no such module" in str(error):
-        return "the SQLite of this Python has no full-text search (FTS5)"
     return f"it is damaged; {NEXT_START}" if is_damage(error) else str(error)
 
 

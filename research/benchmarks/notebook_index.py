@@ -25,11 +25,9 @@ from typing import TYPE_CHECKING
 from harness import percentile
 
 from jupyter_turbopilot.index import paths
-from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.index.entries import lines_of, page_of
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex
-from jupyter_turbopilot.protocol.request import Cell, Completion
 from turbopilot_research.evaluate.notebooks import read, standard_library
 
 if TYPE_CHECKING:
@@ -115,18 +113,14 @@ def measure(what: str, act: Callable[[Line], object], lines: Sequence[Line]) -> 
 
 
 def look_up(notebook_index: MaintainedIndex) -> None:
-    """Look up lines, cells and imports like a notebook in the folder."""
+    """Look up lines and imports like a notebook in the folder."""
     draw = random.Random(7)  # noqa: S311 - the same each time
     names = [one.path for one in notebook_index.source.walk([])]
-    below: dict[Line, Completion] = {}  # for each line, the focus moves to an empty cell below
+    found: dict[Line, None] = {}
     for path in draw.sample(names, min(len(names), 100)):
-        page = page_of(path, notebook_index.source.read(path))
-        cells = [Cell(source=entry.source) for entry in page]
-        for at, cell in enumerate(cells):
-            window = [*cells[: at + 1], Cell(), *cells[at + 1 :]]
-            request = Completion(path=path, cells=window, active=at + 1, offset=0)
-            below |= dict.fromkeys(lines_of(cell.source), request)
-    lines = draw.sample([*below], min(len(below), LOOKED_UP))
+        for entry in page_of(path, notebook_index.source.read(path)):
+            found |= dict.fromkeys(lines_of(entry.source))
+    lines = draw.sample([*found], min(len(found), LOOKED_UP))
     begun = {line: line.text[: draw.randint(3, max(4, len(line.text) // 2))] for line in lines}
 
     def continuations(line: Line) -> object:
@@ -135,9 +129,6 @@ def look_up(notebook_index: MaintainedIndex) -> None:
         )
 
     measure("the continuations of a line", continuations, lines)
-    measure(
-        "following cells", lambda line: ChosenCells().choose(notebook_index, below[line]).documents, lines
-    )
     imported = ("np", "pd", "plt", "sns", "Path", "os", "json", "nothing_at_all")
     measure(
         "imports of a name",

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from traitlets.config import Config
 
 from jupyter_turbopilot.completer import completer
-from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import lookup
 from jupyter_turbopilot.protocol.reply import Reply
-from jupyter_turbopilot.protocol.request import Cell, Completion, Document
+from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.util import lookups
 
 from ..index.fake_index import FakeIndex
@@ -116,9 +115,7 @@ def test_index_match_needs_a_ready_engine(desk: Callable[..., Desk], sure: objec
     assert reply.items == ()
 
 
-# Cells ------------------------------------------------------------------------------------------------------------
-
-ELSEWHERE = Document(path="other.ipynb", source="def load_frame(name):\n    return read(name)")
+# Private data -----------------------------------------------------------------------------------------------------
 
 
 def beside(*sources: str, **more: object) -> Completion:
@@ -129,40 +126,25 @@ def beside(*sources: str, **more: object) -> Completion:
 
 @pytest.mark.parametrize("documents", [False, True])
 @pytest.mark.parametrize("kernel_context", [False, True])
-@pytest.mark.parametrize("trigger", ["automatic", "invoke", "warmup"])
-def test_remote_server_gets_index_cells_only_if_allowed(
+@pytest.mark.parametrize("trigger", ["automatic", "invoke"])
+def test_index_is_queried_only_if_a_remote_server_may_get_its_lines(
     *, documents: bool, kernel_context: bool, trigger: str
 ) -> None:
     engine = ScriptedEngine("1")
     allowed = {"send_documents": documents, "send_kernel_context": kernel_context}
     d = Desk(engine, engine="remote", config=Config(TurbopilotRemote=allowed), eagerness="always")
     d.notebook_index = notebook_index = FakeIndex.of("y = load_all(name)")
-    notebook_index.documents = [ELSEWHERE]
     d.ask(beside("x = load_frame(name)", "y = lo", trigger=trigger))
     d.worker.stop()
-    asked = bool(notebook_index.wanted or notebook_index.asked)
-    assert asked == (documents and kernel_context)
-    # Its lines are not shown either: an accepted line would be part of the next request.
-    assert any(ELSEWHERE.source in prompt for prompt in engine.prompts) <= asked
-
-
-@pytest.mark.parametrize("documents", [[], [ELSEWHERE]])
-def test_answer_to_a_prompt_with_index_cells_is_not_saved_to_disk(
-    desk: Callable[..., Desk], documents: list[Document]
-) -> None:
-    d = desk("1")
-    kept: list[CacheEntry] = []
-    d.completer.shared.results = CompletionCache(1 << 20, kept.append)
-    d.notebook_index = FakeIndex(documents=documents)
-    d.ask(beside("x = load_frame(name)", "y = ", trigger="invoke"))
-    assert len(kept) == (not documents)
+    # An accepted line would be part of the next request.
+    assert bool(notebook_index.asked) == (documents and kernel_context)
 
 
 def test_private_file_does_not_query_the_index(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.notebook_index = FakeIndex.of("y = load_all(name)")
     d.ask(beside("x", "y = lo", path="secrets.py"))
-    assert (d.notebook_index.asked, d.notebook_index.wanted) == ([], [])
+    assert d.notebook_index.asked == []
 
 
 # For any index -----------------------------------------------------------------------------------------------------

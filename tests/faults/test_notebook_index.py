@@ -99,9 +99,9 @@ def test_file_changed_while_being_read_is_read_again(root: Path) -> None:
     builder._rushing = True
     with closing(builder._open()) as store:
         builder._work(store)
-        assert not store.having("first_version")
+        assert not store.lines("python", "first_version", "", "")
         look_again(builder, store)
-        assert store.having("second_version")
+        assert store.lines("python", "second_version", "", "")
 
 
 def test_unmounted_disk_keeps_its_index_entries(root: Path) -> None:
@@ -124,7 +124,6 @@ def test_deleted_code_is_hidden_and_soon_erased_from_the_disk(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "SWEEP", 0.2)
-    monkeypatch.setattr(build, "TIDY", 0.2)
     kept, gone = write(root, "kept.ipynb", "ordinary_name(1)"), write(root, "gone.ipynb", "zyxwvuts_name(1)")
     with closing(MaintainedIndex(LocalFiles(root))) as notebook_index:
         notebook_index.builder.start()

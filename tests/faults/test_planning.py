@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, plan_suggestion
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
-from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.plugins.protocols.options import InfillBody
 from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.request import Cell, Completion, parse_completion
@@ -135,10 +134,10 @@ def operations_of(call: Callable[[], object]) -> int:
 
 def prepare(made: SuggestionPlan) -> None:
     """Compute all that other threads compute before a suggestion is generated."""
-    made.match(ChosenCells())
+    made.match()
     made.names()
     made.writing()
-    made.cursor.context()
+    assert made.cursor.context
     made.cursor.names(made.notebook_index, waits=False).imports("missing.name(other)")
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.private import looks_secret
-from jupyter_turbopilot.index.entries import LARGE, LONGEST, SHORTEST, Page, lines_of, page_of, words_of
+from jupyter_turbopilot.index.entries import LARGE, LONGEST, SHORTEST, Page, lines_of, page_of
 
 from .notebooks import notebook
 
@@ -113,9 +113,7 @@ def test_lines_of_contains_no_secrets(cells: list[str], secret: str, at: int, in
     page = page_of("a.py", "\n\n".join(cells)) if in_file else page_of("a.ipynb", notebook(*cells))
     for entry in page:
         assert not any(map(looks_secret, entry.source.split("\n")))
-        lines, words = lines_of(entry.source), words_of(entry.source)
-        assert not any(secret in (line.text, line.above) for line in lines)
-        assert not words & {"hunter2hunter2", "abcdefgh12345678", "AKIAABCDEFGHIJKLMNOP", "something"}
+        assert not any(secret in (line.text, line.above) for line in lines_of(entry.source))
 
 
 @given(CODE)

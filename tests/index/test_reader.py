@@ -16,7 +16,7 @@ from jupyter_turbopilot.index.build import WHY_DELETED
 from jupyter_turbopilot.index.entries import SMALL, page_of
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import path_of
-from jupyter_turbopilot.index.reader import MOST_DOCUMENTS, MaintainedIndex, NotebookIndex
+from jupyter_turbopilot.index.reader import MaintainedIndex, NotebookIndex
 from jupyter_turbopilot.index.store import MOST_PATHS_EACH, SCHEMA, IndexStore
 
 from .folders import built, rests, until
@@ -75,54 +75,6 @@ def test_continuations_exclude_the_notebook_and_single_letters(
     assert not reader.continuations("python", "", "", path="b.ipynb", modules=[])
 
 
-def test_following_skips_the_current_notebook(reader: NotebookIndex, put: Callable[..., None]) -> None:
-    put("own.ipynb", *(f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(100)))
-    put("other.ipynb", "settle_accounts(frame)", "then = 1")
-    above = [{"settle_accounts", "ledger"}]
-    assert len(reader.following("python", above, leaving=())) == MOST_DOCUMENTS
-    found = reader.following("python", above, leaving=["own.ipynb"])
-    assert [(one.path, one.source) for one in found] == [("other.ipynb", "then = 1")]
-
-
-def test_following_skips_copies_and_other_languages(reader: NotebookIndex, put: Callable[..., None]) -> None:
-    own = [f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(40)]
-    put("own-Copy1.ipynb", *own)
-    put("r.ipynb", *(f"%%R\nsettle_accounts(ledger)\nletter_{at} <- 1" for at in range(40)))
-    put("other.ipynb", "settle_accounts(frame)", "then = 1")
-    found = reader.following("python", [{"settle_accounts", "ledger"}], leaving=(), here=own.__contains__)
-    assert [one.source for one in found] == ["then = 1"]
-
-
-def test_following_checks_the_returned_documents_first(place: Path, put: Callable[..., None]) -> None:
-    def slow(paths: Iterable[str]) -> set[str]:
-        # There was no time to check more: the result of the last scan counts for the others.
-        looked_at = [*paths][:MOST_DOCUMENTS]
-        return {*paths} - {path for path in looked_at if path == "gone.ipynb"}
-
-    for at in range(40):
-        put(f"{at}.ipynb", "settle_accounts(frame)\nload_table(two)", f"then = {at}")
-    put("gone.ipynb", "before = 1\nsettle_accounts(ledger)", "then = 'gone'")
-    put("b.ipynb", "before = 1\nsettle_accounts(ledger, frame)", "then = 'there'")
-    with closing(NotebookIndex(place, slow)) as reader:
-        found = reader.following("python", [{"settle_accounts", "ledger"}], leaving=())
-        assert len(found) == MOST_DOCUMENTS
-        assert found[0].source == "then = 'there'"
-        assert "gone.ipynb" not in {one.path for one in found}
-        lines = reader.continuations("python", "settle", "before = 1", path="", modules=[])
-        assert "_accounts(ledger)" not in {one.rest for one in lines}
-
-
-def test_there_excludes_deleted_documents(
-    reader: NotebookIndex, put: Callable[..., None], gone: set[str], place: Path
-) -> None:
-    for path in ("a.ipynb", "b.ipynb", "c.ipynb"):
-        put(path, "load_table(one)")
-    gone.add("a.ipynb")
-    with closing(IndexStore(place)) as store:
-        store.forget(["b.ipynb"])
-    assert {*reader.there({"a.ipynb", "b.ipynb", "c.ipynb", "never.ipynb"})} == {"c.ipynb"}
-
-
 def test_imports_exclude_the_given_documents(reader: NotebookIndex, put: Callable[..., None]) -> None:
     paths = [f"{number:02}.ipynb" for number in range(MOST_PATHS_EACH + 4)]
     for path in paths:
@@ -163,13 +115,10 @@ def test_memory_reopens_a_replaced_index(
 
 def test_memory_ignores_a_damaged_index(reader: NotebookIndex, put: Callable[..., None], place: Path) -> None:
     put("a.ipynb", *(f"load_table({at})\n" * 30 for at in range(200)))
-    with closing(IndexStore(place)) as store:
-        store.tidy()
     with place.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 200_000)
     assert not reader.continuations("python", "load", "", path="", modules=[])
-    assert not reader.following("python", [{"load_table"}], leaving=())
 
 
 def test_memory_serves_several_threads(reader: NotebookIndex, put: Callable[..., None], place: Path) -> None:
@@ -271,10 +220,6 @@ def test_memory_returns_nothing_private_secret_or_outdated(
             assert {begun + rest for rest in rests(notebook_index, begun)} == {
                 text for text in expected if text.startswith(begun)
             }
-        following = notebook_index.following("python", [{"opening", "return"}], leaving=[])
-        assert {found.path for found in following} == there.keys() & {"a.ipynb", "d/b.py"}
-        for found in following:
-            assert {*found.source.split("\n")} <= expected
         for path in PATHS:
             for number in range(10):
                 (text, _) = line(path, number).split("\n")

@@ -41,14 +41,6 @@ def content(store: IndexStore) -> dict[str, list[tuple]]:
     return {name: sorted(store._all(query)) for name, query in tables.items()}
 
 
-def words(store: IndexStore) -> set[str]:
-    store._run("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'words', 'row')")
-    try:
-        return {word for (word,) in store._all("SELECT term FROM temp.vocabulary")}
-    finally:
-        store._run("DROP TABLE temp.vocabulary")
-
-
 def test_lines_returns_none_with_too_many_continuations(
     store: IndexStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,9 +65,8 @@ def test_put_replaces_a_document(store: IndexStore) -> None:
     once = content(store)
     assert store.stamps() == {"a.ipynb": "2"}
     assert store.lines("python", "old_line", "", "") == []
-    assert not store.having("old_line")
     assert store.imports("old_module") == []
-    assert len(store.having("kept_line")) == 1
+    assert len(store.lines("python", "kept_line", "", "")) == 1
     store.put("a.ipynb", "3", 3.0, page("new_line(1)", "kept_line(2)"))
     assert content(store) == once | {"documents": [("a.ipynb", "3", 3.0, "")]}
 
@@ -85,8 +76,6 @@ def test_forget_removes_text_from_the_file(store: IndexStore, place: Path) -> No
     store.put("folder/a.ipynb", "1", 1.0, page("import zyxwvut\nqqfrobnicate_secretly(1)"))
     store.put("folder2/a.ipynb", "1", 1.0, page("neighbour(1)"))
     assert store.forget(["folder", "missing.ipynb"]) == 1
-    store.tidy()
-    assert words(store) == {"kept_name", "neighbour"}
     held = b"".join(file.read_bytes() for file in place.parent.glob("index.db*"))
     assert b"kept_name" in held
     assert b"qqfrobnicate" not in held

@@ -75,12 +75,6 @@ def test_errors_are_either_damage_or_locks(code: int) -> None:
     assert is_busy(error) == (code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
-def test_reason_of_names_missing_full_text_search() -> None:
-    with closing(sqlite3.connect(":memory:")) as opened, pytest.raises(sqlite3.OperationalError) as error:
-        opened.execute("CREATE VIRTUAL TABLE words USING fts99(text)")
-    assert "FTS5" in reason_of(error.value)
-
-
 def test_is_damage_includes_a_missing_table() -> None:
     with closing(sqlite3.connect(":memory:")) as opened, pytest.raises(sqlite3.OperationalError) as error:
         opened.execute("SELECT * FROM words")

@@ -108,7 +108,7 @@ class Stepping(ABC):
         return run
 
     def _partition(self, request: EngineRequest) -> Partition:
-        return Partition(request.tenant, self.tunings.get(request.language, 0), request.uncached)
+        return Partition(request.tenant, self.tunings.get(request.language, 0))
 
     def _continuation_key(self, run: StepRun) -> tuple[Partition, tuple[int, ...]]:
         return self._partition(run.request), tuple(run.request.prompt)

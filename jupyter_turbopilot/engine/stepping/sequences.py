@@ -39,11 +39,10 @@ NOT_EVALUATED = -1  # no token of a prompt
 
 
 class Partition(NamedTuple):
-    """The prompts that may share a sequence: of one owner, with the same adapters, saved or not saved."""
+    """The prompts that may share a sequence: of one owner, with the same adapters."""
 
     tenant: str = ""
     tuning: int = 0
-    uncached: bool = False  # not saved for the next start
 
 
 PLAIN = Partition()

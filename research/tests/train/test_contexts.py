@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
@@ -27,31 +25,7 @@ def documents() -> list[TrainingDocument]:
     ]
 
 
-@pytest.fixture
-def contexts(documents: list[TrainingDocument]) -> Iterator[Contexts]:
-    with closing(Contexts(documents)) as made:
-        yield made
-
-
-def test_contexts_have_cells_that_followed_similar_ones_elsewhere(
-    contexts: Contexts, documents: list[TrainingDocument]
-) -> None:
-    found = [contexts.of(random.Random(seed), documents[0], 1) for seed in range(40)]
-    indexed = {one.source for context in found for one in context.indexed}
-    assert PLOT in indexed
-    assert not any("describe" in source for source in indexed)  # the notebook's own cell
-    assert any(not context.indexed for context in found)
-
-
-def test_contexts_have_kernel_context_in_a_part_of_the_cells(
-    contexts: Contexts, documents: list[TrainingDocument]
-) -> None:
+def test_contexts_are_present_in_a_part_of_the_cells(documents: list[TrainingDocument]) -> None:
+    contexts = Contexts(documents)
     found = [contexts.of(random.Random(seed), documents[1], 2) for seed in range(40)]
-    assert 10 < sum(bool(context.kernel.names) for context in found) < 40
-
-
-def test_contexts_leave_out_copies_of_the_notebook(documents: list[TrainingDocument]) -> None:
-    copy = document("copy", *(cell.source for cell in documents[1].cells))
-    with closing(Contexts([*documents, copy])) as contexts:
-        found = [contexts.of(random.Random(seed), documents[1], 1) for seed in range(40)]
-    assert not any(one.path == "copy.ipynb" for context in found for one in context.indexed)
+    assert 10 < sum(bool(context.names) for context in found) < 40

@@ -20,7 +20,6 @@ from turbopilot_research.train.samples import (
     BRANCHES,
     NEAR,
     PLAIN,
-    CellContext,
     Example,
     branches_of,
     examples,
@@ -49,15 +48,13 @@ def test_examples_split_the_cell_into_request_and_future(seed: int, active: int)
         ]
 
 
-def test_sample_contains_kernel_context_and_cells_of_other_notebooks(layout: Layout) -> None:
+def test_sample_contains_kernel_context(layout: Layout) -> None:
     kernel = KernelContext(names={"sales": ObjectInfo(type="DataFrame", columns=["revenue"])})
-    context = CellContext(kernel, [Document(path="b.ipynb", source="profit = sales.sum()")])
     request = Completion(cells=[Cell(source="sales[")], offset=6, path="a.ipynb")
-    made = sample(random.Random(1), Example(request, "'revenue']", whole=True), layout, END, 0.4, context)
+    made = sample(random.Random(1), Example(request, "'revenue']", whole=True), layout, END, 0.4, kernel)
     assert made
     prompt = text_of(layout, made.prompt)
     assert "# sales: DataFrame with revenue" in prompt
-    assert "profit = sales.sum()" in prompt
 
 
 def test_sample_is_the_prompt_of_inference_and_the_following_text(layout: Layout) -> None:

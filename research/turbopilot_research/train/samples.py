@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from turbopilot_research.evaluate.notebooks import SHORTEST_CELL
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
+    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.prompt.layout import Layout
-    from jupyter_turbopilot.protocol.request import Document
     from jupyter_turbopilot.util.notebook_file import NotebookCell
     from turbopilot_research.train.corpus import TrainingDocument
 
@@ -45,17 +45,6 @@ class Cuts:
 
 BRANCHES = Cuts(0.2, 0.4, LONGEST_CELL, starts=True)  # branches share the text before them
 PLAIN = Cuts(0.35, 1.0, LARGEST, starts=False)  # plain samples share nothing, so they have longer answers
-
-
-@dataclass(frozen=True)
-class CellContext:
-    """The parts of a prompt from outside the notebook."""
-
-    kernel: KernelContext = NONE
-    indexed: Sequence[Document] = ()  # cells of other notebooks
-
-
-NOTEBOOK_ONLY = CellContext()
 
 
 @dataclass(frozen=True)
@@ -147,10 +136,10 @@ def sample(
     layout: Layout,
     end: int,
     whole: float,
-    context: CellContext = NOTEBOOK_ONLY,
+    context: KernelContext = NONE,
 ) -> Sample | None:
     """Return an example's prompt and answer as tokens, or None if it cannot be tokenized."""
-    prompt = layout.prompt(example.request, gather(example.request, context.kernel, context.indexed))
+    prompt = layout.prompt(example.request, gather(example.request, context))
     try:
         text = prompt.forced.decode() + example.future[:FUTURE]
     except UnicodeDecodeError:
@@ -193,7 +182,7 @@ def branches_of(
     active: int,
     layout: Layout,
     end: int,
-    context: CellContext = NOTEBOOK_ONLY,
+    context: KernelContext = NONE,
 ) -> list[Sample]:
     """Return the samples of one cell's tree, the longest prefix first."""
     size = len(document.cells[active].source)

@@ -64,7 +64,6 @@ class Trainer:
         self.options, self.settings, self.path = options, settings, path
         self.data, self.engine = data, engine
         self.device = network.best_device()
-        self._contexts: list[Contexts] = []
         need_memory(path, options, engine.context_size)
 
     @property
@@ -102,17 +101,14 @@ class Trainer:
             layout,
             end,
             options.cells or (CELLS_ON_A_CARD if self._on_a_card else 1),
-            contexts=self._contexts_of(self.data.training),
+            contexts=Contexts(self.data.training),
         )
-        held_out_contexts = self._contexts_of(self.data.held_out)
-        held_out_course = Course(self.data.held_out, layout, end, seed=9, contexts=held_out_contexts)
+        held_out_course = Course(
+            self.data.held_out, layout, end, seed=9, contexts=Contexts(self.data.held_out)
+        )
         held_out = [*islice(held_out_course.trees(), HELD_TREES)]
         tree_loss = TreeLoss(self._network, () if self._on_a_card else course.tokens_learnt())
         return Adapter(self._network, tree_loss, course, held_out)
-
-    def _contexts_of(self, documents: list[TrainingDocument]) -> Contexts:
-        self._contexts.append(contexts := Contexts(documents))
-        return contexts
 
     def _whole(self) -> WholeModel:
         network.free(self._network)
@@ -146,11 +142,6 @@ class Trainer:
     def train(self, tell: Callable[[Log, float], None]) -> Log:
         """Train until the time is up; call `tell` after each step with the log and the progress."""
         return self._training.run(tell)
-
-    def close(self) -> None:
-        """Delete the temporary indexes."""
-        for contexts in self._contexts:
-            contexts.close()
 
     def write(self) -> None:
         """Write the adapter, or the whole model."""

@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from turbopilot_research.train.samples import (
-    APART,
-    NOTEBOOK_ONLY,
-    branches_of,
-    samples_of,
-    typed_cells,
-)
+from jupyter_turbopilot.context.kernel_context import NONE
+from turbopilot_research.train.samples import APART, branches_of, samples_of, typed_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -64,7 +59,7 @@ class Course:
                     random.Random(f"{self.seed}/{epoch}").shuffle(order)  # noqa: S311 - the same each time
                 document, cell = turns[order[number]]
                 rng = random.Random(f"{self.seed}/{place}")  # noqa: S311
-                context = self.contexts.of(rng, document, cell) if self.contexts else NOTEBOOK_ONLY
+                context = self.contexts.of(rng, document, cell) if self.contexts else NONE
                 taken += branches_of(rng, document, cell, self.layout, self.end, context)
             at += self.cells
             tree = build_tree(taken, MOST * self.cells)
