@@ -12,8 +12,8 @@ model in a separate process: precision, keystrokes saved, latency per keystroke 
 `--write` updates `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show.
 `adapter` counts lines that are completed exactly with and without the adapter; a third of the lines with text
 below them are completed within the finished cell. `columns` runs the notebooks in a kernel, and counts the
-first mentions of columns that are completed, with and without kernel context, after none, one and two of
-their characters. It counts common beginnings of several candidates apart. `sessions` types cells of
+first mentions of columns that are completed, with, without columns in the prompt and without kernel context, after none, one
+and two of their characters. It counts common beginnings of several candidates apart. `sessions` types cells of
 notebooks, which may read files beside them, and runs each afterwards, with and without kernel context; it
 adds the answers to a log and summarises it. `ends` counts the right suggestions that leave a bracket or quote
 to close or end before a bracket, and the suggestions in the middle of a line after which a valid cell does
@@ -34,7 +34,7 @@ import statistics
 import subprocess
 import sys
 from collections import Counter
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ from jupyter_turbopilot.suggestion.names import scope_of  # noqa: E402
 from jupyter_turbopilot.suggestion.syntax import judged  # noqa: E402
 from jupyter_turbopilot.terminal.in_process import InProcess  # noqa: E402
 from turbopilot_research.evaluate import lines, replay, traces  # noqa: E402
-from turbopilot_research.evaluate.live import Live, ResolvedNames  # noqa: E402
+from turbopilot_research.evaluate.live import Live, ResolvedNames, names_only  # noqa: E402
 from turbopilot_research.evaluate.notebooks import read  # noqa: E402
 
 if TYPE_CHECKING:
@@ -181,19 +181,26 @@ def mentions_in(notebooks: list[TypedNotebook], live: Live) -> Iterator[tuple[Me
                 yield mention, context
 
 
+# "names only": the columns of tables are not in the prompt.
+COLUMN_WAYS = ("with", "names only", "without")
+
+
 def columns(options: argparse.Namespace) -> None:
     """Count the first mentions of columns that are completed."""
     settings = settings_of(None)
     settings.deadline = 300.0  # a slow machine gives the same result
-    counts, missing = Counter[tuple[str, int, str]](), {name: ResolvedNames() for name in ("with", "without")}
-    with Live(options.kernel) as live, closing(InProcess(settings)) as local:
+    counts, missing = Counter[tuple[str, int, str]](), {name: ResolvedNames() for name in COLUMN_WAYS}
+    folder = options.set if options.set.is_dir() else None
+    with Live(options.kernel, folder) as live, closing(InProcess(settings)) as local:
         local.wait()
         chosen = islice(mentions_in(read(options.set), live), options.mentions)
         for mention, context in chosen:
             for name, typed in product(missing, (0, 1, 2)):
                 request = mention.typed(typed).request(ran=True, trigger="automatic", client="typist")
-                known = context if name == "with" else NONE
-                reply = local.last(request, known)
+                known = NONE if name == "without" else context
+                local.pilot.completer.results.clear()
+                with names_only() if name == "names only" else nullcontext():
+                    reply = local.last(request, known)
                 text = reply.items[0].text if reply.items else ""
                 rest = mention.label[typed:]
                 following = names_at(request, scope_of(request, known))
