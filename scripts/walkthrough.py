@@ -190,7 +190,7 @@ def matched(whole: bool, _: CompletionJob, matches: Matches, __: str = "") -> st
     if not matches.settled:
         return "not all in time"
     line = code(matches.line.text) if matches.line else "none"
-    return f"{len(matches.cells.documents)} cells, line {line}{', the answer' if whole else ''}"
+    return f"line {line}{', the answer' if whole else ''}"
 
 
 def generating(trace: Trace) -> Any:

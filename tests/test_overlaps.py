@@ -42,7 +42,6 @@ from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.jupyter.standalone import application
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
 from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, TextFailedError
-from jupyter_turbopilot.protocol.request import Document
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util import lookups
 
@@ -204,8 +203,7 @@ class SteppedIndex(FakeIndex):
 
     def __init__(self, about: dict[str, Any]) -> None:
         lines = {line: sighting("", documents) for line, documents in about.get("lines", {}).items()}
-        documents = [Document(path=path, source=source) for path, source in about.get("cells", {}).items()]
-        super().__init__(lines, documents, self._wait)
+        super().__init__(lines, self._wait)
         self.looking = False  # whether a lookup is running
         self._fails: bool = about.get("fails", False)
         self._released = threading.Event()

@@ -20,7 +20,7 @@ from jupyter_turbopilot.context.ranking import blocks, chosen
 from jupyter_turbopilot.util.bounds import cached_function, count_operations, end_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from jupyter_turbopilot.protocol.request import Completion, Document
 

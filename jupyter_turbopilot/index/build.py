@@ -167,12 +167,12 @@ class Builder:
         try:
             if self.progress.error:
                 self._wait(RETRY)
-                self._sleep(None)
+                self._sleep()
             with closing(self._open()) as store:
                 while store.is_in_place():
                     self._work(store)
                     store.rest()
-                    self._sleep(store)
+                    self._sleep()
             if not self.path.exists():
                 self._stop("the index was deleted")
         except EndedError:
@@ -248,11 +248,10 @@ class Builder:
                 self._scan_soon()
                 self._wait(_POLL)
 
-    def _sleep(self, store: IndexStore | None) -> None:
+    def _sleep(self) -> None:
         with self._wake:
             while not (self._ended or self._changed):
-                then = [self._due] if self._scans else []
-                left = min(then) - time.monotonic() if then else None
+                left = self._due - time.monotonic() if self._scans else None
                 if left is not None and left <= 0:
                     break
                 self._wake.wait(left)

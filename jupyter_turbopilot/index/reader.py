@@ -57,7 +57,9 @@ class NotebookIndex:
         start = begun.lstrip()
         if len(start) < SHORTEST_BEGINNING:
             return ()
-        seen = self._connection.ask(lambda store: store.lines(language, start, above.strip(), _known(store, path)))
+        seen = self._connection.ask(
+            lambda store: store.lines(language, start, above.strip(), _known(store, path))
+        )
         candidates: defaultdict[str, list[IndexedLine]] = defaultdict(list)
         for line in seen or ():
             candidates[line.text[len(start) :]].append(line)

@@ -12,14 +12,14 @@ model in a separate process: precision, keystrokes saved, latency per keystroke 
 `--write` updates `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show.
 `adapter` counts lines that are completed exactly with and without the adapter; a third of the lines with text
 below them are completed within the finished cell. `columns` runs the notebooks in a kernel, and counts the
-first mentions of columns that are completed, with, without columns in the prompt and without kernel context, after none, one
-and two of their characters. It counts common beginnings of several candidates apart. `sessions` types cells of
-notebooks, which may read files beside them, and runs each afterwards, with and without kernel context; it
-adds the answers to a log and summarises it. `ends` counts the right suggestions that leave a bracket or quote
-to close or end before a bracket, and the suggestions in the middle of a line after which a valid cell does
-not parse. `holes` removes an argument, a subscript or a condition from a line, and counts the suggestions
-that fill the hole. The notebooks of `columns` and `sessions` should read files with unfamiliar column names:
-a model knows those of public data.
+first mentions of columns that are completed after none, one and two of their characters: with kernel context,
+without columns in the prompt, and without kernel context. It counts common beginnings of several candidates
+apart. `sessions` types cells of notebooks, which may read files beside them, and runs each afterwards, with
+and without kernel context; it adds the answers to a log and summarises it. `ends` counts the right
+suggestions that leave a bracket or quote to close or end before a bracket, and the suggestions in the middle
+of a line after which a valid cell does not parse. `holes` removes an argument, a subscript or a condition
+from a line, and counts the suggestions that fill the hole. The notebooks of `columns` and `sessions` should
+read files with unfamiliar column names: a model knows those of public data.
 """
 
 from __future__ import annotations

@@ -9,9 +9,7 @@ from msgspec import convert
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.context.notebook import (
     LOOKED_AT,
-    OF_EACH,
     PLACE,
-    RECALLED,
     gather,
     outline,
     text_before,
@@ -136,36 +134,3 @@ def test_gather_splits_the_active_cell_at_the_cursor(sources: list[str], data: s
     context = gather(Completion(cells=cells, active=active, offset=offset))
     assert context.prefix == source[:offset]
     assert context.suffix in {source[offset:], source[offset:].removeprefix("\n")}
-
-
-def indexed(*documents: Document, language: str = "python") -> tuple[str, ...]:
-    request = Completion(cells=[Cell(source="above = 1"), Cell()], active=1, offset=0, language=language)
-    return gather(request, indexed=documents).pieces
-
-
-def test_gather_puts_indexed_cells_first_with_the_likeliest_last() -> None:
-    found = indexed(
-        Document(path="d/a.ipynb", source="first = 1"), Document(path="b.py", source="second = 2")
-    )
-    assert found == ("second = 2\n\n", "first = 1\n\n", "above = 1\n\n")
-
-
-def test_gather_truncates_indexed_cells_to_whole_lines() -> None:
-    lines = [f"line_{number:03} = 1" for number in range(100)]
-    found = indexed(*(Document(path=f"{number}.py", source="\n".join(lines)) for number in range(9)))
-    assert sum(map(len, found[:-1])) <= RECALLED
-    for piece in found[:-1]:
-        read = piece.rstrip().split("\n")
-        assert read == lines[: len(read)]
-        assert OF_EACH - 14 <= len("\n".join(read)) <= OF_EACH
-
-
-def test_gather_skips_private_foreign_and_too_long_indexed_cells() -> None:
-    left_out = [
-        Document(path="a.py", source="x" * (OF_EACH + 1) + "\ny = 1"),
-        Document(path="secrets.py", source="y = 1"),
-        Document(path="b.R", source="y <- 1", language="r"),
-        Document(path="c.py", source="password = 'hunter2hunter2'"),
-    ]
-    assert indexed(*left_out) == ("above = 1\n\n",)
-    assert indexed(Document(path="d.py", source="y = 1\n" + "x" * OF_EACH))[0] == "y = 1\n\n"

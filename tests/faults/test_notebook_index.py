@@ -167,7 +167,7 @@ def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.Monk
     class Full(IndexStore):
         def __init__(self, path: Path) -> None:
             super().__init__(path)
-            self._run("PRAGMA max_page_count = 60")
+            self._run("PRAGMA max_page_count = 40")
 
     for at in range(40):
         file = write(root, f"{at}.ipynb", *(f"value_{at}_{row} = {row}" for row in range(50)))
@@ -184,7 +184,7 @@ def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.Monk
     assert SCHEMA.state_of(notebook_index.builder.path) is FileState.OURS
     with closing(IndexStore(notebook_index.builder.path)) as store:
         for path in store.stamps():
-            assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1
+            assert len(store.lines("python", f"value_{path.removesuffix('.ipynb')}_7", "", "")) == 1
 
 
 def test_index_in_a_read_only_home_remains_readable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

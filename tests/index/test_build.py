@@ -141,7 +141,7 @@ def test_builder_continues_after_an_unexpected_error_in_a_file(
     with closing(builder._open()) as store:
         builder._work(store)
         assert len(store.stamps()) == 2
-        assert store.having("good_name")
+        assert store.lines("python", "good_name", "", "")
 
 
 @pytest.mark.parametrize("error", ["no room", "read-only", "no threads"])
@@ -295,11 +295,11 @@ def test_changed_reads_a_file_with_an_unchanged_stamp(builder: Builder, root: Pa
         file.write_text(file.read_text().replace("first", "other"))
         os.utime(file, (5, 5))
         look_again(builder, store)
-        assert not store.having("other_name")
+        assert not store.lines("python", "other_name", "", "")
         builder.changed("a.ipynb")
         builder._work(store)
-        assert store.having("other_name")
-        assert not store.having("first_name")
+        assert store.lines("python", "other_name", "", "")
+        assert not store.lines("python", "first_name", "", "")
 
 
 def test_builder_keeps_a_temporarily_unreadable_file(builder: Builder, root: Path) -> None:
@@ -318,12 +318,14 @@ def test_builder_keeps_a_temporarily_unreadable_file(builder: Builder, root: Pat
         assert set(store.stamps()) == {"b.ipynb"}
         failing[0] = False
         look_again(builder, store)
-        assert store.having("first_name")
+        assert store.lines("python", "first_name", "", "")
         failing[0] = True
         write(root, "a.ipynb", "third_name(1)")
         builder.changed("a.ipynb")
         builder._work(store)
-        assert store.having("first_name"), "the previous content is kept until the file can be read again"
+        assert store.lines("python", "first_name", "", ""), (
+            "the previous content is kept until the file can be read again"
+        )
 
 
 def test_builder_skips_a_file_that_cannot_be_stored(
@@ -344,7 +346,7 @@ def test_builder_skips_a_file_that_cannot_be_stored(
     with closing(builder._open()) as store:
         builder._work(store)
         assert set(store.stamps()) == {"a.ipynb", "bad.ipynb", "c.ipynb", "modules.py"}
-        assert not store.having("name_of_bad")
+        assert not store.lines("python", "name_of_bad", "", "")
 
 
 def test_progress_reports_why_it_is_paused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,7 @@ def test_put_is_atomic(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(sqlite3.OperationalError):
             opened.put("a.ipynb", "2", 2.0, page("after_that(1)"))
         assert content(opened) == before
-        assert not opened.having("after_that")
+        assert not opened.lines("python", "after_that", "", "")
 
 
 def test_store_reads_the_rest_beside_damaged_text(place: Path) -> None:

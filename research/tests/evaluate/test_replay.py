@@ -91,7 +91,7 @@ def test_on_a_clock_types_along_without_requests_and_prefetches(
     typed = replay.in_real_time(OwnSource(knows), appended, lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
     asked = [(request.trigger, request.prefix) for request in knows.asked]
     assert asked[:4] == [
-        ("warmup", CODE[:4]),
+        ("warmup", ""),
         ("automatic", CODE[:4]),
         ("prefetch", CODE[:10] + "??"),
         ("automatic", CODE[:12]),

@@ -11,7 +11,7 @@ from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.prompt.layout import Layout
-from jupyter_turbopilot.protocol.request import Cell, Completion, Document
+from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util.notebook_file import NotebookCell
 from tests.tiny_model import write_tiny_model

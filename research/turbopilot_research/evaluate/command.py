@@ -7,7 +7,7 @@ import subprocess
 import sys
 from contextlib import closing, contextmanager, nullcontext
 from importlib.metadata import version
-from itertools import count, pairwise
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +37,17 @@ if TYPE_CHECKING:
 
 KEY_INTERVAL = 200  # milliseconds
 PATIENT = 300.0  # seconds: the time limit of a request that is not timed
-_ABSENT = {"source": "", "index": "", "kernel": None, "clock": None, "names_only": False}  # options that some actions lack
+_ABSENT = {
+    "source": "",
+    "index": "",
+    "kernel": None,
+    "clock": None,
+    "names_only": False,
+}  # options that some actions lack
 # The options that a result file contains.
 _RECORDED = (
     "half", "trace", "requests", "eagerness", "engine", "template", "clock", "busy", "kernel",
-    "index", "lines_only",
+    "index",
 )  # fmt: skip
 
 
@@ -97,9 +103,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
     _add_notebooks(command)
     _add_typing(command)
     _add_engine(command)
-    command.add_argument(
-        "--lines-only", action="store_true", help="compare also with an index that adds no cells to the prompt"
-    )
     speed.declare(
         add("speed", speed.run, "measure prompt evaluation and generation by threads and batch size")
     )
@@ -314,17 +317,13 @@ def _sources(options: argparse.Namespace, local: InProcess) -> Iterator[tuple[st
 
 def _with_index(options: argparse.Namespace, local: InProcess) -> int:
     """Replay notebooks with and without a notebook index."""
-    from jupyter_turbopilot.index.reader import NotebookIndex
-    from turbopilot_research.evaluate.index_shelf import IndexShelf, LinesOnly, by_index
+    from turbopilot_research.evaluate.index_shelf import IndexShelf, with_and_without
     from turbopilot_research.evaluate.scoring import saved_ratio
 
     everything = notebook_sets.read(options.notebooks)
     notebooks = _half(options, everything)
     results: dict[str, TypingResult] = {}
     gains = []
-    kinds: dict[str, type[NotebookIndex] | None] = {"with index": NotebookIndex}
-    kinds |= {"with lines only": LinesOnly} if options.lines_only else {}
-    kinds["without index"] = None
     with closing(IndexShelf(options.index, everything)) as shelf, keeping_busy(options.busy):
         local.wait()
         for eagerness in options.eagerness:
@@ -335,14 +334,11 @@ def _with_index(options: argparse.Namespace, local: InProcess) -> int:
                     chosen = [*map(traces.from_the_top, chosen)]
                 name = f"{eagerness}, {kind}"
                 tell = count_items(name, len(chosen))
-                ways = by_index(
-                    local, chosen, shelf, [*kinds.values()], tell, key=(options.clock or 0) / 1000
-                )
-                named = dict(zip(kinds, ways, strict=True))
-                results |= {f"{name}, {way}": typed for way, typed in named.items()}
-                for (more, first), (less, second) in pairwise(named.items()):
-                    gain = saved_ratio(first.notebooks, second.notebooks)
-                    gains.append(f"{name}: {more}, relative to {less}, the suggestions save {gain}.")
+                ways = with_and_without(local, chosen, shelf, tell, (options.clock or 0) / 1000)
+                for way, typed in zip(("with index", "without index"), ways, strict=True):
+                    results[f"{name}, {way}"] = typed
+                gain = saved_ratio(*(typed.notebooks for typed in ways))
+                gains.append(f"{name}: with the index, the suggestions save {gain}.")
     return _report(options, local, notebooks, results, gains)
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.index.entries import Page
     from jupyter_turbopilot.protocol.reply import Reply
-    from jupyter_turbopilot.protocol.request import Completion, Document
+    from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.terminal.in_process import InProcess
     from jupyter_turbopilot.util.notebook_file import Notebook
     from turbopilot_research.evaluate.traces import Trace
@@ -102,14 +102,14 @@ class IndexShelf:
         self._others = [*self._typed.values()] if self._siblings else [*in_folder(Path(source))]
         self._folder = tempfile.TemporaryDirectory(prefix="turbopilot-")
         self._indexes: dict[str, Path] = {}
-        self._readers: dict[tuple[str, type[NotebookIndex]], NotebookIndex] = {}
+        self._readers: dict[str, NotebookIndex] = {}
 
-    def index_for(self, name: str, *, kind: type[NotebookIndex] = NotebookIndex) -> NotebookIndex:
+    def index_for(self, name: str) -> NotebookIndex:
         """Return the index to use while a notebook is typed."""
-        if (name, kind) not in self._readers:
+        if name not in self._readers:
             there = frozenset(other.path for other in self.others(name))
-            self._readers[name, kind] = kind(self._index(self._family(name)), there.intersection)
-        return self._readers[name, kind]
+            self._readers[name] = NotebookIndex(self._index(self._family(name)), there.intersection)
+        return self._readers[name]
 
     def _family(self, name: str) -> str:
         return name.partition(SIBLING_SEPARATOR)[0] if self._siblings else ""
@@ -143,13 +143,6 @@ class IndexShelf:
         self._folder.cleanup()
 
 
-class LinesOnly(NotebookIndex):
-    """An index that offers lines, and no cells for the prompt."""
-
-    def following(self, *_: object, **__: object) -> Sequence[Document]:
-        return ()
-
-
 class _IndexedSource(OwnSource):
     """The engine in this process, with a notebook index."""
 
@@ -169,26 +162,24 @@ class _IndexedSource(OwnSource):
         return reply
 
 
-def by_index(
+def with_and_without(
     local: InProcess,
     traces: Sequence[Trace],
     shelf: IndexShelf,
-    kinds: Sequence[type[NotebookIndex] | None],
     tell: Callable[[str], None],
-    *,
     key: float = 0.0,
-) -> list[TypingResult]:
-    """Replay each trace with each kind of index, or none, in alternating order.
+) -> tuple[TypingResult, TypingResult]:
+    """Replay each trace with and without the index of its notebook, alternately.
 
     `key`: seconds between two keystrokes in real time; 0: wait for each answer.
     """
-    results = [TypingResult() for _ in kinds]
+    results = TypingResult(), TypingResult()
     for number, trace in enumerate(traces):
-        ways = [*zip(results, kinds, strict=True)]
-        for typed, kind in ways[:: -1 if number % 2 else 1]:
+        ways = zip(results, (shelf.index_for(trace.name), None), strict=True)
+        for typed, notebook_index in [*ways][:: -1 if number % 2 else 1]:
             # Clear the cache: cached completions would distort the text.
             local.pilot.completer.results.clear()
-            source = _IndexedSource(local, shelf.index_for(trace.name, kind=kind) if kind else None)
+            source = _IndexedSource(local, notebook_index)
             if key:
                 in_real_time(source, [trace], lambda _: None, steady(key, number), typed=typed)
                 continue

@@ -269,9 +269,9 @@ def test_forget_empties_open_indexes_and_deletes_damaged_ones(
     foreign = damaged.with_name("thesis.db")
     foreign.write_text("thesis")
     with closing(IndexStore(place, looking=True)) as opened:
-        assert opened.having("qqfrobnicate")
+        assert opened.lines("python", "qqfrobnicate", "", "")
         status, out, _ = run(capsys, "forget")
-        assert not opened.having("qqfrobnicate")
+        assert not opened.lines("python", "qqfrobnicate", "", "")
     assert (status, f"{tmp_path / 'work'}: 1 file removed from the index." in out) == (0, True)
     assert "create new indexes when they are restarted" in out
     assert b"qqfrobnicate" not in place.read_bytes()
