@@ -75,12 +75,8 @@ class Connections:
     def wait_for(self, work: Coroutine[Any, Any, T], cancel: Cancel) -> T:
         """Run a coroutine and return its result."""
         future = self.begin(work)
-
-        def stop() -> None:
-            future.cancel()
-
         try:
-            with cancel.interrupting(stop):
+            with cancel.interrupting(future.cancel):
                 return future.result()
         except Stopped:
             raise CancelledError("Connecting to the server was stopped.") from None

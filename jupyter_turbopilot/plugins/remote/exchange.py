@@ -122,49 +122,35 @@ class Exchange:
         begun, silent, self._silent = loop.time(), self._silent, False
         if silent:
             raise unreachable(self.client, NO_TIME)
-        for last in (False, True):
+        deadline, waited, died = begun + self._timeout, 0, False
+        while True:
+            await self._wait_for_session(request.session, deadline if awaited else -math.inf)
             try:
-                await self._send(request, receive, begun + self._timeout, awaited=awaited)
+                return await self._listen(request, receive, deadline)
+            except AskedToWaitError as asked:
+                self.metrics.throttled.inc()
+                seconds = backoff(waited, FIRST, LONGEST) if asked.after is None else asked.after
+                self._wait(request.session, asked.error, seconds)
+                self.client.known &= not asked.lost_model
+                waited += 1
             except DiedError as error:
                 serves_others = bool(self._streaming) or self._received > begun
                 self.client.known &= serves_others
-                if not last and loop.time() < begun + self._timeout:
-                    continue
-                if serves_others:
-                    message = f"The server generated nothing ({error}). Try again."
-                    raise NotReadyError(message, code="remote_server") from None
-                raise error.error or unreachable(self.client, error) from None
-            else:
-                return
+                if died or loop.time() >= deadline:
+                    if serves_others:
+                        message = f"The server generated nothing ({error}). Try again."
+                        raise NotReadyError(message, code="remote_server") from None
+                    raise error.error or unreachable(self.client, error) from None
+                died = True
 
-    async def _send(
-        self,
-        request: Request,
-        receive: Callable[[EventContent], bool],
-        deadline: float,
-        *,
-        awaited: bool,
-    ) -> None:
-        """Send a request. If the server asks to wait, retry if there is time.
-
-        Send nothing while the session has to wait.
-        """
-        loop, waited = asyncio.get_running_loop(), 0
-        while True:
-            until, error = self._waits.get(request.session, (-math.inf, None))
-            if error is None or until <= loop.time():
-                try:
-                    return await self._listen(request, receive, deadline)
-                except AskedToWaitError as asked:
-                    self.metrics.throttled.inc()
-                    seconds = backoff(waited, FIRST, LONGEST) if asked.after is None else asked.after
-                    self._wait(request.session, asked.error, seconds)
-                    self.client.known &= not asked.lost_model
-                    waited += 1
-            elif not awaited or until >= deadline:
+    async def _wait_for_session(self, session: str, deadline: float) -> None:
+        """Wait if the server asked to, or raise its error if that would end after the deadline."""
+        loop = asyncio.get_running_loop()
+        while (wait := self._waits.get(session)) and wait[0] > loop.time():
+            until, error = wait
+            if until >= deadline:
                 raise type(error)(error.message, code=error.code, after=until - loop.time())
-            else:
-                await asyncio.sleep(until - loop.time())
+            await asyncio.sleep(until - loop.time())
 
     def _wait(self, session: str, error: TurbopilotError, seconds: float) -> None:
         """Send nothing for a session for some seconds."""
