@@ -13,7 +13,7 @@ from jupyter_turbopilot.plugins.remote.dialect import EventContent
 from jupyter_turbopilot.plugins.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.remote_server import Kind
 from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, NotReadyError, TurbopilotError
-from jupyter_turbopilot.util.backoff import backoff
+from jupyter_turbopilot.util.failures import backoff
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
