@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
-
-from prometheus_client import CollectorRegistry, Counter, Summary
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.plugins.remote.dialect import EventContent
 from jupyter_turbopilot.plugins.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
@@ -61,27 +59,6 @@ async def limited(client: HttpClient, seconds: float) -> AsyncIterator[asyncio.T
         raise EngineError(message) from None
 
 
-class Metrics:
-    """The metrics of the server since the engine was loaded."""
-
-    def __init__(self, host: str) -> None:
-        self.registry = CollectorRegistry()
-        where: Any = {"labelnames": ["address"], "registry": self.registry}
-        self.requests = Counter(
-            "turbopilot_engine_requests", "Requests to the remote server.", **where
-        ).labels(host)
-        self.throttled = Counter(
-            "turbopilot_engine_throttled",
-            "Requests that the remote server answered with 429 or 503.",
-            **where,
-        ).labels(host)
-        self.first_token = Summary(
-            "turbopilot_engine_first_token_seconds",
-            "From a request to the first token of its answer.",
-            **where,
-        ).labels(host)
-
-
 class Exchange:
     """Sends requests to the server. It runs on the connections' thread."""
 
@@ -95,7 +72,6 @@ class Exchange:
     ) -> None:
         """`recognize` requests the description of the server, which must match `server`."""
         self.client = client
-        self.metrics = Metrics(client.address.host)
         self._server = server
         self._dialect = dialect
         self._recognize = recognize
@@ -128,7 +104,6 @@ class Exchange:
             try:
                 return await self._listen(request, receive, deadline)
             except AskedToWaitError as asked:
-                self.metrics.throttled.inc()
                 seconds = backoff(waited, FIRST, LONGEST) if asked.after is None else asked.after
                 self._wait(request.session, asked.error, seconds)
                 self.client.known &= not asked.lost_model
@@ -163,19 +138,15 @@ class Exchange:
     ) -> None:
         """Receive an answer. If it fails after the first token, end it there."""
         loop, spoke = asyncio.get_running_loop(), False
-        begun = loop.time()
-        self.metrics.requests.inc()
         self._watch()
         try:
-            async with limited(self.client, deadline - begun) as limit:
+            async with limited(self.client, deadline - loop.time()) as limit:
                 await self._check()
                 async with aclosing(self.client.stream(request, self._dialect)) as events:
                     async for received in events:
                         await self._check_answer(received)
                         if received.tokens or received.ended:
                             self._received, self._asked = loop.time(), math.inf
-                            if not spoke:
-                                self.metrics.first_token.observe(loop.time() - begun)
                         if received.tokens:
                             self._streaming += not spoke
                             spoke = True
