@@ -78,9 +78,6 @@ class ScriptedEngine:
         self.threads = 0
         self.closed = self.kept = False
 
-    def metrics(self) -> tuple[()]:
-        return ()
-
     def start(self, engine_request: EngineRequest) -> ScriptedRun:
         marks = {token: text for text, token in MARKS.items()}
         text = "".join(marks.get(token) or chr(token) for token in engine_request.prompt)

@@ -13,8 +13,6 @@ from jupyter_turbopilot.protocol.errors import BadRequestError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from prometheus_client.metrics_core import Metric
-
     from jupyter_turbopilot.engine.load_shedding import Level
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.protocol.engine_request import Token
@@ -113,9 +111,6 @@ class Engine(Protocol):
     @property
     def level(self) -> Level | None:
         """The level of load shedding that a remote server has reported; None if it is unknown."""
-
-    def metrics(self) -> Iterable[Metric]:
-        """Return the engine's own metrics, for Prometheus."""
 
     @property
     def vocabulary(self) -> Vocabulary:

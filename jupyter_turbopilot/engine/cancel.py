@@ -20,7 +20,7 @@ class Cancel:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._interrupt: Callable[[], None] | None = None
+        self._interrupt: Callable[[], object] | None = None
         self.reason: str | None = None
 
     def set(self, reason: str) -> None:
@@ -35,7 +35,7 @@ class Cancel:
         """Return whether `set` was called."""
         return self.reason is not None
 
-    def watch(self, interrupt: Callable[[], None] | None) -> None:
+    def watch(self, interrupt: Callable[[], object] | None) -> None:
         """Call `interrupt` when the signal is set, or now if it is set already; None removes the callback."""
         with self._lock:
             self._interrupt = interrupt
@@ -43,7 +43,7 @@ class Cancel:
                 interrupt()
 
     @contextmanager
-    def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
+    def interrupting(self, interrupt: Callable[[], object]) -> Iterator[None]:
         """Call `interrupt` if the signal is set within the block."""
         self.watch(interrupt)
         try:

@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import SUPERSEDED
 from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.protocol.phase import Phase
-from jupyter_turbopilot.util.backoff import backoff
+from jupyter_turbopilot.util.failures import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable

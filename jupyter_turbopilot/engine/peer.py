@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Annotated, cast
 
 import msgspec
 from msgspec import Meta
 
 from jupyter_turbopilot.engine.base import SAMPLING_OPTIONS
+from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.protocol.engine_request import ExactRequest, PrefixConstraint, Urgency
 from jupyter_turbopilot.protocol.errors import BadRequestError
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.protocol.engine_request import EngineRequest
 
 VERSION = 1
 # Each token is compared with every allowed prefix, and each draft is searched in the hint.
 MAX_PREFIXES, MAX_PREFIX_BYTES, MAX_PREFIX_TOTAL = 2048, 1024, 1 << 16
 MAX_HINT = 1 << 13
+MAX_LOGPROBS = 20  # of the likeliest tokens at a position
+_SHORT = 16  # hexadecimal digits of a digest
 
 TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Meta(max_length=128)]
@@ -136,3 +141,26 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     vocabulary: str = ""  # the digest of its vocabulary
     persistent: bool = False  # whether `version` covers all that its answers depend on
     missing: bool = False  # whether the model's file is missing or damaged
+
+
+def identity_digest(engine: Engine) -> str:
+    """Return a digest of the engine's identity, which may contain a path."""
+    known_by = f"{engine.identity}\n{engine.name}"
+    return hashlib.sha256(known_by.encode()).hexdigest()[:_SHORT]
+
+
+def describe_engine(engine: Engine) -> Offer:
+    """Return the capabilities of the engine. The first call for it is slow: see `vocabulary_digest`."""
+    capabilities = engine.capabilities
+    return Offer(
+        slots=capabilities.slots,
+        context_size=engine.context_size,
+        prefix_constraints=capabilities.prefix_constraints,
+        logprobs=capabilities.logprobs,
+        top=min(capabilities.top, MAX_LOGPROBS),
+        prefetch=capabilities.prefetch,
+        samplers=tuple(sorted(capabilities.samplers)),
+        version=identity_digest(engine),
+        vocabulary=vocabulary_digest(engine.vocabulary),
+        persistent=capabilities.persistent,
+    )

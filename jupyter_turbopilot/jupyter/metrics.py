@@ -105,8 +105,6 @@ class _CurrentState(Collector):
             ("continued", "Requests that continued the generation of an earlier one."),
         ):
             yield CounterMetricFamily(f"turbopilot_{event}", what, value=counters[event])
-        if engine := worker.engine:  # the worker may unload it meanwhile
-            yield from engine.metrics()
 
 
 class Metrics:

@@ -1,4 +1,4 @@
-"""Failures: which exceptions damaged files cause, and cleaning up after any."""
+"""Failures: which exceptions damaged files cause, cleaning up after any, and delays before retries."""
 
 from __future__ import annotations
 
@@ -40,3 +40,8 @@ def on_failure(undo: Callable[[], object], *, unless: tuple[type[BaseException],
     except BaseException:
         undo()
         raise
+
+
+def backoff(failures: int, first: float, longest: float) -> float:
+    """Return the delay before the next try; it doubles with each earlier failure."""
+    return min(longest, first * 2.0 ** min(failures, 16))

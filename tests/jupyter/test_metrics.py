@@ -70,12 +70,6 @@ def test_gauges_are_current(metrics: Metrics, pilot: Any) -> None:
     assert (value(metrics, "turbopilot_ready"), value(metrics, "turbopilot_queue")) == (0, 0)
 
 
-def test_metrics_of_the_engine_are_shown(metrics: Metrics, pilot: Any) -> None:
-    family = CounterMetricFamily("turbopilot_engine_moves", "Moves.", value=3)
-    pilot.worker.engine = SimpleNamespace(metrics=lambda: [family])
-    assert value(metrics, "turbopilot_engine_moves_total") == 3
-
-
 def test_load_of_users_is_shown_on_request_without_their_names(metrics: Metrics) -> None:
     assert b"user_seconds" not in metrics.text()
     text = metrics.text(with_users=True)

@@ -115,9 +115,6 @@ class IsolatedEngine:
         self._numbers = count()
         self._threads = 0
 
-    def metrics(self) -> tuple[()]:
-        return ()
-
     def start(self, engine_request: EngineRequest) -> ChildRun | None:
         run = ChildRun(next(self._numbers), engine_request)
         return run if self._ask(Start(run.number, engine_request), [run]) else None

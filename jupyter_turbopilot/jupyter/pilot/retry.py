@@ -6,7 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.util.backoff import backoff
+from jupyter_turbopilot.util.failures import backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable

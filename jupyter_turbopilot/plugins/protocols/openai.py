@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from jupyter_turbopilot.engine.peer import VERSION
+from jupyter_turbopilot.engine.peer import VERSION, PeerOptions, describe_engine, identity_digest
 from jupyter_turbopilot.jupyter.describe import describe_health, model_list
 from jupyter_turbopilot.jupyter.routes.admission import admit_texts
 from jupyter_turbopilot.jupyter.routes.base import Route
@@ -18,7 +18,6 @@ from jupyter_turbopilot.jupyter.routes.streams import send_events
 from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import Deltas
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionFormat, CompletionsBody
-from jupyter_turbopilot.plugins.protocols.turbopilot import FIELDS, describe_engine, identity_digest
 from jupyter_turbopilot.protocol.errors import MODEL_LOST, UnknownModelError
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.protocol.reply import REPLICA_HEADER
@@ -37,11 +36,13 @@ COPILOT_TOKEN_LASTS = 1800  # seconds
 REPLICA = secrets.token_hex(4)  # identifies this process behind a load balancer
 # The last engine description of each pilot, so that a sleeping server can return it.
 _ENGINES: WeakKeyDictionary[Pilot, Offer] = WeakKeyDictionary()
+# Field names of errors: field names in the body.
+_FIELDS = {name: f"turbopilot.{name}" for name in PeerOptions.__struct_fields__}
 
 
 def _error_body(error: TurbopilotError) -> dict[str, Any]:
     """Return an error in OpenAI's format."""
-    return error.openai_body(FIELDS.get(error.field or "", error.field))
+    return error.openai_body(_FIELDS.get(error.field or "", error.field))
 
 
 class CompletionsRoute(Route):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.engine.peer import PeerOptions, TokenId  # noqa: TC001 - read by msgspec
+from jupyter_turbopilot.engine.peer import MAX_LOGPROBS, PeerOptions, TokenId
 from jupyter_turbopilot.plugins.protocols.deltas import Delta, log_probability, placed_tokens, token_text
 from jupyter_turbopilot.plugins.protocols.options import (
     MAX_IDS,
@@ -20,7 +20,6 @@ from jupyter_turbopilot.plugins.protocols.options import (
     Ids,
     SamplingOptions,
 )
-from jupyter_turbopilot.plugins.protocols.turbopilot import MAX_LOGPROBS
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.reply import compact

@@ -24,10 +24,8 @@ from jupyter_turbopilot.protocol.errors import (
 from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from concurrent.futures import Future
-
-    from prometheus_client.metrics_core import Metric
 
     from jupyter_turbopilot.engine.base import Capabilities
     from jupyter_turbopilot.engine.cancel import Cancel
@@ -75,12 +73,8 @@ class Connections:
     def wait_for(self, work: Coroutine[Any, Any, T], cancel: Cancel) -> T:
         """Run a coroutine and return its result."""
         future = self.begin(work)
-
-        def stop() -> None:
-            future.cancel()
-
         try:
-            with cancel.interrupting(stop):
+            with cancel.interrupting(future.cancel):
                 return future.result()
         except Stopped:
             raise CancelledError("Connecting to the server was stopped.") from None
@@ -131,9 +125,6 @@ class RemoteEngine:
         self._connections = connections
         self._received = threading.Condition()
         self._runs: set[RemoteRun] = set()  # with a request in progress
-
-    def metrics(self) -> Iterable[Metric]:
-        return self._exchange.metrics.registry.collect()
 
     @property
     def level(self) -> Level | None:

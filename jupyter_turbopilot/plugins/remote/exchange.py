@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
-
-from prometheus_client import CollectorRegistry, Counter, Summary
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.plugins.remote.dialect import EventContent
 from jupyter_turbopilot.plugins.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.remote_server import Kind
 from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, NotReadyError, TurbopilotError
-from jupyter_turbopilot.util.backoff import backoff
+from jupyter_turbopilot.util.failures import backoff
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -61,27 +59,6 @@ async def limited(client: HttpClient, seconds: float) -> AsyncIterator[asyncio.T
         raise EngineError(message) from None
 
 
-class Metrics:
-    """The metrics of the server since the engine was loaded."""
-
-    def __init__(self, host: str) -> None:
-        self.registry = CollectorRegistry()
-        where: Any = {"labelnames": ["address"], "registry": self.registry}
-        self.requests = Counter(
-            "turbopilot_engine_requests", "Requests to the remote server.", **where
-        ).labels(host)
-        self.throttled = Counter(
-            "turbopilot_engine_throttled",
-            "Requests that the remote server answered with 429 or 503.",
-            **where,
-        ).labels(host)
-        self.first_token = Summary(
-            "turbopilot_engine_first_token_seconds",
-            "From a request to the first token of its answer.",
-            **where,
-        ).labels(host)
-
-
 class Exchange:
     """Sends requests to the server. It runs on the connections' thread."""
 
@@ -95,7 +72,6 @@ class Exchange:
     ) -> None:
         """`recognize` requests the description of the server, which must match `server`."""
         self.client = client
-        self.metrics = Metrics(client.address.host)
         self._server = server
         self._dialect = dialect
         self._recognize = recognize
@@ -122,49 +98,34 @@ class Exchange:
         begun, silent, self._silent = loop.time(), self._silent, False
         if silent:
             raise unreachable(self.client, NO_TIME)
-        for last in (False, True):
+        deadline, waited, died = begun + self._timeout, 0, False
+        while True:
+            await self._wait_for_session(request.session, deadline if awaited else -math.inf)
             try:
-                await self._send(request, receive, begun + self._timeout, awaited=awaited)
+                return await self._listen(request, receive, deadline)
+            except AskedToWaitError as asked:
+                seconds = backoff(waited, FIRST, LONGEST) if asked.after is None else asked.after
+                self._wait(request.session, asked.error, seconds)
+                self.client.known &= not asked.lost_model
+                waited += 1
             except DiedError as error:
                 serves_others = bool(self._streaming) or self._received > begun
                 self.client.known &= serves_others
-                if not last and loop.time() < begun + self._timeout:
-                    continue
-                if serves_others:
-                    message = f"The server generated nothing ({error}). Try again."
-                    raise NotReadyError(message, code="remote_server") from None
-                raise error.error or unreachable(self.client, error) from None
-            else:
-                return
+                if died or loop.time() >= deadline:
+                    if serves_others:
+                        message = f"The server generated nothing ({error}). Try again."
+                        raise NotReadyError(message, code="remote_server") from None
+                    raise error.error or unreachable(self.client, error) from None
+                died = True
 
-    async def _send(
-        self,
-        request: Request,
-        receive: Callable[[EventContent], bool],
-        deadline: float,
-        *,
-        awaited: bool,
-    ) -> None:
-        """Send a request. If the server asks to wait, retry if there is time.
-
-        Send nothing while the session has to wait.
-        """
-        loop, waited = asyncio.get_running_loop(), 0
-        while True:
-            until, error = self._waits.get(request.session, (-math.inf, None))
-            if error is None or until <= loop.time():
-                try:
-                    return await self._listen(request, receive, deadline)
-                except AskedToWaitError as asked:
-                    self.metrics.throttled.inc()
-                    seconds = backoff(waited, FIRST, LONGEST) if asked.after is None else asked.after
-                    self._wait(request.session, asked.error, seconds)
-                    self.client.known &= not asked.lost_model
-                    waited += 1
-            elif not awaited or until >= deadline:
+    async def _wait_for_session(self, session: str, deadline: float) -> None:
+        """Wait if the server asked to, or raise its error if that would end after the deadline."""
+        loop = asyncio.get_running_loop()
+        while (wait := self._waits.get(session)) and wait[0] > loop.time():
+            until, error = wait
+            if until >= deadline:
                 raise type(error)(error.message, code=error.code, after=until - loop.time())
-            else:
-                await asyncio.sleep(until - loop.time())
+            await asyncio.sleep(until - loop.time())
 
     def _wait(self, session: str, error: TurbopilotError, seconds: float) -> None:
         """Send nothing for a session for some seconds."""
@@ -177,19 +138,15 @@ class Exchange:
     ) -> None:
         """Receive an answer. If it fails after the first token, end it there."""
         loop, spoke = asyncio.get_running_loop(), False
-        begun = loop.time()
-        self.metrics.requests.inc()
         self._watch()
         try:
-            async with limited(self.client, deadline - begun) as limit:
+            async with limited(self.client, deadline - loop.time()) as limit:
                 await self._check()
                 async with aclosing(self.client.stream(request, self._dialect)) as events:
                     async for received in events:
                         await self._check_answer(received)
                         if received.tokens or received.ended:
                             self._received, self._asked = loop.time(), math.inf
-                            if not spoke:
-                                self.metrics.first_token.observe(loop.time() - begun)
                         if received.tokens:
                             self._streaming += not spoke
                             spoke = True

@@ -84,20 +84,18 @@ def load(
     vocabulary_of("")  # a configured vocabulary may be missing: check before connecting
     connections = Connections(client)
 
-    async def survey() -> tuple[RemoteServer, Dialect]:
-        async with limited(client, remote.timeout):
-            server = await identify(client, remote.model)
-        # Loading a file is slow. The thread has no other work yet, and the server's time does not run.
-        vocabulary = None if server.kind is Kind.PROVIDER else vocabulary_of(server.model)
-        async with limited(client, remote.timeout):
-            if vocabulary:
-                await check_vocabulary(client, server, vocabulary)
-                return server, choose_dialect(server, vocabulary)
-            return server, await choose_text_dialect(client, server, remote.fim)
-
     async def connect() -> RemoteEngine:
         try:
-            server, dialect = await survey()
+            async with limited(client, remote.timeout):
+                server = await identify(client, remote.model)
+            # Loading a file is slow. The thread has no other work yet, and the server's time does not run.
+            known = None if server.kind is Kind.PROVIDER else vocabulary_of(server.model)
+            async with limited(client, remote.timeout):
+                if known:
+                    await check_vocabulary(client, server, known)
+                    dialect = choose_dialect(server, known)
+                else:
+                    dialect = await choose_text_dialect(client, server, remote.fim)
         except DiedError as error:
             raise unreachable(client, error) from None
         except AskedToWaitError as asked:
@@ -105,9 +103,9 @@ def load(
         client.known = True
         exchange = Exchange(client, server, dialect, partial(identify, wanted=remote.model), remote.timeout)
         size = max(0, server.context_size) or settings.context_size or CONTEXT_SIZE
-        if dialect.vocabulary is None:
+        if not known:
             size *= CHARACTERS
-        vocabulary = dialect.vocabulary or CodePoints(fills=dialect.fills)
+        vocabulary = known or CodePoints(fills=dialect.fills)
         server = structs.replace(server, context_size=size)
         capabilities = capabilities_of(server, dialect, remote)
         return RemoteEngine(server, vocabulary, capabilities, dialect, exchange, connections)

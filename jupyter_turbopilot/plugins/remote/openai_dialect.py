@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.plugins.remote.remote_server import RemoteServer
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 
-_ID = "token_id:"
-MOST_DIGITS = 9
+_ID = re.compile(r"token_id:(\d{1,9})", re.ASCII)
 _STYLES: dict[Kind, Style] = {Kind.OURS: "llama", Kind.VLLM: "vllm"}
 
 
@@ -159,7 +159,6 @@ def _biases(sampling: Sampling, vocabulary: Vocabulary) -> dict[str, float]:
 
 
 def _id(name: str) -> int:
-    digits = name.removeprefix(_ID)
-    if digits == name or not digits.isascii() or not digits.isdigit() or len(digits) > MOST_DIGITS:
-        raise InvalidAnswerError("tokens without ids. Set c.TurbopilotRemote.vocabulary to none")
-    return int(digits)
+    if found := _ID.fullmatch(name):
+        return int(found[1])
+    raise InvalidAnswerError("tokens without ids. Set c.TurbopilotRemote.vocabulary to none")

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 ANY = PrefixConstraint()
+_IGNORES_CONSTRAINTS = (
+    'The server ignores prefix constraints. Update it, or set c.TurbopilotRemote.vocabulary = "none".'
+)
 
 
 @dataclass(eq=False)
@@ -95,7 +98,8 @@ class RemoteRun:
         ended, cut, self.error = answer.ended, answer.cut, answer.error
         for token in received[: self.limit - len(self.written)]:
             if not self._fits(token.data):
-                ended, cut, self.error = True, True, None if self.written else _not_held()
+                ended = cut = True
+                self.error = None if self.written else EngineError(_IGNORES_CONSTRAINTS)
                 break
             self._take(token)
         self.done = ended and not self.error
@@ -146,9 +150,3 @@ class RemoteRun:
         usage.predicted_tokens = len(self.written)
         if self.written:
             usage.predicted_ms = (now - self.started) * 1000
-
-
-def _not_held() -> EngineError:
-    return EngineError(
-        'The server ignores prefix constraints. Update it, or set c.TurbopilotRemote.vocabulary = "none".'
-    )

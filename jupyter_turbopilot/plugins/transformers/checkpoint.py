@@ -11,8 +11,8 @@ from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT, Limits, LoadPla
 from jupyter_turbopilot.models.checkpoint import find_tensors
 from jupyter_turbopilot.models.checkpoint_config import Config, read_json
 from jupyter_turbopilot.models.gguf import stamp
-from jupyter_turbopilot.plugins.transformers import tokenizer_file
 from jupyter_turbopilot.plugins.transformers.packages import import_package, require
+from jupyter_turbopilot.plugins.transformers.vocabulary import read_tokens
 from jupyter_turbopilot.protocol.errors import ConversionError, ModelRefusedError, NotReadyError
 from jupyter_turbopilot.util.failures import DAMAGED
 
@@ -59,7 +59,7 @@ def check(folder: Path, options: TransformersOptions = PLAIN) -> Loading:
 def _check(folder: Path, options: TransformersOptions) -> Loading:
     config = read_json(folder / "config.json")
     require("tokenizers", "torch", "transformers")
-    tokenizer_file.read(folder)
+    read_tokens(folder)
     _check_architecture(folder, config)
     bits = 8 * options.load_in_8bit + 4 * options.load_in_4bit
     method = _quantization(config)

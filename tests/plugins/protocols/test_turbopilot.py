@@ -15,11 +15,10 @@ from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
-from jupyter_turbopilot.engine.peer import MAX_HINT, MAX_PREFIXES
+from jupyter_turbopilot.engine.peer import MAX_HINT, MAX_PREFIXES, describe_engine, identity_digest
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
-from jupyter_turbopilot.plugins.protocols.turbopilot import describe_engine, identity_digest
 from jupyter_turbopilot.protocol.engine_request import (
     EngineRequest,
     ExactRequest,

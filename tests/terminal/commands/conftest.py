@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from ...models.sources import server
+from ...plugins.convert.conftest import checkpoint, whole
 
-__all__ = ["server"]
+__all__ = ["checkpoint", "server", "whole"]
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.protocol.errors import DownloadError
 from jupyter_turbopilot.util.files import partial_path, sha256_of
 
-from ....models.source_server import SourceServer
-from ..running import run
+from ...models.source_server import SourceServer
+from .running import run
 
 
 def test_path_prints_a_path_and_reports_a_missing_model(capsys: pytest.CaptureFixture[str], own: str) -> None:
@@ -132,3 +132,21 @@ def test_list_shows_damaged_files_and_unfinished_downloads(
     assert (models[small.name]["damaged"], models[small.name]["stored"]) == (True, False)
     assert models[small.name]["size"] == small.size
     assert models[other.name]["received"] == 1000
+
+
+def test_info_describes_a_converted_model(capsys: pytest.CaptureFixture[str], whole: Path) -> None:
+    message = run(capsys, "models", "info", str(whole))[1]
+    assert "qwen2, 2 layers" in message
+    assert "F16" in message
+    found = json.loads(run(capsys, "models", "info", str(whole), "--json", "--context", "64")[1])
+    assert found["memory"]["context"] == 64
+    assert (
+        found["memory"]["cache"] == 2 * 64 * 2 * 2 * 64 * 2
+    )  # layers, tokens, K and V, heads, their size, bytes
+    assert found["fim"] == "none"
+
+
+def test_info_reports_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "models", "info", "./none.gguf")
+    assert status == 2
+    assert "There is no file" in err

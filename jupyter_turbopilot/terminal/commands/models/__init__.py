@@ -1,1 +1,0 @@
-"""`jupyter turbopilot models …`: list, download, remove, verify, describe."""

@@ -1,3 +1,0 @@
-from ....plugins.convert.conftest import checkpoint, whole
-
-__all__ = ["checkpoint", "whole"]
