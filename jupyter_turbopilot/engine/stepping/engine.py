@@ -67,9 +67,6 @@ class Stepping(ABC):
         self._continuations = LimitedDict[tuple[Partition, tuple[int, ...]], Continuation](MAX_CONTINUATIONS)
         self.tunings: dict[str, int] = {}  # the adapters' number for each language; 0: no adapters
 
-    def metrics(self) -> tuple[()]:
-        return ()
-
     @property
     def batch_size(self) -> int:
         """The maximum number of tokens in a batch."""
