@@ -1,1 +1,1 @@
-"""Fixes after an error, and renames after an edit: deterministic, without a model. Pure."""
+"""Fixes after an error, checks before it, renames and repeated edits: without a model. Pure."""

@@ -1,1 +1,1 @@
-"""Models: the catalogue, downloads, integrity checks, conversion and adapters."""
+"""Models: the catalogue, downloads, integrity checks and adapters."""

@@ -1,1 +1,1 @@
-"""The HTTP edge: a file per protocol, one table of routes."""
+"""The HTTP edge: Turbopilot's own routes, and one table of all."""
