@@ -1,10 +1,57 @@
 /** The status item, and its announcements for screen readers. */
 
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import type { IStatusBar } from '@jupyterlab/statusbar';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { MenuSvg } from '@jupyterlab/ui-components';
 import { type Menu, Widget } from '@lumino/widgets';
+import { CommandIDs, fillMenu } from './commands';
+import type { ICompletionParts, IEngineParts } from './components';
 import { element } from './elements';
+import type { Offers } from './fixes/offers';
+import { shortcutOf } from './keys';
 import type { LiveRegion } from './liveregion';
-import { type Condition, describeStatus, type IStatus, tooltipOf, labelOf } from './status';
+import { type Condition, describeStatus, type IStatus, Status, tooltipOf, labelOf } from './status';
+import { notifyOfUsageLog, usageLogDialog } from './usagelog';
+
+/** Show the status in the status bar, with a menu, and announce its changes. */
+export function addStatus(
+  { commands, restored }: JupyterFrontEnd,
+  { availability, trans }: IEngineParts,
+  { live, page, provider }: ICompletionParts,
+  offers: Offers,
+  statusBar: IStatusBar | null
+): Status {
+  const shortcut = (): string => shortcutOf(commands, CommandIDs.applyFix);
+  const status = new Status(trans, availability, provider, page, offers, shortcut);
+  provider.refused.connect(() => status.update());
+  const [menu, off] = [new MenuSvg({ commands }), new MenuSvg({ commands })];
+  off.title.label = trans.__('Turn Off');
+  fillMenu(menu, off);
+  const item = new StatusItem(trans, menu);
+  const announcer = new StatusAnnouncer(trans, live);
+  status.changed.connect((_, now) => {
+    item.display(now);
+    announcer.announce(now);
+  });
+  // Keep the open menu up to date.
+  availability.changed.connect(() => menu.isVisible && menu.update());
+  // The priority keeps it visible in a narrow window.
+  statusBar?.registerStatusItem('jupyter-turbopilot:plugin', { item, align: 'right', rank: 50, priority: 1 });
+  const showUsageLog = usageLogDialog(availability, trans);
+  void restored.then(() =>
+    notifyOfUsageLog(
+      availability,
+      trans,
+      () => item.isVisible, // not before the application is restored
+      async () => {
+        await showUsageLog();
+        page.returnFocus();
+      }
+    )
+  );
+  return status;
+}
 
 export class StatusItem extends Widget {
   constructor(
