@@ -1,7 +1,7 @@
 /** Replacements of text in a cell: applied, moved by other edits, and shown as changed lines. Pure. */
 
 import { Text } from '@jupyterlab/coreutils';
-import type { IStep } from '../retention';
+import type { IStep } from '../collaboration';
 import type { IEdit } from '../wire';
 
 /** A replacement; the positions are in UTF-16 units. */
@@ -44,8 +44,7 @@ export type IRange = Pick<IReplacement, 'start' | 'end'>;
 export function moved<T extends IRange>(range: T, steps: readonly IStep[]): T | null {
   let { start, end } = range;
   let at = 0;
-  for (const { retain = 0, insert, delete: deleted = 0 } of steps) {
-    const text = typeof insert === 'string' ? insert : '';
+  for (const { retain = 0, insert: text = '', delete: deleted = 0 } of steps) {
     const inserted = text.length;
     const first = text.endsWith('\n') ? start + 1 : start;
     const last = text.startsWith('\n') ? end - 1 : end;
