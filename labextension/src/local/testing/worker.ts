@@ -42,7 +42,7 @@ export class FakeWorker implements ILine {
       this.opened.push(name);
       this.opening = message.call;
       if (this.generating) {
-        this.say({ kind: 'end', id: this.generating }); // it stops the text
+        this.say({ kind: 'answer', call: this.generating, value: null }); // it stops the text
         this.generating = 0;
       }
       if (this.stuck) {
@@ -62,12 +62,12 @@ export class FakeWorker implements ILine {
     } else if (message.kind === 'generate' && !this.silent) {
       for (const character of 'yes') {
         const token = { token: TEXTS.indexOf(character), probability: 0.99 };
-        this.say({ kind: 'token', id: message.id, token });
+        this.say({ kind: 'step', call: message.call, step: token });
       }
       if (this.stops) {
-        this.generating = message.id;
+        this.generating = message.call;
       } else {
-        this.say({ kind: 'end', id: message.id });
+        this.say({ kind: 'answer', call: message.call, value: null });
       }
     } else if (message.kind === 'fetch') {
       this.called = message.call;
