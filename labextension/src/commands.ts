@@ -10,8 +10,8 @@ import { switchOf, toggleSwitch } from './offswitches';
 import { DISABLED } from './requesterror';
 import { describeStatus, type Status } from './status';
 import { firstLine, firstWord } from './suggestion';
-import { statisticsDialog } from './statistics';
-import { describeUsageLog, usageLogDialog } from './usagelog';
+import { showStatistics } from './statistics';
+import { describeUsageLog, showUsageLog } from './usagelog';
 import type { Explained } from './decline';
 import { describeDecline, describeIndex } from './messages';
 
@@ -119,16 +119,16 @@ export function clearSuggestions({
 /** Enable or disable suggestions, globally or in one document, or stop them at once. */
 function addSwitches(commands: CommandRegistry, parts: ICommandParts): void {
   const { trans, page, provider, alternatives, offers, preferences, status, notice } = parts;
-  let wasEnabled = preferences.current.enabled;
+  let before = preferences.current;
   preferences.changed.connect(() => {
-    const { enabled } = preferences.current;
+    const { current } = preferences;
     offers.removeDisallowed();
-    if (!enabled) {
-      clearSuggestions(parts);
-    } else if (!wasEnabled) {
+    if (!current.enabled || (before.notebookIndex && !current.notebookIndex)) {
+      clearSuggestions(parts); // the shown suggestion may come from the index
+    } else if (!before.enabled) {
       notice.withdraw(); // it says that suggestions are disabled
     }
-    wasEnabled = enabled;
+    before = current;
   });
   commands.addCommand(CommandIDs.toggle, {
     label: labels(trans.__('Turn Off Everywhere (Saved)'), trans.__('Everywhere (Saved)')),
@@ -330,14 +330,14 @@ function addInformation(commands: CommandRegistry, parts: ICommandParts): void {
   commands.addCommand(CommandIDs.statistics, {
     label: labels(trans.__('Turbopilot Statistics…'), trans.__('Statistics…')),
     ...onlyIf(() => Boolean(availability.state.health?.week)),
-    execute: statisticsDialog(client, availability, notice, trans)
+    execute: () => showStatistics(client, availability, notice, trans)
   });
   // No setting hides this entry: users must see that they are logged.
   const usageLog = () => availability.state.health?.usage_log ?? null;
   commands.addCommand(CommandIDs.usageLog, {
     label: args => (args.palette ? trans.__('Turbopilot Usage Log…') : describeUsageLog(trans, usageLog())),
     ...onlyIf(() => usageLog() !== null),
-    execute: usageLogDialog(availability, trans)
+    execute: () => showUsageLog(availability, trans)
   });
   commands.addCommand(CommandIDs.openSettings, {
     label: trans.__('Turbopilot Settings'),

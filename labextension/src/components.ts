@@ -187,14 +187,9 @@ export function followSettings(parts: ICommandParts, registry: ISettingRegistry 
       availability.restart(reason);
     }
   };
-  let usedIndex = preferences.current.notebookIndex;
   preferences.changed.connect((_, settings) => {
     provider.settings = settings;
     void useEngine();
-    if (usedIndex && !settings.notebookIndex) {
-      clearSuggestions(parts); // the shown suggestion may come from the index
-    }
-    usedIndex = settings.notebookIndex;
     status.update();
   });
   const loaded = registry ? preferences.load(registry, plugin) : Promise.resolve();

@@ -12,7 +12,7 @@ import type { Offers } from './fixes/offers';
 import { shortcutOf } from './keys';
 import type { LiveRegion } from './liveregion';
 import { type Condition, describeStatus, type IStatus, Status, tooltipOf, labelOf } from './status';
-import { notifyOfUsageLog, usageLogDialog } from './usagelog';
+import { notifyOfUsageLog, showUsageLog } from './usagelog';
 
 /** Show the status in the status bar, with a menu, and announce its changes. */
 export function addStatus(
@@ -38,14 +38,13 @@ export function addStatus(
   availability.changed.connect(() => menu.isVisible && menu.update());
   // The priority keeps it visible in a narrow window.
   statusBar?.registerStatusItem('jupyter-turbopilot:plugin', { item, align: 'right', rank: 50, priority: 1 });
-  const showUsageLog = usageLogDialog(availability, trans);
   void restored.then(() =>
     notifyOfUsageLog(
       availability,
       trans,
       () => item.isVisible, // not before the application is restored
       async () => {
-        await showUsageLog();
+        await showUsageLog(availability, trans);
         page.returnFocus();
       }
     )
