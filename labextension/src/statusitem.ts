@@ -10,7 +10,6 @@ import type { ICompletionParts, IEngineParts } from './components';
 import { element } from './elements';
 import type { Offers } from './fixes/offers';
 import { shortcutOf } from './keys';
-import type { LiveRegion } from './liveregion';
 import { type Condition, describeStatus, type IStatus, Status, tooltipOf, labelOf } from './status';
 import { notifyOfUsageLog, showUsageLog } from './usagelog';
 
@@ -29,10 +28,16 @@ export function addStatus(
   off.title.label = trans.__('Turn Off');
   fillMenu(menu, off);
   const item = new StatusItem(trans, menu);
-  const announcer = new StatusAnnouncer(trans, live);
+  let announced: Condition | null = null;
   status.changed.connect((_, now) => {
     item.display(now);
-    announcer.announce(now);
+    // Announce other conditions than the first, also in pages without a status bar, but no requests.
+    const condition = now.condition === 'generating' ? 'ready' : now.condition;
+    if (announced && announced !== condition) {
+      const message = describeStatus(trans, { ...now, condition, lastMs: null, fixes: '' });
+      live.say([message, now.reason].filter(Boolean).join('. '));
+    }
+    announced = condition;
   });
   // Keep the open menu up to date.
   availability.changed.connect(() => menu.isVisible && menu.update());
@@ -104,23 +109,4 @@ export class StatusItem extends Widget {
   private readonly _state = element('span', 'jp-Turbopilot-state');
   private readonly _address = element('span', 'jp-Turbopilot-address');
   private readonly _time = element('span', 'jp-Turbopilot-time');
-}
-
-/** Announces changes of the status, also in pages without a status bar; not the first one, and no requests. */
-export class StatusAnnouncer {
-  constructor(
-    private readonly _trans: TranslationBundle,
-    private readonly _live: LiveRegion
-  ) {}
-
-  announce(status: IStatus): void {
-    const condition = status.condition === 'generating' ? 'ready' : status.condition;
-    if (this._condition && this._condition !== condition) {
-      const message = describeStatus(this._trans, { ...status, condition, lastMs: null, fixes: '' });
-      this._live.say([message, status.reason].filter(Boolean).join('. '));
-    }
-    this._condition = condition;
-  }
-
-  private _condition: Condition | '' = '';
 }

@@ -2,6 +2,7 @@
 
 import { Text } from '@jupyterlab/coreutils';
 import type { IStep } from '../collaboration';
+import { first } from '../local/text';
 import type { IEdit } from '../wire';
 
 /** A replacement; the positions are in UTF-16 units. */
@@ -63,10 +64,7 @@ export function moved<T extends IRange>(range: T, steps: readonly IStep[]): T | 
 export function firstLine(source: string, most: number): string {
   const text = source.trim();
   const [line] = text.split('\n', 1);
-  const shown = Array.from(line.slice(0, 2 * most), character => character)
-    .slice(0, most)
-    .join('')
-    .trimEnd();
+  const shown = first(line, most).trimEnd();
   return shown === text ? shown : `${shown} …`;
 }
 
