@@ -5,10 +5,11 @@ import type { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyt
 import { NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
 import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import type { IStateDB } from '@jupyterlab/statedb';
-import { type ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { type ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
 import { Acceptor } from './accept';
 import { Alternatives } from './alternatives';
 import { Availability, followUse } from './availability';
+import type { IClient } from './client';
 import { clearSuggestions, CommandIDs, type ICommandParts } from './commands';
 import { Completers } from './completers';
 import { DownloadOffer } from './downloadoffer';
@@ -33,16 +34,25 @@ import { Preferences } from './settings';
 import { notifyOfProviders, ShownNotifications } from './shownnotifications';
 import { describeCurrent, describeImports, noteSuggestions } from './suggestionnote';
 
-export type IEngineParts = ReturnType<typeof createEngine>;
 export type ICompletionParts = ReturnType<typeof createCompletion>;
 export type INotificationParts = ReturnType<typeof createNotifications>;
 export type IParts = IEngineParts & ICompletionParts & INotificationParts;
+
+export interface IEngineParts {
+  trans: TranslationBundle;
+  client: IClient;
+  engines: Engines;
+  availability: Availability;
+  preferences: Preferences;
+  /** Whether the page must not run a model. */
+  serverOnly: boolean;
+}
 
 /** Create the engine's client, and what the user has set. */
 export function createEngine(
   { serviceManager: { connectionFailure, serverSettings } }: JupyterFrontEnd,
   translator: ITranslator | null
-) {
+): IEngineParts {
   const trans = (translator ?? nullTranslator).load('jupyter_turbopilot');
   const properties = pageProperties(serverSettings);
   const engines = new Engines(properties, {
@@ -77,7 +87,8 @@ export function createEngine(
   window.addEventListener('online', check);
   window.addEventListener('offline', check);
   connectionFailure?.connect(check);
-  return { trans, client, engines, availability, preferences: new Preferences(), properties };
+  const { serverOnly } = properties;
+  return { trans, client, engines, availability, preferences: new Preferences(), serverOnly };
 }
 
 /** Create the providers of suggestions, and what shows and accepts these. */
@@ -130,7 +141,7 @@ export function createCompletion(
 /** Create what notifies the user: of errors, missing models, other providers and the notebook index. */
 export function createNotifications(
   { commands }: JupyterFrontEnd,
-  { trans, client, availability, preferences, properties }: IEngineParts,
+  { trans, client, availability, preferences, serverOnly }: IEngineParts,
   { acceptor, completers, own, page }: ICompletionParts,
   state: IStateDB | null
 ) {
@@ -138,7 +149,7 @@ export function createNotifications(
   const shown = new ShownNotifications(state);
   const downloads = new Downloads(client, availability, trans);
   const offer = new DownloadOffer(client, downloads, availability, trans);
-  const completeHere = properties.serverOnly ? null : () => preferences.change({ engine: 'browser' });
+  const completeHere = serverOnly ? null : () => preferences.change({ engine: 'browser' });
   notifyOfHealth(availability, notice, offer, trans, completeHere);
   notifyOfProviders(completers, own, shown, trans, () =>
     commands.hasCommand('settingeditor:open')
@@ -174,7 +185,11 @@ export function createOffers(
 }
 
 /** Load the settings, and follow their changes. */
-export function followSettings(parts: ICommandParts, registry: ISettingRegistry | null, plugin: string): void {
+export function followSettings(
+  parts: ICommandParts,
+  registry: ISettingRegistry | null,
+  plugin: string
+): void {
   const { engines, provider, availability, preferences, status } = parts;
   const useEngine = async (): Promise<void> => {
     try {

@@ -54,8 +54,8 @@ export class HttpClient implements IClient {
 
   async models(): Promise<wire.IModel[]> {
     const signal = AbortSignal.timeout(FIRST_BYTE);
-    const answer = this._json<{ models: wire.IModel[] }>('models', 'GET', hasList('models'), undefined, signal);
-    return (await answer).models;
+    const isExpected: (answer: { models: wire.IModel[] }) => boolean = hasList('models');
+    return (await this._json('models', 'GET', isExpected, undefined, signal)).models;
   }
 
   select(model: string, adaptersEnabled: boolean | null = null): Promise<wire.IHealth> {

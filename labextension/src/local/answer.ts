@@ -2,7 +2,7 @@
 
 import { cellLanguage } from '../language';
 import type { IFrame, IRequest, ISuggestion } from '../wire';
-import type { IEngineRequest, IEngine } from './engineinterface';
+import type { IEngineRequest, IEngine, IToken } from './engineinterface';
 import { CHARACTERS, promptOf } from './layout';
 import { closingCheck } from './lexer';
 import { gather, prefixOf, suffixOf } from './notebook';
@@ -111,18 +111,17 @@ export class Composer {
     const room = Math.max(0, this._engine.contextSize - ask.prompt.length);
     const maxTokens = Math.min(ask.maxTokens, room);
     let sent = 0;
-    if (!suggestion.done) {
-      for await (const { token, probability } of this._engine.generate({ ...ask, maxTokens }, signal)) {
-        sent++;
-        const text = this._engine.vocabulary.text(token);
-        progress.text += text;
-        if (suggestion.take([{ token, text, probability }])) {
-          grown(itemOf(suggestion, 'streaming'));
-        }
-        if (suggestion.done) {
-          break;
-        }
+    const take = ({ token, probability }: IToken): boolean => {
+      sent++;
+      const text = this._engine.vocabulary.text(token);
+      progress.text += text;
+      if (suggestion.take([{ token, text, probability }])) {
+        grown(itemOf(suggestion, 'streaming'));
       }
+      return !suggestion.done;
+    };
+    if (!suggestion.done) {
+      await this._engine.generate({ ...ask, maxTokens }, take, signal);
     }
     const whole = suggestion.done || sent < maxTokens;
     suggestion.finish(whole);

@@ -3,6 +3,7 @@
 import { ServerError } from '../requesterror';
 import type { IProgress } from '../wire';
 import type { ILocalModel } from './catalogue';
+import type { IEngine } from './engineinterface';
 import {
   type Call,
   type FromWorker,
@@ -12,7 +13,7 @@ import {
   STOPPED,
   type ToWorker
 } from './messages';
-import { WorkerEngine } from './workerengine';
+import { CharacterVocabulary } from './vocabulary';
 
 /** Milliseconds without a message after which a worker counts as terminated: a browser may end it without an event. */
 const SILENCE = 30_000;
@@ -33,8 +34,8 @@ interface ICall {
   reject: (error: Error) => void;
   /** the last step; null: none */
   step: Step | null;
-  /** Called with each step. */
-  take: (step: never) => void;
+  /** Called with each step; of `generate`: return whether more is wanted. */
+  take: (step: never) => unknown;
 }
 
 export class WorkerConnection {
@@ -56,13 +57,16 @@ export class WorkerConnection {
   }
 
   /** Open a model. Generations with the previous model fail. */
-  async open(source: ILocalModel, take: (step: IProgress) => void): Promise<WorkerEngine> {
+  async open(source: ILocalModel, take: (step: IProgress) => unknown): Promise<IEngine> {
     this._model.abort(new ServerError(500, STOPPED, 'Stopped. Another model is being loaded.'));
     const { signal } = (this._model = new AbortController());
-    const opened = (await this.call({ kind: 'open', source }, take)) as IOpened;
-    return new WorkerEngine(opened, (ask, take, stop) =>
-      this.call({ kind: 'generate', ask }, take, AbortSignal.any([stop, signal]))
-    );
+    const { contextSize, vocabulary } = (await this.call({ kind: 'open', source }, take)) as IOpened;
+    return {
+      contextSize,
+      vocabulary: new CharacterVocabulary(vocabulary),
+      generate: (ask, take, stop) =>
+        this.call({ kind: 'generate', ask }, take, AbortSignal.any([stop, signal]))
+    };
   }
 
   /** Send a call to the worker; `take` is called with each step, and `signal` stops it. */
@@ -77,10 +81,7 @@ export class WorkerConnection {
       const step: Step | null = message.kind === 'fetch' ? { phase: 'waiting' } : null;
       this._calls.set(id, { message, resolve, reject, step, take });
     });
-    signal.addEventListener('abort', () => {
-      this._calls.get(id)?.reject(signal.reason as Error);
-      this._stop(id);
-    });
+    signal.addEventListener('abort', () => this._leave(id)?.reject(signal.reason as Error));
     this._line.postMessage({ ...message, call: id });
     // Terminate a worker that sends no message meanwhile.
     let received = this._heard;
@@ -101,7 +102,7 @@ export class WorkerConnection {
 
   /** Stop downloading and opening a model. */
   cancel(model: ILocalModel): void {
-    this._transfersOf(model).forEach(([call]) => this._stop(call));
+    this._transfersOf(model).forEach(([call]) => this._line.postMessage({ kind: 'cancel', call }));
   }
 
   /** Terminate the worker; its calls fail. */
@@ -113,10 +114,13 @@ export class WorkerConnection {
     this._model.abort(error);
   }
 
-  private _stop(call: number): void {
-    if (this._calls.has(call)) {
-      this._line.postMessage({ kind: 'cancel', call });
+  /** Stop a call, without waiting for the worker, and return it. */
+  private _leave(id: number): ICall | undefined {
+    const call = this._calls.get(id);
+    if (this._calls.delete(id)) {
+      this._line.postMessage({ kind: 'cancel', call: id });
     }
+    return call;
   }
 
   private _transfersOf(model: ILocalModel): [number, ICall][] {
@@ -130,7 +134,14 @@ export class WorkerConnection {
     const call = message.kind === 'alive' ? undefined : this._calls.get(message.call);
     if (message.kind === 'step' && call) {
       call.step = message.step;
-      call.take(message.step as never);
+      try {
+        const isMoreWanted = call.take(message.step as never);
+        if (call.message.kind === 'generate' && !isMoreWanted) {
+          this._leave(message.call)?.resolve(null);
+        }
+      } catch (reason) {
+        this._leave(message.call)?.reject(reason as Error);
+      }
     } else if (message.kind === 'answer') {
       this._calls.delete(message.call);
       const { error, value } = message;

@@ -8,7 +8,6 @@ import type { FromWorker, IPort, ToWorker } from './messages';
 import type { ISource } from './modelfile';
 import { CharacterVocabulary } from './vocabulary';
 import { type ILine, WorkerConnection } from './workerconnection';
-import type { WorkerEngine } from './workerengine';
 
 const VOCABULARY = new CharacterVocabulary({
   texts: ['a', 'b', 'c', '?', ''],
@@ -17,7 +16,7 @@ const VOCABULARY = new CharacterVocabulary({
 });
 
 /** Repeats the prompt, one token per turn of the message loop, until it is stopped. */
-class Echo implements IEngine {
+class Echo {
   readonly contextSize = 100;
   readonly vocabulary = VOCABULARY;
   stopped = 0;
@@ -161,7 +160,7 @@ describe('a worker that downloads a file', () => {
   });
 });
 
-describe('WorkerEngine', () => {
+describe('WorkerConnection', () => {
   let close: (() => void)[] = [];
 
   afterEach(() => {
@@ -177,16 +176,18 @@ describe('WorkerEngine', () => {
     return new WorkerConnection(line, () => undefined);
   }
 
-  function opened(echo: Echo, connection = connected(echo)): Promise<WorkerEngine> {
+  function opened(echo: Echo, connection = connected(echo)): Promise<IEngine> {
     return connection.open(SOURCE as ILocalModel, () => undefined);
   }
 
-  async function written(engine: WorkerEngine, asked: IEngineRequest, signal = new AbortController().signal) {
+  async function written(engine: IEngine, asked: IEngineRequest, signal = new AbortController().signal) {
     let text = '';
-    for await (const { token, probability } of engine.generate(asked, signal)) {
+    const take = ({ token, probability }: IToken): boolean => {
       expect(probability).toBe(0.5);
       text += engine.vocabulary.text(token);
-    }
+      return true;
+    };
+    await engine.generate(asked, take, signal);
     return text;
   }
 
@@ -205,14 +206,26 @@ describe('WorkerEngine', () => {
     expect(echo.stopped).toBe(1);
   });
 
-  it('stops when the reader returns', async () => {
+  it.each([
+    ['wants no more', () => false],
+    [
+      'throws',
+      () => {
+        throw new Error('disconnected');
+      }
+    ]
+  ])('stops when the caller %s', async (what, decide) => {
     const echo = new Echo();
     const engine = await opened(echo);
-    for await (const { token } of engine.generate(ask('cc', 1e9), new AbortController().signal)) {
-      expect(token).toBe(2);
-      break;
-    }
+    const taken: number[] = [];
+    const take = ({ token }: IToken): boolean => {
+      taken.push(token);
+      return decide();
+    };
+    const generated = engine.generate(ask('cc', 1e9), take, new AbortController().signal);
+    await (what === 'throws' ? expect(generated).rejects.toThrow('disconnected') : generated);
     expect(await written(engine, ask('a', 1))).toBe('a');
+    expect(taken).toEqual([2]);
     expect(echo.stopped).toBe(1);
   });
 
