@@ -1,4 +1,4 @@
-/** The components that the plugins share: the functions that create and connect them. */
+/** Create and connect the components that the plugins share. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyterlab/completer';
@@ -48,7 +48,7 @@ export interface IEngineParts {
   serverOnly: boolean;
 }
 
-/** Create the engine's client, and what the user has set. */
+/** Create the client of the engine, and follow its availability. */
 export function createEngine(
   { serviceManager: { connectionFailure, serverSettings } }: JupyterFrontEnd,
   translator: ITranslator | null
@@ -91,7 +91,7 @@ export function createEngine(
   return { trans, client, engines, availability, preferences: new Preferences(), serverOnly };
 }
 
-/** Create the providers of suggestions, and what shows and accepts these. */
+/** Create the providers of suggestions, and the components that show and accept suggestions. */
 export function createCompletion(
   { shell }: JupyterFrontEnd,
   { availability, client, trans }: IEngineParts,
@@ -138,7 +138,7 @@ export function createCompletion(
   return { completers, page, provider, alternatives, acceptor, live, own };
 }
 
-/** Create what notifies the user: of errors, missing models, other providers and the notebook index. */
+/** Create the notifications about errors, missing models, other providers and the notebook index. */
 export function createNotifications(
   { commands }: JupyterFrontEnd,
   { trans, client, availability, preferences, serverOnly }: IEngineParts,

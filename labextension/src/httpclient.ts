@@ -121,7 +121,7 @@ export class HttpClient implements IClient {
   private async _stream<T extends { done?: boolean; error?: wire.IError }>(
     path: string,
     body: unknown,
-    signal: AbortSignal | undefined,
+    signal = new AbortController().signal,
     take: (line: T) => void
   ): Promise<void> {
     const stop = new AbortController();
@@ -134,7 +134,7 @@ export class HttpClient implements IClient {
     let timer = listen(FIRST_BYTE);
     let done = false;
     try {
-      const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+      const either = AbortSignal.any([signal, stop.signal]);
       const response = await this._ask(path, 'POST', body, either);
       for await (const line of response.body ? parseLines<T>(response.body.getReader()) : []) {
         clearTimeout(timer);

@@ -17,7 +17,7 @@ export const PAUSE = 5000;
 
 type IModel = CodeEditor.IEditor['model']['sharedModel'];
 
-/** A character that is retained. A part is what no later text has split. */
+/** A character that is retained. An insertion into a part splits it. */
 interface IRetained {
   /** UTF-16 units */
   at: number;
