@@ -1,6 +1,7 @@
 /** Accept a suggestion, its next word or its next line, with the imports that it needs, as one undo step. */
 
 import type { CompletionHandler, InlineCompleter } from '@jupyterlab/completer';
+import { Signal } from '@lumino/signaling';
 import type { Completers } from './completers';
 import { inOneUndoStep, insertAtCursor, positionOf, typeKeys } from './editor';
 import { type IInsertion, importsFor } from './imports';
@@ -37,6 +38,9 @@ export class Acceptor {
       };
     });
   }
+
+  /** Emitted after a suggestion of these providers, or a part of it, has been inserted. */
+  readonly accepted = new Signal<this, void>(this);
 
   /** Return whether the editor around an element shows ghost text. */
   canTakeIn(target: Element): boolean {
@@ -80,6 +84,7 @@ export class Acceptor {
       const stands = this._accepted(text, above);
       insert(above);
       stands();
+      this.accepted.emit();
     });
   }
 }

@@ -1,8 +1,11 @@
 /** Edits of a shared document, by their origin. */
 
-import type { IYText } from '@jupyter/ydoc';
+import type { Delta, IYText } from '@jupyter/ydoc';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { RelativePosition, Transaction } from 'yjs';
+
+/** A step of an edit: text that is kept, inserted or deleted. */
+export type IStep = Delta<string>[number];
 
 /** `user`: by typing, or by a program in this page. */
 export type Origin = 'user' | 'undo' | 'other user';

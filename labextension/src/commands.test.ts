@@ -3,7 +3,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { addCommands, CommandIDs, fillPalette, type IParts } from './commands';
+import { addCommands, CommandIDs, fillPalette, type ICommandParts } from './commands';
 import { DEFAULTS } from './settings';
 
 const copied: string[] = [];
@@ -75,7 +75,7 @@ function bench() {
     availability,
     status,
     notice: { withdraw: note('withdraw notice'), brief: (message: string) => log.push(message) }
-  } as unknown as IParts);
+  } as unknown as ICommandParts);
   const run = (id: string) => void options.get(id)?.execute({});
   const is = (id: string, what: 'isEnabled' | 'isToggled') => options.get(id)?.[what]?.({});
   return { options, page, preferences, completers, availability, status, log, run, is };

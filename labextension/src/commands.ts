@@ -1,25 +1,17 @@
 /** The commands, the menu of the status item, and the palette entries. */
 
-import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Clipboard, type ICommandPalette } from '@jupyterlab/apputils';
-import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import type { Menu } from '@lumino/widgets';
-import type { Acceptor } from './accept';
-import type { Alternatives } from './alternatives';
-import type { Availability } from './availability';
+import type { IParts } from './components';
 import type { Offers } from './fixes/offers';
 import { hasSelectedText } from './editor';
-import type { NotebookIndex } from './notebookindex';
-import type { Notice } from './notice';
 import { switchOf, toggleSwitch } from './offswitches';
-import type { Page } from './page';
-import type { Preferences } from './settings';
-import type { Provider } from './provider';
 import { DISABLED } from './requesterror';
 import { describeStatus, type Status } from './status';
 import { firstLine, firstWord } from './suggestion';
-import { describeUsageLog } from './usagelog';
+import { showStatistics } from './statistics';
+import { describeUsageLog, showUsageLog } from './usagelog';
 import type { Explained } from './decline';
 import { describeDecline, describeIndex } from './messages';
 
@@ -72,24 +64,9 @@ function onlyIf(condition: () => boolean) {
 }
 
 /** The components that the commands use. */
-export interface IParts {
-  trans: TranslationBundle;
-  page: Page;
-  provider: Provider;
-  alternatives: Alternatives;
-  acceptor: Acceptor;
-  offers: Offers;
-  availability: Availability;
-  preferences: Preferences;
-  status: Status;
-  notice: Notice;
-  notebookIndex: NotebookIndex;
-  openModels: () => void;
-  showStatistics: () => Promise<void>;
-  showUsageLog: () => Promise<void>;
-}
+export type ICommandParts = IParts & { offers: Offers; status: Status; openModels: () => void };
 
-export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts): void {
+export function addCommands(commands: CommandRegistry, parts: ICommandParts): void {
   addSwitches(commands, parts);
   addTurningOn(commands, parts);
   addNotebookIndex(commands, parts);
@@ -140,18 +117,18 @@ export function clearSuggestions({
 }
 
 /** Enable or disable suggestions, globally or in one document, or stop them at once. */
-function addSwitches(commands: CommandRegistry, parts: IParts): void {
+function addSwitches(commands: CommandRegistry, parts: ICommandParts): void {
   const { trans, page, provider, alternatives, offers, preferences, status, notice } = parts;
-  let wasEnabled = preferences.current.enabled;
+  let before = preferences.current;
   preferences.changed.connect(() => {
-    const { enabled } = preferences.current;
+    const { current } = preferences;
     offers.removeDisallowed();
-    if (!enabled) {
-      clearSuggestions(parts);
-    } else if (!wasEnabled) {
+    if (!current.enabled || (before.notebookIndex && !current.notebookIndex)) {
+      clearSuggestions(parts); // the shown suggestion may come from the index
+    } else if (!before.enabled) {
       notice.withdraw(); // it says that suggestions are disabled
     }
-    wasEnabled = enabled;
+    before = current;
   });
   commands.addCommand(CommandIDs.toggle, {
     label: labels(trans.__('Turn Off Everywhere (Saved)'), trans.__('Everywhere (Saved)')),
@@ -209,7 +186,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
 }
 
 /** Undo the switches that turn suggestions off here; the notebook's own, which its other readers share, only alone. */
-function addTurningOn(commands: CommandRegistry, { trans }: IParts): void {
+function addTurningOn(commands: CommandRegistry, { trans }: ICommandParts): void {
   const activeSwitches = (): string[] => {
     const active = OFF_SWITCHES.filter(id => commands.isToggled(id));
     const ofUser = active.filter(id => id !== CommandIDs.disableInNotebook);
@@ -231,7 +208,7 @@ function addTurningOn(commands: CommandRegistry, { trans }: IParts): void {
 /** Enable, disable or delete the notebook index. */
 function addNotebookIndex(
   commands: CommandRegistry,
-  { trans, availability, preferences, notebookIndex }: IParts
+  { trans, availability, preferences, notebookIndex }: ICommandParts
 ): void {
   const hasIndex = () => notebookIndex.state !== null;
   const isVisible = () => !availability.state.health?.inPage;
@@ -256,7 +233,7 @@ function addNotebookIndex(
 }
 
 /** Request a suggestion, and switch between alternatives. */
-function addSuggesting(commands: CommandRegistry, parts: IParts): void {
+function addSuggesting(commands: CommandRegistry, parts: ICommandParts): void {
   const { trans, page, provider, availability, notice } = parts;
   provider.declined.connect((_, decline) => {
     const message = `Turbopilot: ${describeDecline(trans, decline, availability.state.error)}`;
@@ -295,7 +272,7 @@ function addSuggesting(commands: CommandRegistry, parts: IParts): void {
 }
 
 /** Accept the shown suggestion or a part of it, or dismiss it. */
-function addAccepting(commands: CommandRegistry, parts: IParts): void {
+function addAccepting(commands: CommandRegistry, parts: ICommandParts): void {
   const { trans, page, provider, alternatives, acceptor } = parts;
   const { completers } = page;
   const add = (id: string, label: string, execute: () => void): void => {
@@ -313,7 +290,7 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
 }
 
 /** Apply or dismiss the newest fix, rename or repeated edit of the notebook. */
-function addFixes(commands: CommandRegistry, { trans, page, offers }: IParts): void {
+function addFixes(commands: CommandRegistry, { trans, page, offers }: ICommandParts): void {
   const current = () => page.notebookView;
   commands.addCommand(CommandIDs.applyFix, {
     label: trans.__('Apply Fix, Rename or Repeated Edit'),
@@ -343,8 +320,8 @@ function addFixes(commands: CommandRegistry, { trans, page, offers }: IParts): v
 }
 
 /** Models panel, statistics, usage log, settings and status. */
-function addInformation(commands: CommandRegistry, parts: IParts): void {
-  const { trans, availability, status, notice, openModels, showStatistics, showUsageLog } = parts;
+function addInformation(commands: CommandRegistry, parts: ICommandParts): void {
+  const { trans, client, availability, status, notice, openModels } = parts;
   commands.addCommand(CommandIDs.chooseModel, {
     label: labels(trans.__('Turbopilot Models…'), trans.__('Models…')),
     ...onlyIf(() => availability.state.health?.code !== DISABLED),
@@ -353,14 +330,14 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
   commands.addCommand(CommandIDs.statistics, {
     label: labels(trans.__('Turbopilot Statistics…'), trans.__('Statistics…')),
     ...onlyIf(() => Boolean(availability.state.health?.week)),
-    execute: showStatistics
+    execute: () => showStatistics(client, availability, notice, trans)
   });
   // No setting hides this entry: users must see that they are logged.
   const usageLog = () => availability.state.health?.usage_log ?? null;
   commands.addCommand(CommandIDs.usageLog, {
     label: args => (args.palette ? trans.__('Turbopilot Usage Log…') : describeUsageLog(trans, usageLog())),
     ...onlyIf(() => usageLog() !== null),
-    execute: showUsageLog
+    execute: () => showUsageLog(availability, trans)
   });
   commands.addCommand(CommandIDs.openSettings, {
     label: trans.__('Turbopilot Settings'),

@@ -33,20 +33,19 @@ export class HttpClient implements IClient {
   }
 
   fix(request: wire.IFixRequest, signal: AbortSignal): Promise<wire.IFixes> {
-    return this._json('fix', 'POST', ({ fixes }: wire.IFixes) => Array.isArray(fixes), request, signal);
+    return this._json<wire.IFixes>('fix', 'POST', hasList('fixes'), request, signal);
   }
 
   check(request: wire.ICheckRequest, signal: AbortSignal): Promise<wire.IFindings> {
-    const isExpected = ({ findings }: wire.IFindings): boolean => Array.isArray(findings);
-    return this._json('check', 'POST', isExpected, request, signal);
+    return this._json<wire.IFindings>('check', 'POST', hasList('findings'), request, signal);
   }
 
   rename(request: wire.IRenameRequest, signal: AbortSignal): Promise<wire.IRenameEdits> {
-    return this._json<wire.IRenameEdits>('rename', 'POST', hasEdits, request, signal);
+    return this._json<wire.IRenameEdits>('rename', 'POST', hasList('edits'), request, signal);
   }
 
   repeat(request: wire.IRepeatRequest, signal: AbortSignal): Promise<wire.IRepeatEdits> {
-    return this._json<wire.IRepeatEdits>('repeat', 'POST', hasEdits, request, signal);
+    return this._json<wire.IRepeatEdits>('repeat', 'POST', hasList('edits'), request, signal);
   }
 
   health(signal?: AbortSignal): Promise<wire.IHealth> {
@@ -54,8 +53,8 @@ export class HttpClient implements IClient {
   }
 
   async models(): Promise<wire.IModel[]> {
-    const isExpected = (answer: { models: wire.IModel[] }): boolean => Array.isArray(answer.models);
     const signal = AbortSignal.timeout(FIRST_BYTE);
+    const isExpected: (answer: { models: wire.IModel[] }) => boolean = hasList('models');
     return (await this._json('models', 'GET', isExpected, undefined, signal)).models;
   }
 
@@ -122,7 +121,7 @@ export class HttpClient implements IClient {
   private async _stream<T extends { done?: boolean; error?: wire.IError }>(
     path: string,
     body: unknown,
-    signal: AbortSignal | undefined,
+    signal = new AbortController().signal,
     take: (line: T) => void
   ): Promise<void> {
     const stop = new AbortController();
@@ -135,7 +134,7 @@ export class HttpClient implements IClient {
     let timer = listen(FIRST_BYTE);
     let done = false;
     try {
-      const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+      const either = AbortSignal.any([signal, stop.signal]);
       const response = await this._ask(path, 'POST', body, either);
       for await (const line of response.body ? parseLines<T>(response.body.getReader()) : []) {
         clearTimeout(timer);
@@ -159,7 +158,7 @@ export class HttpClient implements IClient {
   }
 
   /** Request a JSON response and validate it: a proxy or a login page may respond instead. */
-  private async _json<T>(
+  private async _json<T extends object>(
     path: string,
     method: string,
     isExpected: (answer: T) => boolean,
@@ -167,10 +166,8 @@ export class HttpClient implements IClient {
     signal?: AbortSignal
   ): Promise<T> {
     const response = await this._ask(path, method, body, signal);
-    const answer = (await response.json().catch((reason: unknown) => {
-      throw reason instanceof SyntaxError ? new ResponseError('unexpected') : reason;
-    })) as T | null;
-    if (typeof answer !== 'object' || answer === null || !isExpected(answer)) {
+    const answer = parse<T>(await response.text());
+    if (!isExpected(answer)) {
       throw new ResponseError('unexpected');
     }
     return answer;
@@ -211,8 +208,8 @@ export class HttpClient implements IClient {
   private readonly _feedback = new Map<string, Promise<void>>();
 }
 
-function hasEdits({ edits }: { edits: unknown }): boolean {
-  return Array.isArray(edits);
+function hasList(field: string): (answer: object) => boolean {
+  return answer => Array.isArray((answer as Record<string, unknown>)[field]);
 }
 
 function isHealth(answer: wire.IHealth): boolean {

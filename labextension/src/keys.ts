@@ -1,26 +1,39 @@
 /** Keyboard shortcuts that take precedence over those of CodeMirror. */
 
 import { CommandRegistry } from '@lumino/commands';
+import { CommandIDs } from './commands';
+import type { ICompletionParts } from './components';
 
-/**
- * Call `removed` before JupyterLab handles Tab with a modifier: it accepts ghost text on Tab whatever else is pressed.
- * Without ghost text, Shift Tab indents less or opens the tooltip. Call `ended` when a key ends the insert mode of
- * jupyterlab-vim, which passes the key to nothing else.
- */
-export function watchKeys(removed: () => void, ended: () => void): void {
+/** Handle the shortcuts that CodeMirror and JupyterLab have, too. */
+export function addKeys(
+  commands: CommandRegistry,
+  { acceptor, alternatives, completers, provider }: ICompletionParts
+): void {
+  // CodeMirror binds Ctrl → and Alt → (cursor) and Ctrl Alt \ (indent).
+  const { acceptWord, acceptLine, toggle, stop } = CommandIDs;
+  claimKeys(commands, [acceptWord, acceptLine], target => acceptor.canTakeIn(target));
+  claimKeys(commands, [toggle, stop], target => target.closest('.jp-CodeMirrorEditor') !== null);
+  const remove = (): void => {
+    alternatives.cancel();
+    completers.active?.model?.reset();
+  };
   // JupyterLab listens to the document in the same phase, which comes after the window.
   window.addEventListener(
     'keydown',
     ({ key, shiftKey, ctrlKey, altKey, metaKey, target }) => {
       const isEscape = key === 'Escape' || (ctrlKey && key === '[');
       if (key === 'Tab' && (shiftKey || ctrlKey || altKey || metaKey)) {
-        removed();
+        // JupyterLab accepts ghost text on Tab whatever else is pressed. Without it, Shift Tab indents less or opens the
+        // tooltip.
+        remove();
       } else if (
         isEscape &&
         target instanceof Element &&
         target.closest('[data-jp-vim-mode-name="insert"]')
       ) {
-        ended();
+        // jupyterlab-vim ends its insert mode, and passes the key to nothing else.
+        provider.cancel();
+        remove();
       }
     },
     true
@@ -34,7 +47,7 @@ export function shortcutOf({ keyBindings }: CommandRegistry, id: string): string
 }
 
 /** Handle the shortcuts of some commands before CodeMirror does, in elements for which `wanted` returns true. */
-export function claimKeys(
+function claimKeys(
   commands: CommandRegistry,
   owned: readonly string[],
   wanted: (target: Element) => boolean

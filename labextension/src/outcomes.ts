@@ -2,9 +2,9 @@
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IClient } from './client';
+import type { IStep } from './collaboration';
 import { positionOf } from './editor';
 import type { SuggestionRequest } from './inflight';
-import { type IStep, Retention } from './retention';
 import { codePoints } from './window';
 import type { IFeedback } from './wire';
 
@@ -16,6 +16,89 @@ export const LATER = 300000;
 export const PAUSE = 5000;
 
 type IModel = CodeEditor.IEditor['model']['sharedModel'];
+
+/** A character that is retained. An insertion into a part splits it. */
+interface IRetained {
+  /** UTF-16 units */
+  at: number;
+  character: string;
+  part: number;
+}
+
+/** Return the UTF-16 units that a formatter retains (no white space, quotes unified), and their positions. */
+function significant(text: string): { units: string; positions: number[] } {
+  const positions = Array.from(text.matchAll(/\S/g), found => found.index);
+  return { units: positions.map(at => text.charAt(at).replace("'", '"')).join(''), positions };
+}
+
+/** The characters of an inserted text that are retained while the document changes. */
+export class Retention {
+  /** Track `text`, which begins at `from`. */
+  constructor(from: number, text: string) {
+    this._retained = Array.from(text.matchAll(/[^]/gu), ({ 0: character, index }) => ({
+      at: from + index,
+      character,
+      part: 0
+    }));
+  }
+
+  /** The number of retained characters; `null` if unknown. */
+  get length(): number | null {
+    return this._retained?.length ?? null;
+  }
+
+  /** Apply a change of the document. */
+  change(steps: readonly IStep[]): void {
+    const last = this._retained?.at(-1);
+    const least = last ? last.at + last.character.length : 1;
+    const removed = steps.reduce((sum, step) => sum + (step.delete ?? 0), 0);
+    if (removed >= least && !steps.some(({ retain }) => retain)) {
+      // The whole document is replaced, as by a formatter.
+      this._retained &&= find(this._retained, steps.map(({ insert = '' }) => insert).join(''));
+      return;
+    }
+    let position = 0;
+    for (const { retain = 0, insert = '', delete: deleted = 0 } of steps) {
+      position += retain;
+      const end = position + deleted;
+      this._retained &&= this._retained.filter(({ at }) => at < position || at >= end);
+      for (const after of this._retained?.filter(({ at }) => at >= end) ?? []) {
+        after.at += insert.length - deleted;
+        after.part += insert ? 1 : 0;
+      }
+      position += insert.length;
+    }
+  }
+
+  private _retained: IRetained[] | null;
+}
+
+/** Find the parts in a new text, in which white space and quotes may differ; null if it spells one differently. */
+function find(retained: readonly IRetained[], text: string): IRetained[] | null {
+  const { units, positions } = significant(text);
+  const found: IRetained[] = [];
+  let next = 0;
+  for (const number of new Set(retained.map(({ part }) => part))) {
+    const part = retained.filter(one => one.part === number);
+    const first = units.indexOf(significant(textOf(part)).units, next);
+    if (first < 0) {
+      // A formatter retains most of a text; a keystroke that replaces the selection does not.
+      return 2 * units.length < significant(textOf(retained)).units.length ? [] : null;
+    }
+    next = first;
+    for (const one of part) {
+      const isBlank = one.character.trim() === ''; // it goes with the character before it
+      const at = positions[isBlank ? Math.max(first, next - 1) : next] ?? text.length;
+      found.push({ ...one, at });
+      next += isBlank ? 0 : one.character.length;
+    }
+  }
+  return found;
+}
+
+function textOf(retained: readonly IRetained[]): string {
+  return retained.map(({ character }) => character).join('');
+}
 
 /** An accepted text that is followed. */
 interface IAccepted {

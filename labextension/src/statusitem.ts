@@ -1,10 +1,61 @@
 /** The status item, and its announcements for screen readers. */
 
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import type { IStatusBar } from '@jupyterlab/statusbar';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { MenuSvg } from '@jupyterlab/ui-components';
 import { type Menu, Widget } from '@lumino/widgets';
+import { CommandIDs, fillMenu } from './commands';
+import type { ICompletionParts, IEngineParts } from './components';
 import { element } from './elements';
-import type { LiveRegion } from './liveregion';
-import { type Condition, describeStatus, type IStatus, tooltipOf, labelOf } from './status';
+import type { Offers } from './fixes/offers';
+import { shortcutOf } from './keys';
+import { type Condition, describeStatus, type IStatus, Status, tooltipOf, labelOf } from './status';
+import { notifyOfUsageLog, showUsageLog } from './usagelog';
+
+/** Show the status in the status bar, with a menu, and announce its changes. */
+export function addStatus(
+  { commands, restored }: JupyterFrontEnd,
+  { availability, trans }: IEngineParts,
+  { live, page, provider }: ICompletionParts,
+  offers: Offers,
+  statusBar: IStatusBar | null
+): Status {
+  const shortcut = (): string => shortcutOf(commands, CommandIDs.applyFix);
+  const status = new Status(trans, availability, provider, page, offers, shortcut);
+  provider.refused.connect(() => status.update());
+  const [menu, off] = [new MenuSvg({ commands }), new MenuSvg({ commands })];
+  off.title.label = trans.__('Turn Off');
+  fillMenu(menu, off);
+  const item = new StatusItem(trans, menu);
+  let announced: Condition | null = null;
+  status.changed.connect((_, now) => {
+    item.display(now);
+    // Announce other conditions than the first, also in pages without a status bar, but no requests.
+    const condition = now.condition === 'generating' ? 'ready' : now.condition;
+    if (announced && announced !== condition) {
+      const message = describeStatus(trans, { ...now, condition, lastMs: null, fixes: '' });
+      live.say([message, now.reason].filter(Boolean).join('. '));
+    }
+    announced = condition;
+  });
+  // Keep the open menu up to date.
+  availability.changed.connect(() => menu.isVisible && menu.update());
+  // The priority keeps it visible in a narrow window.
+  statusBar?.registerStatusItem('jupyter-turbopilot:plugin', { item, align: 'right', rank: 50, priority: 1 });
+  void restored.then(() =>
+    notifyOfUsageLog(
+      availability,
+      trans,
+      () => item.isVisible, // not before the application is restored
+      async () => {
+        await showUsageLog(availability, trans);
+        page.returnFocus();
+      }
+    )
+  );
+  return status;
+}
 
 export class StatusItem extends Widget {
   constructor(
@@ -58,23 +109,4 @@ export class StatusItem extends Widget {
   private readonly _state = element('span', 'jp-Turbopilot-state');
   private readonly _address = element('span', 'jp-Turbopilot-address');
   private readonly _time = element('span', 'jp-Turbopilot-time');
-}
-
-/** Announces changes of the status, also in pages without a status bar; not the first one, and no requests. */
-export class StatusAnnouncer {
-  constructor(
-    private readonly _trans: TranslationBundle,
-    private readonly _live: LiveRegion
-  ) {}
-
-  announce(status: IStatus): void {
-    const condition = status.condition === 'generating' ? 'ready' : status.condition;
-    if (this._condition && this._condition !== condition) {
-      const message = describeStatus(this._trans, { ...status, condition, lastMs: null, fixes: '' });
-      this._live.say([message, status.reason].filter(Boolean).join('. '));
-    }
-    this._condition = condition;
-  }
-
-  private _condition: Condition | '' = '';
 }

@@ -35,19 +35,17 @@ export function explainUsageLog(trans: TranslationBundle, { text, file, error }:
     .join(' ');
 }
 
-/** Return a function that opens the dialog. */
-export function usageLogDialog(availability: Availability, trans: TranslationBundle): () => Promise<void> {
-  return async () => {
-    await availability.check();
-    const study = availability.state.health?.usage_log;
-    if (study) {
-      await showDialog({
-        title: trans.__('Usage Log'),
-        body: explainUsageLog(trans, study),
-        buttons: [Dialog.okButton()]
-      });
-    }
-  };
+/** Show the dialog. */
+export async function showUsageLog(availability: Availability, trans: TranslationBundle): Promise<void> {
+  await availability.check();
+  const log = availability.state.health?.usage_log;
+  if (log) {
+    await showDialog({
+      title: trans.__('Usage Log'),
+      body: explainUsageLog(trans, log),
+      buttons: [Dialog.okButton()]
+    });
+  }
 }
 
 /** Show a notification once in each page if a log is enabled and no status item is shown. */

@@ -3,10 +3,9 @@
 import type { CodeCell } from '@jupyterlab/cells';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
-import { followEdits, type Origin } from '../collaboration';
+import { followEdits, type IStep, type Origin } from '../collaboration';
 import { isComposing } from '../editor';
 import type { Page } from '../page';
-import type { IStep } from '../retention';
 
 /** Milliseconds without typing after which an edit has settled. */
 export const SETTLE = 500;
@@ -162,7 +161,7 @@ export class EditFollower {
 
 /** Return whether a change has replaced the whole text, as a formatter or pasting does. */
 function isReplaced(source: string, steps: readonly IStep[]): boolean {
-  const inserted = steps.map(({ insert }) => (typeof insert === 'string' ? insert : '')).join('');
+  const inserted = steps.map(({ insert = '' }) => insert).join('');
   return inserted === source && steps.some(step => step.delete);
 }
 

@@ -2,7 +2,7 @@
 
 import type { CodeCell, ICellModel } from '@jupyterlab/cells';
 import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
-import type { IStep } from '../retention';
+import type { IStep } from '../collaboration';
 import { byteLength, codePoints, wellFormed } from '../window';
 import type { IEdit, IRepeatEdits } from '../wire';
 import type { IFollowed } from './edits';

@@ -1,7 +1,8 @@
 /** Replacements of text in a cell: applied, moved by other edits, and shown as changed lines. Pure. */
 
 import { Text } from '@jupyterlab/coreutils';
-import type { IStep } from '../retention';
+import type { IStep } from '../collaboration';
+import { first } from '../local/text';
 import type { IEdit } from '../wire';
 
 /** A replacement; the positions are in UTF-16 units. */
@@ -44,8 +45,7 @@ export type IRange = Pick<IReplacement, 'start' | 'end'>;
 export function moved<T extends IRange>(range: T, steps: readonly IStep[]): T | null {
   let { start, end } = range;
   let at = 0;
-  for (const { retain = 0, insert, delete: deleted = 0 } of steps) {
-    const text = typeof insert === 'string' ? insert : '';
+  for (const { retain = 0, insert: text = '', delete: deleted = 0 } of steps) {
     const inserted = text.length;
     const first = text.endsWith('\n') ? start + 1 : start;
     const last = text.startsWith('\n') ? end - 1 : end;
@@ -64,10 +64,7 @@ export function moved<T extends IRange>(range: T, steps: readonly IStep[]): T | 
 export function firstLine(source: string, most: number): string {
   const text = source.trim();
   const [line] = text.split('\n', 1);
-  const shown = Array.from(line.slice(0, 2 * most), character => character)
-    .slice(0, most)
-    .join('')
-    .trimEnd();
+  const shown = first(line, most).trimEnd();
   return shown === text ? shown : `${shown} …`;
 }
 

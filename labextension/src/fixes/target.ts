@@ -2,8 +2,7 @@
 
 import type { ICellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import { hasOtherCursor } from '../collaboration';
-import type { IStep } from '../retention';
+import { hasOtherCursor, type IStep } from '../collaboration';
 import type { IEdit } from '../wire';
 import type { IChangedName } from './identifiers';
 import { JointUndo, undoesJointly } from './jointundo';

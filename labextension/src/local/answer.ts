@@ -2,7 +2,7 @@
 
 import { cellLanguage } from '../language';
 import type { IFrame, IRequest, ISuggestion } from '../wire';
-import type { IEngineRequest, IEngine } from './engineinterface';
+import type { IEngineRequest, IEngine, IToken } from './engineinterface';
 import { CHARACTERS, promptOf } from './layout';
 import { closingCheck } from './lexer';
 import { gather, prefixOf, suffixOf } from './notebook';
@@ -54,21 +54,19 @@ export class Composer {
     this._closes = closingCheck(prefix, this._around.rest, type === 'code' && here === 'python');
   }
 
-  /** Yield the first suggestion whenever it grows; return all of them, the best first. */
-  async *write(
+  /** Call `grown` with the first suggestion whenever it grows; return all of them, the best first. */
+  async write(
     draft: string,
     progress: IProgress,
-    signal: AbortSignal
-  ): AsyncGenerator<ISuggestion, ISuggestion[]> {
+    signal: AbortSignal,
+    grown: (item: ISuggestion) => void
+  ): Promise<ISuggestion[]> {
     const { n } = this._request;
     const items: ISuggestion[] = [];
     const ask = this._ask(draft);
-    const first = yield* this._text({ ask, written: [] }, items, progress, signal);
+    const first = await this._text({ ask, written: [] }, items, progress, signal, grown);
     for (const opening of n > 1 ? this._further(ask, first) : []) {
-      const unseen = this._text(opening, items, { text: '' }, signal);
-      while (!(await unseen.next()).done) {
-        // Only the first suggestion is streamed.
-      }
+      await this._text(opening, items, { text: '' }, signal);
     }
     return items.sort((one, other) => other.confidence - one.confidence);
   }
@@ -99,12 +97,13 @@ export class Composer {
   }
 
   /** Generate one text, and keep it unless it is a duplicate. */
-  private async *_text(
+  private async _text(
     { ask, written }: IOpening,
     items: ISuggestion[],
     progress: IProgress,
-    signal: AbortSignal
-  ): AsyncGenerator<ISuggestion, IPiece[]> {
+    signal: AbortSignal,
+    grown: (item: ISuggestion) => void = () => undefined
+  ): Promise<IPiece[]> {
     const suggestion = this._suggestion();
     if (written.length > 0) {
       suggestion.resume(written);
@@ -112,18 +111,17 @@ export class Composer {
     const room = Math.max(0, this._engine.contextSize - ask.prompt.length);
     const maxTokens = Math.min(ask.maxTokens, room);
     let sent = 0;
-    if (!suggestion.done) {
-      for await (const { token, probability } of this._engine.generate({ ...ask, maxTokens }, signal)) {
-        sent++;
-        const text = this._engine.vocabulary.text(token);
-        progress.text += text;
-        if (suggestion.take([{ token, text, probability }])) {
-          yield itemOf(suggestion, 'streaming');
-        }
-        if (suggestion.done) {
-          break;
-        }
+    const take = ({ token, probability }: IToken): boolean => {
+      sent++;
+      const text = this._engine.vocabulary.text(token);
+      progress.text += text;
+      if (suggestion.take([{ token, text, probability }])) {
+        grown(itemOf(suggestion, 'streaming'));
       }
+      return !suggestion.done;
+    };
+    if (!suggestion.done) {
+      await this._engine.generate({ ...ask, maxTokens }, take, signal);
     }
     const whole = suggestion.done || sent < maxTokens;
     suggestion.finish(whole);

@@ -207,7 +207,7 @@ export class LocalClient implements IClient {
   ): Promise<T> {
     const completer = await this._completer(request.language);
     try {
-      return await this._connect().watch(answer(completer));
+      return await answer(completer);
     } catch (reason) {
       throw signal.aborted ? reason : errorOf(reason);
     }

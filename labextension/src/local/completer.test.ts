@@ -40,13 +40,7 @@ describe('an answer', () => {
     let stopped = 0;
     const engine = saying('a + b\nnext');
     const generate = engine.generate.bind(engine);
-    engine.generate = async function* (ask, given) {
-      try {
-        yield* generate(ask, given);
-      } finally {
-        stopped++;
-      }
-    };
+    engine.generate = (...how) => generate(...how).finally(() => stopped++);
     const asked = new Completer(engine).complete(requestOf('x = '), signal, () => {
       throw new Error('disconnected');
     });

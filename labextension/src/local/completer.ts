@@ -52,20 +52,13 @@ export class Completer {
     try {
       either.throwIfAborted();
       const composer = new Composer(request, this._engine);
-      const writing = composer.write(this._draft(request, progress), progress, either);
-      try {
-        for (;;) {
-          const step = await writing.next();
-          either.throwIfAborted();
-          if (step.done) {
-            const hidden_reason = step.value.length === 0 ? progress.hiddenReason : undefined;
-            return { id, items: step.value, hidden_reason };
-          }
-          frame({ id, text: step.value.text, confidence: step.value.confidence });
-        }
-      } finally {
-        await writing.return([]); // the engine stops, too
-      }
+      const draft = this._draft(request, progress);
+      const items = await composer.write(draft, progress, either, ({ text, confidence }) => {
+        either.throwIfAborted();
+        frame({ id, text, confidence });
+      });
+      either.throwIfAborted();
+      return { id, items, hidden_reason: items.length === 0 ? progress.hiddenReason : undefined };
     } catch (reason) {
       if (!replaced.aborted || signal.aborted) {
         throw reason;

@@ -21,16 +21,14 @@ export interface IToken {
   probability: number;
 }
 
+/** The engine, as the page uses it. */
 export interface IEngine {
   /** the maximum number of tokens of prompt and completion */
   readonly contextSize: number;
   readonly vocabulary: IVocabulary;
   /**
-   * Generate a text, token by token, until an end token or a stand-in token, which are not yielded, or until
-   * `maxTokens`.
-   *
-   * Once `signal` is aborted, it throws an `AbortError` after the current token or prompt batch. To stop early, leave the
-   * loop, which calls the iterator's `return`.
+   * Generate a text until an end token or a stand-in token, or until `maxTokens`. `take` is called with each token, and
+   * returns whether to go on.
    */
-  generate(ask: IEngineRequest, signal: AbortSignal): AsyncIterable<IToken>;
+  generate(ask: IEngineRequest, take: (token: IToken) => boolean, signal: AbortSignal): Promise<unknown>;
 }

@@ -17,28 +17,22 @@ export interface IOpened {
   vocabulary: IVocabularyData;
 }
 
-/** An error in a message. */
-type WorkerError = Pick<IError, 'code' | 'message'>;
+/** A call to the worker. The steps of `generate` are tokens; the reply to `open` is an `IOpened`. */
+export type Call =
+  | { kind: 'generate'; ask: IEngineRequest }
+  | { kind: 'stored'; sources: ISource[] }
+  | { kind: 'remove' | 'fetch' | 'open'; source: ISource };
 
-export type ToWorker =
-  | { kind: 'generate'; id: number; ask: IEngineRequest }
-  | { kind: 'stop'; id: number }
-  | { kind: 'stored'; call: number; sources: ISource[] }
-  | { kind: 'remove'; call: number; source: ISource }
-  | { kind: 'fetch'; call: number; source: ISource }
-  /** the reply is an `IOpened` */
-  | { kind: 'open'; call: number; source: ISource }
-  /** stop downloading or opening a model */
-  | { kind: 'cancel'; call: number };
+/** What a call reports before its answer: a token, or the progress of its download. */
+export type Step = IToken | IProgress;
+
+export type ToWorker = (Call & { call: number }) | { kind: 'cancel'; call: number };
 
 export type FromWorker =
-  /** the progress of a call's download */
-  | { kind: 'step'; call: number; step: IProgress }
   /** heartbeat during a long operation */
   | { kind: 'alive' }
-  | { kind: 'token'; id: number; token: IToken }
-  | { kind: 'end'; id: number; error?: string }
-  | { kind: 'answer'; call: number; value: unknown; error?: WorkerError };
+  | { kind: 'step'; call: number; step: Step }
+  | { kind: 'answer'; call: number; value: unknown; error?: Pick<IError, 'code' | 'message'> };
 
 /** One end of the channel: a worker, its global scope, or a port. */
 export interface IPort<In, Out> {

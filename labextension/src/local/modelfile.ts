@@ -25,11 +25,11 @@ export async function modelFile(
   source: ISource,
   files: IFiles | null,
   step: (step: IProgress) => void,
-  signal?: AbortSignal
+  signal = new AbortController().signal
 ): Promise<Blob> {
   const kept = await files?.read(source.sha256);
   if (kept?.size === source.size && (await isIntact(kept, source))) {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     return kept;
   }
   const content = await fetched(source, step, signal);
@@ -37,12 +37,12 @@ export async function modelFile(
   if (!(await isIntact(content, source))) {
     throw unexpected(source.url, 'wrong checksum');
   }
-  signal?.throwIfAborted(); // before it is stored
+  signal.throwIfAborted(); // before it is stored
   if (files) {
     // The model can be used without being stored: another tab or the user may delete the folder meanwhile.
     await keep(source.sha256, content, files).catch(() => undefined);
   }
-  signal?.throwIfAborted();
+  signal.throwIfAborted();
   return content;
 }
 
@@ -86,23 +86,23 @@ async function isIntact(content: Blob, source: ISource): Promise<boolean> {
 async function fetched(
   { url, size }: ISource,
   step: (step: IProgress) => void,
-  signal?: AbortSignal
+  signal: AbortSignal
 ): Promise<Blob> {
   const name = fileName(url);
   if (size > MOST_BYTES) {
     throw failure(`${name} has ${describeSize(size)}, which exceeds the limit of the browser engine.`);
   }
   const stop = new AbortController();
-  const combined = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const combined = AbortSignal.any([signal, stop.signal]);
   const withoutStall = <T>(transfer: Promise<T>): Promise<T> => {
     const timer = setTimeout(() => stop.abort(), STALLED);
     return transfer.finally(() => clearTimeout(timer));
   };
-  signal?.throwIfAborted();
+  signal.throwIfAborted();
   // Bypass the HTTP cache: it may have an older file, and the file is stored here anyway.
   const response = await withoutStall(fetch(url, { cache: 'no-store', signal: combined })).catch(
     (reason: unknown) => {
-      throw signal?.aborted
+      throw signal.aborted
         ? reason
         : failure(`${name} could not be downloaded from ${hostOf(url)}. Check your network connection.`);
     }
@@ -115,7 +115,7 @@ async function fetched(
   let received = 0;
   for (;;) {
     const { done, value } = await withoutStall(reader.read()).catch((reason: unknown) => {
-      throw signal?.aborted ? reason : failure('Connection lost. Try again.');
+      throw signal.aborted ? reason : failure('Connection lost. Try again.');
     });
     if (done) {
       break;

@@ -51,7 +51,7 @@ export function endOf(text: string, limit: number): string {
   return excess > 0 ? without(text, Math.ceil(excess / step) * step) : text;
 }
 
-/** Memoize a function of texts in an LRU cache with a limit in characters. */
+/** Memoize a function of texts in a cache with a limit in characters, which is cleared once it is full. */
 export function remembered<A extends string[], R>(
   make: (...given: A) => R,
   limit: number
@@ -61,16 +61,12 @@ export function remembered<A extends string[], R>(
   return (...given) => {
     const key = given.join('\0');
     const result = known.get(key) ?? make(...given);
-    // Reinsert it as the most recently used.
-    size += known.delete(key) ? 0 : key.length;
-    known.set(key, result);
-    for (const oldest of known.keys()) {
-      if (size <= limit) {
-        break;
-      }
-      known.delete(oldest);
-      size -= oldest.length;
+    size += known.has(key) ? 0 : key.length;
+    if (size > limit) {
+      known.clear();
+      size = key.length;
     }
+    known.set(key, result);
     return result;
   };
 }

@@ -1,10 +1,19 @@
-/** The page's connection to a worker: calls and their progress, until the worker ends. */
+/** The page's connection to a worker: calls and their steps, until the worker ends. */
 
 import { ServerError } from '../requesterror';
 import type { IProgress } from '../wire';
 import type { ILocalModel } from './catalogue';
-import { type FromWorker, type IOpened, type IPort, STOPPED, type ToWorker } from './messages';
-import { WorkerEngine } from './workerengine';
+import type { IEngine } from './engineinterface';
+import {
+  type Call,
+  type FromWorker,
+  type IOpened,
+  type IPort,
+  type Step,
+  STOPPED,
+  type ToWorker
+} from './messages';
+import { CharacterVocabulary } from './vocabulary';
 
 /** Milliseconds without a message after which a worker counts as terminated: a browser may end it without an event. */
 const SILENCE = 30_000;
@@ -18,18 +27,15 @@ export type ILine = IPort<FromWorker, ToWorker> & {
   terminate(): void;
 };
 
-type Message =
-  { kind: 'stored'; sources: ILocalModel[] } | { kind: 'remove' | 'fetch' | 'open'; source: ILocalModel };
-
 /** A pending call to the worker. */
 interface ICall {
-  message: Message;
+  message: Call;
   resolve: (value: unknown) => void;
   reject: (error: Error) => void;
-  /** the progress of its download; null: none */
-  step: IProgress | null;
-  /** Called with the progress. */
-  progress: (step: IProgress) => void;
+  /** the last step; null: none */
+  step: Step | null;
+  /** Called with each step; of `generate`: return whether more is wanted. */
+  take: (step: never) => unknown;
 }
 
 export class WorkerConnection {
@@ -50,38 +56,34 @@ export class WorkerConnection {
     };
   }
 
-  /** Open a model. Generations with the previous model fail: the worker stops them. */
-  async open(source: ILocalModel, progress: (step: IProgress) => void): Promise<WorkerEngine> {
-    this._engine?.fail(new ServerError(500, STOPPED, 'Stopped. Another model is being loaded.'));
-    const opened = (await this.call({ kind: 'open', source }, progress)) as IOpened;
-    return (this._engine = new WorkerEngine(this._line, opened));
+  /** Open a model. Generations with the previous model fail. */
+  async open(source: ILocalModel, take: (step: IProgress) => unknown): Promise<IEngine> {
+    this._model.abort(new ServerError(500, STOPPED, 'Stopped. Another model is being loaded.'));
+    const { signal } = (this._model = new AbortController());
+    const { contextSize, vocabulary } = (await this.call({ kind: 'open', source }, take)) as IOpened;
+    return {
+      contextSize,
+      vocabulary: new CharacterVocabulary(vocabulary),
+      generate: (ask, take, stop) =>
+        this.call({ kind: 'generate', ask }, take, AbortSignal.any([stop, signal]))
+    };
   }
 
-  /** Send a call to the worker; `progress` is called with the progress of its download. */
-  call(message: Message, progress: (step: IProgress) => void = () => undefined): Promise<unknown> {
+  /** Send a call to the worker; `take` is called with each step, and `signal` stops it. */
+  async call(
+    message: Call,
+    take: ICall['take'] = () => undefined,
+    signal = new AbortController().signal
+  ): Promise<unknown> {
+    signal.throwIfAborted();
     const id = ++this._last;
-    const step: IProgress | null = message.kind === 'fetch' ? { phase: 'waiting' } : null;
-    const answer = new Promise<unknown>((resolve, reject) =>
-      this._calls.set(id, { message, resolve, reject, step, progress })
-    );
+    const answer = new Promise<unknown>((resolve, reject) => {
+      const step: Step | null = message.kind === 'fetch' ? { phase: 'waiting' } : null;
+      this._calls.set(id, { message, resolve, reject, step, take });
+    });
+    signal.addEventListener('abort', () => this._leave(id)?.reject(signal.reason as Error));
     this._line.postMessage({ ...message, call: id });
-    return this.watch(answer);
-  }
-
-  /** Return the progress of a model's download; null: none. */
-  stepOf(model: ILocalModel): IProgress | null {
-    return this._transfersOf(model).find(([, { step }]) => step)?.[1].step ?? null;
-  }
-
-  /** Stop downloading and opening a model. */
-  cancel(model: ILocalModel): void {
-    for (const [call] of this._transfersOf(model)) {
-      this._line.postMessage({ kind: 'cancel', call });
-    }
-  }
-
-  /** Wait for the worker; terminate it if it sends no message meanwhile. */
-  async watch<T>(work: Promise<T>): Promise<T> {
+    // Terminate a worker that sends no message meanwhile.
     let received = this._heard;
     const timer = setInterval(() => {
       if (received === this._heard) {
@@ -89,20 +91,36 @@ export class WorkerConnection {
       }
       received = this._heard;
     }, SILENCE);
-    try {
-      return await work;
-    } finally {
-      clearInterval(timer);
-    }
+    return answer.finally(() => clearInterval(timer));
   }
 
-  /** Terminate the worker; its calls and generations fail. */
+  /** Return the progress of a model's download; null: none. */
+  stepOf(model: ILocalModel): IProgress | null {
+    const transfer = this._transfersOf(model).find(([, { step }]) => step);
+    return (transfer?.[1].step ?? null) as IProgress | null;
+  }
+
+  /** Stop downloading and opening a model. */
+  cancel(model: ILocalModel): void {
+    this._transfersOf(model).forEach(([call]) => this._line.postMessage({ kind: 'cancel', call }));
+  }
+
+  /** Terminate the worker; its calls fail. */
   end(error: ServerError): void {
     this._line.terminate();
     this._ended();
-    this._engine?.fail(error);
     this._calls.forEach(({ reject }) => reject(error));
     this._calls.clear();
+    this._model.abort(error);
+  }
+
+  /** Stop a call, without waiting for the worker, and return it. */
+  private _leave(id: number): ICall | undefined {
+    const call = this._calls.get(id);
+    if (this._calls.delete(id)) {
+      this._line.postMessage({ kind: 'cancel', call: id });
+    }
+    return call;
   }
 
   private _transfersOf(model: ILocalModel): [number, ICall][] {
@@ -113,30 +131,30 @@ export class WorkerConnection {
 
   private _take(message: FromWorker): void {
     this._heard++;
-    const call = 'call' in message ? this._calls.get(message.call) : undefined;
-    switch (message.kind) {
-      case 'alive':
-        break;
-      case 'step':
-        if (call) {
-          call.step = message.step;
-          call.progress(message.step);
+    const call = message.kind === 'alive' ? undefined : this._calls.get(message.call);
+    if (message.kind === 'step' && call) {
+      call.step = message.step;
+      try {
+        const isMoreWanted = call.take(message.step as never);
+        if (call.message.kind === 'generate' && !isMoreWanted) {
+          this._leave(message.call)?.resolve(null);
         }
-        break;
-      case 'answer':
-        this._calls.delete(message.call);
-        if (message.error) {
-          call?.reject(new ServerError(500, message.error.code, message.error.message));
-        } else {
-          call?.resolve(message.value);
-        }
-        break;
-      default:
-        this._engine?.take(message);
+      } catch (reason) {
+        this._leave(message.call)?.reject(reason as Error);
+      }
+    } else if (message.kind === 'answer') {
+      this._calls.delete(message.call);
+      const { error, value } = message;
+      if (error) {
+        call?.reject(new ServerError(500, error.code, error.message));
+      } else {
+        call?.resolve(value);
+      }
     }
   }
 
-  private _engine: WorkerEngine | null = null;
+  /** aborted when the open model is no longer used */
+  private _model = new AbortController();
   private readonly _calls = new Map<number, ICall>();
   private _last = 0;
   /** the number of messages from the worker */

@@ -1,6 +1,6 @@
 /** A model in WebAssembly: prompt evaluation and logits. */
 
-import type { IEngine, IEngineRequest, IToken } from '../engineinterface';
+import type { IEngineRequest, IToken } from '../engineinterface';
 import { pauses, write } from './generation';
 import { ModelError, readGguf } from './gguf';
 import { Sequence } from './sequence';
@@ -35,7 +35,7 @@ interface IExports {
 export const BATCH = 8;
 const ROWS = 4; // copied into a matrix at a time
 
-export class Engine implements IEngine {
+export class Engine {
   readonly vocabulary: Vocabulary;
   readonly contextSize: number;
   /** The number of tokens evaluated so far. */
@@ -121,6 +121,7 @@ export class Engine implements IEngine {
     return row;
   }
 
+  /** Generate a text; end and stand-in tokens are not yielded. It stops after the current batch. */
   generate(ask: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
     return write(this, ask, (this.pause ??= pauses()), signal);
   }

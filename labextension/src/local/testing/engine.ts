@@ -27,13 +27,15 @@ export class ScriptedEngine implements IEngine {
   readonly vocabulary: IVocabulary;
   readonly asks: IEngineRequest[] = [];
 
-  async *generate(ask: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
+  async generate(ask: IEngineRequest, take: (token: IToken) => boolean, signal: AbortSignal): Promise<void> {
     const message = this._script[this.asks.length] ?? [];
     this.asks.push(ask);
     for (const [text, probability] of message.slice(0, ask.maxTokens)) {
       await Promise.resolve();
       signal.throwIfAborted();
-      yield { token: this._numberOf(text), probability };
+      if (!take({ token: this._numberOf(text), probability })) {
+        return;
+      }
     }
   }
 

@@ -16,80 +16,47 @@ export const CASES = JSON.parse(readFileSync(new URL('logits.json', GOLDEN), 'ut
   logits: number[];
 }[];
 
-class Writer {
-  private readonly parts: Uint8Array[] = [];
-  size = 0;
+const u32 = (value: number): Uint8Array => new Uint8Array(Uint32Array.of(value).buffer);
+const u64 = (value: number | bigint): Uint8Array => new Uint8Array(BigUint64Array.of(BigInt(value)).buffer);
+const padding = (size: number): Uint8Array => new Uint8Array((32 - (size % 32)) % 32);
 
-  put(bytes: Uint8Array): this {
-    this.parts.push(bytes);
-    this.size += bytes.length;
-    return this;
+function textOf(value: string): Uint8Array[] {
+  const bytes = new TextEncoder().encode(value);
+  return [u64(bytes.length), bytes];
+}
+
+function bytesOf(value: Value): Uint8Array[] {
+  if (Array.isArray(value)) {
+    const isText = typeof value[0] === 'string';
+    const items = value.map(item => Buffer.concat(isText ? textOf(item as string) : [u32(item as number)]));
+    return [u32(9), u32(isText ? 8 : 4), u64(value.length), Buffer.concat(items)];
   }
-
-  u32(value: number): this {
-    return this.put(new Uint8Array(Uint32Array.of(value).buffer));
-  }
-
-  u64(value: number | bigint): this {
-    return this.put(new Uint8Array(BigUint64Array.of(BigInt(value)).buffer));
-  }
-
-  text(value: string): this {
-    const bytes = new TextEncoder().encode(value);
-    return this.u64(bytes.length).put(bytes);
-  }
-
-  value(value: Value): this {
-    if (Array.isArray(value)) {
-      this.u32(9);
-      if (typeof value[0] === 'string') {
-        this.u32(8).u64(value.length);
-        value.forEach(item => this.text(item as string));
-      } else {
-        this.u32(4).u64(value.length);
-        value.forEach(item => this.u32(item as number));
-      }
-      return this;
-    }
-    if (typeof value === 'string') {
-      return this.u32(8).text(value);
-    }
-    if (typeof value === 'boolean') {
-      return this.u32(7).put(Uint8Array.of(Number(value)));
-    }
-    if (typeof value === 'bigint') {
-      return this.u32(10).u64(value);
-    }
-    return Number.isInteger(value)
-      ? this.u32(4).u32(value)
-      : this.u32(6).put(new Uint8Array(Float32Array.of(value).buffer));
-  }
-
-  bytes(): Uint8Array {
-    const all = new Uint8Array(this.size);
-    let at = 0;
-    for (const part of this.parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
+  switch (typeof value) {
+    case 'string':
+      return [u32(8), ...textOf(value)];
+    case 'boolean':
+      return [u32(7), Uint8Array.of(Number(value))];
+    case 'bigint':
+      return [u32(10), u64(value)];
+    default:
+      return Number.isInteger(value)
+        ? [u32(4), u32(value)]
+        : [u32(6), new Uint8Array(Float32Array.of(value).buffer)];
   }
 }
 
 /** Write a GGUF file. */
 export function written({ values, tensors }: IGguf): Uint8Array {
-  const out = new Writer().u32(0x46554747).u32(3).u64(tensors.size).u64(values.size);
-  values.forEach((value, name) => out.text(name).value(value));
+  const parts = [u32(0x46554747), u32(3), u64(tensors.size), u64(values.size)];
+  values.forEach((value, name) => parts.push(...textOf(name), ...bytesOf(value)));
   let offset = 0;
   for (const [name, { type, shape, data }] of tensors) {
-    out.text(name).u32(shape.length);
-    shape.forEach(length => out.u64(length));
-    out.u32(type).u64(offset);
+    parts.push(...textOf(name), u32(shape.length), ...shape.map(u64), u32(type), u64(offset));
     offset += Math.ceil(data.length / 32) * 32;
   }
-  out.put(new Uint8Array((32 - (out.size % 32)) % 32));
-  tensors.forEach(({ data }) => out.put(data).put(new Uint8Array((32 - (data.length % 32)) % 32)));
-  return out.bytes();
+  parts.push(padding(parts.reduce((size, part) => size + part.length, 0)));
+  tensors.forEach(({ data }) => parts.push(data, padding(data.length)));
+  return new Uint8Array(Buffer.concat(parts));
 }
 
 /** The golden model's file with other values (undefined: without it) and tensors. */

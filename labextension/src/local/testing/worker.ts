@@ -27,8 +27,6 @@ export class FakeWorker implements ILine {
   ended = false;
   readonly reported: ToWorker[] = [];
   private called = 0;
-  /** The text that it has begun and not ended; 0: none. */
-  private generating = 0;
   /** The call that opens a model; 0: none does. */
   private opening = 0;
 
@@ -41,10 +39,6 @@ export class FakeWorker implements ILine {
       const { name } = message.source as ILocalModel;
       this.opened.push(name);
       this.opening = message.call;
-      if (this.generating) {
-        this.say({ kind: 'end', id: this.generating }); // it stops the text
-        this.generating = 0;
-      }
       if (this.stuck) {
         this.say({ kind: 'step', call: message.call, step: this.stuck });
       } else if (this.error && (this.damaged || name) === name) {
@@ -62,12 +56,10 @@ export class FakeWorker implements ILine {
     } else if (message.kind === 'generate' && !this.silent) {
       for (const character of 'yes') {
         const token = { token: TEXTS.indexOf(character), probability: 0.99 };
-        this.say({ kind: 'token', id: message.id, token });
+        this.say({ kind: 'step', call: message.call, step: token });
       }
-      if (this.stops) {
-        this.generating = message.id;
-      } else {
-        this.say({ kind: 'end', id: message.id });
+      if (!this.stops) {
+        this.say({ kind: 'answer', call: message.call, value: null });
       }
     } else if (message.kind === 'fetch') {
       this.called = message.call;

@@ -1,12 +1,13 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { requestErrorOf } from '../requesterror';
+import { requestErrorOf, ServerError } from '../requesterror';
 import { EngineHost } from './enginehost';
 import type { Models } from './models';
+import type { ILocalModel } from './catalogue';
 import type { IEngine, IEngineRequest, IToken } from './engineinterface';
-import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
+import type { FromWorker, IPort, ToWorker } from './messages';
 import type { ISource } from './modelfile';
 import { CharacterVocabulary } from './vocabulary';
-import { WorkerEngine } from './workerengine';
+import { type ILine, WorkerConnection } from './workerconnection';
 
 const VOCABULARY = new CharacterVocabulary({
   texts: ['a', 'b', 'c', '?', ''],
@@ -15,7 +16,7 @@ const VOCABULARY = new CharacterVocabulary({
 });
 
 /** Repeats the prompt, one token per turn of the message loop, until it is stopped. */
-class Echo implements IEngine {
+class Echo {
   readonly contextSize = 100;
   readonly vocabulary = VOCABULARY;
   stopped = 0;
@@ -62,30 +63,28 @@ describe('a worker that generates', () => {
     tell({ kind: 'open', call: 1, source: SOURCE });
     await vi.waitFor(() => expect(output).toHaveLength(1));
     const done = (): string[] =>
-      output.flatMap(message => ('id' in message ? [`${message.kind} ${message.id}`] : []));
+      output.slice(1).flatMap(message => ('call' in message ? [`${message.kind} ${message.call}`] : []));
     return { output, tell, done };
   }
 
   it('finishes one text before the next', async () => {
     const { tell, done } = await loaded();
-    tell({ kind: 'generate', id: 1, ask: ask('ab', 3) });
-    tell({ kind: 'generate', id: 2, ask: ask('c', 1) });
-    await vi.waitFor(() => expect(done()).toContain('end 2'));
-    expect(done()).toEqual(['token 1', 'token 1', 'token 1', 'end 1', 'token 2', 'end 2']);
+    tell({ kind: 'generate', call: 2, ask: ask('ab', 3) });
+    tell({ kind: 'generate', call: 3, ask: ask('c', 1) });
+    await vi.waitFor(() => expect(done()).toContain('answer 3'));
+    expect(done()).toEqual(['step 2', 'step 2', 'step 2', 'answer 2', 'step 3', 'answer 3']);
   });
 
-  it('ends a stopped text that waits, and fails all texts if another model is opened', async () => {
+  it('ends stopped texts before it opens another model', async () => {
     const { output, tell, done } = await loaded();
-    tell({ kind: 'generate', id: 1, ask: ask('ab', 1000) });
-    tell({ kind: 'generate', id: 2, ask: ask('c', 1000) });
-    tell({ kind: 'generate', id: 3, ask: ask('c', 1000) });
-    tell({ kind: 'stop', id: 2 });
-    tell({ kind: 'open', call: 2, source: SOURCE });
-    await vi.waitFor(() => expect(done()).toContain('end 3'));
-    expect(done().filter(each => each.startsWith('end'))).toEqual(['end 1', 'end 2', 'end 3']);
-    expect(done().filter(each => each !== 'token 1')).toEqual(['end 1', 'end 2', 'end 3']);
-    const errors = output.flatMap(message => (message.kind === 'end' ? [message.error] : []));
-    expect(errors).toEqual(Array(3).fill('Another model is being loaded.'));
+    const texts = [2, 3, 4];
+    texts.forEach(call => tell({ kind: 'generate', call, ask: ask('ab', 1000) }));
+    texts.forEach(call => tell({ kind: 'cancel', call }));
+    tell({ kind: 'open', call: 5, source: SOURCE });
+    await vi.waitFor(() => expect(done()).toContain('answer 5'));
+    expect(done().filter(each => each !== 'step 2')).toEqual([...texts, 5].map(call => `answer ${call}`));
+    const errors = output.flatMap(message => (message.kind === 'answer' ? [message.error?.code] : []));
+    expect(errors).toEqual([undefined, 'cancelled', 'cancelled', 'cancelled', undefined]);
   });
 });
 
@@ -161,7 +160,7 @@ describe('a worker that downloads a file', () => {
   });
 });
 
-describe('WorkerEngine', () => {
+describe('WorkerConnection', () => {
   let close: (() => void)[] = [];
 
   afterEach(() => {
@@ -169,33 +168,26 @@ describe('WorkerEngine', () => {
     close = [];
   });
 
-  async function opened(echo: Echo): Promise<WorkerEngine> {
+  function connected(echo: Echo): WorkerConnection {
     const { port1, port2 } = new MessageChannel();
     close.push(() => port1.close());
-    const models = {
-      open: () => Promise.resolve(echo)
-    } as unknown as Models;
-    new EngineHost(port2, models);
-    return new Promise(resolve => {
-      let engine: WorkerEngine | null = null;
-      port1.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-        if (data.kind === 'answer') {
-          engine = new WorkerEngine(port1, data.value as IOpened);
-          resolve(engine);
-        } else {
-          engine?.take(data);
-        }
-      };
-      port1.postMessage({ kind: 'open', call: 1, source: SOURCE });
-    });
+    new EngineHost(port2, { open: () => Promise.resolve(echo) } as unknown as Models);
+    const line = Object.assign(port1, { onerror: null, terminate: () => undefined }) as ILine;
+    return new WorkerConnection(line, () => undefined);
   }
 
-  async function written(engine: WorkerEngine, asked: IEngineRequest, signal = new AbortController().signal) {
+  function opened(echo: Echo, connection = connected(echo)): Promise<IEngine> {
+    return connection.open(SOURCE as ILocalModel, () => undefined);
+  }
+
+  async function written(engine: IEngine, asked: IEngineRequest, signal = new AbortController().signal) {
     let text = '';
-    for await (const { token, probability } of engine.generate(asked, signal)) {
+    const take = ({ token, probability }: IToken): boolean => {
       expect(probability).toBe(0.5);
       text += engine.vocabulary.text(token);
-    }
+      return true;
+    };
+    await engine.generate(asked, take, signal);
     return text;
   }
 
@@ -214,14 +206,26 @@ describe('WorkerEngine', () => {
     expect(echo.stopped).toBe(1);
   });
 
-  it('stops when the reader returns', async () => {
+  it.each([
+    ['wants no more', () => false],
+    [
+      'throws',
+      () => {
+        throw new Error('disconnected');
+      }
+    ]
+  ])('stops when the caller %s', async (what, decide) => {
     const echo = new Echo();
     const engine = await opened(echo);
-    for await (const { token } of engine.generate(ask('cc', 1e9), new AbortController().signal)) {
-      expect(token).toBe(2);
-      break;
-    }
+    const taken: number[] = [];
+    const take = ({ token }: IToken): boolean => {
+      taken.push(token);
+      return decide();
+    };
+    const generated = engine.generate(ask('cc', 1e9), take, new AbortController().signal);
+    await (what === 'throws' ? expect(generated).rejects.toThrow('disconnected') : generated);
     expect(await written(engine, ask('a', 1))).toBe('a');
+    expect(taken).toEqual([2]);
     expect(echo.stopped).toBe(1);
   });
 
@@ -245,9 +249,23 @@ describe('WorkerEngine', () => {
   });
 
   it('reports that its worker has ended', async () => {
-    const engine = await opened(new Echo());
+    const connection = connected(new Echo());
+    const engine = await opened(new Echo(), connection);
     const lost = written(engine, ask('a', 1e9));
-    engine.fail(new Error('gone'));
+    connection.end(new ServerError(500, 'worker_gone', 'gone'));
     await expect(lost).rejects.toThrow('gone');
+    await expect(written(engine, ask('a', 1))).rejects.toThrow('gone');
+  });
+
+  it('fails once another model is opened', async () => {
+    const echo = new Echo();
+    const connection = connected(echo);
+    const engine = await opened(echo, connection);
+    const replaced = expect(written(engine, ask('a', 1e9))).rejects.toThrow('Another model');
+    const next = await opened(echo, connection);
+    await replaced;
+    await expect(written(engine, ask('a', 1))).rejects.toThrow('Another model');
+    expect(await written(next, ask('b', 2))).toBe('bb');
+    expect(echo.stopped).toBe(1);
   });
 });
