@@ -38,6 +38,7 @@ from contextlib import closing, nullcontext, suppress
 from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import msgspec
 
@@ -48,6 +49,7 @@ from first_mentions import first_mentions  # noqa: E402
 from harness import settings_of  # noqa: E402
 from page_model import PageModel  # noqa: E402
 
+from jupyter_turbopilot.context import notebook as prompt_context  # noqa: E402
 from jupyter_turbopilot.context.kernel_context import NONE  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
 from jupyter_turbopilot.suggestion.brackets import closing_length  # noqa: E402
@@ -56,7 +58,7 @@ from jupyter_turbopilot.suggestion.names import scope_of  # noqa: E402
 from jupyter_turbopilot.suggestion.syntax import judged  # noqa: E402
 from jupyter_turbopilot.terminal.in_process import InProcess  # noqa: E402
 from turbopilot_research.evaluate import lines, replay, traces  # noqa: E402
-from turbopilot_research.evaluate.live import Live, ResolvedNames, names_only  # noqa: E402
+from turbopilot_research.evaluate.live import Live, ResolvedNames  # noqa: E402
 from turbopilot_research.evaluate.notebooks import read  # noqa: E402
 
 if TYPE_CHECKING:
@@ -199,7 +201,11 @@ def columns(options: argparse.Namespace) -> None:
                 request = mention.typed(typed).request(ran=True, trigger="automatic", client="typist")
                 known = NONE if name == "without" else context
                 local.pilot.completer.results.clear()
-                with names_only() if name == "names only" else nullcontext():
+                with (
+                    patch.object(notebook, "describe", lambda *_: "")
+                    if name == "names only"
+                    else nullcontext()
+                ):
                     reply = local.last(request, known)
                 text = reply.items[0].text if reply.items else ""
                 rest = mention.label[typed:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
@@ -37,13 +37,7 @@ if TYPE_CHECKING:
 
 KEY_INTERVAL = 200  # milliseconds
 PATIENT = 300.0  # seconds: the time limit of a request that is not timed
-_ABSENT = {
-    "source": "",
-    "index": "",
-    "kernel": None,
-    "clock": None,
-    "names_only": False,
-}  # options that some actions lack
+_ABSENT = {"source": "", "index": "", "kernel": None, "clock": None}  # options that some actions lack
 # The options that a result file contains.
 _RECORDED = (
     "half", "trace", "requests", "eagerness", "engine", "template", "clock", "busy", "kernel",
@@ -72,11 +66,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="run the notebooks in this kernel, and compare with and without kernel context; the cells of a "
         "folder run there and may change its files",
-    )
-    command.add_argument(
-        "--names-only",
-        action="store_true",
-        help="with --clock and --kernel: compare also with kernel context that adds nothing to the prompt",
     )
     command = add("server", _in_process(_notebooks), "replay notebooks with a server")
     command.add_argument(
@@ -268,21 +257,16 @@ def count_items(name: str, total: int) -> Callable[[str], None]:
 def _in_real_time(
     options: argparse.Namespace, local: InProcess, source: Source, chosen: list[Trace], name: str
 ) -> dict[str, TypingResult]:
-    """Replay in real time; with a kernel several times, so that it runs the cells in each case."""
+    """Replay in real time; with a kernel twice, so that it runs the cells in both cases."""
     from turbopilot_research.evaluate import replay
-    from turbopilot_research.evaluate.live import names_only
 
     name += f", {options.clock} ms per keystroke"
     results: dict[str, TypingResult] = {}
-    ways = [report.WITH_CONTEXT, report.WITHOUT_CONTEXT] if options.kernel else [""]
-    ways[1:1] = [report.NAMES_ONLY] if options.names_only else []
-    for context in ways:
+    for context in (report.WITH_CONTEXT, report.WITHOUT_CONTEXT) if options.kernel else ("",):
         local.pilot.completer.results.clear()
         tell = count_items(name + context, len(chosen))
         rhythm = replay.steady(options.clock / 1000)
-        is_queried = context in {report.WITH_CONTEXT, report.NAMES_ONLY}
-        only = names_only() if context == report.NAMES_ONLY else nullcontext()
-        with _kernel(options, is_queried=is_queried) as live, only:
+        with _kernel(options, is_queried=context == report.WITH_CONTEXT) as live:
             results[name + context] = replay.in_real_time(source, chosen, tell, rhythm, live=live)
     return results
 

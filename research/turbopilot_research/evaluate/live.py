@@ -12,16 +12,14 @@ import json
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from queue import Empty
 from typing import TYPE_CHECKING, Any, Self
-from unittest.mock import patch
 
 from jupyter_client.kernelspec import NoSuchKernel, get_kernel_spec
 from jupyter_client.manager import KernelManager
 
-from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.jupyter.kernels.conversation import Conversation, KernelAnswer
@@ -62,13 +60,6 @@ def answer(space, question):
     known = getattr(value, "columns", None) if type(value).__name__ == "DataFrame" else None
     return None if known is None else key in list(known)
 """
-
-
-@contextmanager
-def names_only() -> Iterator[None]:
-    """Keep the columns of tables out of prompts; they still constrain and filter suggestions."""
-    with patch.object(notebook, "describe", lambda *_: ""):
-        yield
 
 
 @dataclass(frozen=True)

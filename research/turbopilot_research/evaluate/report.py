@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 OTHER_READINGS = (1, 8)  # other assumed costs of reading a suggestion
 WITH_CONTEXT, WITHOUT_CONTEXT = ", with kernel context", ", without kernel context"
-NAMES_ONLY = ", kernel context without columns in the prompt"
 
 
 def table(results: Mapping[str, TypingResult]) -> str:
@@ -105,10 +104,10 @@ def _gains(results: Mapping[str, TypingResult]) -> list[str]:
     """Describe how much more is saved with kernel context, with bootstrap intervals."""
     lines = []
     for name, typed in results.items():
-        for way in (NAMES_ONLY, WITHOUT_CONTEXT) if name.endswith(WITH_CONTEXT) else ():
-            if other := results.get(name.replace(WITH_CONTEXT, way)):
-                gain = saved_ratio(typed.notebooks, other.notebooks)
-                lines.append(f"\n{name}, relative to{way[1:]}: saves {gain}.")
+        other = results.get(name.replace(WITH_CONTEXT, WITHOUT_CONTEXT))
+        if not name.endswith(WITH_CONTEXT) or not other:
+            continue
+        lines.append(f"\n{name}: saves {saved_ratio(typed.notebooks, other.notebooks)}.")
     return lines
 
 
