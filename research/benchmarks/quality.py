@@ -201,11 +201,8 @@ def columns(options: argparse.Namespace) -> None:
                 request = mention.typed(typed).request(ran=True, trigger="automatic", client="typist")
                 known = NONE if name == "without" else context
                 local.pilot.completer.results.clear()
-                with (
-                    patch.object(notebook, "describe", lambda *_: "")
-                    if name == "names only"
-                    else nullcontext()
-                ):
+                undescribed = patch.object(prompt_context, "describe", lambda *_: "")
+                with undescribed if name == "names only" else nullcontext():
                     reply = local.last(request, known)
                 text = reply.items[0].text if reply.items else ""
                 rest = mention.label[typed:]
