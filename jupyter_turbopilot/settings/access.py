@@ -81,7 +81,7 @@ class Access:
             raise DisabledError(DENIED)
 
     def check_file(self, path: str) -> list[str]:
-        """Return the files that a path leads to through symbolic links; raise a DisabledError if one is denied.
+        """Return the files that a path leads to through links; raise a DisabledError if one is denied.
 
         Reads the disk, which may hang. The links may change, so no result is cached.
         """

@@ -259,7 +259,7 @@ export interface IFindings {
   /** identifies this response in `POST feedback` */
   id: string;
   findings: IFinding[];
-  /** whether the kernel gave no answer, so that earlier findings may still be right */
+  /** whether the kernel has not answered, so that earlier findings may still hold */
   unanswered: boolean;
 }
 
