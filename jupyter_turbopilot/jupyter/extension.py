@@ -54,9 +54,12 @@ class TurbopilotExtension(ExtensionApp):
 
     name = "jupyter_turbopilot"
     load_other_extensions = True
-    classes = sections()
     _pilot: Pilot | None = None
     _starting: asyncio.Task[None] | None = None
+
+    def __init__(self, **values: Any) -> None:
+        self.classes = sections()  # not in the class: a plugin may import this module
+        super().__init__(**values)
 
     def _config_file_name_default(self) -> str:
         # The command line reads this file too. Jupyter's default is jupyter_jupyter_turbopilot_config.

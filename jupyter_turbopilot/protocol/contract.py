@@ -191,6 +191,9 @@ class Findings(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
     findings: list[Finding]
+    unanswered: Annotated[
+        bool, Meta(description="whether the kernel has not answered, so that earlier findings may still hold")
+    ]
 
 
 class RenameEdits(msgspec.Struct, frozen=True, kw_only=True):

@@ -80,15 +80,18 @@ class Access:
         if not all(map(self.allows, known)):
             raise DisabledError(DENIED)
 
-    def check_file(self, path: str) -> None:
-        """Raise a DisabledError if a path leads to a denied file through symbolic links.
+    def check_file(self, path: str) -> list[str]:
+        """Return the files that a path leads to through links; raise a DisabledError if one is denied.
 
         Reads the disk, which may hang. The links may change, so no result is cached.
         """
+        found = []
         for real in self._real_paths(path):
             inside = [real[len(root) :] for root in self.roots if real[: len(root)] == root]
             if _any_matches(self.absolute, [real]) or self._denies(inside):
                 raise DisabledError(DENIED)
+            found += ["/".join(parts) for parts in inside or [real]]
+        return found
 
     def allows(self, path: str) -> bool:
         """Return whether completion is allowed for a path; for an unknown one, only without denied paths."""
@@ -123,7 +126,7 @@ class Access:
 
     def _real_paths(self, path: str) -> Iterator[Parts]:
         """Yield the paths on the disk that the forms of a path lead to."""
-        if not (self.denied and self.root):
+        if not self.root:
             return
         for name in equivalent_paths(path.replace(os.sep, "/")):
             parts = _parts(name, folds_case=self.folds_case)

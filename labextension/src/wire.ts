@@ -259,6 +259,8 @@ export interface IFindings {
   /** identifies this response in `POST feedback` */
   id: string;
   findings: IFinding[];
+  /** whether the kernel has not answered, so that earlier findings may still hold */
+  unanswered: boolean;
 }
 
 /** A request for the other uses of a name that the user has changed at its binding. */

@@ -59,6 +59,23 @@ def test_engine_that_raises_an_error_denies_everything(monkeypatch: pytest.Monke
     assert "(KeyError)" in access.reason
 
 
+def test_plugin_whose_settings_import_the_extension_is_used(tmp_path: Path) -> None:
+    (tmp_path / "far.py").write_text(
+        "from jupyter_turbopilot.jupyter.extension import TurbopilotExtension\n"
+        "from jupyter_turbopilot.settings.config import EngineSection as Far\n"
+    )
+    code = (
+        "from jupyter_turbopilot.util import registry; registry.IMPORT_SECONDS = 10\n"
+        "registry.registered = lambda: {'settings': [registry.Entry('far', 'far:Far')]}\n"
+        "from jupyter_turbopilot.jupyter.extension import TurbopilotExtension as Extension\n"
+        "print([kind.__name__ for kind in Extension().classes])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "['TurbopilotExtension', 'Turbopilot', 'EngineSection']", done.stderr
+
+
 @pytest.fixture
 def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> dict[str, object]:
     (jp_config_dir / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.max_lines = 3\n")

@@ -136,10 +136,13 @@ def test_check_file_follows_links(tmp_path: Path, path: str, form: str) -> None:
     access.check_file("x/a.ipynb")
 
 
-def test_check_file_reads_nothing_without_denied_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    access = denying()
-    monkeypatch.setattr("os.path.realpath", None)
-    access.check_file("a.ipynb")
+def test_check_file_returns_the_files_below_the_root_folder_or_outside(tmp_path: Path) -> None:
+    (root := tmp_path / "root").mkdir()
+    (root / "inside").symlink_to(".env")
+    (root / "outside").symlink_to(tmp_path / ".ssh" / "config")
+    access = denying(root=str(root))
+    assert access.check_file("inside") == [".env"]
+    assert access.check_file("outside") == [f"{tmp_path.resolve().as_posix()[1:]}/.ssh/config"]
 
 
 def test_access_without_patterns_allows_requests_without_a_path() -> None:

@@ -169,8 +169,8 @@ class _Look:
         self._classes: Dict[int, Dict[str, Any]] = {}
         self._getters: Dict[Tuple[int, str], Any] = {}
         self._class_words: Dict[int, Tuple[Optional[List[str]], bool]] = {}
-        loaded = _plain(_module_dict(sys)).get("modules")
-        self._modules = _plain(loaded, 100_000) if type(loaded) is dict else {}
+        modules = _plain(_module_dict(sys)).get("modules")
+        self.loaded = _plain(modules, 100_000) if type(modules) is dict else {}
         self._kinds: Dict[int, Tuple[str, str]] = {}
         for module, names in _KNOWN.items():
             members = self._module(module)
@@ -184,7 +184,7 @@ class _Look:
 
     def _module(self, name: str) -> Dict[str, Any]:
         """Return the attributes of a module, if it is imported."""
-        module = self._modules.get(name)
+        module = self.loaded.get(name)
         return _plain(_module_dict(module)) if type(module) is types.ModuleType else {}
 
     def _kind(self, value: Any) -> Tuple[str, str]:
@@ -497,7 +497,7 @@ class _ErrorLook(_Look):
     def find(self, expression: str, scope: Dict[str, Any]) -> Any:
         """Return the object or module of an expression; `_MISSING` if code would have to compute it."""
         value = self._find(ast.parse(expression, mode="eval").body, scope)
-        return self._modules.get(expression, _MISSING) if value is _MISSING else value
+        return self.loaded.get(expression, _MISSING) if value is _MISSING else value
 
     def describe_found(self, expression: str, scope: Dict[str, Any]) -> Optional[Dict[str, Any]]:
         """Describe the object of an expression; None if there is none."""
@@ -551,6 +551,7 @@ class _CheckLook(_ErrorLook):
         self._elements = MOST_ELEMENTS
         self._dicts: Dict[str, Dict[str, Any]] = {}
         self._folders: Dict[str, Optional[str]] = {}
+        self._listed: Dict[Tuple[str, str], bool] = {}  # by the module and the file of a function
         self._unnamed = frozenset(id(type(each)) for each in _UNNAMED)
         self._standard = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
 
@@ -626,11 +627,11 @@ class _CheckLook(_ErrorLook):
     def _imported(self, name: str) -> Any:
         """Return a module that is imported, or what it contains."""
         first, *rest = name.split(".")
-        value, path = self._modules.get(first, _MISSING), first
+        value, path = self.loaded.get(first, _MISSING), first
         for part in rest:
             path = f"{path}.{part}"
             found = _MISSING if value is _MISSING else self._attribute(value, part)
-            value = self._modules.get(path, _MISSING) if found is _MISSING else found
+            value = self.loaded.get(path, _MISSING) if found is _MISSING else found
         return value
 
     def _kind_of(self, value: Any) -> str:
@@ -690,9 +691,16 @@ class _CheckLook(_ErrorLook):
     def _has_listed_code(self, function: Any) -> bool:
         if type(function) is not types.FunctionType:
             return False
-        module, file = _text(function.__module__), _text(function.__code__.co_filename, LONGEST_PATH)
-        folder = self._folder(module)
-        if folder is None or file is None:
+        place = function.__module__, function.__code__.co_filename
+        if not type(place[0]) is type(place[1]) is str:
+            return False
+        if place not in self._listed:
+            self._listed[place] = self._is_listed(*place)
+        return self._listed[place]
+
+    def _is_listed(self, module: str, file: str) -> bool:
+        folder = self._folder(_text(module))
+        if folder is None or len(file) > LONGEST_PATH:
             return False
         package = os.path.dirname(folder) if folder.endswith(".py") else folder  # noqa: PTH120
         return file.startswith("<frozen ") or (bool(package) and file.startswith(package))
@@ -740,16 +748,14 @@ class _CheckLook(_ErrorLook):
 
     def has_foreign_members(self) -> bool:
         """Return whether a class of tables has functions or accessors that are not of the listed packages."""
-        for module, names in (
-            ("pandas", ("DataFrame", "Series", "Index")),
-            ("polars", ("DataFrame", "Series")),
-        ):
-            kinds = [kind for kind in map(self._module_of(module).get, names) if _is_class(kind)]
-            for base in (base for kind in kinds for base in _mro(kind) if base is not object):
-                for member in self._members(base).values():
-                    is_foreign = type(member) is types.FunctionType and not self._has_listed_code(member)
-                    if is_foreign or (_class_name(type(member)) in _ACCESSORS and not self.is_inert(member)):
-                        return True
+        tables = (("pandas", ("DataFrame", "Series", "Index")), ("polars", ("DataFrame", "Series")))
+        kinds = [self._module_of(module).get(name) for module, names in tables for name in names]
+        bases = {id(base): base for kind in kinds if _is_class(kind) for base in _mro(kind)}
+        bases.pop(id(object), None)
+        for member in (member for base in bases.values() for member in self._members(base).values()):
+            is_foreign = type(member) is types.FunctionType and not self._has_listed_code(member)
+            if is_foreign or (_class_name(type(member)) in _ACCESSORS and not self.is_inert(member)):
+                return True
         return False
 
     # Inert objects ------------------------------------------------------------------------------------------
@@ -872,10 +878,9 @@ def _are_of_host(values: Any) -> bool:
     return all(id(type(each)) in _ATOMS or _is_of_host(each) for each in values)
 
 
-def _is_alone() -> bool:
+def _is_alone(loaded: Dict[str, Any]) -> bool:
     """Return whether no thread, task or timer but those of the kernel could run code during a cell."""
-    own = _plain(_module_dict(sys)).get("modules")
-    threading, asyncio = (sys.modules.get(name) for name in ("threading", "asyncio")) if own else (None, None)
+    threading, asyncio, signal = map(loaded.get, ("threading", "asyncio", "_signal"))
     if threading:
         if _thread._count() > len(threading._active) - 1:
             return False  # `_thread` has started one
@@ -905,7 +910,6 @@ def _is_alone() -> bool:
             is_of_host = _is_of_host(handle._callback) and _are_of_host(handle._args or ())
             if not (handle._cancelled or is_of_host):
                 return False
-    signal = sys.modules.get("_signal")
     return not (signal and hasattr(signal, "getitimer") and any(signal.getitimer(n)[0] for n in range(3)))
 
 
@@ -1114,7 +1118,8 @@ def report(namespace: Any, wanted: Any, traced: Any = None, shell: Any = None) -
         names += filter(_is_public, _plain(_module_dict(builtins)))  # the user may have added some
         cells = scope.get("In")  # the sources of all executed cells, after an empty one
         reported["executions"] = len(cells) - 1 if type(cells) is list else None
-        reported["alone"], reported["reloads"] = _is_alone() and not _has_hooks(shell), _reloads(shell)
+        reported["alone"] = _is_alone(tracer.loaded) and not _has_hooks(shell)
+        reported["reloads"] = _reloads(shell)
         objects = {**_plain(_module_dict(builtins)), **scope}
         reported["extended"] = _safely(tracer.has_foreign_members) is not False
         reported["records"] = records = {}

@@ -97,9 +97,10 @@ async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaite
         readable, paths = paths, (*paths, request.path)
         if request.kernel_id:
             access.check(*paths)
-        check_public(*paths)
-        for path in dict.fromkeys(filter(None, paths)):  # the notebook is one of the sessions
-            await check_links(route, path)
+        for path in dict.fromkeys(paths if access.denied else (request.path,)):  # the notebook is a session
+            files = await real_paths(route, path)
+            if path == request.path:
+                check_public(*files)
         if is_unknown:
             if await may(route, "read", "contents"):
                 readable = paths
@@ -108,15 +109,18 @@ async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaite
     route.is_admitted = True
 
 
-async def check_links(route: Route, path: str) -> None:
-    """Raise a DisabledError unless completion is allowed for the file that a path leads to."""
+async def real_paths(route: Route, path: str) -> list[str]:
+    """Return the files that a path leads to; raise a DisabledError unless completion is allowed for them."""
     access = route.pilot.access
-    if access.denied:
-        following = route.pilot.disk.run(route.caller.name, ("links", path), access.check_file, path)
-        try:
-            await asyncio.wait_for(following, DISK_SECONDS)
-        except TimeoutError:
+    if not (path and access.root):
+        return []
+    following = route.pilot.disk.run(route.caller.name, ("links", path), access.check_file, path)
+    try:
+        return await asyncio.wait_for(following, DISK_SECONDS)
+    except TimeoutError:
+        if access.denied:
             raise DisabledError(UNCHECKED) from None
+        return []
 
 
 async def readable_index(route: Route) -> MaintainedIndex | None:

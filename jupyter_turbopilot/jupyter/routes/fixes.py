@@ -73,9 +73,10 @@ class CheckRoute(Route):
     @_endpoint(CheckRequest, parse_check, Findings)
     async def post(self, request: CheckRequest) -> None:
         """Find the names in a cell that the kernel shows not to exist. The server executes nothing."""
-        nothing: list[Finding] = []
-        findings = await _found(self, request, _check, nothing)
-        self.answer(msgspec.json.encode(Findings(id=_id(self.name), findings=findings)))
+        nothing: list[Finding] | None = []
+        found = await _found(self, request, _check, nothing)
+        findings = Findings(id=_id(self.name), findings=found or [], unanswered=found is None)
+        self.answer(msgspec.json.encode(findings))
 
 
 class RenameRoute(Route):
@@ -165,7 +166,8 @@ def _imports(
     return sources_of(Completion(path=request.path, cells=cells, offset=0), kernel_context, notebook_index)
 
 
-async def _check(route: Route, request: CheckRequest) -> list[Finding]:
+async def _check(route: Route, request: CheckRequest) -> list[Finding] | None:
+    """Return the findings; None if the kernel does not answer."""
     kernels, name = route.pilot.kernels, await allowed_kernel(route, request)
     if not kernels or not name:
         return []
@@ -174,6 +176,8 @@ async def _check(route: Route, request: CheckRequest) -> list[Finding]:
     if not prepared:
         return []
     report = await kernels.check(name, prepared.described, prepared.traced)
+    if report is NO_REPORT:
+        return None
     kernel_context, notebook_index = kernels.kernel_context(name), await readable_index(route)
     return await parser.run(_findings, request, prepared, report, kernel_context, notebook_index)
 

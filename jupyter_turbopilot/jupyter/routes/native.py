@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.jupyter.metrics import OFFER_KINDS
 from jupyter_turbopilot.jupyter.routes.admission import (
     WINDOW,
     admit,
-    check_links,
     kernel_context,
     readable_index,
+    real_paths,
 )
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint, Endpoint
@@ -58,9 +59,13 @@ class CompleteRoute(Route):
     async def _allowed(self, documents: Sequence[Document]) -> list[Document]:
         """Return the other documents of a request for which completion is allowed."""
         allowed = [document for document in documents if self.pilot.access.allows(document.path)]
-        checks = (check_links(self, document.path) for document in allowed)
-        errors = await asyncio.gather(*checks, return_exceptions=True)
-        return [document for document, error in zip(allowed, errors, strict=True) if not error]
+        links = (real_paths(self, document.path) for document in allowed)
+        found = await asyncio.gather(*links, return_exceptions=True)
+        return [
+            document
+            for document, files in zip(allowed, found, strict=True)
+            if not isinstance(files, BaseException) and not any(map(is_private_path, files))
+        ]
 
 
 async def _frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[Frame]:

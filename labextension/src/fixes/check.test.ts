@@ -45,6 +45,7 @@ describe('NotebookCheck', () => {
   let log: string[];
   let aborted: AbortSignal;
   let found: IFinding[];
+  let unanswered: boolean;
   let meanwhile: () => void;
   let kernel: { status: string };
   let line: number;
@@ -78,7 +79,7 @@ describe('NotebookCheck', () => {
     vi.clearAllTimers();
     FakeOffer.shown.splice(0);
     marks.clear();
-    [requests, sent, log, found, line] = [[], [], [], [MISSPELLED], 0];
+    [requests, sent, log, found, unanswered, line] = [[], [], [], [MISSPELLED], false, 0];
     meanwhile = () => undefined;
     isHeld = () => false;
     const opened = openNotebook(SOURCES, log);
@@ -99,7 +100,7 @@ describe('NotebookCheck', () => {
       aborted = signal;
       return Promise.resolve().then(() => {
         meanwhile();
-        return { id: `check-${requests.length}`, findings: found };
+        return { id: `check-${requests.length}`, findings: unanswered ? [] : found, unanswered };
       });
     };
     const { parts, ...others } = partsOf({ check }, sent, log);
@@ -187,6 +188,7 @@ describe('NotebookCheck', () => {
       ['No `totel`.']
     ],
     ['the kernel is busy', () => (kernel.status = 'busy'), []],
+    ['the kernel does not answer', () => (unanswered = true), []],
     ['the request fails', () => (meanwhile = failing), []],
     ['a cell is run meanwhile', () => (meanwhile = () => start()), []]
   ])('applies nothing if %s', async (_, change, left) => {
@@ -198,7 +200,7 @@ describe('NotebookCheck', () => {
     await pass(0);
     expect(notebook.cells[0].getSource()).toBe('totel + totel');
     expect(offer?.isDisposed).toBe(true);
-    expect(log).toContain(UNCONFIRMED);
+    expect(log.slice(-2)).toEqual([UNCONFIRMED, UNCONFIRMED]); // announced, and shown as a notice
     expect(marksOf(0)).toEqual(left);
   });
 
@@ -280,16 +282,46 @@ describe('NotebookCheck', () => {
     expect(marksOf(0)).toEqual([]);
   });
 
-  it.each<[string, () => void]>([
-    ['fails', () => (meanwhile = failing)],
-    ['is impossible, as the kernel is busy', () => (kernel.status = 'busy')]
-  ])('removes the marks if a further check %s', async (_, change) => {
+  it('removes the marks if a further check fails', async () => {
     await pass(2100);
-    change();
+    meanwhile = failing;
     notebook.cells[0].updateSource(5, 5, '\n');
     await pass(2100);
     expect(marksOf(0)).toEqual([]);
     expect(shown()).toBeUndefined();
+  });
+
+  it.each<[string, () => void]>([
+    ['is busy', () => (kernel.status = 'busy')],
+    ['does not answer', () => (unanswered = true)]
+  ])('keeps the marks while the kernel %s, and asks about them again', async (_, change) => {
+    await pass(2100);
+    const offer = shown();
+    change();
+    focus();
+    await pass(0);
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+    expect(shown()).toBe(offer);
+    [kernel.status, unanswered, found] = ['idle', false, []];
+    session.statusChanged.emit('idle');
+    await pass(2100);
+    expect(marksOf(0)).toEqual([]);
+    expect(shown()).toBeUndefined();
+  });
+
+  it('keeps the marks of a second cell while the question about the first occupies the kernel', async () => {
+    type(' ');
+    activate(1);
+    await pass(2100);
+    meanwhile = () => (kernel.status = 'busy');
+    focus();
+    await pass(0);
+    expect([marksOf(1), marksOf(0)]).toEqual([['No `totel`.'], ['No `totel`.']]);
+    meanwhile = () => undefined;
+    [kernel.status, found] = ['idle', []];
+    session.statusChanged.emit('idle');
+    await pass(2100);
+    expect(marksOf(0)).toEqual([]);
   });
 
   it('aborts a check in flight when its notebook is closed', async () => {

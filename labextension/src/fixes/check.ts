@@ -218,30 +218,34 @@ export class NotebookCheck {
   }
 
   /**
-   * Check a cell, and remove the findings that the server does not confirm. Return whether it has answered. `isTyping`:
+   * Check a cell, and remove the findings that the kernel does not confirm; if it cannot answer now, keep them until the
+   * next check. Return whether it has answered; null if an edit or another check has replaced this one. `isTyping`:
    * hold back those in the line of the cursor.
    */
-  private async _check(cell: CodeCell, isTyping = false): Promise<boolean> {
+  private async _check(cell: CodeCell, isTyping = false): Promise<boolean | null> {
     const { _panel: panel, _parts: parts } = this;
     const state = this._stateOf(cell);
     const cells = Array.from(panel.content.model?.cells ?? []);
     const active = cells.indexOf(cell.model);
     const isWanted = active >= 0 && this._isWanted(cell);
     const isPossible = panel.isVisible && panel.sessionContext.session?.kernel?.status === 'idle';
-    const common = isWanted && isPossible ? requestOf(panel, active) : null;
-    state.isDue &&= isTyping || (isWanted && !isPossible);
+    state.isDue = (isTyping && state.isDue) || (isWanted && !isPossible);
+    if (isWanted && !isPossible) {
+      return false;
+    }
+    const common = isWanted ? requestOf(panel, active) : null;
     if (!common) {
       this._remove(cell);
       return false;
     }
-    state.cancel();
+    state.request?.abort();
     const request = (state.request = new AbortController());
     const cursor = lineOf(cell);
     const answer = await parts.client
       .check({ ...common, active }, withTimeout(request, panel))
       .catch(() => null); // findings are optional
     if (request.signal.aborted) {
-      return false;
+      return null;
     }
     state.request = undefined;
     if (cell === this._cell) {
@@ -249,6 +253,10 @@ export class NotebookCheck {
     }
     if (!answer || !this._isWanted(cell)) {
       this._remove(cell);
+      return false;
+    }
+    if (answer.unanswered) {
+      state.isDue ||= state.announced.size > 0;
       return false;
     }
     const source = common.cells[active].source ?? '';
@@ -287,7 +295,7 @@ export class NotebookCheck {
     findings: readonly IFinding[]
   ): void {
     const { _panel: panel, _parts: parts } = this;
-    const { live, offers, shortcut, trans } = parts;
+    const { live, notice, offers, shortcut, trans } = parts;
     if (!findings.some(this._isOffered)) {
       this._offer?.dispose();
     }
@@ -314,9 +322,14 @@ export class NotebookCheck {
       isAsked = true;
       const isAnswered = await this._check(cell);
       isAsked = false;
+      if (isAnswered === false) {
+        this._remove(cell);
+      }
       const start = target.next?.[1].start ?? 0;
       if (offer.isDisposed) {
-        live.say(trans.__('The kernel does not confirm this finding. Nothing was applied.'));
+        const message = trans.__('The kernel does not confirm this finding. Nothing was applied.');
+        live.say(message);
+        notice.brief(message);
       } else if (isAnswered && applyTarget(parts, offer, feedback, target, () => target.apply([]))) {
         offer.dispose();
         scrollTo(panel, cell, start); // the shortcut also applies an offer outside of the window

@@ -1126,6 +1126,12 @@ def test_check_reports_foreign_methods_of_tables(monkeypatch: pytest.MonkeyPatch
     assert read_report(probe.report({"In": [""]}, [], [])).extended
 
 
+def test_check_reports_changed_code_of_a_method_of_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not read_report(probe.report({"In": [""]}, [], [])).extended
+    monkeypatch.setattr(pd.DataFrame.head, "__code__", of_user.__code__)
+    assert read_report(probe.report({"In": [""]}, [], [])).extended
+
+
 def test_check_reports_foreign_accessors_of_tables() -> None:
     pd.api.extensions.register_dataframe_accessor("of_user")(OfUser)
     assert read_report(probe.report({"In": [""]}, [], [])).extended
@@ -1182,6 +1188,18 @@ loop.call_soon(ask)
 loop.run_forever()
 """
     assert in_new_process(program) == "True False"
+
+
+def test_check_reads_the_loaded_modules_without_looking_up_their_names() -> None:
+    program = """
+import sys
+class Key:
+    def __hash__(self): return hash("threading")
+sys.modules = {Key(): None, **sys.modules}
+Key.__eq__ = lambda *_: print("ran")
+print(alone())
+"""
+    assert in_new_process(program) == "True"
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,19 @@ async def test_files_with_credentials_are_refused(
 
 
 @pytest.mark.parametrize("route", NATIVE)
+async def test_links_to_files_with_credentials_are_refused(
+    ask: Ask, ready: Any, jp_root_dir: Path, engine: ScriptedEngine, route: str
+) -> None:
+    (jp_root_dir / "a.py").symlink_to(".env")
+    response = await ask(route, NATIVE[route] | {"path": "a.py", "enabled": True})
+    assert (response.code, message_of(response.body)) == (403, PRIVATE)
+    documents = [{"path": "a.py", "source": "def load(): return solution"}]
+    body = {"cells": [{"source": "load()\nx = "}], "offset": 11, "documents": documents}
+    assert (await ask("complete", body | {"path": "b.py", "enabled": True})).code == 200
+    assert "solution" not in engine.prompts[-1]
+
+
+@pytest.mark.parametrize("route", NATIVE)
 @pytest.mark.parametrize("server_traits", [DENY_EXAMS])
 async def test_denied_paths_refuse_links_to_them(
     ask: Ask, ready: Any, jp_root_dir: Path, engine: ScriptedEngine, route: str
@@ -193,6 +206,17 @@ async def test_denied_paths_include_the_session_of_the_kernel(
         body = NATIVE[route] | {"path": path, "kernel_id": session["kernel"]["id"], "enabled": True}
         response = await ask(route, body)
         assert (response.code, message_of(response.body)) == (403, DENIED)
+
+
+@pytest.mark.parametrize("route", NATIVE)
+async def test_credentials_in_another_session_of_the_kernel_do_not_refuse(
+    ask: Ask, ready: Any, session: Any, jp_serverapp: Any, route: str
+) -> None:
+    kernel_id = session["kernel"]["id"]
+    manager = jp_serverapp.session_manager
+    await manager.create_session(path=".env", name=".env", type="file", kernel_id=kernel_id)
+    for path, status in (("harmless.ipynb", 200), (".env", 403)):
+        assert (await ask(route, NATIVE[route] | {"path": path, "kernel_id": kernel_id})).code == status
 
 
 @pytest.mark.parametrize("route", NATIVE)

@@ -191,6 +191,15 @@ async def test_check_queries_only_the_kernel_of_the_notebook_if_it_is_on(
     assert len(queried.wanted) == 1
 
 
+async def test_check_reports_that_the_kernel_does_not_answer(
+    ask: Ask, queried: Queried, session: Any
+) -> None:
+    own = {"path": "mine.ipynb", "kernel_id": session["kernel"]["id"]}
+    for queried.reported in (NONE, KernelReport(executions=1)):
+        answer = json.loads((await ask("check", check_body(**own))).body)
+        assert (answer["findings"], answer["unanswered"]) == ([], queried.reported is NONE)
+
+
 async def test_fix_is_silent_for_other_languages_and_if_it_is_off(
     ask: Ask, pilot: Any, failures: list[FailedCell]
 ) -> None:
