@@ -295,7 +295,7 @@ export class NotebookCheck {
     findings: readonly IFinding[]
   ): void {
     const { _panel: panel, _parts: parts } = this;
-    const { live, notice, offers, shortcut, trans } = parts;
+    const { notice, offers, shortcut, trans } = parts;
     if (!findings.some(this._isOffered)) {
       this._offer?.dispose();
     }
@@ -327,9 +327,7 @@ export class NotebookCheck {
       }
       const start = target.next?.[1].start ?? 0;
       if (offer.isDisposed) {
-        const message = trans.__('The kernel does not confirm this finding. Nothing was applied.');
-        live.say(message);
-        notice.brief(message);
+        notice.brief(trans.__('The kernel does not confirm this finding. Nothing was applied.'));
       } else if (isAnswered && applyTarget(parts, offer, feedback, target, () => target.apply([]))) {
         offer.dispose();
         scrollTo(panel, cell, start); // the shortcut also applies an offer outside of the window
