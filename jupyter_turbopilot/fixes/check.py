@@ -46,11 +46,12 @@ _COMPUTED = {"numpy": frozenset(_COMPUTED_BY_NUMPY.split())}  # attributes that 
 _COMMANDS_WITHOUT_PERCENT = """
     alias alias_magic autoawait autocall automagic bookmark cat cd clear colors conda config cp debug dhist
     dirs edit env gui hist history less ll load load_ext logstart ls lsmagic macro magic man matplotlib mkdir
-    more mv page pdb pinfo pip popd prun psearch pushd pwd pylab quickref recall rehashx rep rerun reset rm
-    rmdir run save store system tb time timeit unalias who who_ls whos xmode
+    more mv page pdb pinfo pip popd precision prun psearch pushd pwd pylab quickref recall rehashx rep rerun
+    reset rm rmdir run save store system tb time timeit unalias uv who who_ls whos xmode
 """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
-_ON_OTHER_LABELS = frozenset({"axis", "errors", "level"})  # arguments beside which labels need not be columns
+# Arguments beside which labels need not be columns; those that are unpacked have no name.
+_ON_OTHER_LABELS = frozenset({"axis", "errors", "level", None})
 _GROUPING = frozenset({"boxplot", "groupby", "hist", "pivot_table", "value_counts"})
 _ON_KEYS = frozenset({"agg", "aggregate", "astype"})  # methods that refuse a dictionary with another key
 
@@ -195,7 +196,7 @@ class _Check:
 
     def _judge_name(self, node: ast.Name) -> None:
         name, span = node.id, self._parsed.span(node)
-        if name in self._names or not is_reported(name):
+        if name in self._names or name in self._evaluation.objects.added or not is_reported(name):
             return
         if any(_may_bind(cell, name) for cell in self._request.cells):
             return
@@ -207,7 +208,7 @@ class _Check:
         # A line may be the command of a plugin.
         source = self._parsed.source
         line = source[source.rfind("\n", 0, span[0]) + 1 : span[1]]
-        is_command = line.split(maxsplit=1)[0] in _COMMANDS - self._names
+        is_command = line.split(maxsplit=1)[0] in (_COMMANDS | self._report.commands.keys()) - self._names
         if not is_command and (near or not isinstance(self._parsed.parents[node], ast.Expr)):
             fix = missing_import(
                 name, source, self._request.cells, self._request.active, self._imports
@@ -254,14 +255,15 @@ class _Check:
         owner, label = self._owner(node), str(node.value)
         if owner is None or self._evaluation.objects.has_any_label or label in self._evaluation.objects.added:
             return
-        # `reset_index` adds columns.
-        if any(getattr(each, "attr", "") == "reset_index" for each in chain(owner)):
+        if self._evaluation.adds_columns(owner) or self._may_be_reloaded(chain(owner)[-1]):
             return
         labels = self._evaluation.labels.of(node)
         if not labels or label in self._set_of(labels):
             return
         described, span = self._evaluation.objects.described(owner), self._parsed.span(node)
         kind = "key" if described and described.keys is not None else "column"
+        if kind == "key" and self._evaluation.objects.has_any_key:
+            return
         index = self._evaluation.labels.index(labels)
         near = index.nearest(label, "key") if index else None
         part = near and replacement(self._parsed.source, span, node, near[0])
@@ -290,8 +292,9 @@ class _Check:
             return None
         owner, method = call.func.value, call.func.attr
         argument = argument or next((str(at) for at, each in enumerate(call.args) if each is node), "")
+        is_other = any(isinstance(each, ast.Starred) for each in call.args) or (is_dict and len(call.args) > 1)
         is_column = names_columns(method, argument, is_dict=is_dict) and (method in _ON_KEYS or not is_dict)
-        if not is_column or method == "merge" or not self._is_pandas(owner):
+        if not is_column or is_other or method == "merge" or not self._is_pandas(owner):
             return None
         if method in _GROUPING and isinstance(node, ast.List) and self._may_group_rows(owner, node):
             return None
@@ -299,8 +302,9 @@ class _Check:
 
     def _may_group_rows(self, owner: ast.expr, labels: ast.List) -> bool:
         """Return whether a list of strings may be the groups of the rows, of which it has as many."""
-        table = self._evaluation.labels.table(owner)
-        return table is None or table.rows in {None, len(labels.elts)}
+        table = self._evaluation.objects.described(owner)
+        is_unknown = table is None or self._evaluation.objects.has_any_row
+        return is_unknown or table.rows in {None, len(labels.elts)}
 
     def _judge_keywords(self, node: ast.Call) -> None:
         described = self._evaluation.objects.described(node.func)
