@@ -52,6 +52,8 @@ CONSUMING = frozenset(
 )
 # Libraries whose functions return new objects.
 _NEW = frozenset({"matplotlib", "numpy", "pandas", "polars", "seaborn", "plotly", "io", "json", "re", "math"})
+# Their functions whose result may be an element of an argument.
+_ELEMENTS = frozenset({"amax", "amin", "choose", "get", "item", "max", "min", "pop", "squeeze", "take"})
 _NEW_BUILT_IN = frozenset(
     f"builtins.{name}" for name in "abs dict float int len list round set sorted str tuple".split()
 )
@@ -80,7 +82,8 @@ def may_empty(function: str) -> bool:
 
 def makes_new(function: str) -> bool:
     """Return whether the result of a function is a new object."""
-    return function.partition(".")[0] in _NEW or function in _NEW_BUILT_IN
+    package, name = function.partition(".")[0], function.rpartition(".")[2]
+    return (package in _NEW and name not in _ELEMENTS) or function in _NEW_BUILT_IN
 
 
 def runs_text(method: str, text: object, *, is_extended: bool) -> bool:

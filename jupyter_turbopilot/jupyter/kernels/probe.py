@@ -827,7 +827,7 @@ class _CheckLook(_ErrorLook):
 
     def _may_add_labels(self, value: Any) -> bool:
         """Return whether an object is a method of a dictionary or a table."""
-        is_method = type(value) in (types.BuiltinFunctionType, types.MethodType)
+        is_method = _is_one_of(type(value), (types.BuiltinFunctionType, types.MethodType))
         owner = value.__self__ if is_method else None
         return _is_one_of(dict, _mro(type(owner))) or self._kind(owner)[1] == "DataFrame"
 
@@ -980,7 +980,10 @@ def _has_hooks(shell: Any) -> bool:
     changes = (*shell.ast_transformers, *shell.input_transformers_post)
     is_changed = changes or shell.ast_node_interactivity not in ("last_expr", "none")
     kinds = [(_module_of_class(each) or "").partition(".")[0] for each in inputs.token_transformers]
-    return bool(is_changed) or not {*kinds} <= {*_HOSTS} or not all(map(_is_of_host, functions))
+    own = [getattr(each.__self__, "__dict__", {}) for each in _callbacks(shell) if _is_reloader(each)]
+    adds_names = any(each["_reloader"].autoload_obj for each in own if "_reloader" in each)
+    is_changed = is_changed or adds_names or not {*kinds} <= {*_HOSTS}
+    return bool(is_changed) or not all(map(_is_of_host, functions))
 
 
 def _commands(shell: Any) -> Dict[str, bool]:
@@ -993,9 +996,12 @@ def _commands(shell: Any) -> Dict[str, bool]:
 
 def _reloads(shell: Any) -> bool:
     """Return whether IPython loads changed modules again before it runs a cell."""
-    methods = [each.__func__ for each in _callbacks(shell) if type(each) is types.MethodType]
-    functions = [each for each in methods if type(each) is types.FunctionType]
-    return any("autoreload" in (_text(each.__module__) or "") for each in functions)
+    return any(map(_is_reloader, _callbacks(shell)))
+
+
+def _is_reloader(callback: Any) -> bool:
+    function = callback.__func__ if type(callback) is types.MethodType else None
+    return type(function) is types.FunctionType and "autoreload" in (_text(function.__module__) or "")
 
 
 def _field(error: Any, kind: Any, name: str) -> Any:
