@@ -42,7 +42,10 @@ _COMPUTED_BY_NUMPY = """
     exceptions f2py fft float int int0 lib linalg long ma math matlib object object0 polynomial random rec
     row_stack str str0 strings testing typeDict typing uint0 unicode void0
 """
-_COMPUTED = {"numpy": frozenset(_COMPUTED_BY_NUMPY.split())}  # attributes that it adds at their first use
+_COMPUTED = {  # attributes that a module adds at their first use
+    "matplotlib.backends": frozenset({"backend"}),
+    "numpy": frozenset(_COMPUTED_BY_NUMPY.split()),
+}
 _COMMANDS_WITHOUT_PERCENT = """
     alias alias_magic autoawait autocall automagic bookmark cat cd clear colors conda config cp debug dhist
     dirs edit env gui hist history less ll load load_ext logstart ls lsmagic macro magic man matplotlib mkdir
@@ -143,6 +146,9 @@ def find(
         return []
     if any((each.execution_count or 0) > executions for each in _code_before(request)):
         return []  # of an earlier process of the kernel
+    magics = (cell_magic(each.source or "") for each in request.cells[: request.active + 1])
+    if any(map(report.commands.get, magics)):
+        return []  # they run code of the user
     check = _Check(request, prepared.cells[-1], report, imports)
     with suppress(OperationLimitError):  # the findings so far remain
         check.run(prepared.cells)
@@ -221,9 +227,12 @@ class _Check:
             return
         is_table = described.type == "DataFrame"
         known = {*described.attributes, *(described.labels or ())}
-        if name in known or (is_table and described.labels is None):
+        if name in known:
             return
-        may_be_computed = not described.closed and name in _COMPUTED.get(described.name or "", (name,))
+        if is_table and (described.labels is None or self._evaluation.objects.has_any_label):
+            return
+        others = () if described.closed else (name,)
+        may_be_computed = name in _COMPUTED.get(described.name or "", others)
         is_changing = not is_table and described.name is None and self._evaluation.objects.has_any_attribute
         if may_be_computed or is_changing or name in self._evaluation.objects.added:
             return
@@ -247,7 +256,7 @@ class _Check:
             self._index = bound, NameIndex(self._names | bound)
         return self._index[1]
 
-    def _may_be_reloaded(self, node: ast.expr) -> bool:
+    def _may_be_reloaded(self, node: ast.AST) -> bool:
         """Return whether IPython may load the module of an object again before it runs the cell."""
         return self._report.reloads and not self._evaluation.objects.value(node).is_inert
 
@@ -292,9 +301,10 @@ class _Check:
             return None
         owner, method = call.func.value, call.func.attr
         argument = argument or next((str(at) for at, each in enumerate(call.args) if each is node), "")
-        is_other = any(isinstance(each, ast.Starred) for each in call.args) or (is_dict and len(call.args) > 1)
+        is_unpacked = any(isinstance(each, ast.Starred) for each in call.args)
+        has_axis = is_dict and len(call.args) > 1
         is_column = names_columns(method, argument, is_dict=is_dict) and (method in _ON_KEYS or not is_dict)
-        if not is_column or is_other or method == "merge" or not self._is_pandas(owner):
+        if not is_column or is_unpacked or has_axis or method == "merge" or not self._is_pandas(owner):
             return None
         if method in _GROUPING and isinstance(node, ast.List) and self._may_group_rows(owner, node):
             return None
@@ -303,8 +313,9 @@ class _Check:
     def _may_group_rows(self, owner: ast.expr, labels: ast.List) -> bool:
         """Return whether a list of strings may be the groups of the rows, of which it has as many."""
         table = self._evaluation.objects.described(owner)
-        is_unknown = table is None or self._evaluation.objects.has_any_row
-        return is_unknown or table.rows in {None, len(labels.elts)}
+        if table is None or self._evaluation.objects.has_any_row:
+            return True
+        return table.rows in {None, len(labels.elts)}
 
     def _judge_keywords(self, node: ast.Call) -> None:
         described = self._evaluation.objects.described(node.func)

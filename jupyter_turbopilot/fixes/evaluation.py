@@ -38,8 +38,9 @@ class Evaluation(Expressions):
         if cell_magic(parsed.source):
             self._commands.pop(1, None)
         starts = {node.lineno for node in parsed.nodes if isinstance(node, ast.stmt)}
-        if not self._commands.keys() <= starts or any(line.endswith("\\") for line in self._commands.values()):
-            return False  # a string contains a line that was replaced, or the next line belongs to a command
+        is_continued = any(line.endswith("\\") for line in self._commands.values())
+        if is_continued or not self._commands.keys() <= starts:
+            return False  # the next line belongs to a command, or a string contains a line that was replaced
         return super().run(parsed, judge)
 
     def _visit(self, node: ast.AST, *, is_certain: bool) -> Visit:

@@ -184,7 +184,7 @@ class Expressions:
         found = self.labels.table(node)
         if found is None:
             return None
-        new = self.objects.new_rows(found)
+        new = self.objects.new_rows(found, module=found.module)
         is_view = any(getattr(each, "attr", "") in {"groupby", "resample", "rolling"} for each in chain(node))
         return new._replace(number=self.objects.value(chain(node)[-1]).number) if is_view else new
 

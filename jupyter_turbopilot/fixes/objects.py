@@ -113,13 +113,13 @@ class Objects:
         return value.size > 0 and not self.may_be_empty and value.number not in self._changed
 
     def part(self, owner: Value, suffix: str, label: str) -> Value | None:
-        """Return the attribute or item of an object as the kernel reported it, without what may be replaced."""
+        """Return the attribute or item of an object as the kernel reported it, unless it may be replaced."""
         is_known = owner.expression and owner.number not in self._changed
         found = self.recorded(owner.expression + suffix) if is_known else None
         if found is None or not found.is_inert or found.kind == "member":
             return found
-        may_be_other = self.has_any_attribute and owner.kind == "other" and not found.function
-        return INERT if may_be_other or label in self.added else found
+        may_be_other = {"dict": self.has_any_label, "other": self.has_any_attribute and not found.function}
+        return INERT if label in self.added or may_be_other.get(owner.kind) else found
 
     def recorded(self, expression: str) -> Value | None:
         """Return the object of an expression as the kernel reported it."""
@@ -165,9 +165,9 @@ class Objects:
         self._created -= 1
         return Value(is_inert, self._created, size=size, table=table)
 
-    def new_rows(self, table: ObjectDescription) -> Value:
-        """Return a new object with the columns of a table."""
-        return self.new(table=structs.replace(table, attributes=None, rows=None, closed=False))
+    def new_rows(self, table: ObjectDescription, *, module: str | None = None) -> Value:
+        """Return a new object with the columns of a table. `module`: None for a row, which is no table."""
+        return self.new(table=structs.replace(table, module=module, attributes=None, rows=None, closed=False))
 
     def bind(self, node: ast.AST, name: str, value: Value, *, is_certain: bool) -> None:
         """Bind a name; if that is uncertain, the name has its old or its new object."""
@@ -176,7 +176,10 @@ class Objects:
             value = value._replace(size=-1)
         if not is_certain or (self.may_be_skipped and key[0] is None and name in self.existing):
             old = self._names.get(key) or (None if key[0] else self.recorded(name))
-            value = Value(is_inert=value.is_inert and (old is None or old.is_inert))
+            if old and old.number is not None and old.number == value.number:
+                value = old
+            else:
+                value = Value(is_inert=value.is_inert and (old is None or old.is_inert))
         self._names[key] = value
 
     def forget(self, nodes: Iterable[ast.AST]) -> None:
@@ -204,6 +207,8 @@ class Objects:
         is_of_table = value.root.kind == "table" or value.root.table
         if name == "backend" and not is_of_table:
             raise OpaqueError  # a library imports the module of this name
+        if not is_of_table and name in {"columns", "index", "name", "names"}:
+            self.has_any_label = True  # the object may be a table or an index
         self.change(value.root if is_of_table else value, None if is_of_table else name)
 
     def set_item(self, owner: ast.expr, index: ast.expr) -> None:

@@ -90,8 +90,8 @@ _LISTED = frozenset(
     zoneinfo
 """.split()
 )
-# For a check: functions and classes of these packages that run code which they read or import, look up any name, change
-# names or attributes, or wait while other code may run.
+# Their functions that run code which they read or import, look up any name, change names or attributes, or
+# wait while other code may run.
 _NOT_INERT = frozenset(
     """
     builtins.__import__ builtins.breakpoint builtins.compile builtins.delattr builtins.eval builtins.exec
@@ -785,9 +785,10 @@ class _CheckLook(_ErrorLook):
         ):
             kinds = [kind for kind in map(self._module_of(module).get, names) if _is_class(kind)]
             for base in (base for kind in kinds for base in _mro(kind) if base is not object):
-                has_deprecated = _class_name(base) in ("Expr", "LazyFrame")  # functions by `typing_extensions`
+                # Other functions of `typing_extensions` wrap some of these.
+                is_wrapped = _class_name(base) in ("Expr", "LazyFrame")
                 for member in self._members(base).values():
-                    is_function = type(member) is types.FunctionType and not has_deprecated
+                    is_function = type(member) is types.FunctionType and not is_wrapped
                     is_foreign = is_function and not self._has_listed_code(member)
                     if is_foreign or (_class_name(type(member)) in _ACCESSORS and not self.is_inert(member)):
                         return True
@@ -987,11 +988,15 @@ def _has_hooks(shell: Any) -> bool:
 
 
 def _commands(shell: Any) -> Dict[str, bool]:
-    """Return the aliases and the user's line magics, with whether they run code of the user."""
-    magics = shell.magics_manager.magics["line"]
-    kinds = {name: _class_name(type(function)) for name, function in magics.items() if _text(name)}
-    own = {name: kind == "MagicAlias" or not _is_of_host(magics[name]) for name, kind in kinds.items()}
-    return {name: is_own for name, is_own in own.items() if is_own or kinds[name] == "Alias"}
+    """Return the aliases and the user's magics, with whether they run code of the user."""
+    found: Dict[str, bool] = {}
+    for magics in shell.magics_manager.magics.values():
+        for name, function in magics.items():
+            kind = _class_name(type(function))
+            is_own = kind == "MagicAlias" or not _is_of_host(function)
+            if _text(name) and (is_own or kind == "Alias"):
+                found[name] = is_own or found.get(name, False)
+    return found
 
 
 def _reloads(shell: Any) -> bool:
