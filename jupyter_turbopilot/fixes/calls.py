@@ -131,12 +131,12 @@ def _record_changes(node: ast.Call, function: Value, given: list[Value], objects
 def _record_changes_of_arguments(function: Value, method: str, given: list[Value], objects: Objects) -> None:
     """Record the changes by functions that a call gets, and of dictionaries that it may fill."""
     names = [name for each in given for name in (each.method, each.function)]
-    objects.may_be_empty = objects.may_be_empty or any(map(quiet.may_empty, (method, *names)))
-    is_unknown = method in quiet.CALLING and any(
-        each.record is None and each.number is None for each in given
+    is_unknown = not method or (
+        method in quiet.CALLING and any(each.record is None and each.number is None for each in given)
     )
-    if is_unknown or not method or any(map(quiet.is_changing, names)):
+    if is_unknown or any(map(quiet.is_changing, names)):
         objects.change(INERT)  # it may be a method of any object
+    objects.may_be_empty = objects.may_be_empty or is_unknown or any(map(quiet.may_empty, (method, *names)))
     if function.function.startswith("builtins."):
         return
     for each in (*given, function.owner or INERT):

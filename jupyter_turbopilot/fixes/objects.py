@@ -118,7 +118,7 @@ class Objects:
         found = self.recorded(owner.expression + suffix) if is_known else None
         if found is None or not found.is_inert or found.kind == "member":
             return found
-        may_be_other = {"dict": self.has_any_label, "other": self.has_any_attribute and not found.function}
+        may_be_other = {"dict": self.has_any_label, "other": self.has_any_attribute}
         return INERT if label in self.added or may_be_other.get(owner.kind) else found
 
     def recorded(self, expression: str) -> Value | None:
@@ -174,7 +174,8 @@ class Objects:
         key = self._key(node, name)
         if value.number is None:  # an iterator may be exhausted when the name is used
             value = value._replace(size=-1)
-        if not is_certain or (self.may_be_skipped and key[0] is None and name in self.existing):
+        may_exist = name in self.existing or not is_reported(name)
+        if not is_certain or (self.may_be_skipped and key[0] is None and may_exist):
             old = self._names.get(key) or (None if key[0] else self.recorded(name))
             if old and old.number is not None and old.number == value.number:
                 value = old

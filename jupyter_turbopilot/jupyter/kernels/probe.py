@@ -122,6 +122,7 @@ _HIDING = ("numpy.broadcast", "numpy.flatiter", "numpy.nditer", "numpy.void")
 _ACCESSORS = ("Accessor", "CachedAccessor", "NameSpace")  # of pandas and polars
 _HOST_THREADS = ("IPython.core.history", "debugpy", "ipykernel.", "tornado.", "tqdm.", "zmq.")
 _HOSTS = ("IPython", "debugpy", "ipykernel", "jupyter_client", "tornado", "zmq")  # of threads and tasks
+_MAGIC_ALIASES = ("HTML", "SVG", "ed", "file", "hist", "rep")  # those of IPython
 # Operators and built-in functions are applied to these objects; other classes could define them in Python.
 _IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType")
 
@@ -819,18 +820,20 @@ class _CheckLook(_ErrorLook):
             seen.add(id(each))
             steps += 1
             parts = self._parts(each) if steps <= MOST_WALKED and thread_time() < self.end else None
-            if each is not value and self._may_add_labels(each):
+            if each is not value and self._may_change_items(each):
                 return False
             if parts is None or self._elements < 0:
                 return False
             work += parts
         return True
 
-    def _may_add_labels(self, value: Any) -> bool:
-        """Return whether an object is a method of a dictionary or a table."""
+    def _may_change_items(self, value: Any) -> bool:
+        """Return whether an object is a method of a container or a table."""
         is_method = _is_one_of(type(value), (types.BuiltinFunctionType, types.MethodType))
         owner = value.__self__ if is_method else None
-        return _is_one_of(dict, _mro(type(owner))) or self._kind(owner)[1] == "DataFrame"
+        bases = _mro(type(owner))
+        is_container = any(_is_one_of(kind, bases) for kind in (dict, list, set, deque))
+        return is_container or self._kind(owner)[1] == "DataFrame"
 
     def _parts(self, value: Any) -> Any:
         """Return the objects to walk on from an object; None if it may run code of others."""
@@ -993,7 +996,7 @@ def _commands(shell: Any) -> Dict[str, bool]:
     for magics in shell.magics_manager.magics.values():
         for name, function in magics.items():
             kind = _class_name(type(function))
-            is_own = kind == "MagicAlias" or not _is_of_host(function)
+            is_own = (kind == "MagicAlias" and name not in _MAGIC_ALIASES) or not _is_of_host(function)
             if _text(name) and (is_own or kind == "Alias"):
                 found[name] = is_own or found.get(name, False)
     return found
