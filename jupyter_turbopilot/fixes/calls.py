@@ -24,7 +24,8 @@ def evaluate(node: ast.expr | ast.keyword, objects: Objects) -> Value:  # noqa: 
             return _attribute(node, objects.value(owner), objects)
         case ast.Subscript(value=owner, slice=index):
             key = (expression_of(node) or "")[len(expression_of(owner) or "") :]
-            if key and (found := objects.part(objects.value(owner), key)):
+            label = index.value if isinstance(index, ast.Constant) else ""
+            if key and (found := objects.part(objects.value(owner), key, str(label))):
                 return found
             objects.require(owner, index)
             return INERT
@@ -44,7 +45,7 @@ def evaluate(node: ast.expr | ast.keyword, objects: Objects) -> Value:  # noqa: 
 
 
 def _attribute(node: ast.Attribute, owner: Value, objects: Objects) -> Value:
-    found = objects.part(owner, f".{node.attr}")
+    found = objects.part(owner, f".{node.attr}", node.attr)
     if found:
         if found.kind == "member" and not found.is_inert:
             raise OpaqueError  # a property of the user
@@ -68,7 +69,8 @@ def _call(node: ast.Call, objects: Objects) -> Value:
         raise OpaqueError
     text = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
     is_unsafe = any(each.arg in quiet.UNSAFE_KEYWORDS for each in node.keywords)
-    if is_unsafe or not quiet.is_quiet(name) or quiet.runs_text(function.method, text):
+    method = function.method or name.rpartition(".")[2]
+    if is_unsafe or quiet.runs_text(method, text, is_extended=objects.is_extended):
         raise OpaqueError
     _record_changes(node, function, given, objects)
     if is_keeping:
@@ -107,30 +109,40 @@ def _record_changes(node: ast.Call, function: Value, given: list[Value], objects
     """Record which labels and attributes a quiet call may add."""
     owner, method = function.owner, function.method or function.function.rpartition(".")[2]
     _record_changes_of_arguments(function, method, given, objects)
+    names = {each.arg for each in node.keywords}
+    in_place = not names.isdisjoint({"inplace", "in_place"})
     if owner is None or owner.kind in {"class", "module"}:
-        if quiet.is_changing(method):
+        if in_place or quiet.is_changing(method):
             objects.change(INERT)  # one of the arguments, or what it contains
         objects.has_any_attribute = objects.has_any_attribute or any(map(_may_be_fitted, given))
         return
-    in_place = any(each.arg in {"inplace", "in_place", None} for each in node.keywords)
-    if in_place or quiet.is_changing(method):
+    is_unpacked = None in names or any(isinstance(each, ast.Starred) for each in node.args)
+    if in_place or None in names or quiet.is_changing(method):
         at = quiet.LABEL_AT.get(method)
-        label = node.args[at] if at is not None and at < len(node.args) and not in_place else None
+        is_known = at is not None and at < len(node.args) and not (in_place or is_unpacked)
+        label = node.args[at or 0] if is_known else None
         objects.change(owner, label.value if isinstance(label, ast.Constant) else None)
-    elif _may_be_fitted(owner):
-        objects.has_any_attribute = True
+        return
+    arguments = zip((*node.args, *(each.value for each in node.keywords)), given, strict=True)
+    variables = (value for each, value in arguments if not isinstance(each, ast.Constant))
+    objects.has_any_attribute = objects.has_any_attribute or any(map(_may_be_fitted, (owner, *variables)))
 
 
 def _record_changes_of_arguments(function: Value, method: str, given: list[Value], objects: Objects) -> None:
     """Record the changes by functions that a call gets, and of dictionaries that it may fill."""
     names = [name for each in given for name in (each.method, each.function)]
-    objects.may_be_empty = objects.may_be_empty or any(map(quiet.may_empty, (method, *names)))
-    is_unknown = method in quiet.CALLING and any(
-        each.record is None and each.number is None for each in given
+    is_unknown = not method or (
+        method in quiet.CALLING and any(each.record is None and each.number is None for each in given)
     )
-    if is_unknown or not method or any(map(quiet.is_changing, names)):
+    if is_unknown or any(map(quiet.is_changing, names)):
         objects.change(INERT)  # it may be a method of any object
-    for each in given if not function.function.startswith("builtins.") else ():
+    objects.may_be_empty = objects.may_be_empty or is_unknown or any(map(quiet.may_empty, (method, *names)))
+    if function.function.startswith("builtins."):
+        return
+    for each in (*given, function.owner or INERT):
+        # An object of a library may hold dictionaries, and change them.
+        objects.has_any_key = objects.has_any_key or each.kind in {"member", "other"}
+    for each in given:
         if each.kind == "dict":
             objects.change(each)
 

@@ -42,15 +42,19 @@ _COMPUTED_BY_NUMPY = """
     exceptions f2py fft float int int0 lib linalg long ma math matlib object object0 polynomial random rec
     row_stack str str0 strings testing typeDict typing uint0 unicode void0
 """
-_COMPUTED = {"numpy": frozenset(_COMPUTED_BY_NUMPY.split())}  # attributes that it adds at their first use
+_COMPUTED = {  # attributes that a module adds at their first use
+    "matplotlib.backends": frozenset({"backend"}),
+    "numpy": frozenset(_COMPUTED_BY_NUMPY.split()),
+}
 _COMMANDS_WITHOUT_PERCENT = """
     alias alias_magic autoawait autocall automagic bookmark cat cd clear colors conda config cp debug dhist
     dirs edit env gui hist history less ll load load_ext logstart ls lsmagic macro magic man matplotlib mkdir
-    more mv page pdb pinfo pip popd prun psearch pushd pwd pylab quickref recall rehashx rep rerun reset rm
-    rmdir run save store system tb time timeit unalias who who_ls whos xmode
+    more mv page pdb pinfo pip popd precision prun psearch pushd pwd pylab quickref recall rehashx rep rerun
+    reset rm rmdir run save store system tb time timeit unalias uv who who_ls whos xmode
 """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
-_ON_OTHER_LABELS = frozenset({"axis", "errors", "level"})  # arguments beside which labels need not be columns
+# Arguments beside which labels need not be columns; those that are unpacked have no name.
+_ON_OTHER_LABELS = frozenset({"axis", "errors", "level", None})
 _GROUPING = frozenset({"boxplot", "groupby", "hist", "pivot_table", "value_counts"})
 _ON_KEYS = frozenset({"agg", "aggregate", "astype"})  # methods that refuse a dictionary with another key
 
@@ -142,6 +146,9 @@ def find(
         return []
     if any((each.execution_count or 0) > executions for each in _code_before(request)):
         return []  # of an earlier process of the kernel
+    magics = (cell_magic(each.source or "") for each in request.cells[: request.active + 1])
+    if any(map(report.commands.get, magics)):
+        return []  # they run code of the user
     check = _Check(request, prepared.cells[-1], report, imports)
     with suppress(OperationLimitError):  # the findings so far remain
         check.run(prepared.cells)
@@ -195,7 +202,7 @@ class _Check:
 
     def _judge_name(self, node: ast.Name) -> None:
         name, span = node.id, self._parsed.span(node)
-        if name in self._names or not is_reported(name):
+        if name in self._names or name in self._evaluation.objects.added or not is_reported(name):
             return
         if any(_may_bind(cell, name) for cell in self._request.cells):
             return
@@ -207,7 +214,7 @@ class _Check:
         # A line may be the command of a plugin.
         source = self._parsed.source
         line = source[source.rfind("\n", 0, span[0]) + 1 : span[1]]
-        is_command = line.split(maxsplit=1)[0] in _COMMANDS - self._names
+        is_command = line.split(maxsplit=1)[0] in (_COMMANDS | self._report.commands.keys()) - self._names
         if not is_command and (near or not isinstance(self._parsed.parents[node], ast.Expr)):
             fix = missing_import(
                 name, source, self._request.cells, self._request.active, self._imports
@@ -220,9 +227,12 @@ class _Check:
             return
         is_table = described.type == "DataFrame"
         known = {*described.attributes, *(described.labels or ())}
-        if name in known or (is_table and described.labels is None):
+        if name in known:
             return
-        may_be_computed = not described.closed and name in _COMPUTED.get(described.name or "", (name,))
+        if is_table and (described.labels is None or self._evaluation.objects.has_any_label):
+            return
+        others = () if described.closed else (name,)
+        may_be_computed = name in _COMPUTED.get(described.name or "", others)
         is_changing = not is_table and described.name is None and self._evaluation.objects.has_any_attribute
         if may_be_computed or is_changing or name in self._evaluation.objects.added:
             return
@@ -246,7 +256,7 @@ class _Check:
             self._index = bound, NameIndex(self._names | bound)
         return self._index[1]
 
-    def _may_be_reloaded(self, node: ast.expr) -> bool:
+    def _may_be_reloaded(self, node: ast.AST) -> bool:
         """Return whether IPython may load the module of an object again before it runs the cell."""
         return self._report.reloads and not self._evaluation.objects.value(node).is_inert
 
@@ -254,14 +264,15 @@ class _Check:
         owner, label = self._owner(node), str(node.value)
         if owner is None or self._evaluation.objects.has_any_label or label in self._evaluation.objects.added:
             return
-        # `reset_index` adds columns.
-        if any(getattr(each, "attr", "") == "reset_index" for each in chain(owner)):
+        if self._evaluation.adds_columns(owner) or self._may_be_reloaded(chain(owner)[-1]):
             return
         labels = self._evaluation.labels.of(node)
         if not labels or label in self._set_of(labels):
             return
         described, span = self._evaluation.objects.described(owner), self._parsed.span(node)
         kind = "key" if described and described.keys is not None else "column"
+        if kind == "key" and self._evaluation.objects.has_any_key:
+            return
         index = self._evaluation.labels.index(labels)
         near = index.nearest(label, "key") if index else None
         part = near and replacement(self._parsed.source, span, node, near[0])
@@ -290,8 +301,10 @@ class _Check:
             return None
         owner, method = call.func.value, call.func.attr
         argument = argument or next((str(at) for at, each in enumerate(call.args) if each is node), "")
+        is_unpacked = any(isinstance(each, ast.Starred) for each in call.args)
+        has_axis = is_dict and len(call.args) > 1
         is_column = names_columns(method, argument, is_dict=is_dict) and (method in _ON_KEYS or not is_dict)
-        if not is_column or method == "merge" or not self._is_pandas(owner):
+        if not is_column or is_unpacked or has_axis or method == "merge" or not self._is_pandas(owner):
             return None
         if method in _GROUPING and isinstance(node, ast.List) and self._may_group_rows(owner, node):
             return None
@@ -299,8 +312,10 @@ class _Check:
 
     def _may_group_rows(self, owner: ast.expr, labels: ast.List) -> bool:
         """Return whether a list of strings may be the groups of the rows, of which it has as many."""
-        table = self._evaluation.labels.table(owner)
-        return table is None or table.rows in {None, len(labels.elts)}
+        table = self._evaluation.objects.described(owner)
+        if table is None or self._evaluation.objects.has_any_row:
+            return True
+        return table.rows in {None, len(labels.elts)}
 
     def _judge_keywords(self, node: ast.Call) -> None:
         described = self._evaluation.objects.described(node.func)

@@ -38,13 +38,14 @@ class Evaluation(Expressions):
         if cell_magic(parsed.source):
             self._commands.pop(1, None)
         starts = {node.lineno for node in parsed.nodes if isinstance(node, ast.stmt)}
-        if not self._commands.keys() <= starts:
-            return False  # a string contains a line that was replaced
+        is_continued = any(line.endswith("\\") for line in self._commands.values())
+        if is_continued or not self._commands.keys() <= starts:
+            return False  # the next line belongs to a command, or a string contains a line that was replaced
         return super().run(parsed, judge)
 
     def _visit(self, node: ast.AST, *, is_certain: bool) -> Visit:
         if isinstance(node, ast.stmt) and (command := self._commands.get(node.lineno)):
-            _require_quiet_command(command)
+            self._require_quiet_command(command)
         return super()._visit(node, is_certain=is_certain)
 
     def _visit_other(self, node: ast.AST, *, is_certain: bool) -> Visit:
@@ -57,15 +58,18 @@ class Evaluation(Expressions):
     def _visit_assign(self, node: ast.Assign, *, is_certain: bool) -> Visit:
         yield node.value, is_certain
         value = INERT if node.lineno in self._commands else self.objects.value(node.value)
+        table = self._table(node.value)
         for target in node.targets:
-            yield from self._assign(target, value, is_certain=is_certain, source=node.value)
+            yield from self._assign(target, value, is_certain=is_certain, table=table)
 
     def _visit_annassign(self, node: ast.AnnAssign, *, is_certain: bool) -> Visit:
         if node.value:
             yield node.value, is_certain
-            value = self.objects.value(node.value)
-            yield from self._assign(node.target, value, is_certain=is_certain, source=node.value)
+            value, table = self.objects.value(node.value), self._table(node.value)
+            yield from self._assign(node.target, value, is_certain=is_certain, table=table)
         yield from self._annotations([node.annotation])
+        if isinstance(node.target, ast.Name):
+            self.objects.change(INERT, node.target.id)  # a key of `__annotations__`
 
     def _visit_augassign(self, node: ast.AugAssign, *, is_certain: bool) -> Visit:
         old = self.objects.name(node.target) if isinstance(node.target, ast.Name) else INERT
@@ -74,7 +78,8 @@ class Evaluation(Expressions):
             raise OpaqueError
         if isinstance(node.op, ast.BitOr):  # it may add keys to a dictionary
             self.objects.change(old)
-        self.objects.may_be_empty = self.objects.may_be_empty or old.size >= 0  # as after `*= 0`
+        is_container = old.size >= 0 or not isinstance(node.target, ast.Name)
+        self.objects.may_be_empty = self.objects.may_be_empty or is_container  # as after `*= 0`
         yield from self._assign(node.target, INERT, is_certain=is_certain)
 
     def _visit_delete(self, node: ast.Delete, *, is_certain: bool) -> Visit:
@@ -239,6 +244,14 @@ class Evaluation(Expressions):
         self.objects.require(node.test)
         yield from all_of([node.msg], is_certain=False)
 
+    def _require_quiet_command(self, line: str) -> None:
+        """End the evaluation at a magic or a shell command that may run Python code."""
+        command = _COMMAND.match(line)
+        magic = command["magic"] or "ls" if command else ""
+        is_own = self.objects.commands.get(magic, False)
+        if magic not in quiet.MAGICS or is_own or not {"{", "$"}.isdisjoint(line):
+            raise OpaqueError
+
     def _visit_raise(self, node: ast.Raise, *, is_certain: bool) -> Visit:
         yield from all_of([node.exc, node.cause], is_certain=is_certain)
         raise OpaqueError
@@ -249,10 +262,3 @@ def _is_left_early(node: ast.For) -> bool:
     nodes = walk(node)
     count_operations(len(nodes))
     return any(isinstance(each, ast.Break | ast.Continue) for each in nodes)
-
-
-def _require_quiet_command(line: str) -> None:
-    """End the evaluation at a magic or a shell command that may run Python code."""
-    command = _COMMAND.match(line)
-    if not command or (command["magic"] or "ls") not in quiet.MAGICS or not {"{", "$"}.isdisjoint(line):
-        raise OpaqueError

@@ -42,7 +42,7 @@ class Expressions:
 
         When it gets a node, the parts of the node have been evaluated, and nothing else has.
         """
-        self.objects.open(parsed)
+        self.objects.open(parsed, may_be_skipped=judge is None)
         self.labels = LabelLookup(parsed, self.objects.described, has_rows=False)
         self._parsed, self._judge = parsed, judge
         work = [self._visit(parsed.scopes.tree, is_certain=True)]
@@ -138,14 +138,12 @@ class Expressions:
     # Targets ------------------------------------------------------------------------------------------------
 
     def _assign(
-        self, target: ast.expr, value: Value, *, is_certain: bool, source: ast.expr | None = None
+        self, target: ast.expr, value: Value, *, is_certain: bool, table: Value | None = None
     ) -> Visit:
-        """Yield the parts of a target, and assign an object to it."""
+        """Yield the parts of a target, and assign an object to it. `table`: the same as a known table."""
         match target:
             case ast.Name(id=name):
-                if source and not value.expression and (table := self._table(source)):
-                    value = table
-                self.objects.bind(target, name, value, is_certain=is_certain)
+                self.objects.bind(target, name, table or value, is_certain=is_certain)
                 return
             case ast.Starred(value=inner):
                 yield from self._assign(inner, INERT, is_certain=is_certain)
@@ -176,20 +174,26 @@ class Expressions:
                 ast.Call(func=ast.Attribute(value=table, attr="iterrows")),
             ):
                 has_rows = self.objects.value(iterable).size > 0
-                if has_rows and (found := self.labels.table(table)) and not _adds_columns(table):
+                if has_rows and (found := self.labels.table(table)) and not self.adds_columns(table):
                     self.objects.bind(row, row.id, self.objects.new_rows(found), is_certain=True)
 
     def _table(self, node: ast.expr) -> Value | None:
         """Return a new table if an expression makes one with the columns of a known one."""
-        if len(chain(node)) == 1 or _adds_columns(node):
+        if self.objects.value(node).expression or len(chain(node)) == 1 or self.adds_columns(node):
             return None
         found = self.labels.table(node)
-        return self.objects.new_rows(found) if found else None
+        if found is None:
+            return None
+        new = self.objects.new_rows(found, module=found.module)
+        is_view = any(getattr(each, "attr", "") in {"groupby", "resample", "rolling"} for each in chain(node))
+        return new._replace(number=self.objects.value(chain(node)[-1]).number) if is_view else new
 
-
-def _adds_columns(node: ast.expr) -> bool:
-    """Return whether the result of an expression may have other columns than the table at its beginning."""
-    return any(getattr(each, "attr", "") in {"plot", "reset_index"} for each in chain(node))
+    def adds_columns(self, node: ast.expr) -> bool:
+        """Return whether an expression may have other columns than the table at its beginning."""
+        functions = (each.func for each in chain(node) if isinstance(each, ast.Call))
+        return any(getattr(each, "attr", "") in {"plot", "reset_index"} for each in functions) or any(
+            isinstance(each, ast.Attribute) and each.attr in self.objects.added for each in chain(node)
+        )
 
 
 def all_of(nodes: Iterable[ast.AST | None], *, is_certain: bool) -> Visit:

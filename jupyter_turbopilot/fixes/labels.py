@@ -152,16 +152,19 @@ class LabelLookup:
     def table(self, node: ast.expr) -> ObjectDescription | None:
         """Return the table whose columns an expression has."""
         looked_up: set[str] = set()
+        attributes: set[str] = set()
         inner: ast.expr | None = node
         while inner:
             count_operations(2)
             found = self._described(inner)
             if found and found.labels is not None:
-                return found
+                # An attribute may be a column, such as one with the name `sort`.
+                return found if not attributes or attributes.isdisjoint(found.labels) else None
             match inner:
                 case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in _SAME:
                     inner = value
                 case ast.Attribute(value=value, attr=name) if name in _SAME:
+                    attributes.add(name)
                     inner = value
                 case ast.Subscript(value=value, slice=index) if is_mask(index):
                     inner = value.value if _is_locator(value) else value

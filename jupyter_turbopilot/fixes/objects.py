@@ -68,18 +68,20 @@ class Objects:
     """The objects of names and expressions, in cells that are evaluated one after the other."""
 
     def __init__(self, report: KernelReport) -> None:
-        self.has_any_label = self.has_any_attribute = False  # whether any object may have more of them now
+        # Whether any object may have more of them now; keys: those of dictionaries.
+        self.has_any_label = self.has_any_key = self.has_any_attribute = self.has_any_row = False
         self.may_be_empty = False  # whether any container may have lost its items
         self._report, self.existing = report, EVERYWHERE.union(report.names)  # names before the cells
-        self.is_extended = report.extended
+        self.is_extended, self.commands = report.extended, report.commands
         self._names: dict[tuple[LexicalScope | None, str], Value] = {}
         # Labels and attributes that any object may have now: an object and its `__dict__` share theirs.
         self.added: set[object] = set()
         self._changed: set[int] = set()  # objects that may have any labels and attributes now
         self._created = -1
 
-    def open(self, parsed: ParsedCell) -> None:
-        """Begin with a cell."""
+    def open(self, parsed: ParsedCell, *, may_be_skipped: bool) -> None:
+        """Begin with a cell. `may_be_skipped`: the user may run the cells after it instead."""
+        self.may_be_skipped = may_be_skipped
         self._scopes, self.free = dict(parsed.scopes.nodes), frozenset(parsed.scopes.free)
         self.values: dict[ast.AST, Value] = {}  # of evaluated nodes
 
@@ -107,12 +109,17 @@ class Objects:
 
     def has_items(self, node: ast.AST) -> bool:
         """Return whether an iteration over an object certainly yields something."""
-        return self.value(node).size > 0 and not self.may_be_empty
+        value = self.value(node)
+        return value.size > 0 and not self.may_be_empty and value.number not in self._changed
 
-    def part(self, owner: Value, suffix: str) -> Value | None:
-        """Return the attribute or item of an object as the kernel reported it."""
+    def part(self, owner: Value, suffix: str, label: str) -> Value | None:
+        """Return the attribute or item of an object as the kernel reported it, unless it may be replaced."""
         is_known = owner.expression and owner.number not in self._changed
-        return self.recorded(owner.expression + suffix) if is_known else None
+        found = self.recorded(owner.expression + suffix) if is_known else None
+        if found is None or not found.is_inert or found.kind == "member":
+            return found
+        may_be_other = {"dict": self.has_any_label, "other": self.has_any_attribute}
+        return INERT if label in self.added or may_be_other.get(owner.kind) else found
 
     def recorded(self, expression: str) -> Value | None:
         """Return the object of an expression as the kernel reported it."""
@@ -158,18 +165,22 @@ class Objects:
         self._created -= 1
         return Value(is_inert, self._created, size=size, table=table)
 
-    def new_rows(self, table: ObjectDescription) -> Value:
-        """Return a new object with the columns of a table."""
-        return self.new(table=structs.replace(table, attributes=None, rows=None, closed=False))
+    def new_rows(self, table: ObjectDescription, *, module: str | None = None) -> Value:
+        """Return a new object with the columns of a table. `module`: None for a row, which is no table."""
+        return self.new(table=structs.replace(table, module=module, attributes=None, rows=None, closed=False))
 
     def bind(self, node: ast.AST, name: str, value: Value, *, is_certain: bool) -> None:
         """Bind a name; if that is uncertain, the name has its old or its new object."""
         key = self._key(node, name)
         if value.number is None:  # an iterator may be exhausted when the name is used
             value = value._replace(size=-1)
-        if not is_certain:
+        may_exist = name in self.existing or not is_reported(name)
+        if not is_certain or (self.may_be_skipped and key[0] is None and may_exist):
             old = self._names.get(key) or (None if key[0] else self.recorded(name))
-            value = Value(is_inert=value.is_inert and (old is None or old.is_inert))
+            if old and old.number is not None and old.number == value.number:
+                value = old
+            else:
+                value = Value(is_inert=value.is_inert and (old is None or old.is_inert))
         self._names[key] = value
 
     def forget(self, nodes: Iterable[ast.AST]) -> None:
@@ -195,21 +206,28 @@ class Objects:
         """Record an assignment to an attribute."""
         value = self.value(owner)
         is_of_table = value.root.kind == "table" or value.root.table
+        if name == "backend" and not is_of_table:
+            raise OpaqueError  # a library imports the module of this name
+        if not is_of_table and name in {"columns", "index", "name", "names"}:
+            self.has_any_label = True  # the object may be a table or an index
         self.change(value.root if is_of_table else value, None if is_of_table else name)
 
     def set_item(self, owner: ast.expr, index: ast.expr) -> None:
         """Record an assignment to an item."""
         value = self.value(owner)
         if value.owner and value.method in {"loc", "at"}:
-            value = value.owner
+            value, self.has_any_row = value.owner, True
         elif value.owner and (value.root.kind == "table" or value.root.table):
+            self.has_any_key = True  # as of its `attrs`
             return self.change(value.root)
         index = index.elts[-1] if isinstance(index, ast.Tuple) and index.elts else index
         for label in index.elts if isinstance(index, ast.List) else [index]:
             if isinstance(label, ast.Constant):
+                if label.value == "backend" and value.kind != "dict":
+                    raise OpaqueError  # a library imports the module of this name
                 self.change(value, label.value)
-            elif isinstance(label, ast.Slice):
-                self.may_be_empty = True
             elif not is_mask(label):
-                self.change(value)
+                self.may_be_empty = True  # it may be a slice
+                if not isinstance(label, ast.Slice):
+                    self.change(value)
         return None

@@ -5,28 +5,12 @@ A function of a known library with inert arguments is quiet unless a row here sa
 
 from __future__ import annotations
 
-# Functions that run code which they read, change names or attributes, or wait while other code may run.
-_NOT_QUIET = frozenset(
-    """
-    builtins.__import__ builtins.breakpoint builtins.compile builtins.delattr builtins.eval builtins.exec
-    builtins.globals builtins.help builtins.input builtins.locals builtins.setattr builtins.vars
-    operator.methodcaller time.sleep typing.get_type_hints
-""".split()
-)
-# The same by package and name.
-_NOT_QUIET_IN = {
-    **dict.fromkeys(("nt", "os", "posix"), frozenset(
-        """_exit abort execv execve fork forkpty kill killpg popen posix_spawn posix_spawnp register_at_fork
-        system wait wait3 wait4 waitid waitpid""".split()
-    )),
-    "matplotlib": frozenset({"connect", "disconnect", "ginput", "pause", "waitforbuttonpress"}),
-    "numpy": frozenset({"load"}),
-    "pandas": frozenset({"eval", "read_pickle"}),
-    "polars": frozenset({"deserialize"}),
-    "tqdm": frozenset({"pandas"}),
-}  # fmt: skip
-# Methods of inert objects that run code in a text, or other code.
-_IN_TEXT = frozenset({"eval", "query"})
+# Functions and methods with a text in which one of these parts means code, or a module, of the user.
+_IN_TEXT = {
+    **dict.fromkeys(("eval", "query"), ("@",)),
+    **dict.fromkeys(("option_context", "set_option"), ("backend",)),
+    **dict.fromkeys(("context", "switch_backend", "use"), (".", ":")),
+}
 # Functions and decorators that keep a function or a class and do not call it.
 KEEPING = frozenset({
     "abc.abstractmethod", "builtins.classmethod", "builtins.property", "builtins.staticmethod",
@@ -39,8 +23,8 @@ PASSING = frozenset({
     "open", "option_context", "printoptions", "rc_context",
 })  # fmt: skip
 _EMPTYING = frozenset({
-    "clear", "delitem", "difference_update", "discard", "intersection_update", "pop", "popitem", "popleft",
-    "remove", "symmetric_difference_update",
+    "clear", "delitem", "difference_update", "discard", "iand", "imul", "intersection_update", "isub", "ixor",
+    "pop", "popitem", "popleft", "remove", "setitem", "symmetric_difference_update",
 })  # fmt: skip
 # Keyword arguments that name a module, or permit code in a file.
 UNSAFE_KEYWORDS = frozenset({"allow_pickle", "backend", "engine"})
@@ -60,7 +44,7 @@ SAME_SIZE = frozenset({
 # Functions and methods that change which labels a table or a dictionary has.
 _CHANGING = frozenset({
     "clear", "drop_in_place", "extend", "hstack", "insert", "insert_column", "ior", "isetitem", "pop",
-    "popitem", "replace_column", "setdefault", "setitem", "update",
+    "popitem", "reload_library", "replace_column", "setdefault", "setitem", "update",
 })  # fmt: skip
 # Functions that consume a generator before they return.
 CONSUMING = frozenset(
@@ -68,6 +52,8 @@ CONSUMING = frozenset(
 )
 # Libraries whose functions return new objects.
 _NEW = frozenset({"matplotlib", "numpy", "pandas", "polars", "seaborn", "plotly", "io", "json", "re", "math"})
+# Their functions whose result may be an element of an argument.
+_ELEMENTS = frozenset({"amax", "amin", "choose", "get", "item", "max", "min", "pop", "squeeze", "take"})
 _NEW_BUILT_IN = frozenset(
     f"builtins.{name}" for name in "abs dict float int len list round set sorted str tuple".split()
 )
@@ -80,12 +66,6 @@ MAGICS = frozenset(
 )
 # Cell magics that run no Python code in the kernel.
 CELL_MAGICS = frozenset({"HTML", "SVG", "bash", "html", "javascript", "js", "latex", "markdown", "sh", "svg"})
-
-
-def is_quiet(function: str) -> bool:
-    """Return whether a function of a known library runs no other code, given inert arguments."""
-    package, name = function.partition(".")[0], function.rpartition(".")[2]
-    return function not in _NOT_QUIET and name not in _NOT_QUIET_IN.get(package, ())
 
 
 def is_changing(function: str) -> bool:
@@ -102,9 +82,15 @@ def may_empty(function: str) -> bool:
 
 def makes_new(function: str) -> bool:
     """Return whether the result of a function is a new object."""
-    return function.partition(".")[0] in _NEW or function in _NEW_BUILT_IN
+    package, name = function.partition(".")[0], function.rpartition(".")[2]
+    return (package in _NEW and name not in _ELEMENTS) or function in _NEW_BUILT_IN
 
 
-def runs_text(method: str, text: object) -> bool:
-    """Return whether a method evaluates a text that may use objects of the notebook, or that is unknown."""
-    return method in _IN_TEXT and not (isinstance(text, str) and "@" not in text)
+def runs_text(method: str, text: object, *, is_extended: bool) -> bool:
+    """Return whether a function evaluates or loads code that a text names, or that is unknown.
+
+    `is_extended`: columns may have accessors of the user.
+    """
+    if method not in _IN_TEXT or (is_extended and method in {"eval", "query"}):
+        return method in _IN_TEXT
+    return not isinstance(text, str) or any(part in text for part in _IN_TEXT[method])

@@ -84,6 +84,8 @@ class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
     ] = {}  # by expression, or by `import name` for an imported module and its parts
     alone: bool = False  # whether no other thread, task or hook runs code of the user
     extended: bool = True  # whether classes of tables may have methods and accessors of the user
+    # Aliases of commands, and magics that are not those of IPython; whether they run code of the user.
+    commands: dict[Word, bool] = {}
     reloads: bool = False  # whether IPython loads changed modules again before it runs a cell
 
 

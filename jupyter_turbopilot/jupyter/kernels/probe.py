@@ -90,6 +90,26 @@ _LISTED = frozenset(
     zoneinfo
 """.split()
 )
+# Their functions that run code which they read or import, look up any name, change names or attributes, or
+# wait while other code may run.
+_NOT_INERT = frozenset(
+    """
+    builtins.__import__ builtins.breakpoint builtins.compile builtins.delattr builtins.eval builtins.exec
+    builtins.getattr builtins.globals builtins.hasattr builtins.help builtins.input builtins.locals
+    builtins.setattr builtins.vars operator.attrgetter operator.methodcaller time.sleep typing.get_type_hints
+""".split()
+)
+_NOT_INERT_IN = {
+    **dict.fromkeys(("nt", "os", "posix"), frozenset(
+        """_exit abort execv execve fork forkpty kill killpg popen posix_spawn posix_spawnp register_at_fork
+        system wait wait3 wait4 waitid waitpid""".split()
+    )),
+    "matplotlib": frozenset(("connect", "disconnect", "ginput", "pause", "waitforbuttonpress")),
+    "numpy": frozenset(("load",)),
+    "pandas": frozenset(("eval", "read_pickle", "register_dataframe_accessor")),
+    "polars": frozenset(("deserialize",)),
+    "tqdm": frozenset(("pandas",)),
+}  # fmt: skip
 _UNNAMED: Any = (  # their classes are in no module
     {}.keys(), {}.values(), {}.items(), iter({}), iter([]), iter(()), iter(set()), iter(""), iter(b""),
     iter(range(0)), types.MappingProxyType({}),
@@ -102,6 +122,7 @@ _HIDING = ("numpy.broadcast", "numpy.flatiter", "numpy.nditer", "numpy.void")
 _ACCESSORS = ("Accessor", "CachedAccessor", "NameSpace")  # of pandas and polars
 _HOST_THREADS = ("IPython.core.history", "debugpy", "ipykernel.", "tornado.", "tqdm.", "zmq.")
 _HOSTS = ("IPython", "debugpy", "ipykernel", "jupyter_client", "tornado", "zmq")  # of threads and tasks
+_MAGIC_ALIASES = ("HTML", "SVG", "ed", "file", "hist", "rep")  # those of IPython
 # Operators and built-in functions are applied to these objects; other classes could define them in Python.
 _IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType")
 
@@ -165,6 +186,7 @@ class _Look:
     def __init__(self, *, full: bool = False) -> None:
         self.end = thread_time() + (REPORT_SECONDS if full else SECONDS)
         self._full = full
+        self._namespace: Any = None  # for a check, whose cell binds names in it
         self._label_bytes = MOST_LABEL_BYTES
         self._classes: Dict[int, Dict[str, Any]] = {}
         self._getters: Dict[Tuple[int, str], Any] = {}
@@ -206,7 +228,10 @@ class _Look:
                 if not _is_native(members["__dict__"], kind, "__dict__"):
                     return None
                 own = members["__dict__"].__get__(value)
-                return _plain(own) if type(own) is dict and len(own) <= MOST_ATTRIBUTES else None
+                if type(own) is not dict or len(own) > MOST_ATTRIBUTES or own is self._namespace:
+                    return None
+                plain = _plain(own)
+                return plain if len(plain) == len(own) else None  # other keys may equal a name
         return {}
 
     def _read(self, value: Any, name: str) -> Any:
@@ -245,7 +270,8 @@ class _Look:
             # The built-in classes have a `__getattribute__` that computes nothing.
             own = [members for base, members in classes if not _is_one_of(base, (type, *_PLAIN))]
             more = any("__getattr__" in members or "__getattribute__" in members for members in own)
-            words = _words({name for _, members in classes for name in members})
+            is_plain = all(len(members) == len(_class_dict(base)) for base, members in classes)
+            words = _words({name for _, members in classes for name in members}) if is_plain else None
             known = self._class_words[id(kind)] = words, more
         return known
 
@@ -296,13 +322,13 @@ class _Look:
         count = len(numbers) if type(numbers) is range else self._labels_of(index, 0)[1]
         return count if count >= 0 else None
 
-    def _levels(self, table: Any) -> List[str]:
-        """Return the names of the levels of a pandas index."""
+    def _levels(self, table: Any) -> List[Any]:
+        """Return the names of the levels of a pandas index, which may be any objects."""
         axes = self._read(self._read(table, "_mgr"), "axes")
         if type(axes) is not list or not axes:
             return []
         names = self._read(axes[-1], "_names")
-        return _texts(names if type(names) is list else [self._read(axes[-1], "_name")], MOST_LEVELS)
+        return names if type(names) is list else [self._read(axes[-1], "_name")]
 
     def _has_strings(self, series: Any) -> bool:
         """Return whether a Series has a dtype of strings, or only strings as its first values."""
@@ -345,7 +371,7 @@ class _Look:
             plain = _plain(own)
             described["name"] = module = _text(plain.get("__name__"))
             described["attributes"] = _words({*plain, *_texts(plain.get("__all__"), MOST_ATTRIBUTES)})
-            closed = "__getattr__" not in plain and len(own) < MOST_LOOKED_AT
+            closed = "__getattr__" not in plain and len(own) == len(plain)
         elif _is_one_of(kind, (types.FunctionType, types.MethodType)):
             described.update(_parameters(value))
             closed = described.pop("closed", False)
@@ -366,7 +392,8 @@ class _Look:
         if name == "DataFrame":
             described.update(self._frame(value))
         if package == "pandas" and name in ("DataFrame", "Series"):
-            described["levels"] = self._levels(value)
+            longest = LONGEST_LABEL if self._full else LONGEST
+            described["levels"] = _texts(self._levels(value), MOST_LEVELS, longest)
         if self._full:
             described["rows"] = self._rows(value) if (package, name) == ("pandas", "DataFrame") else None
             described["strings"] = (package, name) == ("pandas", "Series") and self._has_strings(value)
@@ -588,8 +615,8 @@ class _CheckLook(_ErrorLook):
         return None if value is _MISSING else self.describe(value)
 
     def _frame(self, frame: Any) -> Dict[str, Any]:
-        """Return the column labels; None if one that is not described may equal a string."""
-        labels = self._labels(frame)[0]
+        """Return the column labels; None if one that is not described, or a level, may equal a string."""
+        labels = [*self._labels(frame)[0], *(self._levels(frame) if self._kind(frame)[0] == "pandas" else ())]
         is_open = any(
             _text(label, LONGEST_LABEL) is None if type(label) is str else id(type(label)) not in _ATOMS
             for label in labels
@@ -599,7 +626,15 @@ class _CheckLook(_ErrorLook):
     def describe(self, value: Any) -> Dict[str, Any]:
         """Describe an object; the names that a cell binds are keys of its namespace."""
         described = super().describe(value)
-        return {**described, "keys": None} if value is self._namespace else described
+        own = _module_dict(value) if type(value) is types.ModuleType else value
+        if own is self._namespace:
+            described.update(attributes=None, keys=None)
+        elif own is not value and described["attributes"] is not None:
+            # A library may import a module of a package at any time.
+            folders = _texts(_plain(own).get("__path__"), MOST_FOLDERS, LONGEST_PATH)
+            found = {name.split(".")[0].rstrip("/") for folder in folders for name in _names_in(folder)}
+            described["attributes"] = _merge_names(described["attributes"], found)
+        return described
 
     def _is_computed(self, node: Any, scope: Dict[str, Any]) -> bool:
         """Return whether a class of the user may decide what an attribute is."""
@@ -728,6 +763,11 @@ class _CheckLook(_ErrorLook):
         module, name = map(_text, names)
         return f"{module}.{name}" if self._is_at(value, module, name) else ""
 
+    def _is_inert_name(self, name: str) -> bool:
+        """Return whether a function or class that has been identified runs no other code."""
+        package, last = name.partition(".")[0], name.rpartition(".")[2]
+        return bool(name) and name not in _NOT_INERT and last not in _NOT_INERT_IN.get(package, ())
+
     def _is_callable_of_c(self, value: Any) -> bool:
         return _class_name(type(value)) in _CALLABLE_OF_C
 
@@ -748,15 +788,29 @@ class _CheckLook(_ErrorLook):
 
     def has_foreign_members(self) -> bool:
         """Return whether a class of tables has functions or accessors that are not of the listed packages."""
-        tables = (("pandas", ("DataFrame", "Series", "Index")), ("polars", ("DataFrame", "Series")))
+        tables = (
+            ("pandas", ("DataFrame", "Series", "Index")),
+            ("polars", ("DataFrame", "Expr", "LazyFrame", "Series")),
+        )
         kinds = [self._module_of(module).get(name) for module, names in tables for name in names]
         bases = {id(base): base for kind in kinds if _is_class(kind) for base in _mro(kind)}
         bases.pop(id(object), None)
-        for member in (member for base in bases.values() for member in self._members(base).values()):
-            is_foreign = type(member) is types.FunctionType and not self._has_listed_code(member)
-            if is_foreign or (_class_name(type(member)) in _ACCESSORS and not self.is_inert(member)):
-                return True
+        for base in bases.values():
+            # Other functions of `typing_extensions` wrap some of these.
+            is_wrapped = _class_name(base) in ("Expr", "LazyFrame")
+            for member in self._members(base).values():
+                is_function = type(member) is types.FunctionType and not is_wrapped
+                is_foreign = is_function and not self._has_listed_code(member)
+                if is_foreign or (_class_name(type(member)) in _ACCESSORS and not self.is_inert(member)):
+                    return True
         return False
+
+    def has_foreign_plugins(self) -> bool:
+        """Return whether pandas calls classes or modules that are not of the listed packages."""
+        backends = self._module_of("pandas.plotting._core").get("_backends", {})
+        registry = self._module_of("pandas.core.dtypes.base").get("_registry")
+        plugins = (*backends.values(), *(self._own(registry) or {}).get("dtypes", ()))
+        return not all(map(self.is_inert, plugins))
 
     # Inert objects ------------------------------------------------------------------------------------------
 
@@ -776,10 +830,20 @@ class _CheckLook(_ErrorLook):
             seen.add(id(each))
             steps += 1
             parts = self._parts(each) if steps <= MOST_WALKED and thread_time() < self.end else None
+            if each is not value and self._may_change_items(each):
+                return False
             if parts is None or self._elements < 0:
                 return False
             work += parts
         return True
+
+    def _may_change_items(self, value: Any) -> bool:
+        """Return whether an object is a method of a container or a table."""
+        is_method = _is_one_of(type(value), (types.BuiltinFunctionType, types.MethodType))
+        owner = value.__self__ if is_method else None
+        bases = _mro(type(owner))
+        is_container = any(_is_one_of(kind, bases) for kind in (dict, list, set, deque))
+        return is_container or self._kind(owner)[1] == "DataFrame"
 
     def _parts(self, value: Any) -> Any:
         """Return the objects to walk on from an object; None if it may run code of others."""
@@ -789,11 +853,11 @@ class _CheckLook(_ErrorLook):
                 () if self._folder(_text(_plain(_module_dict(value)).get("__name__"))) is not None else None
             )
         if _is_class(value) or kind is types.FunctionType:
-            return () if self.identified(value) else None
+            return () if self._is_inert_name(self.identified(value)) else None
         if kind is types.BuiltinFunctionType:
             owner = value.__self__
             if owner is None or type(owner) is types.ModuleType:
-                return () if self.identified(value) else None
+                return () if self._is_inert_name(self.identified(value)) else None
             return (owner,)
         if kind is types.MethodType:
             return (value.__func__, value.__self__)
@@ -815,10 +879,10 @@ class _CheckLook(_ErrorLook):
             return None if "Object" in names else ()
         is_capsule = _class_name(kind) == "PyCapsule" and not _flags(kind) & _HEAP
         if self._is_callable_of_c(value):
-            return () if self.identified(value) else None
+            return () if self._is_inert_name(self.identified(value)) else None
         is_known = bool(known) or is_capsule or id(kind) in self._unnamed
         name = "" if is_known else self.identified(kind)
-        if id(kind) in _CODE or not (name or is_known):
+        if id(kind) in _CODE or not (self._is_inert_name(name) or is_known):
             return None
         if name in _HIDING:
             return None
@@ -927,14 +991,33 @@ def _has_hooks(shell: Any) -> bool:
     functions = (*_callbacks(shell), *inputs.cleanup_transforms, *inputs.line_transforms)
     changes = (*shell.ast_transformers, *shell.input_transformers_post)
     is_changed = changes or shell.ast_node_interactivity not in ("last_expr", "none")
+    kinds = [(_module_of_class(each) or "").partition(".")[0] for each in inputs.token_transformers]
+    own = [getattr(each.__self__, "__dict__", {}) for each in _callbacks(shell) if _is_reloader(each)]
+    adds_names = any(each["_reloader"].autoload_obj for each in own if "_reloader" in each)
+    is_changed = is_changed or adds_names or not {*kinds} <= {*_HOSTS}
     return bool(is_changed) or not all(map(_is_of_host, functions))
+
+
+def _commands(shell: Any) -> Dict[str, bool]:
+    """Return the aliases and the user's magics, with whether they run code of the user."""
+    found: Dict[str, bool] = {}
+    for magics in shell.magics_manager.magics.values():
+        for name, function in magics.items():
+            kind = _class_name(type(function))
+            is_own = (kind == "MagicAlias" and name not in _MAGIC_ALIASES) or not _is_of_host(function)
+            if _text(name) and (is_own or kind == "Alias"):
+                found[name] = is_own or found.get(name, False)
+    return found
 
 
 def _reloads(shell: Any) -> bool:
     """Return whether IPython loads changed modules again before it runs a cell."""
-    methods = [each.__func__ for each in _callbacks(shell) if type(each) is types.MethodType]
-    functions = [each for each in methods if type(each) is types.FunctionType]
-    return any("autoreload" in (_text(each.__module__) or "") for each in functions)
+    return any(map(_is_reloader, _callbacks(shell)))
+
+
+def _is_reloader(callback: Any) -> bool:
+    function = callback.__func__ if type(callback) is types.MethodType else None
+    return type(function) is types.FunctionType and "autoreload" in (_text(function.__module__) or "")
 
 
 def _field(error: Any, kind: Any, name: str) -> Any:
@@ -1118,8 +1201,10 @@ def report(namespace: Any, wanted: Any, traced: Any = None, shell: Any = None) -
         names += filter(_is_public, _plain(_module_dict(builtins)))  # the user may have added some
         cells = scope.get("In")  # the sources of all executed cells, after an empty one
         reported["executions"] = len(cells) - 1 if type(cells) is list else None
-        reported["alone"] = _is_alone(tracer.loaded) and not _has_hooks(shell)
+        has_hooks = _has_hooks(shell) or _safely(tracer.has_foreign_plugins)
+        reported["alone"] = _is_alone(tracer.loaded) and not has_hooks
         reported["reloads"] = _reloads(shell)
+        reported["commands"] = _safely(_commands, shell) or {}
         objects = {**_plain(_module_dict(builtins)), **scope}
         reported["extended"] = _safely(tracer.has_foreign_members) is not False
         reported["records"] = records = {}
@@ -1136,6 +1221,8 @@ def report(namespace: Any, wanted: Any, traced: Any = None, shell: Any = None) -
             break
         kept.append(name)
     complete = len(kept) == len(names) and len(last) < MOST_LOOKED_AT
+    if is_check:  # other keys may equal a name, and another class may compute its items
+        complete = complete and len(scope) == len(last) and type(namespace) is dict
     return {**reported, "objects": described, "names": kept, "all": complete}
 
 

@@ -1235,7 +1235,7 @@ def test_check_reports_that_ipython_reloads_modules() -> None:
 
     reloading = types.MethodType(AutoreloadMagics.pre_run_cell, object())
     events = types.SimpleNamespace(callbacks={"pre_run_cell": [reloading]})
-    inputs = types.SimpleNamespace(cleanup_transforms=[], line_transforms=[])
+    inputs = types.SimpleNamespace(cleanup_transforms=[], line_transforms=[], token_transformers=[])
     shell = types.SimpleNamespace(
         events=events,
         ast_transformers=[],
