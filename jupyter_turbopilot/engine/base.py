@@ -11,7 +11,6 @@ from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixCons
 from jupyter_turbopilot.protocol.errors import BadRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
 
     from jupyter_turbopilot.engine.load_shedding import Level
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
