@@ -74,11 +74,6 @@ class Turbopilot(Configurable):
         f"(see the Engines page of the documentation). Not set: remote if the environment "
         f"variable `{ENGINE_URL}` is set, otherwise llama.",
     ).tag(config=True)
-    subprocess = Bool(
-        False,
-        help="Run the model in a child process, so that a crash in native code costs one suggestion instead "
-        "of the server. For the engines llama and transformers.",
-    ).tag(config=True)
     model = Unicode(
         "qwen2.5-coder-0.5b",
         help="The model: a name from `jupyter turbopilot models list`, the path of a GGUF file, an https URL "

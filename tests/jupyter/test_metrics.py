@@ -2,7 +2,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prometheus_client.core import CounterMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
 from jupyter_turbopilot.completer.completer import EVENTS

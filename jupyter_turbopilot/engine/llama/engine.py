@@ -11,21 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import Struct
 
 from jupyter_turbopilot.engine.base import CHUNK, SLOTS
 from jupyter_turbopilot.engine.llama import snapshot
 from jupyter_turbopilot.engine.llama.bindings import (
     NO_DEVICES,
     bindings,
-    build_command,
-    log_to_stderr,
     version,
 )
 from jupyter_turbopilot.engine.llama.kv_cache import LlamaCache
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
-from jupyter_turbopilot.engine.load.plan import LoadPlan  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.engine.stepping.engine import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Sequences
@@ -39,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.load.plan import LoadPlan
     from jupyter_turbopilot.engine.stepping.run import BatchToken
     from jupyter_turbopilot.engine.stepping.sampling import Logits
     from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
@@ -267,23 +264,3 @@ class LlamaEngine(Stepping):
         if self._model:
             lib.llama_model_free(self._model)
             self._model = None
-
-
-class HostedLlama(Struct, frozen=True):
-    """A GGUF file that a child process loads."""
-
-    path: str
-    plan: LoadPlan
-    name: str
-    fim: str = "auto"
-    snapshot: str = ""  # the file of its saved sequences; empty: none
-
-    def load(self) -> LlamaEngine:
-        state = Path(self.snapshot) if self.snapshot else None
-        log_to_stderr()  # contains the reason for a failure
-        engine = LlamaEngine(Path(self.path), self.plan, name=self.name, fim=self.fim, state=state)
-        log_to_stderr(on=False)
-        return engine
-
-    def build_command(self) -> str:
-        return build_command()

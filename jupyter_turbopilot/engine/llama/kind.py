@@ -7,11 +7,8 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from msgspec import structs
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.kind import EngineKind, limits_of
@@ -34,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.kind import OwnVocabulary
     from jupyter_turbopilot.engine.llama.bindings import Gpu
+    from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.models.store import Store, Stored
     from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
@@ -110,7 +107,7 @@ class LlamaKind(EngineKind):
         return path, make_plan(read_header(path), model.name, limits_of(self.settings), hardware)
 
     @staticmethod
-    def load_vocabulary(path: Path) -> OwnVocabulary:
+    def load_vocabulary(path: Path) -> LlamaVocabulary:
         from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 
         return load_vocabulary(path)
@@ -145,25 +142,14 @@ class LlamaKind(EngineKind):
         return engine
 
     def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
-        """Load a model in a child process, or in this one after a load test."""
-        from jupyter_turbopilot.engine.child_process.process import load_limit
-        from jupyter_turbopilot.engine.llama.engine import HostedLlama
-
+        """Load a model, after a load test in a child process."""
         path, plan = self.plan(model, cancel.is_set, adapters_enabled=adapters_enabled)
         own = personal_dir()
         snapshot = own / SEQUENCES if self.settings.keep_sequences else None
-        hosted = HostedLlama(str(path), plan, model.name, model.fim)
-        timeout = load_limit(size_of(path))
-        if self.settings.subprocess:
-            from jupyter_turbopilot.engine.child_process.engine import load_in_child
-
-            vocabulary = partial(self._vocabulary.of, path, self.load_vocabulary)
-            hosted = structs.replace(hosted, snapshot=str(snapshot or ""))
-            return load_in_child(hosted, vocabulary, cancel, timeout=timeout)
         if self.engine_factory is llama_engine:
-            from jupyter_turbopilot.engine.child_process.load_test import ensure_loads
+            from jupyter_turbopilot.engine.llama.load_test import Load, ensure_loads
 
-            ensure_loads(hosted, own / VERDICTS, timeout=timeout, cancel=cancel)
+            ensure_loads(Load(str(path), plan, model.name), own / VERDICTS, cancel)
         return self.engine_factory(path, model, plan, snapshot)
 
     def weights(

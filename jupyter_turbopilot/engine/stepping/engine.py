@@ -53,7 +53,6 @@ class Stepping(ABC):
     context_size: int
     sequences: Sequences
     capabilities = Capabilities()
-    pid: int | None = None
     level: Level | None = Level.NONE
     drafts = True
     clock = staticmethod(time.perf_counter)

@@ -9,10 +9,9 @@ import pytest
 
 from jupyter_turbopilot.engine.base import SLOTS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.child_process.messages import Load, decode_request, encode
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.llama import bindings
-from jupyter_turbopilot.engine.llama.engine import HostedLlama, LlamaEngine
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.engine.stepping.run import BatchToken
@@ -297,13 +296,3 @@ def generate(engine: LlamaEngine, prompt: list[int], language: str) -> tuple[byt
     engine_request = EngineRequest(prompt, Sampling(max_tokens=12), Usage(), language=language)
     (text,) = finish(engine, engine.start(engine_request))
     return text, engine_request.usage.cached_tokens
-
-
-def test_hosted_llama_survives_encoding() -> None:
-    hardware = Hardware(1, True, "q8_0", (AdapterSpec("a.gguf", 0.5, "r"),))
-    hosted = HostedLlama(
-        "/a/model.gguf", LoadPlan(256, 2, 3, 4, 5, False, hardware), "name", "qwen", "/a/.sequences"
-    )
-    load = decode_request(encode(Load.of(hosted)))
-    assert isinstance(load, Load)
-    assert load.hosted() == hosted

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.engine.llama import bindings, engine
+from jupyter_turbopilot.engine.llama import bindings, engine, load_test
 from jupyter_turbopilot.engine.llama.bindings import Gpu
 from jupyter_turbopilot.engine.llama.kind import LlamaKind, llama_engine
 from jupyter_turbopilot.engine.load.plan import LoadPlan, sizes_of
@@ -37,7 +36,7 @@ def test_load_tests_only_llama_cpp_in_a_child_process(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[Path] = []
-    monkeypatch.setattr(load_test, "ensure_loads", lambda hosted, *_, **__: tried.append(Path(hosted.path)))
+    monkeypatch.setattr(load_test, "ensure_loads", lambda tested, *_: tried.append(Path(tested.path)))
     monkeypatch.setattr(engine, "LlamaEngine", lambda *_, **__: ScriptedEngine())
     model = find(str(tiny_model))
     for factory in (llama_engine, lambda *_: ScriptedEngine()):
