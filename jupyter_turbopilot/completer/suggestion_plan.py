@@ -134,7 +134,8 @@ class SuggestionPlan(Plan):
 
     def writing(self) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
-        own = self.cursor.request.cells[self.cursor.request.active]
+        request = self.cursor.request
+        own = request.cells[request.active]
         names = self.cursor.names(self.notebook_index)
         gate = Gate(
             self.cursor.features,
@@ -142,7 +143,7 @@ class SuggestionPlan(Plan):
             names.fit,
             self.judgement.trees,
             candidates=self.cursor.following,
-            is_python=self.language == "python" and own.type == "code",
+            is_python=own.type == "code" and cell_language(own.source, request.language) == "python",
             lacks_name=lambda: names.lacks_name,
         )
         return TrimmedText(
@@ -233,7 +234,6 @@ def plan_suggestion(
         sequence=request.sequence,
         cell_key=f"{request.path}\n{own.id or request.active}",
         session=session_of(request.path, tenant),
-        language=cell_language(own.source, request.language),
         automatic=request.trigger == "automatic",
         moves=True,
         asks_index=notebook_index is not None and request.trigger not in {"prefetch", "warmup"},

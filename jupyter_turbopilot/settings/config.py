@@ -105,8 +105,7 @@ class Turbopilot(Configurable):
         Unicode(),
         default_value=["default"],
         help="LoRA adapters: default is the bundled adapter of the default model and of the 1.5 B model, "
-        "others are paths of GGUF files for the configured model. `path=0.5` sets the scale; `path@r` limits "
-        "an adapter to R.",
+        "others are paths of GGUF files for the configured model. `path=0.5` sets the scale.",
     ).tag(config=True)
     cache_type = Enum(
         ("f16", "q8_0", "q4_0"),

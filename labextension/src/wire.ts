@@ -433,8 +433,6 @@ export interface IProgress {
 /** A LoRA adapter of a model. */
 export interface IAdapter {
   name: string;
-  /** language that the adapter is limited to; empty for all */
-  language: string;
   /** whether it ships with the package */
   bundled: boolean;
 }

@@ -66,34 +66,18 @@ class _AbortFlag:
         self.buffer[0] = b"\0"
 
 
-class LoadedAdapters:
-    """The adapters of a loaded model, which frees them. `tunings` numbers their languages."""
-
-    def __init__(
-        self, lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[AdapterSpec], path: Path
-    ) -> None:
-        self._lib, self._context = lib, context
-        self._in_use = -1
-        architecture = read_header(path).architecture if adapters else ""
-        self._loaded = [(_load(lib, model, adapter, architecture), adapter) for adapter in adapters]
-        languages = sorted({adapter.language for adapter in adapters} - {""})
-        self.tunings = {language: number for number, language in enumerate(languages, 1)}
-        self.use(0)
-
-    def use(self, tuning: int) -> None:
-        """Apply the adapters for one language and those for all languages."""
-        if tuning == self._in_use or not self._loaded:
-            return
-        chosen = [
-            (handle, adapter.scale)
-            for handle, adapter in self._loaded
-            if not adapter.language or self.tunings[adapter.language] == tuning
-        ]
-        pointers = (self._lib.llama_adapter_lora_p_ctypes * len(chosen))(*(handle for handle, _ in chosen))
-        scales = (ctypes.c_float * len(chosen))(*(scale for _, scale in chosen))
-        if self._lib.llama_set_adapters_lora(self._context, pointers, len(chosen), scales):
-            raise EngineError("llama.cpp could not apply the adapters. Check c.Turbopilot.adapters.")
-        self._in_use = tuning
+def apply_adapters(
+    lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[AdapterSpec], path: Path
+) -> None:
+    """Load adapters and apply them at run time. The model frees them."""
+    if not adapters:
+        return
+    architecture = read_header(path).architecture
+    handles = [_load(lib, model, adapter, architecture) for adapter in adapters]
+    pointers = (lib.llama_adapter_lora_p_ctypes * len(handles))(*handles)
+    scales = (ctypes.c_float * len(handles))(*(adapter.scale for adapter in adapters))
+    if lib.llama_set_adapters_lora(context, pointers, len(handles), scales):
+        raise EngineError("llama.cpp could not apply the adapters. Check c.Turbopilot.adapters.")
 
 
 def _load(lib: types.ModuleType, model: Any, adapter: AdapterSpec, architecture: str) -> Any:
@@ -156,8 +140,7 @@ class LlamaEngine(Stepping):
             )
         # The caller has no reference with which to free the memory.
         with on_failure(partial(self.close, keep=False)):
-            self._adapters = LoadedAdapters(lib, self._model, self._context, hardware.adapters, path)
-            self.tunings = self._adapters.tunings
+            apply_adapters(lib, self._model, self._context, hardware.adapters, path)
             lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
             self.vocabulary = vocabulary = LlamaVocabulary(lib, self._model)
             # Copied into attributes, because every token needs them.
@@ -199,9 +182,6 @@ class LlamaEngine(Stepping):
         )
         parameters.type_k = parameters.type_v = getattr(lib, f"GGML_TYPE_{self._hardware.cache_type.upper()}")
         return lib.llama_init_from_model(self._model, parameters)
-
-    def tune(self, tuning: int) -> None:
-        self._adapters.use(tuning)
 
     def use_threads(self, count: int) -> None:
         if count != self._threads:

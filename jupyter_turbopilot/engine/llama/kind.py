@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.models.store import Store, Stored
-    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
@@ -164,14 +163,13 @@ class LlamaKind(EngineKind):
             return quantise(kind, importance, rows)
 
         path, hardware = self.store.path(model), self.hardware(model, adapters_enabled=adapters_enabled)
-        added = self.added(model) if adapters_enabled else []
-        if not added:
+        if not hardware.adapters:
             return path, hardware
         try:
             threads = limits_of(self.settings).threads
             if sys.platform != "linux":  # their priority stays normal
                 threads = max(1, threads // 2)
-            copy = merged_copy(self.store.folder, path, added, quantise_rows, threads, cancelled)
+            copy = merged_copy(self.store.folder, path, hardware.adapters, quantise_rows, threads, cancelled)
         except CancelledError:
             raise
         except TurbopilotError as error:
@@ -180,19 +178,16 @@ class LlamaKind(EngineKind):
                 log.warning("%s The adapters are applied at run time, which is slower.", error)
             self._adapter_warning = error.message
             return path, hardware
-        return copy, replace(hardware, adapters=tuple(a for a in hardware.adapters if a.language))
+        return copy, replace(hardware, adapters=())
 
     def served(self, model: Model) -> Path:
         """Return the file that is loaded: the copy with merged adapters, if there is one."""
         path = self.store.path(model)
         with suppress(OSError, TurbopilotError):  # the load reports invalid settings
-            if (added := self.added(model)) and (copy := path_of(self.store.folder, path, added)).is_file():
+            added = adapters_of(self.settings, model)
+            if added and (copy := path_of(self.store.folder, path, added)).is_file():
                 return copy
         return path
-
-    def added(self, model: Model) -> list[AdapterSpec]:
-        """Return the adapters to merge into a copy of a model: those for all languages."""
-        return [adapter for adapter in adapters_of(self.settings, model) if not adapter.language]
 
     def hardware(self, model: Model, *, adapters_enabled: bool = True) -> Hardware:
         settings, layers = self.settings, self._layers()
@@ -254,7 +249,7 @@ class LlamaKind(EngineKind):
             yield from missing(model, stored)
         else:
             yield model_file(model, stored)
-            yield from copy_with_adapters(self.store.folder, stored.path, self.added(model))
+            yield from copy_with_adapters(self.store.folder, stored.path, adapters_of(settings, model))
 
     def _graphics(self, model: Model, gpus: list[Gpu]) -> Finding:
         """Report whether a GPU can be used, and whether it is."""

@@ -158,7 +158,7 @@ def _learn(options: TrainingOptions, settings: Turbopilot, data: Dataset) -> Log
     loaded = load(settings, settings.model, context=CONTEXT)
     try:
         # Training builds on the adapters in use, which must be merged into the model.
-        if any(not adapter.language for adapter in loaded.hardware.adapters):
+        if loaded.hardware.adapters:
             raise TurbopilotError(
                 "The adapters in use could not be merged into the model. Add --plain to train without them."
             )

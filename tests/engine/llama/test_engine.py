@@ -233,11 +233,11 @@ def test_engine_saves_no_sequences_of_a_tenant(tiny_model: Path, tmp_path: Path)
     assert found == [{"": 0, "ada": 0}, {"": 99, "ada": 0}]
 
 
-def text_with(model: Path, *adapters: tuple[str, float], prompt: str = "abc") -> bytes:
+def text_with(model: Path, *adapters: tuple[str, float]) -> bytes:
     hardware = Hardware(adapters=tuple(AdapterSpec(*one) for one in adapters))
     engine = LlamaEngine(model, LoadPlan(256, 1, hardware=hardware), name="t")
     try:
-        found = write(engine, engine.vocabulary.tokenize(prompt), Sampling(max_tokens=12), Usage(), Cancel())
+        found = write(engine, engine.vocabulary.tokenize("abc"), Sampling(max_tokens=12), Usage(), Cancel())
         return b"".join(token.data for token in found)
     finally:
         engine.close()
@@ -265,34 +265,3 @@ def test_adapter_for_another_model_is_rejected(
     adapter = make(tmp_path / "a.gguf", **changed)  # type: ignore[arg-type]
     with pytest.raises(TurbopilotError, match=reason):
         text_with(tiny_model, (str(adapter), 1.0))
-
-
-def test_adapters_apply_to_their_language_only(tiny_model: Path, tmp_path: Path) -> None:
-    adapter = str(make(tmp_path / "a.gguf"))
-    hardware = Hardware(adapters=(AdapterSpec(adapter, 4.0, "r"), AdapterSpec(adapter, 2.0, "julia")))
-    engine = LlamaEngine(tiny_model, LoadPlan(256, 1, hardware=hardware), name="t")
-    languages = ("python", "r", "julia", "", "r", "python")
-    prompt = engine.vocabulary.tokenize("a text that is long enough to be kept for the next one")
-    try:
-        alone = [generate(engine, prompt, language)[0] for language in languages]
-        # Each language has its own cached prompt.
-        cached = [generate(engine, [*prompt, 65], language)[1] for language in ("python", "r", "julia")]
-        together = [
-            engine.start(EngineRequest(prompt, Sampling(max_tokens=12), language=one))
-            for one in languages[:3]
-        ]
-        beside = finish(engine, *together)
-    finally:
-        engine.close()
-    assert alone[0] == text_with(tiny_model, prompt="a text that is long enough to be kept for the next one")
-    assert alone[0] == alone[3] == alone[5]
-    assert alone[1] == alone[4]
-    assert len(set(alone)) == 3
-    assert all(count >= len(prompt) for count in cached)
-    assert beside == alone[:3]
-
-
-def generate(engine: LlamaEngine, prompt: list[int], language: str) -> tuple[bytes, int]:
-    engine_request = EngineRequest(prompt, Sampling(max_tokens=12), Usage(), language=language)
-    (text,) = finish(engine, engine.start(engine_request))
-    return text, engine_request.usage.cached_tokens

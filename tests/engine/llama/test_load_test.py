@@ -35,7 +35,7 @@ def ensure(path: Path, memory: Path, plan: LoadPlan = PLAN) -> None:
 
 def test_load_test_includes_adapters_and_settings(tiny_model: Path, tmp_path: Path, memory: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
-    hardware = Hardware(adapters=(AdapterSpec(str(adapter), 0.5, "r"),))
+    hardware = Hardware(adapters=(AdapterSpec(str(adapter), 0.5),))
     ensure(tiny_model, memory, replace(PLAN, hardware=hardware))
     broken = replace(PLAN, hardware=replace(hardware, adapters=(AdapterSpec(str(tiny_model)),)))
     with pytest.raises(ModelRefusedError, match=r"^tiny.* is not a LoRA adapter"):
@@ -128,7 +128,7 @@ def test_load_test_replaces_a_damaged_file(tiny_model: Path, memory: Path) -> No
 
 
 def test_load_survives_encoding() -> None:
-    hardware = Hardware(1, True, "q8_0", (AdapterSpec("a.gguf", 0.5, "r"),))
+    hardware = Hardware(1, True, "q8_0", (AdapterSpec("a.gguf", 0.5),))
     load = Load("/a/model.gguf", LoadPlan(256, 2, 3, 4, 5, False, hardware), "name")
     assert msgspec.json.decode(msgspec.json.encode(load), type=Load) == load
 
