@@ -107,11 +107,6 @@ class Turbopilot(Configurable):
         help="LoRA adapters: default is the bundled adapter of the default model and of the 1.5 B model, "
         "others are paths of GGUF files for the configured model. `path=0.5` sets the scale.",
     ).tag(config=True)
-    cache_type = Enum(
-        ("f16", "q8_0", "q4_0"),
-        default_value="f16",
-        help="Data type of the KV cache: q8_0 takes about half the memory of f16, q4_0 about a quarter.",
-    ).tag(config=True)
     gpu_layers = Int(
         None,
         allow_none=True,

@@ -133,10 +133,9 @@ class LlamaEngine(Stepping):
         self._context = self._new_context(cells, sequences)
         if not self._context:
             self.close()
-            advice = "" if hardware.cache_type == "f16" else ' Set c.Turbopilot.cache_type = "f16".'
             raise EngineError(
                 f"llama.cpp could not allocate {context_size} tokens of context for {path.name}. Lower "
-                f"c.Turbopilot.context_size or choose a smaller model.{advice}"
+                f"c.Turbopilot.context_size or choose a smaller model."
             )
         # The caller has no reference with which to free the memory.
         with on_failure(partial(self.close, keep=False)):
@@ -180,7 +179,6 @@ class LlamaEngine(Stepping):
             if self._hardware.fused_attention
             else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )
-        parameters.type_k = parameters.type_v = getattr(lib, f"GGML_TYPE_{self._hardware.cache_type.upper()}")
         return lib.llama_init_from_model(self._model, parameters)
 
     def use_threads(self, count: int) -> None:

@@ -194,7 +194,6 @@ class LlamaKind(EngineKind):
         return Hardware(
             gpu_layers=layers,
             shares_memory=layers != 0 and self._shares_memory(),
-            cache_type=settings.cache_type,
             separate_caches=settings.separate_caches and not layers,
             adapters=adapters_of(settings, model) if adapters_enabled else (),
         )

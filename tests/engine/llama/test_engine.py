@@ -200,9 +200,12 @@ def test_engine_without_layers_on_a_gpu_uses_none(
     assert of_vocabulary is not None
 
 
-def test_engine_error_names_cache_type_if_the_model_lacks_it(tiny_model: Path) -> None:
-    with pytest.raises(EngineError, match="cache_type"):  # its heads are smaller than a block
-        LlamaEngine(tiny_model, LoadPlan(512, 1, hardware=Hardware(cache_type="q8_0")), name="t")
+def test_engine_error_names_the_context_that_cannot_be_allocated(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bindings.bindings(), "llama_init_from_model", lambda *_: None)
+    with pytest.raises(EngineError, match=r"512 tokens of context.*Lower c\.Turbopilot\.context_size"):
+        LlamaEngine(tiny_model, LoadPlan(512, 1), name="t")
 
 
 def test_engine_never_runs_a_chat_template(tmp_path: Path) -> None:

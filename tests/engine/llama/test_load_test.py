@@ -128,7 +128,7 @@ def test_load_test_replaces_a_damaged_file(tiny_model: Path, memory: Path) -> No
 
 
 def test_load_survives_encoding() -> None:
-    hardware = Hardware(1, True, "q8_0", (AdapterSpec("a.gguf", 0.5),))
+    hardware = Hardware(1, True, (AdapterSpec("a.gguf", 0.5),))
     load = Load("/a/model.gguf", LoadPlan(256, 2, 3, 4, 5, False, hardware), "name")
     assert msgspec.json.decode(msgspec.json.encode(load), type=Load) == load
 
