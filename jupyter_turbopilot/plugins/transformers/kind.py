@@ -138,8 +138,7 @@ class TransformersKind(EngineKind):
         own = self.settings.section(TurbopilotTransformers)
         return TransformersOptions(
             device=own.device,
-            load_in_8bit=own.load_in_8bit,
-            load_in_4bit=own.load_in_4bit,
+            bits=own.bits,
             **asdict(limits_of(self.settings)),
         )
 
