@@ -27,7 +27,7 @@ from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.gate_fit import fit_for
 from jupyter_turbopilot.suggestion.names import Names, scope_of
-from jupyter_turbopilot.suggestion.surroundings import is_multi_line, surroundings_of
+from jupyter_turbopilot.suggestion.surroundings import MAX_LINES, is_multi_line, surroundings_of
 from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def plan_suggestion(
     own = request.cells[request.active]
     unasked = request.trigger in {"automatic", "prefetch"}
     is_reduced = unasked and level >= Level.SHORT_SUGGESTIONS
-    max_lines = 1 if is_reduced else request.max_lines or settings.max_lines
+    max_lines = 1 if is_reduced else request.max_lines or MAX_LINES
     eagerness = request.eagerness or settings.eagerness
     fit = fit_for(model)
     threshold = fit.thresholds[eagerness] if unasked else 0.0

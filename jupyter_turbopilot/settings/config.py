@@ -122,7 +122,6 @@ class Turbopilot(Configurable):
     max_tokens = Int(48, min=1, max=2048, help="Maximum length of an automatic suggestion, in tokens.").tag(
         config=True
     )
-    max_lines = Int(8, min=1, max=200, help="Maximum length of a suggestion, in lines.").tag(config=True)
     eagerness = Enum(
         ("quiet", "balanced", "eager", "always"),
         default_value="balanced",

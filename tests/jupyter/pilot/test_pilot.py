@@ -292,7 +292,7 @@ def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Pa
     for more, restored, known in (
         ({}, False, False),
         ({}, True, True),
-        ({"max_lines": 2}, True, False),
+        ({"prompt_tokens": 99}, True, False),
     ):
         pilot, _ = make_pilot(**named | more)
         load(pilot)
