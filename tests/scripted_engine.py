@@ -47,7 +47,6 @@ class ScriptedEngine:
     name = "scripted"
     fim = "qwen"
     identity = "scripted"
-    pid = None
     level: Level | None = Level.NONE
 
     def __init__(

@@ -245,4 +245,4 @@ def cache_identity(engine: Engine, settings: Turbopilot, root: str = "") -> str:
     prompt = (LAYOUT, engine.context_size, settings.prompt_tokens)
     used = (settings.engine, settings.engine_section.identity)
     source = (version("jupyter-turbopilot"), engine.identity, engine.name, root)
-    return repr((source, prompt, settings.max_lines, used))
+    return repr((source, prompt, used))

@@ -55,7 +55,6 @@ class Plan(ABC):
     sequence: int = 0  # the client's number for the request; 0: the client does not number them
     cell_key: str = ""  # the document and the cell with the cursor
     session: str = ""
-    language: str = ""
     priority: Priority = Priority.TYPING
     moves: bool = False  # whether KV cells may be moved instead of evaluated again
     automatic: bool = False  # whether the editor sends it while the user types

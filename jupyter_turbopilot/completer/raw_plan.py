@@ -80,7 +80,6 @@ def plan_raw(request: RawRequest, settings: Turbopilot, tenant: str = "") -> Raw
         session=salted(request.session, tenant),
         priority=priority_of(request),
         automatic=exact.automatic,
-        language=exact.language,
         moves=request.exact is not None or (request.window and request.moves),
         exact=request.exact,
     )

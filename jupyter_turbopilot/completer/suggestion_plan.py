@@ -27,7 +27,7 @@ from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.gate_fit import fit_for
 from jupyter_turbopilot.suggestion.names import Names, scope_of
-from jupyter_turbopilot.suggestion.surroundings import is_multi_line, surroundings_of
+from jupyter_turbopilot.suggestion.surroundings import MAX_LINES, is_multi_line, surroundings_of
 from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ class SuggestionPlan(Plan):
 
     def writing(self) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
-        own = self.cursor.request.cells[self.cursor.request.active]
+        request = self.cursor.request
+        own = request.cells[request.active]
         names = self.cursor.names(self.notebook_index)
         gate = Gate(
             self.cursor.features,
@@ -142,7 +143,7 @@ class SuggestionPlan(Plan):
             names.fit,
             self.judgement.trees,
             candidates=self.cursor.following,
-            is_python=self.language == "python" and own.type == "code",
+            is_python=own.type == "code" and cell_language(own.source, request.language) == "python",
             lacks_name=lambda: names.lacks_name,
         )
         return TrimmedText(
@@ -196,7 +197,7 @@ def plan_suggestion(
     own = request.cells[request.active]
     unasked = request.trigger in {"automatic", "prefetch"}
     is_reduced = unasked and level >= Level.SHORT_SUGGESTIONS
-    max_lines = 1 if is_reduced else request.max_lines or settings.max_lines
+    max_lines = 1 if is_reduced else request.max_lines or MAX_LINES
     eagerness = request.eagerness or settings.eagerness
     fit = fit_for(model)
     threshold = fit.thresholds[eagerness] if unasked else 0.0
@@ -233,7 +234,6 @@ def plan_suggestion(
         sequence=request.sequence,
         cell_key=f"{request.path}\n{own.id or request.active}",
         session=session_of(request.path, tenant),
-        language=cell_language(own.source, request.language),
         automatic=request.trigger == "automatic",
         moves=True,
         asks_index=notebook_index is not None and request.trigger not in {"prefetch", "warmup"},

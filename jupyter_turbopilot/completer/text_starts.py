@@ -147,7 +147,6 @@ class TextStarts:
             (aligned and exact.aligned) or bool(prompt.forced),
             prompt.suffix_span if plan.moves else (0, 0),
             prompt.context_end if plan.moves else 0,
-            language=plan.language,
             # For a remote server. The scheduler may have lowered it to bulk.
             priority=self._job.priority.name.lower(),
             automatic=plan.automatic,

@@ -11,7 +11,6 @@ from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixCons
 from jupyter_turbopilot.protocol.errors import BadRequestError
 
 if TYPE_CHECKING:
-
     from jupyter_turbopilot.engine.load_shedding import Level
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.protocol.engine_request import Token
@@ -104,7 +103,6 @@ class Engine(Protocol):
     context_size: int
     identity: str  # changes whenever the same request could get another answer
     capabilities: Capabilities
-    pid: int | None  # of its child process, if it has one
     speed: Speed  # that of a remote server is not measured
 
     @property

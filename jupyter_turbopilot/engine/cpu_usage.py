@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -47,10 +46,6 @@ class Effort:
         cores = max(self.full, self._load.cores)
         return max(1, min(wanted, cores - int(self._load.others() + 1 - _BUSY_CORE)))
 
-    def computes_in(self, pid: int | None) -> None:
-        """Count the CPU time of a child process as the model's; None: there is no such process."""
-        self._load.include(pid)
-
     def resting(self) -> bool:
         """Return whether background work should pause."""
         return self.pause() is not None
@@ -85,15 +80,8 @@ class CPULoad:
         # Two hyperthreads of a core slow each other down, so physical cores count.
         physical = psutil.cpu_count(logical=False) or 1
         self.cores = min(physical, len(self._usable)) if self._usable else physical
+        self._process = psutil.Process()
         self._others = 0.0
-        self.include(None)
-
-    def include(self, pid: int | None) -> None:
-        """Restart the measurement; count this process and another one as the model's."""
-        self._processes = [psutil.Process()]
-        if pid is not None:
-            with suppress(psutil.Error):
-                self._processes.append(psutil.Process(pid))
         self._measure()
         self._at, self._others = time.monotonic(), 0.0
 
@@ -110,7 +98,7 @@ class CPULoad:
     def _measure(self) -> float:
         """Return how many cores others have used since the last call; the last value if that is unknown."""
         try:
-            own: float = sum(process.cpu_percent() for process in self._processes)
+            own: float = self._process.cpu_percent()
             by_core = enumerate(psutil.cpu_percent(percpu=True))
         except (psutil.Error, OSError, RuntimeError, ValueError):
             return self._others

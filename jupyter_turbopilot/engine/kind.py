@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.vocabulary import Vocabulary
-from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.protocol.errors import BadRequestError, EngineError
 from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.files import MEGABYTE
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -52,33 +50,6 @@ def limits_of(settings: Turbopilot) -> Limits:
     )
 
 
-class OwnVocabulary(Vocabulary, Protocol):
-    """A vocabulary whose memory can be freed."""
-
-    def close(self) -> None:
-        """Free its memory; later uses raise an error."""
-
-
-class LatestVocabulary:
-    """The last loaded vocabulary of a model in another process, reused while the model is the same."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._key = ""
-        self._vocabulary: OwnVocabulary | None = None
-
-    def of(self, path: Path, load: Callable[[Path], OwnVocabulary]) -> OwnVocabulary:
-        """Return the vocabulary of a file or folder; a previous one is freed."""
-        key = f"{path}|{stamp(path)}"
-        with self._lock:
-            if self._vocabulary is None or key != self._key:
-                before, self._vocabulary = self._vocabulary, load(path)
-                self._key = key
-                if before:
-                    before.close()
-            return self._vocabulary
-
-
 class EngineKind(ABC):
     """A configured kind of engine.
 
@@ -88,7 +59,6 @@ class EngineKind(ABC):
     def __init__(self, settings: Turbopilot, store: Store) -> None:
         self.settings = settings
         self.store = store
-        self._vocabulary = LatestVocabulary()
 
     @property
     def address(self) -> str:

@@ -25,7 +25,6 @@ MAX_LOGPROBS = 20  # of the likeliest tokens at a position
 _SHORT = 16  # hexadecimal digits of a digest
 
 TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
-Name = Annotated[str, Meta(max_length=128)]
 Prefix = Annotated[bytes, Meta(max_length=MAX_PREFIX_BYTES)]
 Index = Annotated[int, Meta(ge=0, le=1 << 20)]
 
@@ -60,9 +59,6 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     context_end: Annotated[
         Index, Meta(description="tokens of the prompt before this one may move if earlier ones change")
     ] = 0
-    language: Annotated[
-        Name, Meta(description="programming language of the completion; some adapters support only one")
-    ] = ""
     priority: Annotated[
         Urgency | None, Meta(description="priority; several or long completions are at most `bulk`")
     ] = None
@@ -83,7 +79,6 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             draft_aligned=request.aligned,
             stable_range=[start, stop] if start < stop else None,
             context_end=request.context_end,
-            language=request.language,
             priority=cast("Urgency | None", request.priority or None),
             automatic=request.automatic,
         )
@@ -119,7 +114,6 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
             aligned=self.draft_aligned,
             suffix_span=(start, stop),
             context_end=self.context_end,
-            language=self.language,
             urgency=self.priority,
             automatic=self.automatic,
         )

@@ -196,4 +196,4 @@ def _adapters(settings: Turbopilot, model: Model) -> list[dict[str, Any]]:
     except TurbopilotError:
         return []
     ours = str(adapters.ours(model.name))
-    return [{"name": Path(a.path).stem, "language": a.language, "bundled": a.path == ours} for a in chosen]
+    return [{"name": Path(a.path).stem, "bundled": a.path == ours} for a in chosen]

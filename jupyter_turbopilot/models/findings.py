@@ -81,13 +81,12 @@ def adapter_files(settings: Turbopilot) -> Iterator[Finding]:
     except TurbopilotError as error:
         yield Finding("adapter", error.message, problem=True)
         return
-    for name, scale, language in specs:
+    for name, scale in specs:
         try:
             path = Path(name)
             header = check(path)
             size = describe_size(header.file_size)
-            where = f" in {language} alone" if language else ""
-            counts = f"for {header.architecture}, strength {scale:g}{where}"
+            counts = f"for {header.architecture}, strength {scale:g}"
             yield Finding("adapter", f"{path.name}, {size}, {counts}")
         except TurbopilotError as error:
             yield Finding("adapter", error.message, problem=True)

@@ -59,10 +59,6 @@ NEEDS_MATRIX = ("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "Q2_K_S
 BITS = {"F32": 32.0, "Q4_1": 5.0, "Q4_K_M": 5.0, "Q8_0": 8.5, "IQ4_XS": 4.3, "IQ3_XXS": 3.1, "IQ2_XXS": 2.1}
 # The output types of `models convert`, as its option names them.
 OUTTYPES = ("f32", "f16", "bf16", "q8_0")
-# Types of the KV cache, and their size relative to F16.
-CACHE_TYPES = {
-    name: TYPES[NUMBERS[name.upper()]].size(32) / TYPES[F16].size(32) for name in ("f16", "q8_0", "q4_0")
-}
 
 
 def interleave_halves(matrix: Any, *, heads: int) -> Any:

@@ -332,7 +332,6 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     """A LoRA adapter of a model."""
 
     name: str
-    language: Annotated[str, Meta(description="language that the adapter is limited to; empty for all")]
     bundled: Annotated[bool, Meta(description="whether it ships with the package")]
 
 

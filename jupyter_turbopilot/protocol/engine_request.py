@@ -113,7 +113,6 @@ class EngineRequest:
     aligned: bool = True  # whether the hint begins at a token boundary
     suffix_span: tuple[int, int] = (0, 0)  # start and end of the suffix, which moves but seldom changes
     context_end: int = 0  # tokens before this position may be moved if earlier ones have changed
-    language: str = ""  # some adapters apply to one language only
     priority: str = ""  # urgency, for an engine that also serves others
     tenant: str = ""  # tenant: sequences are never shared between tenants
     session: str = ""  # notebook of the request, for routing between engines
@@ -131,7 +130,6 @@ class ExactRequest:
     aligned: bool = True
     suffix_span: tuple[int, int] = (0, 0)
     context_end: int = 0
-    language: str = ""
     urgency: Urgency | None = None
     automatic: bool = False
 

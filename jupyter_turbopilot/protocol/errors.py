@@ -206,7 +206,7 @@ class EngineMissingError(NotReadyError):
 
 
 class EngineGoneError(NotReadyError):
-    """The engine's process has ended, or its remote server does not respond. The worker reloads the engine.
+    """The engine's remote server does not respond. The worker reloads the engine.
 
     `after`: the remote server's Retry-After in seconds, or 0. `max_delay`: the maximum seconds between
     retries without it.

@@ -120,7 +120,7 @@ class Completion(NotebookRequest, frozen=True, kw_only=True):
     ] = None
     max_lines: Annotated[
         Annotated[int, Meta(ge=1, le=200)] | None,
-        Meta(description="maximum length in lines; null for the server's default"),
+        Meta(description="maximum length in lines; null for 8"),
     ] = None
     temperature: Annotated[
         float, Meta(ge=0.0, le=MOST_TEMPERATURE, description="0 for the likeliest text")

@@ -74,11 +74,6 @@ class Turbopilot(Configurable):
         f"(see the Engines page of the documentation). Not set: remote if the environment "
         f"variable `{ENGINE_URL}` is set, otherwise llama.",
     ).tag(config=True)
-    subprocess = Bool(
-        False,
-        help="Run the model in a child process, so that a crash in native code costs one suggestion instead "
-        "of the server. For the engines llama and transformers.",
-    ).tag(config=True)
     model = Unicode(
         "qwen2.5-coder-0.5b",
         help="The model: a name from `jupyter turbopilot models list`, the path of a GGUF file, an https URL "
@@ -110,13 +105,7 @@ class Turbopilot(Configurable):
         Unicode(),
         default_value=["default"],
         help="LoRA adapters: default is the bundled adapter of the default model and of the 1.5 B model, "
-        "others are paths of GGUF files for the configured model. `path=0.5` sets the scale; `path@r` limits "
-        "an adapter to R.",
-    ).tag(config=True)
-    cache_type = Enum(
-        ("f16", "q8_0", "q4_0"),
-        default_value="f16",
-        help="Data type of the KV cache: q8_0 takes about half the memory of f16, q4_0 about a quarter.",
+        "others are paths of GGUF files for the configured model. `path=0.5` sets the scale.",
     ).tag(config=True)
     gpu_layers = Int(
         None,
@@ -133,7 +122,6 @@ class Turbopilot(Configurable):
     max_tokens = Int(48, min=1, max=2048, help="Maximum length of an automatic suggestion, in tokens.").tag(
         config=True
     )
-    max_lines = Int(8, min=1, max=200, help="Maximum length of a suggestion, in lines.").tag(config=True)
     eagerness = Enum(
         ("quiet", "balanced", "eager", "always"),
         default_value="balanced",

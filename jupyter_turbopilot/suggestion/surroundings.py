@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _IMPORT = re.compile(r"^(?:import|from [^ \n]+ import) .*", re.MULTILINE)
 _BLANK_LINE = re.compile(r"(?<=[(\[{])[ \t]*+(?:#[^\n]*+)?\n")  # after an opening bracket
 MAX_IMPORTS = 2**14  # characters of import lines, which are searched at each token
+MAX_LINES = 8  # of a suggestion, unless the request sets another limit
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Surroundings:
     quote: str = ""  # the quote open at the cursor
     above: str = ""  # the last non-blank line above
     line: str = ""  # the line up to the cursor
-    max_lines: int = 8
+    max_lines: int = MAX_LINES
     closed: str = ""  # brackets directly after the cursor, if they match all that the line has opened
     indented: bool = False  # whether the line up to the cursor is non-empty white space
     imports: str = ""  # import lines of the code above, without indentation
@@ -55,7 +56,7 @@ def surroundings_of(
     prefix: str,
     suffix: str,
     lines: Literal["auto", "single", "multi"] = "auto",
-    max_lines: int = 8,
+    max_lines: int = MAX_LINES,
     earlier: Iterable[str] = (),
 ) -> Surroundings:
     """Return the surroundings of the cursor.

@@ -116,17 +116,15 @@ _timer = _Timer()
 
 
 def exit_with_parent(parent: int) -> None:
-    """End this process when its parent ends. On Windows, its standard input is replaced.
+    """End this process when its parent ends. An empty file replaces its standard input, a pipe.
 
-    There, the system closes the pipe. A thread waiting on standard input blocks native libraries that another
-    thread loads: so the thread reads from a copy. On POSIX systems, processes that the parent forked may keep
-    the pipe open. The parent's id is an argument, as the parent may end before the first check.
+    On Windows, the system closes the pipe. A thread waiting on standard input blocks native libraries that
+    another thread loads: so the thread reads from a copy. On POSIX systems, processes that the parent forked
+    may keep the pipe open. The parent's id is an argument, as the parent may end before the first check.
     """
-    pipe = 0
-    if os.name != "posix":
-        pipe = os.dup(0)
-        with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
-            os.dup2(nothing.fileno(), 0)
+    pipe = os.dup(0)
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
+        os.dup2(nothing.fileno(), 0)
 
     def wait() -> None:
         if os.name != "posix":

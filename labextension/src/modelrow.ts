@@ -160,11 +160,7 @@ function nameCell(trans: TranslationBundle, model: IModel): HTMLTableCellElement
 /** Describe a model's adapters and whether they are enabled. */
 function describeTuning(trans: TranslationBundle, model: IModel): string {
   const names = (model.adapters ?? []).map(adapter =>
-    adapter.bundled
-      ? trans.__('notebooks')
-      : adapter.language
-        ? trans.__('%1 (%2)', adapter.name, adapter.language)
-        : adapter.name
+    adapter.bundled ? trans.__('notebooks') : adapter.name
   );
   if (!names.length) {
     return '';

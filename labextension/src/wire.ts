@@ -62,7 +62,7 @@ export interface IRequest extends INotebookRequest {
   n: number;
   /** maximum length in tokens; null for the server's default */
   max_tokens?: number | null;
-  /** maximum length in lines; null for the server's default */
+  /** maximum length in lines; null for 8 */
   max_lines?: number | null;
   /** 0 for the likeliest text */
   temperature: number;
@@ -435,8 +435,6 @@ export interface IProgress {
 /** A LoRA adapter of a model. */
 export interface IAdapter {
   name: string;
-  /** language that the adapter is limited to; empty for all */
-  language: string;
   /** whether it ships with the package */
   bundled: boolean;
 }

@@ -113,7 +113,6 @@ def test_hidden_suggestion_stays_hidden_while_the_user_types_it(
     "changed",
     [
         {"prompt_tokens": 99},
-        {"max_lines": 3},
         {"engine": "remote"},
     ],
 )

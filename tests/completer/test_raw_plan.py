@@ -83,7 +83,7 @@ def test_priority_follows_another_server_except_for_bulk(
 def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk]) -> None:
     d = desk("one two")
     beginning = PrefixConstraint((b"on", b"tw"), 1, 7)
-    exact = ExactRequest((111, 110), aligned=False, suffix_span=(1, 2), context_end=1, language="r")
+    exact = ExactRequest((111, 110), aligned=False, suffix_span=(1, 2), context_end=1)
     asked = RawRequest((120, 121, 122), sampling=Sampling(9, beginning=beginning), exact=exact)
     for _ in range(2):  # earlier answers have no effect
         assert d.texts(asked) == ["one two"]
@@ -94,8 +94,7 @@ def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk])
             engine_request.aligned,
             engine_request.suffix_span,
             engine_request.context_end,
-            engine_request.language,
-        ) == ([111, 110], False, (1, 2), 1, "r")
+        ) == ([111, 110], False, (1, 2), 1)
     assert not d.completer.results.size
 
 

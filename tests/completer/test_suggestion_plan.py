@@ -67,8 +67,8 @@ def test_invoked_multi_line_suggestion_may_be_longer(
 
 
 def test_suggestion_plan_honours_the_requested_number_of_lines(desk: Callable[..., Desk]) -> None:
-    d = desk("a\nb\nc\nd", settings={"max_lines": 2})
-    assert d.texts(request("", lines="multi"))[-1] == "a\nb"
+    d = desk("\n".join("abcdefghij"))
+    assert d.texts(request("", lines="multi"))[-1] == "\n".join("abcdefgh")
     assert d.texts(request("", lines="multi", max_lines=3))[-1] == "a\nb\nc"
 
 

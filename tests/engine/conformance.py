@@ -261,7 +261,7 @@ def moved_suffix_does_not_change_other_texts(subject: Subject) -> None:
     for typed in ("x =", "x = 1", "x = 1 +"):
         prompt = [*subject.ids(typed), *after]
         span = (len(prompt) - len(after) + 9, len(prompt) - 1)
-        moved = EngineRequest(prompt, Sampling(max_tokens=4), suffix_span=span, language="python")
+        moved = EngineRequest(prompt, Sampling(max_tokens=4), suffix_span=span)
         assert len(subject.write(moved)) <= 4
     assert text_of(subject.write(engine_request)) == text_of(whole)
 

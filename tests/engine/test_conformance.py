@@ -10,9 +10,7 @@ import pytest
 
 from jupyter_turbopilot.engine.base import Capabilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.child_process.engine import load_in_child
-from jupyter_turbopilot.engine.llama.engine import HostedLlama, LlamaEngine
-from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.plugins.remote import loading as remote
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
@@ -32,13 +30,6 @@ CONTEXT = 256
 def llama(folder: Path, **more: Any) -> Callable[[], Engine]:
     path = write_tiny_model(folder / "tiny.gguf", **more)
     return lambda: LlamaEngine(path, LoadPlan(CONTEXT, 1), name="tiny")
-
-
-def isolated(folder: Path) -> Callable[[], Engine]:
-    path = write_tiny_model(folder / "tiny.gguf")
-    hosted = HostedLlama(str(path), LoadPlan(CONTEXT, threads=1, needs=0), "tiny")
-    vocabulary = load_vocabulary(path)
-    return lambda: load_in_child(hosted, lambda: vocabulary, Cancel(), timeout=60)
 
 
 class Wrapped:
@@ -102,7 +93,6 @@ ENGINES: dict[str, Callable[[Path], Callable[[], Engine]]] = {
     "llama": llama,
     "llama with tokens of several bytes": lambda folder: llama(folder, merges=learn_merges(CODE, 60)),
     "llama with few capabilities": modest,
-    "llama in a child process": isolated,
     "transformers": transformers,
     "remote": served,
     LLAMA_SERVER: llama_served,

@@ -1,36 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from traitlets import TraitError
 
-from jupyter_turbopilot.engine.kind import LatestVocabulary, kind_of
+from jupyter_turbopilot.engine.kind import kind_of
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
-from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary, load_vocabulary
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util import registry
-
-from ..tiny_model import write_tiny_model
-
-
-def test_latest_vocabulary_is_reloaded_only_if_its_file_changes(tmp_path: Path) -> None:
-    path = write_tiny_model(tmp_path / "a.gguf")
-    loaded: list[LlamaVocabulary] = []
-
-    def load(file: Path) -> LlamaVocabulary:
-        loaded.append(load_vocabulary(file))
-        return loaded[-1]
-
-    latest = LatestVocabulary()
-    first = latest.of(path, load)
-    assert latest.of(path, load) is first
-    write_tiny_model(path, merges=[("a", "b")])
-    second = latest.of(path, load)
-    assert len(loaded) == 2
-    assert second.tokenize("ab") != [ord("a"), ord("b")]
 
 
 @pytest.mark.parametrize("engine", [entry.name for entry in registry.found("engines") if entry.is_own])

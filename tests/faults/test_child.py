@@ -1,7 +1,6 @@
 """Child processes that die, hang, print or do not start, and parents that die."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -13,17 +12,13 @@ import psutil
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.child_process.engine import ChildRun, IsolatedEngine
-from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
-from jupyter_turbopilot.protocol.errors import (
-    CancelledError,
-    EngineGoneError,
-    ModelRefusedError,
-    TurbopilotError,
-)
+from jupyter_turbopilot.engine.llama import load_test
+from jupyter_turbopilot.engine.llama.load_test import Load
+from jupyter_turbopilot.engine.load.plan import LoadPlan
+from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError, TurbopilotError
 
-from ..engine.child_process.children import WAITS, change, load, play
-from ..waiting import finish, until
+from ..engine.llama.children import change, play
+from ..waiting import until
 
 signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, which Windows does not have")
 
@@ -33,79 +28,13 @@ def gone(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def begin(engine: IsolatedEngine, text: str = "killed") -> ChildRun:
-    run = engine.start(EngineRequest(engine.vocabulary.tokenize(text), Sampling(max_tokens=9)))
-    assert run
-    return run
+@pytest.fixture
+def load(tiny_model: Path, tmp_path: Path) -> Callable[..., None]:
+    def ensure(model: Path = tiny_model, cancel: Cancel | None = None) -> None:
+        what = Load(str(model), LoadPlan(context_size=256, threads=1), "tiny")
+        load_test.ensure_loads(what, tmp_path / "verdicts", cancel or Cancel())
 
-
-def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[], None]) -> str:
-    """End a child during a generation, and return the error."""
-    run, report = begin(engine), []
-
-    def step() -> None:
-        try:
-            engine.step([run], Cancel())
-        except EngineGoneError as error:
-            report.append(error.message)
-
-    thread = threading.Thread(target=step)
-    thread.start()
-    until(computing.exists)
-    end()
-    thread.join(30)
-    engine.release(run)  # after the child has ended
-    return report[0]
-
-
-@signals
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("SIGKILL", "it was killed, probably because the system was out of memory"),
-        ("SIGSEGV", "it crashed (signal 11)"),
-    ],
-)
-def test_dying_child_fails_only_its_current_requests(
-    name: str, words: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        change(tmp_path, patch, WAITS)
-        engine = load(tiny_model)
-    report = end_in_the_middle(
-        engine, tmp_path / "computing", lambda: os.kill(engine.pid, getattr(signal, name))
-    )
-    assert report == f"The model's process has ended: {words}."
-    assert engine.vocabulary.tokenize("abc") == [97, 98, 99]
-    for ask in (lambda: begin(engine), lambda: engine.use_threads(2)):
-        with pytest.raises(EngineGoneError, match="has ended"):
-            ask()
-    engine.close()
-    another = load(tiny_model)
-    finish(another, begin(another))
-    another.close()
-
-
-@signals
-def test_hanging_child_is_killed(tiny_model: Path) -> None:
-    engine = load(tiny_model)
-    run = begin(engine)
-    engine._patience = 0.2
-    os.kill(engine.pid, signal.SIGSTOP)
-    with pytest.raises(EngineGoneError, match=r"it did not answer within 0\.2 seconds"):
-        engine.step([run], Cancel())
-    engine.close()
-
-
-@signals
-def test_child_that_hangs_while_closing_is_killed(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jupyter_turbopilot.engine.child_process import engine as module
-
-    monkeypatch.setattr(module, "CLOSES_WITHIN", 0.1)
-    engine = load(tiny_model)
-    os.kill(engine.pid, signal.SIGSTOP)
-    engine.close()
-    assert not psutil.pid_exists(engine.pid)
+    return ensure
 
 
 @pytest.mark.parametrize(
@@ -118,23 +47,29 @@ def test_child_that_hangs_while_closing_is_killed(tiny_model: Path, monkeypatch:
         ("echo 'failed to allocate buffer of size 9' >&2; exit 3", "there was not enough memory", "memory"),
         ("echo 'llama_load: failed to open it' >&2; exit 3", "it failed", "load_test"),
         ("echo 'ImportError: it is being installed' >&2; exit 1", "ImportError", "load_test"),
-        ("exec sleep 60", r"it did not answer within 0\.3 seconds.*close other programs", "load_test"),
-        ("exit 0", "it ended", "load_test"),
+        ("exec sleep 60", "it did not answer within 0 seconds.*close other programs", "load_test"),
+        ("exit 0", r"it failed \(exit status 0\)", "load_test"),
     ],
 )
 def test_child_that_dies_at_each_load_is_rejected_with_a_message(
-    script: str, words: str, code: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: str,
+    words: str,
+    code: str,
+    load: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     play(tmp_path, monkeypatch, script)
+    monkeypatch.setattr(load_test, "LOAD_SECONDS", 0.3 if "sleep" in script else 30)
     for _ in range(2):
         with pytest.raises(TurbopilotError, match=words) as refused:
-            load(tiny_model, timeout=0.3 if "sleep" in script else 30)
+            load()
         assert refused.value.code == code
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.99])
 def test_truncated_file_is_rejected_before_this_process_opens_it(
-    share: float, tiny_model: Path, tmp_path: Path
+    share: float, load: Callable[..., None], tiny_model: Path, tmp_path: Path
 ) -> None:
     data = tiny_model.read_bytes()
     cut = tmp_path / "cut.gguf"
@@ -145,7 +80,7 @@ def test_truncated_file_is_rejected_before_this_process_opens_it(
 
 
 def test_cancelled_load_ends_the_child(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    load: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/pid; exec sleep 60")
     cancel = Cancel()
@@ -157,17 +92,18 @@ def test_cancelled_load_ends_the_child(
     caller = threading.Thread(target=call_off)
     caller.start()
     with pytest.raises(CancelledError):
-        load(tiny_model, cancel=cancel)
+        load(cancel=cancel)
     caller.join()
     assert not psutil.pid_exists(int((tmp_path / "pid").read_text()))
 
 
-def test_child_survives_native_output_and_reads_from_stdin(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_child_survives_native_output_reads_from_stdin_and_sigint(
+    load: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = """
         import ctypes
         import os
+        import signal
         import sys
 
         from jupyter_turbopilot.engine.llama.engine import LlamaEngine
@@ -182,33 +118,22 @@ def test_child_survives_native_output_and_reads_from_stdin(
             print("noise", flush=True)
             libc.getchar()
             sys.stdin.read()
+            os.kill(os.getpid(), signal.SIGINT)
             return evaluate(self, rows, attention)
 
         LlamaEngine.evaluate = noisy
     """
     change(tmp_path, monkeypatch, changes)
-    engine = load(tiny_model)
-    run = begin(engine)
-    finish(engine, run)
-    assert len(run.fresh) == 9
-    engine.close()
+    load()
 
 
 def test_child_imports_no_modules_from_the_working_directory(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    load: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("json", "numpy", "msgspec"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit(3)")
     monkeypatch.chdir(tmp_path)
-    load(tiny_model).close()
-
-
-@signals
-def test_child_leaves_sigint_to_the_parent(tiny_model: Path) -> None:
-    engine = load(tiny_model)
-    os.kill(engine.pid, signal.SIGINT)
-    finish(engine, begin(engine))
-    engine.close()
+    load()
 
 
 # Each forks after it has started a process; the fork keeps the pipes of that process open.
@@ -228,12 +153,10 @@ subprocess.Popen.__init__ = start_and_fork
 PARENTS = {
     "load test": """
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.engine.llama.engine import HostedLlama
+from jupyter_turbopilot.engine.llama import load_test
 from jupyter_turbopilot.engine.load.plan import LoadPlan
-load_test._key = lambda *_: ""
-hosted = HostedLlama("m.gguf", LoadPlan(512, 1, 0), "m")
-load_test.ensure_loads(hosted, Path("verdicts"), timeout=60, cancel=Cancel())
+load_test.Load.key = lambda _: ""
+load_test.ensure_loads(load_test.Load("m.gguf", LoadPlan(512, 1), "m"), Path("verdicts"), Cancel())
 """,
     "quantization": """
 from jupyter_turbopilot.plugins.convert.quantize import Order, quantize

@@ -78,7 +78,7 @@ def test_plugin_whose_settings_import_the_extension_is_used(tmp_path: Path) -> N
 
 @pytest.fixture
 def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> dict[str, object]:
-    (jp_config_dir / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.max_lines = 3\n")
+    (jp_config_dir / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.max_tokens = 3\n")
     monkeypatch.setenv(address.ENGINE_KEY, "sk-hush")
     monkeypatch.setattr(address, "_taken", {})
     return {
@@ -108,13 +108,13 @@ def test_override_file_is_the_same_for_server_and_command_line(
     for lines, file in enumerate(files, 3):
         path = tmp_path / file
         path.parent.mkdir(exist_ok=True)
-        as_json = json.dumps({"Turbopilot": {"max_lines": lines}})
-        path.write_text(as_json if path.suffix == ".json" else f"c.Turbopilot.max_lines = {lines}\n")
+        as_json = json.dumps({"Turbopilot": {"max_tokens": lines}})
+        path.write_text(as_json if path.suffix == ".json" else f"c.Turbopilot.max_tokens = {lines}\n")
     server, extension = ServerApp(), TurbopilotExtension()
     server.load_config_file()
     extension._link_jupyter_server_extension(server)
-    in_server = Turbopilot(config=extension.config).max_lines
-    assert read_settings().max_lines == in_server
+    in_server = Turbopilot(config=extension.config).max_tokens
+    assert read_settings().max_tokens == in_server
     assert in_server in {3, 4}
 
 

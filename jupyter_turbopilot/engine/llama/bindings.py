@@ -145,10 +145,10 @@ def _load_variant(folder: Path) -> None:
     load(os.fsencode(folder))
 
 
-def log_to_stderr(*, on: bool = True) -> None:
-    """Enable or disable llama.cpp's log on standard error. A child process enables it for its parent."""
+def log_to_stderr() -> None:
+    """Enable llama.cpp's log on standard error. The child process of a load test does that for its parent."""
     lib = bindings()
-    lib.llama_log_set(lib.llama_log_callback() if on else _callbacks[0], ctypes.c_void_p(0))
+    lib.llama_log_set(lib.llama_log_callback(), ctypes.c_void_p(0))
 
 
 @contextmanager

@@ -11,21 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from msgspec import Struct
 
 from jupyter_turbopilot.engine.base import CHUNK, SLOTS
 from jupyter_turbopilot.engine.llama import snapshot
 from jupyter_turbopilot.engine.llama.bindings import (
     NO_DEVICES,
     bindings,
-    build_command,
-    log_to_stderr,
     version,
 )
 from jupyter_turbopilot.engine.llama.kv_cache import LlamaCache
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
-from jupyter_turbopilot.engine.load.plan import LoadPlan  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.engine.stepping.engine import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Sequences
@@ -39,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.load.plan import LoadPlan
     from jupyter_turbopilot.engine.stepping.run import BatchToken
     from jupyter_turbopilot.engine.stepping.sampling import Logits
     from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
@@ -69,34 +66,18 @@ class _AbortFlag:
         self.buffer[0] = b"\0"
 
 
-class LoadedAdapters:
-    """The adapters of a loaded model, which frees them. `tunings` numbers their languages."""
-
-    def __init__(
-        self, lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[AdapterSpec], path: Path
-    ) -> None:
-        self._lib, self._context = lib, context
-        self._in_use = -1
-        architecture = read_header(path).architecture if adapters else ""
-        self._loaded = [(_load(lib, model, adapter, architecture), adapter) for adapter in adapters]
-        languages = sorted({adapter.language for adapter in adapters} - {""})
-        self.tunings = {language: number for number, language in enumerate(languages, 1)}
-        self.use(0)
-
-    def use(self, tuning: int) -> None:
-        """Apply the adapters for one language and those for all languages."""
-        if tuning == self._in_use or not self._loaded:
-            return
-        chosen = [
-            (handle, adapter.scale)
-            for handle, adapter in self._loaded
-            if not adapter.language or self.tunings[adapter.language] == tuning
-        ]
-        pointers = (self._lib.llama_adapter_lora_p_ctypes * len(chosen))(*(handle for handle, _ in chosen))
-        scales = (ctypes.c_float * len(chosen))(*(scale for _, scale in chosen))
-        if self._lib.llama_set_adapters_lora(self._context, pointers, len(chosen), scales):
-            raise EngineError("llama.cpp could not apply the adapters. Check c.Turbopilot.adapters.")
-        self._in_use = tuning
+def apply_adapters(
+    lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[AdapterSpec], path: Path
+) -> None:
+    """Load adapters and apply them at run time. The model frees them."""
+    if not adapters:
+        return
+    architecture = read_header(path).architecture
+    handles = [_load(lib, model, adapter, architecture) for adapter in adapters]
+    pointers = (lib.llama_adapter_lora_p_ctypes * len(handles))(*handles)
+    scales = (ctypes.c_float * len(handles))(*(adapter.scale for adapter in adapters))
+    if lib.llama_set_adapters_lora(context, pointers, len(handles), scales):
+        raise EngineError("llama.cpp could not apply the adapters. Check c.Turbopilot.adapters.")
 
 
 def _load(lib: types.ModuleType, model: Any, adapter: AdapterSpec, architecture: str) -> Any:
@@ -152,15 +133,13 @@ class LlamaEngine(Stepping):
         self._context = self._new_context(cells, sequences)
         if not self._context:
             self.close()
-            advice = "" if hardware.cache_type == "f16" else ' Set c.Turbopilot.cache_type = "f16".'
             raise EngineError(
                 f"llama.cpp could not allocate {context_size} tokens of context for {path.name}. Lower "
-                f"c.Turbopilot.context_size or choose a smaller model.{advice}"
+                f"c.Turbopilot.context_size or choose a smaller model."
             )
         # The caller has no reference with which to free the memory.
         with on_failure(partial(self.close, keep=False)):
-            self._adapters = LoadedAdapters(lib, self._model, self._context, hardware.adapters, path)
-            self.tunings = self._adapters.tunings
+            apply_adapters(lib, self._model, self._context, hardware.adapters, path)
             lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
             self.vocabulary = vocabulary = LlamaVocabulary(lib, self._model)
             # Copied into attributes, because every token needs them.
@@ -200,11 +179,7 @@ class LlamaEngine(Stepping):
             if self._hardware.fused_attention
             else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
         )
-        parameters.type_k = parameters.type_v = getattr(lib, f"GGML_TYPE_{self._hardware.cache_type.upper()}")
         return lib.llama_init_from_model(self._model, parameters)
-
-    def tune(self, tuning: int) -> None:
-        self._adapters.use(tuning)
 
     def use_threads(self, count: int) -> None:
         if count != self._threads:
@@ -267,23 +242,3 @@ class LlamaEngine(Stepping):
         if self._model:
             lib.llama_model_free(self._model)
             self._model = None
-
-
-class HostedLlama(Struct, frozen=True):
-    """A GGUF file that a child process loads."""
-
-    path: str
-    plan: LoadPlan
-    name: str
-    fim: str = "auto"
-    snapshot: str = ""  # the file of its saved sequences; empty: none
-
-    def load(self) -> LlamaEngine:
-        state = Path(self.snapshot) if self.snapshot else None
-        log_to_stderr()  # contains the reason for a failure
-        engine = LlamaEngine(Path(self.path), self.plan, name=self.name, fim=self.fim, state=state)
-        log_to_stderr(on=False)
-        return engine
-
-    def build_command(self) -> str:
-        return build_command()

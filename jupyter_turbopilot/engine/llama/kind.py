@@ -7,11 +7,8 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from msgspec import structs
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.kind import EngineKind, limits_of
@@ -34,11 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.kind import OwnVocabulary
     from jupyter_turbopilot.engine.llama.bindings import Gpu
+    from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.models.store import Store, Stored
-    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
@@ -110,7 +106,7 @@ class LlamaKind(EngineKind):
         return path, make_plan(read_header(path), model.name, limits_of(self.settings), hardware)
 
     @staticmethod
-    def load_vocabulary(path: Path) -> OwnVocabulary:
+    def load_vocabulary(path: Path) -> LlamaVocabulary:
         from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 
         return load_vocabulary(path)
@@ -145,25 +141,14 @@ class LlamaKind(EngineKind):
         return engine
 
     def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
-        """Load a model in a child process, or in this one after a load test."""
-        from jupyter_turbopilot.engine.child_process.process import load_limit
-        from jupyter_turbopilot.engine.llama.engine import HostedLlama
-
+        """Load a model, after a load test in a child process."""
         path, plan = self.plan(model, cancel.is_set, adapters_enabled=adapters_enabled)
         own = personal_dir()
         snapshot = own / SEQUENCES if self.settings.keep_sequences else None
-        hosted = HostedLlama(str(path), plan, model.name, model.fim)
-        timeout = load_limit(size_of(path))
-        if self.settings.subprocess:
-            from jupyter_turbopilot.engine.child_process.engine import load_in_child
-
-            vocabulary = partial(self._vocabulary.of, path, self.load_vocabulary)
-            hosted = structs.replace(hosted, snapshot=str(snapshot or ""))
-            return load_in_child(hosted, vocabulary, cancel, timeout=timeout)
         if self.engine_factory is llama_engine:
-            from jupyter_turbopilot.engine.child_process.load_test import ensure_loads
+            from jupyter_turbopilot.engine.llama.load_test import Load, ensure_loads
 
-            ensure_loads(hosted, own / VERDICTS, timeout=timeout, cancel=cancel)
+            ensure_loads(Load(str(path), plan, model.name), own / VERDICTS, cancel)
         return self.engine_factory(path, model, plan, snapshot)
 
     def weights(
@@ -178,14 +163,13 @@ class LlamaKind(EngineKind):
             return quantise(kind, importance, rows)
 
         path, hardware = self.store.path(model), self.hardware(model, adapters_enabled=adapters_enabled)
-        added = self.added(model) if adapters_enabled else []
-        if not added:
+        if not hardware.adapters:
             return path, hardware
         try:
             threads = limits_of(self.settings).threads
             if sys.platform != "linux":  # their priority stays normal
                 threads = max(1, threads // 2)
-            copy = merged_copy(self.store.folder, path, added, quantise_rows, threads, cancelled)
+            copy = merged_copy(self.store.folder, path, hardware.adapters, quantise_rows, threads, cancelled)
         except CancelledError:
             raise
         except TurbopilotError as error:
@@ -194,26 +178,22 @@ class LlamaKind(EngineKind):
                 log.warning("%s The adapters are applied at run time, which is slower.", error)
             self._adapter_warning = error.message
             return path, hardware
-        return copy, replace(hardware, adapters=tuple(a for a in hardware.adapters if a.language))
+        return copy, replace(hardware, adapters=())
 
     def served(self, model: Model) -> Path:
         """Return the file that is loaded: the copy with merged adapters, if there is one."""
         path = self.store.path(model)
         with suppress(OSError, TurbopilotError):  # the load reports invalid settings
-            if (added := self.added(model)) and (copy := path_of(self.store.folder, path, added)).is_file():
+            added = adapters_of(self.settings, model)
+            if added and (copy := path_of(self.store.folder, path, added)).is_file():
                 return copy
         return path
-
-    def added(self, model: Model) -> list[AdapterSpec]:
-        """Return the adapters to merge into a copy of a model: those for all languages."""
-        return [adapter for adapter in adapters_of(self.settings, model) if not adapter.language]
 
     def hardware(self, model: Model, *, adapters_enabled: bool = True) -> Hardware:
         settings, layers = self.settings, self._layers()
         return Hardware(
             gpu_layers=layers,
             shares_memory=layers != 0 and self._shares_memory(),
-            cache_type=settings.cache_type,
             separate_caches=settings.separate_caches and not layers,
             adapters=adapters_of(settings, model) if adapters_enabled else (),
         )
@@ -268,7 +248,7 @@ class LlamaKind(EngineKind):
             yield from missing(model, stored)
         else:
             yield model_file(model, stored)
-            yield from copy_with_adapters(self.store.folder, stored.path, self.added(model))
+            yield from copy_with_adapters(self.store.folder, stored.path, adapters_of(settings, model))
 
     def _graphics(self, model: Model, gpus: list[Gpu]) -> Finding:
         """Report whether a GPU can be used, and whether it is."""

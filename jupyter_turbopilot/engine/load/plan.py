@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import CHUNK, PIECES, SLOTS
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec  # noqa: TC001 - needed to decode a plan
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
@@ -33,7 +32,6 @@ class Hardware:
 
     gpu_layers: int = 0
     shares_memory: bool = False  # the GPU with the processor
-    cache_type: str = "f16"
     adapters: tuple[AdapterSpec, ...] = ()
     separate_caches: bool = False  # one for each text, so that attention skips the cells of the others
 
@@ -41,20 +39,17 @@ class Hardware:
     def fused_attention(self) -> bool:
         """Whether llama.cpp computes attention in one fused kernel ("flash attention").
 
-        It needs no memory for scores, and GPUs and quantized caches require it. But on a CPU it makes prompt
-        evaluation only 5 % faster, and the few tokens of a keystroke up to twice as slow with a long prompt.
+        It needs no memory for scores, and GPUs require it. But on a CPU it makes prompt evaluation only 5 %
+        faster, and the few tokens of a keystroke up to twice as slow with a long prompt.
         """
-        return self.gpu_layers != 0 or self.cache_type != "f16"
+        return self.gpu_layers != 0
 
     @property
     def stamp(self) -> str:
         """A string that changes with these settings and with the contents of the adapters."""
         files = [Path(adapter.path) for adapter in self.adapters]
         # It is saved to disk, so it must not depend on class names.
-        attention = "fused" if self.fused_attention else "plain"
-        return "|".join(
-            (json.dumps(asdict(self)), attention, *(stamp(file) for file in files if file.is_file()))
-        )
+        return "|".join((json.dumps(asdict(self)), *(stamp(file) for file in files if file.is_file())))
 
 
 PLAIN = Hardware()
@@ -76,7 +71,7 @@ class Sizes:
 
     trained: int  # the context size that the model was trained for
     weights: int
-    token: float  # the keys and values of one token
+    token: int  # the keys and values of one token
     compute: int
     scores: int = 0  # the attention scores of a batch, per token of the cache
 
@@ -108,7 +103,7 @@ def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Ha
         cells = SLOTS * plan.context_size
         # Attention scores cover the cells of one text.
         more = sizes.token * (cells - plan.cells) + sizes.scores * (plan.context_size - plan.cells)
-        if (needs := plan.needs + int(more)) <= min(free, limits.max_bytes or free):
+        if (needs := plan.needs + more) <= min(free, limits.max_bytes or free):
             plan = replace(plan, cells=cells, needs=needs)
         else:
             hardware = replace(hardware, separate_caches=False)
@@ -123,7 +118,7 @@ def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
     return Sizes(
         trained=header.number("context_length", DEFAULT_CONTEXT),
         weights=on_gpu if hardware.gpu_layers < 0 else header.resident,
-        token=header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type],
+        token=header.kv_bytes(1),
         compute=COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0),
         scores=heads * CHUNK * PIECES * SCORE_BYTES,  # of the largest batch
     )
@@ -133,12 +128,12 @@ def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> LoadPlan:
     """Choose the context size and the cache for a model; raise ModelRefusedError if it does not fit."""
     wanted = min(limits.context_size or DEFAULT_CONTEXT, sizes.trained)
     free = min(free, limits.max_bytes or machine.UNLIMITED)
-    parked = int(limits.sequence_bytes // max(1, sizes.token))
+    parked = limits.sequence_bytes // max(1, sizes.token)
     # Room for the prompts of two users, if it is cheap.
     prompts = 2 if sizes.token * wanted <= SECOND_PROMPT_BYTES else 1
     while True:
         cells = wanted * prompts
-        cache = int(sizes.token * (cells + parked))
+        cache = sizes.token * (cells + parked)
         needs = sizes.weights + cache + sizes.compute + sizes.scores * cells
         if needs <= free:
             return LoadPlan(wanted, limits.threads, needs, cells, parked)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ from jupyter_turbopilot.engine.base import CHUNK, PIECES, PROMPT_BATCH, Capabili
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.stepping.run import BatchToken, Continuation, Guess, Sampler, Share, StepRun
-from jupyter_turbopilot.engine.stepping.sequences import Partition, Sequences
 from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.util.bounds import LimitedDict
 from jupyter_turbopilot.util.failures import on_failure
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
+    from jupyter_turbopilot.engine.stepping.sequences import Sequences
     from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 
@@ -53,7 +52,6 @@ class Stepping(ABC):
     context_size: int
     sequences: Sequences
     capabilities = Capabilities()
-    pid: int | None = None
     level: Level | None = Level.NONE
     drafts = True
     clock = staticmethod(time.perf_counter)
@@ -62,10 +60,8 @@ class Stepping(ABC):
         self.drafting = Drafting()
         self.speed = Speed()
         self.chunk = chunk  # the maximum number of tokens evaluated at a time for one prompt
-        # By adapters: the seconds that text generation may still use before the next prompt chunk.
-        self._owed: defaultdict[int, float] = defaultdict(float)
-        self._continuations = LimitedDict[tuple[Partition, tuple[int, ...]], Continuation](MAX_CONTINUATIONS)
-        self.tunings: dict[str, int] = {}  # the adapters' number for each language; 0: no adapters
+        self._owed = 0.0  # the seconds that text generation may still use before the next prompt chunk
+        self._continuations = LimitedDict[tuple[str, tuple[int, ...]], Continuation](MAX_CONTINUATIONS)
 
     @property
     def batch_size(self) -> int:
@@ -104,15 +100,9 @@ class Stepping(ABC):
                 run.sampler = self.sampler(replace(request.sampling, max_tokens=limit), request.prompt)
         return run
 
-    def _partition(self, request: EngineRequest) -> Partition:
-        return Partition(request.tenant, self.tunings.get(request.language, 0))
-
-    def _continuation_key(self, run: StepRun) -> tuple[Partition, tuple[int, ...]]:
-        return self._partition(run.request), tuple(run.request.prompt)
-
     def _repeat(self, run: StepRun) -> None:
         """Begin a text with known tokens: while a word is typed, the prompt stays the same."""
-        key = self._continuation_key(run)
+        key = _continuation_key(run)
         known = self._continuations.get(key) if run.is_repeatable and run.limit else None
         if not known:
             return
@@ -136,7 +126,7 @@ class Stepping(ABC):
             run.tokens,
             run.limit - run.wrote,
             request.suffix_span,
-            self._partition(request),
+            request.tenant,
             context_end=request.context_end,
             fresh=not (request.sampling.cached or run.wrote),
         )
@@ -145,37 +135,26 @@ class Stepping(ABC):
         run.sequence, run.suspended = sequence, False
         return True
 
-    def tune(self, tuning: int) -> None:  # noqa: B027 - an engine may know no adapters
-        """Switch to other adapters."""
-
     def step(self, runs: Sequence[StepRun], interrupt: Cancel) -> None:
-        """Advance all runs, one batch for each set of adapters."""
+        """Advance runs by one batch."""
         # A batch of several runs is not aborted: that would discard the work for all of them.
         alone = interrupt if len(runs) == 1 else None
-        for tuning in sorted({run.sequence.partition.tuning for run in runs}):
-            self.tune(tuning)
-            self._step_adapters(
-                tuning, [run for run in runs if run.sequence.partition.tuning == tuning], alone
-            )
-
-    def _step_adapters(self, tuning: int, runs: Sequence[StepRun], interrupt: Cancel | None) -> None:
-        """Advance runs with the same adapters by one batch."""
         # A run that was suspended or has lost its sequence evaluates its tokens again within its text.
         writing = [run for run in runs if run.wrote and run.pending == 1]
         reading = [run for run in runs if not (run.wrote and run.pending == 1)]
         if not (writing and reading) or sum(run.unread for run in runs) < self.chunk:
-            self._owed[tuning] = 0.0
-            self._evaluate_batch(self._next(runs), interrupt)
-        elif self._owed[tuning] <= 0.0:
-            seconds = self._evaluate_batch(self._next(reading), interrupt)
+            self._owed = 0.0
+            self._evaluate_batch(self._next(runs), alone)
+        elif self._owed <= 0.0:
+            seconds = self._evaluate_batch(self._next(reading), alone)
             long = any(
                 run.request.usage.prompt_tokens - run.request.usage.cached_tokens > LONG for run in reading
             )
             further = len(reading) - 1 if long else len(runs) - 2
             slow = any(self.clock() - run.started > SLOW for run in writing)
-            self._owed[tuning] += seconds / min(2**further, PREFILL_MAX_IF_SLOW if slow else PREFILL_MAX)
+            self._owed += seconds / min(2**further, PREFILL_MAX_IF_SLOW if slow else PREFILL_MAX)
         else:
-            self._owed[tuning] -= self._evaluate_batch(self._next(writing), interrupt)
+            self._owed -= self._evaluate_batch(self._next(writing), alone)
 
     def _evaluate_batch(self, shares: Sequence[Share], interrupt: Cancel | None) -> float:
         """Evaluate one batch; return its seconds."""
@@ -278,7 +257,7 @@ class Stepping(ABC):
             usage.prompt_ms, run.started = (now - run.started) * 1000, now
             if run.is_repeatable:
                 known = Continuation(self.logits(index).copy())
-                run.continuation = self._continuations[self._continuation_key(run)] = known
+                run.continuation = self._continuations[_continuation_key(run)] = known
         right = 0
         while run.wrote < run.limit:
             token = run.choose(self.logits(index + right), self.table, self.controls, self.ends)
@@ -297,3 +276,7 @@ class Stepping(ABC):
             run.continues = right == len(guess.tokens)
             if not run.continues:  # remove the rejected tokens
                 self.sequences.cut(run.sequence, len(run.sequence.tokens) - len(guess.tokens) + right)
+
+
+def _continuation_key(run: StepRun) -> tuple[str, tuple[int, ...]]:
+    return run.request.tenant, tuple(run.request.prompt)

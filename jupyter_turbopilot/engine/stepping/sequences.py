@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.stepping.moved_tokens import WORTH_MOVING, Part, edited_parts, suffix_part
 from jupyter_turbopilot.util.bounds import common_prefix_length
@@ -38,16 +38,6 @@ MOVED_LIMIT = 96
 NOT_EVALUATED = -1  # no token of a prompt
 
 
-class Partition(NamedTuple):
-    """The prompts that may share a sequence: of one owner, with the same adapters."""
-
-    tenant: str = ""
-    tuning: int = 0
-
-
-PLAIN = Partition()
-
-
 @dataclass(eq=False)
 class KVSequence:
     """The tokens of a sequence. Sequences with common `cells` share them."""
@@ -61,7 +51,7 @@ class KVSequence:
     start: int = 0  # the position of its first token; not 0: a part without the tokens before it
     # Such parts of its prompt, by position. They are appended when the tokens before them are evaluated.
     parts: list[KVSequence] = field(default_factory=list)
-    partition: Partition = PLAIN
+    tenant: str = ""  # sequences are never shared between tenants
     context_end: int = 0  # that of its last prompt
     stale: list[int] = field(default_factory=list)  # by token: changes before it since its evaluation
     state: Any = None  # its keys and values, if it is parked
@@ -82,7 +72,7 @@ class Wanted:
     """A prompt without its last token, which is always evaluated: the answer starts from its logits."""
 
     tokens: list[int]
-    partition: Partition
+    tenant: str
     context_end: int = 0  # tokens after an edit may be moved up to here
     suffix_span: tuple[int, int] = (0, 0)
 
@@ -130,7 +120,7 @@ class Sequences:
         prompt: Sequence[int],
         room: int,
         suffix_span: tuple[int, int] = (0, 0),
-        partition: Partition = PLAIN,
+        tenant: str = "",
         *,
         context_end: int = 0,
         fresh: bool = False,
@@ -146,7 +136,7 @@ class Sequences:
         size = len(prompt) + room
         if self._claimed() + size > self._capacity or not (self._free or self.idle()):
             return None
-        wanted = Wanted(list(prompt[:-1]), partition, context_end, suffix_span)
+        wanted = Wanted(list(prompt[:-1]), tenant, context_end, suffix_span)
         source, kept = self._empty() if fresh else self._find(wanted)
         sequence = self._prepare(source, kept, wanted)
         sequence.busy, sequence.promised = True, size - sequence.waiting
@@ -172,7 +162,7 @@ class Sequences:
             return source
         if not self._free:
             self._evict(spare=source)
-        sequence = self._new(wanted.partition)
+        sequence = self._new(wanted.tenant)
         # Unless copying the sequence would cost more than evaluating these tokens.
         if source and kept and (self._shares or kept * COPIED_PER_TOKEN >= len(source.tokens)):
             with on_failure(partial(self.drop, sequence)):
@@ -194,7 +184,7 @@ class Sequences:
         common = {
             each: self._common(each, wanted)
             for each in (*self._all, *parked)
-            if each.partition == wanted.partition and not each.start
+            if each.tenant == wanted.tenant and not each.start
         }
         # Most prompts continue an earlier one; then no edits are looked for.
         is_edited = wanted.context_end - max(common.values(), default=0) >= 2 * WORTH_MOVING
@@ -264,17 +254,17 @@ class Sequences:
         return [sequence for sequence in self._all if not sequence.busy]
 
     def park_all(self) -> list[KVSequence]:
-        """Park all idle sequences; return the plain partition's copies, last used first."""
+        """Park all idle sequences; return the copies without a tenant, last used first."""
         while self._evict():
             pass
-        return [copy for copy in reversed(self._parked) if copy.partition == PLAIN]
+        return [copy for copy in reversed(self._parked) if not copy.tenant]
 
     def adopt(self, copy: KVSequence) -> None:
         """Add a copy that is outside the cache."""
         self._parked.append(copy)
 
-    def _new(self, partition: Partition) -> KVSequence:
-        sequence = KVSequence(self._free.pop(), partition=partition)
+    def _new(self, tenant: str) -> KVSequence:
+        sequence = KVSequence(self._free.pop(), tenant=tenant)
         self._all.append(sequence)
         return sequence
 
@@ -319,7 +309,7 @@ class Sequences:
             if other is not sequence and common_prefix_length(sequence.cells, other.cells) > parts[0].start:
                 self._park(other)
         tokens, stale = sequence.tokens[:], sequence.stale[:]
-        detached = [self._new(sequence.partition) for _ in parts]
+        detached = [self._new(sequence.tenant) for _ in parts]
         for each, part in zip(detached, parts, strict=True):
             self.cache.copy(sequence.id, each.id, part.start, part.start + part.size)
         self.cut(sequence, kept)
@@ -340,7 +330,7 @@ class Sequences:
         while not self._free or self.used + self._outstanding() + size > self._capacity:
             if not self._evict():
                 break
-        sequence = self._new(copy.partition)
+        sequence = self._new(copy.tenant)
         with on_failure(partial(self.drop, sequence)):
             self.cache.load(sequence.id, copy.state)
         self.extend(sequence, copy.tokens, copy.stale)

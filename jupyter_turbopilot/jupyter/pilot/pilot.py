@@ -259,7 +259,6 @@ class Pilot:
         self.effort.full = limits_of(self.settings).threads
         with on_failure(failed, unless=(EngineGoneError,)):  # then the worker retries
             engine = self.kind.load(model, cancel, adapters_enabled=choice.adapters_enabled)
-        self.effort.computes_in(engine.pid)
         self.completer.use_cache_of(engine)
         self._recovery.loaded(self._stamp())
         self._last_loaded = choice

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,20 +22,18 @@ MAX_SCALE = 8.0
 OURS = "default"  # the bundled adapter
 _FOLDER = Path(__file__).parents[1] / "tuned"
 
-_LANGUAGE = re.compile(r"[a-z][a-z0-9+#-]*")
 Delta = tuple[Any, Any]  # two low-rank matrices whose product is added
 
 
 class AdapterSpec(NamedTuple):
-    """An adapter's file, its strength, and the language it is limited to."""
+    """An adapter's file and its strength."""
 
     path: str
     scale: float = 1.0
-    language: str = ""
 
 
 def read_spec(spec: str) -> AdapterSpec:
-    """Parse a path with an optional language and strength: `house.gguf@r=0.5`."""
+    """Parse a path with an optional strength: `house.gguf=0.5`."""
     path, sign, scale = spec.rpartition("=")
     try:
         strength = float(scale) if sign else None
@@ -49,12 +46,7 @@ def read_spec(spec: str) -> AdapterSpec:
             f"The strength of an adapter must be above 0 and at most {MAX_SCALE:.0f}, not {scale}.",
             field="adapters",
         )
-    before, sign, language = path.rpartition("@")
-    if sign and _LANGUAGE.fullmatch(language):
-        path = before
-    else:
-        language = ""
-    return AdapterSpec(str(Path(path).expanduser()), strength, language)
+    return AdapterSpec(str(Path(path).expanduser()), strength)
 
 
 def ours(model: str) -> Path | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from jupyter_turbopilot.engine.peer import Name, TokenId
+from jupyter_turbopilot.engine.peer import TokenId
 from jupyter_turbopilot.protocol.engine_request import SAMPLERS, RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Stop  # noqa: TC001 - read by msgspec
@@ -23,6 +23,7 @@ MAX_PROMPTS, MAX_TEXTS = 16, 16
 MAX_BIASES, MAX_BIAS = 4096, 1e9
 MAX_BIASED_TEXT = 4096  # characters of all biased texts: each request tokenizes them
 MAX_IDS, MAX_PARTS = 1 << 17, 256  # tokens of a prompt; texts between token ids
+Name = Annotated[str, Meta(max_length=128)]
 Ids = Annotated[list[TokenId], Meta(max_length=MAX_IDS)]
 Mixed = Annotated[list[str | TokenId], Meta(max_length=MAX_IDS)]
 Prompt = str | tuple[int | str, ...]

@@ -102,7 +102,6 @@ class RemoteEngine:
     """A remote server as an engine. A separate thread sends the requests; a step waits for tokens."""
 
     fim = "auto"
-    pid: int | None = None
     speed = Speed()
 
     def __init__(

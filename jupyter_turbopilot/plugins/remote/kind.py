@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.kind import EngineKind, load_kind
+from jupyter_turbopilot.engine.vocabulary import Vocabulary
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.findings import Finding
-from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored, unavailable
 from jupyter_turbopilot.plugins.remote.address import read_address
@@ -19,12 +21,38 @@ from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.models.store import Store
     from jupyter_turbopilot.plugins.remote.engine import RemoteEngine
     from jupyter_turbopilot.settings.config import Turbopilot
+
+
+class OwnVocabulary(Vocabulary, Protocol):
+    """A vocabulary whose memory can be freed."""
+
+    def close(self) -> None:
+        """Free its memory; later uses raise an error."""
+
+
+class LatestVocabulary:
+    """The last loaded vocabulary of a remote model, reused while the model is the same."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key = ""
+        self._vocabulary: OwnVocabulary | None = None
+
+    def of(self, path: Path, load: Callable[[Path], OwnVocabulary]) -> OwnVocabulary:
+        """Return the vocabulary of a file or folder; a previous one is freed."""
+        key = f"{path}|{stamp(path)}"
+        with self._lock:
+            if self._vocabulary is None or key != self._key:
+                before, self._vocabulary = self._vocabulary, load(path)
+                self._key = key
+                if before:
+                    before.close()
+            return self._vocabulary
 
 
 class RemoteKind(EngineKind):
@@ -32,6 +60,7 @@ class RemoteKind(EngineKind):
 
     def __init__(self, settings: Turbopilot, store: Store) -> None:
         super().__init__(settings, store)
+        self._vocabulary = LatestVocabulary()
         self._name = settings.section(TurbopilotRemote).model  # the server's model, once known
 
     @property

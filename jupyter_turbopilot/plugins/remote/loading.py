@@ -206,7 +206,7 @@ def capabilities_of(server: RemoteServer, dialect: Dialect, remote: TurbopilotRe
         prefix_constraints=by_ids and (server.prefix_constraints or server.kind is Kind.LLAMA),
         logprobs=server.logprobs if by_ids else dialect.logprobs,
         top=(max(0, server.top) or TOPS.get(server.kind, 0)) if by_ids else 0,
-        prefetch=server.prefetch and remote.prefetch != "no" if by_ids else remote.prefetch == "yes",
+        prefetch=by_ids and server.prefetch,  # servers that receive text may charge for each token
         samplers=dialect.samplers.intersection(server.samplers),
         remote=True,
         persistent=server.persistent,

@@ -59,12 +59,6 @@ class TurbopilotRemote(EngineSection):
         help="Concurrent requests to the server. 0: the number that the server reports, or 4. With a router "
         "in front of several servers, set their sum.",
     ).tag(config=True)
-    prefetch = Enum(
-        ("auto", "yes", "no"),
-        default_value="auto",
-        help="Whether to send prefetch requests to the server. auto: yes, except to servers that receive "
-        "text, which may charge for each token.",
-    ).tag(config=True)
     allow_http = Bool(
         False,
         help="Allow http:// to another machine: anyone on the network path can read the traffic. Not set: "

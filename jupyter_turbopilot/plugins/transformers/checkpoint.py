@@ -31,8 +31,7 @@ class TransformersOptions(Limits):
     """The settings of the engine."""
 
     device: str = "cpu"
-    load_in_8bit: bool = False
-    load_in_4bit: bool = False
+    bits: int = 0  # to which the weights are quantized during the load; 0: not quantized
 
 
 PLAIN = TransformersOptions()
@@ -44,7 +43,7 @@ class Loading(LoadPlan):
 
     device: str
     dtype: str
-    bits: int  # to which the weights are quantized during the load; 0: not quantized
+    bits: int  # as in `TransformersOptions`
     identity: str  # changes with everything that the answers depend on
 
 
@@ -61,8 +60,7 @@ def _check(folder: Path, options: TransformersOptions) -> Loading:
     require("tokenizers", "torch", "transformers")
     read_tokens(folder)
     _check_architecture(folder, config)
-    bits = 8 * options.load_in_8bit + 4 * options.load_in_4bit
-    method = _quantization(config)
+    bits, method = options.bits, _quantization(config)
     _check_quantization(folder, bits, method)
     device = _device(options.device)
     dtype = _dtype(config, device)
@@ -96,10 +94,6 @@ def _quantization(config: dict[str, Any]) -> str:
 
 
 def _check_quantization(folder: Path, bits: int, method: str) -> None:
-    if bits not in {0, 4, 8}:
-        raise ModelRefusedError(
-            "Both load_in_8bit and load_in_4bit of c.TurbopilotTransformers are set. Set only one of them."
-        )
     if bits:
         require(*_QUANTIZED["bitsandbytes"])
     if not method:
@@ -111,9 +105,7 @@ def _check_quantization(folder: Path, bits: int, method: str) -> None:
             "another checkpoint."
         )
     if bits:
-        raise ModelRefusedError(
-            f"{folder.name} is quantized already. Remove c.TurbopilotTransformers.load_in_{bits}bit."
-        )
+        raise ModelRefusedError(f"{folder.name} is quantized already. Remove c.TurbopilotTransformers.bits.")
     require(*_QUANTIZED[method])
 
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from jupyter_turbopilot.engine.kind import EngineKind, limits_of
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
@@ -22,7 +19,6 @@ from jupyter_turbopilot.models.folder import (
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, check
-from jupyter_turbopilot.plugins.transformers.packages import install
 from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
 from jupyter_turbopilot.protocol.errors import TurbopilotError, UnknownModelError
 from jupyter_turbopilot.util.files import describe_size, sha256_of
@@ -33,43 +29,30 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.kind import OwnVocabulary
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
+    from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
 
-READS_WITHIN = 600.0  # seconds; a recurrent model evaluates a whole prompt in one step
 _HOW = (
     "With the engine transformers, c.Turbopilot.model must be owner/repository of a checkpoint on Hugging "
     "Face, a folder with a checkpoint, or a catalogue model that has one, such as incoder-1b."
 )
 
 
-class HostedTransformers(Struct, frozen=True):
-    """A checkpoint to load, in this process or in a child process."""
+def load_engine(
+    folder: Path, options: TransformersOptions, *, name: str, fim: str = "auto"
+) -> TransformersEngine:
+    """Load a checkpoint; raise ModelRefusedError or NotReadyError if that fails."""
+    from jupyter_turbopilot.engine.llama.bindings import bindings
+    from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
 
-    folder: str
-    options: TransformersOptions
-    name: str
-    fim: str = "auto"
+    bindings()  # the engine samples with llama.cpp: report that it is missing before a long load
+    loading = check(folder, options)
+    vocabulary = TransformersVocabulary(folder)
+    from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
+    from jupyter_turbopilot.plugins.transformers.model import load_model
 
-    def load(self) -> TransformersEngine:
-        """Load the checkpoint; raise ModelRefusedError or NotReadyError if that fails."""
-        from jupyter_turbopilot.engine.llama.bindings import bindings
-        from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
-
-        bindings()  # the engine samples with llama.cpp: report that it is missing before a long load
-        folder = Path(self.folder)
-        loading = check(folder, self.options)
-        vocabulary = TransformersVocabulary(folder)
-        from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
-        from jupyter_turbopilot.plugins.transformers.model import load_model
-
-        return TransformersEngine(
-            load_model(folder, loading), vocabulary, loading, name=self.name, fim=self.fim
-        )
-
-    def build_command(self) -> str:
-        return f"{install('torch')} --force-reinstall"
+    return TransformersEngine(load_model(folder, loading), vocabulary, loading, name=name, fim=fim)
 
 
 class TransformersKind(EngineKind):
@@ -155,30 +138,19 @@ class TransformersKind(EngineKind):
         own = self.settings.section(TurbopilotTransformers)
         return TransformersOptions(
             device=own.device,
-            load_in_8bit=own.load_in_8bit,
-            load_in_4bit=own.load_in_4bit,
+            bits=own.bits,
             **asdict(limits_of(self.settings)),
         )
 
     @staticmethod
-    def load_vocabulary(path: Path) -> OwnVocabulary:
+    def load_vocabulary(path: Path) -> TransformersVocabulary:
         """Load the vocabulary of a folder with a tokenizer."""
         from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
 
         return TransformersVocabulary(path)
 
     def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:  # noqa: ARG002
-        folder = self.folder(model)
-        hosted = HostedTransformers(str(folder), self.options(), model.name, model.fim)
-        if not self.settings.subprocess:
-            return hosted.load()
-        from jupyter_turbopilot.engine.child_process.engine import load_in_child
-        from jupyter_turbopilot.engine.child_process.process import load_limit
-
-        vocabulary = partial(self._vocabulary.of, folder, self.load_vocabulary)
-        stored = self.stored(model)
-        timeout = load_limit(stored.size if stored else 0)
-        return load_in_child(hosted, vocabulary, cancel, timeout=timeout, patience=READS_WITHIN)
+        return load_engine(self.folder(model), self.options(), name=model.name, fim=model.fim)
 
     def examine(self) -> Iterator[Finding]:
         """Check the packages and the checkpoint."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from traitlets import Bool, Unicode
+from traitlets import Enum, Unicode
 
 from jupyter_turbopilot.settings.config import EngineSection
 
@@ -13,9 +13,8 @@ class TurbopilotTransformers(EngineSection):
     device = Unicode(
         "cpu", help="The device to compute on: cpu, cuda, cuda:1, mps, or auto for the fastest one available."
     ).tag(config=True)
-    load_in_8bit = Bool(
-        False, help="Quantize the weights to 8 bits while loading; needs the extra `bitsandbytes`."
-    ).tag(config=True)
-    load_in_4bit = Bool(
-        False, help="Quantize the weights to 4 bits while loading; needs the extra `bitsandbytes`."
+    bits = Enum(
+        (0, 8, 4),
+        default_value=0,
+        help="Quantize the weights to 8 or 4 bits while loading; needs the extra `bitsandbytes`. 0: do not.",
     ).tag(config=True)

@@ -14,7 +14,6 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load import plan as planning
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.protocol.engine_request import EngineRequest
@@ -63,8 +62,7 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
     alone = replace(plan, cells=0, hardware=replace(plan.hardware, separate_caches=False))
     engine = LlamaEngine(path, alone, name=model.name, fim=model.fim, chunk=chunk or CHUNK)
     seconds = time.perf_counter() - begun
-    bytes_per_token = int(header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type])
-    return Loaded(engine, path, hardware, seconds, header.file_size, plan.threads, bytes_per_token)
+    return Loaded(engine, path, hardware, seconds, header.file_size, plan.threads, header.kv_bytes(1))
 
 
 def write(

@@ -28,7 +28,6 @@ class Knows:
         self.counters = {"continued": 3, "ended": 0}
         self.pilot = SimpleNamespace(
             completer=self,
-            settings=SimpleNamespace(subprocess=False),
             worker=SimpleNamespace(engine=SimpleNamespace(capabilities=SimpleNamespace(remote=False))),
         )
 
@@ -144,16 +143,13 @@ def test_on_a_clock_counts_suggestions_that_cannot_become_valid(appended: list[t
     assert typed.invalid == typed.total.shown > 0
 
 
-@pytest.mark.parametrize(("subprocess", "remote"), [(False, False), (True, False), (False, True)])
-def test_cpu_seconds_are_unknown_outside_this_process(
-    appended: list[traces.Trace], subprocess: bool, remote: bool
-) -> None:
+@pytest.mark.parametrize("remote", [False, True])
+def test_cpu_seconds_are_unknown_outside_this_process(appended: list[traces.Trace], remote: bool) -> None:
     knows = Knows(rest_of_line)
-    knows.pilot.settings.subprocess = subprocess
     knows.pilot.worker.engine.capabilities.remote = remote
     typed = replay.in_real_time(OwnSource(knows), appended[:1], lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
     assert typed.pace
-    assert (typed.pace.cpu is None) == (subprocess or remote)
+    assert (typed.pace.cpu is None) == remote
 
 
 def test_on_a_clock_one_of_several_users_does_not_wait_for_warm_up(

@@ -73,7 +73,7 @@ class OwnSource:
     def usage(self) -> Usage:
         pilot = self.local.pilot
         engine, counters = pilot.worker.engine, pilot.completer.counters
-        is_here = not (pilot.settings.subprocess or (engine and engine.capabilities.remote))
+        is_here = not (engine and engine.capabilities.remote)
         return Usage(counters["continued"], counters["ended"], time.process_time() if is_here else None)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,16 +157,16 @@ def _learn(options: TrainingOptions, settings: Turbopilot, data: Dataset) -> Log
     loaded = load(settings, settings.model, context=CONTEXT)
     try:
         # Training builds on the adapters in use, which must be merged into the model.
-        if any(not adapter.language for adapter in loaded.hardware.adapters):
+        if loaded.hardware.adapters:
             raise TurbopilotError(
                 "The adapters in use could not be merged into the model. Add --plain to train without them."
             )
-        with closing(Trainer(options, settings, data, loaded.engine, loaded.path)) as trainer:
-            print("Loading the model…", file=sys.stderr)
-            if steps := trainer.unpack():
-                print(f"Resuming {trainer.resumes} from step {steps}", file=sys.stderr)
-            with Bar("training") as bar:
-                log = trainer.train(_progress_callback(bar))
+        trainer = Trainer(options, settings, data, loaded.engine, loaded.path)
+        print("Loading the model…", file=sys.stderr)
+        if steps := trainer.unpack():
+            print(f"Resuming {trainer.resumes} from step {steps}", file=sys.stderr)
+        with Bar("training") as bar:
+            log = trainer.train(_progress_callback(bar))
     finally:
         loaded.engine.close()
     trainer.write()

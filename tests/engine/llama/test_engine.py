@@ -9,10 +9,9 @@ import pytest
 
 from jupyter_turbopilot.engine.base import SLOTS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.child_process.messages import Load, decode_request, encode
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.llama import bindings
-from jupyter_turbopilot.engine.llama.engine import HostedLlama, LlamaEngine
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.engine.stepping.run import BatchToken
@@ -201,9 +200,12 @@ def test_engine_without_layers_on_a_gpu_uses_none(
     assert of_vocabulary is not None
 
 
-def test_engine_error_names_cache_type_if_the_model_lacks_it(tiny_model: Path) -> None:
-    with pytest.raises(EngineError, match="cache_type"):  # its heads are smaller than a block
-        LlamaEngine(tiny_model, LoadPlan(512, 1, hardware=Hardware(cache_type="q8_0")), name="t")
+def test_engine_error_names_the_context_that_cannot_be_allocated(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bindings.bindings(), "llama_init_from_model", lambda *_: None)
+    with pytest.raises(EngineError, match=r"512 tokens of context.*Lower c\.Turbopilot\.context_size"):
+        LlamaEngine(tiny_model, LoadPlan(512, 1), name="t")
 
 
 def test_engine_never_runs_a_chat_template(tmp_path: Path) -> None:
@@ -234,11 +236,11 @@ def test_engine_saves_no_sequences_of_a_tenant(tiny_model: Path, tmp_path: Path)
     assert found == [{"": 0, "ada": 0}, {"": 99, "ada": 0}]
 
 
-def text_with(model: Path, *adapters: tuple[str, float], prompt: str = "abc") -> bytes:
+def text_with(model: Path, *adapters: tuple[str, float]) -> bytes:
     hardware = Hardware(adapters=tuple(AdapterSpec(*one) for one in adapters))
     engine = LlamaEngine(model, LoadPlan(256, 1, hardware=hardware), name="t")
     try:
-        found = write(engine, engine.vocabulary.tokenize(prompt), Sampling(max_tokens=12), Usage(), Cancel())
+        found = write(engine, engine.vocabulary.tokenize("abc"), Sampling(max_tokens=12), Usage(), Cancel())
         return b"".join(token.data for token in found)
     finally:
         engine.close()
@@ -266,44 +268,3 @@ def test_adapter_for_another_model_is_rejected(
     adapter = make(tmp_path / "a.gguf", **changed)  # type: ignore[arg-type]
     with pytest.raises(TurbopilotError, match=reason):
         text_with(tiny_model, (str(adapter), 1.0))
-
-
-def test_adapters_apply_to_their_language_only(tiny_model: Path, tmp_path: Path) -> None:
-    adapter = str(make(tmp_path / "a.gguf"))
-    hardware = Hardware(adapters=(AdapterSpec(adapter, 4.0, "r"), AdapterSpec(adapter, 2.0, "julia")))
-    engine = LlamaEngine(tiny_model, LoadPlan(256, 1, hardware=hardware), name="t")
-    languages = ("python", "r", "julia", "", "r", "python")
-    prompt = engine.vocabulary.tokenize("a text that is long enough to be kept for the next one")
-    try:
-        alone = [generate(engine, prompt, language)[0] for language in languages]
-        # Each language has its own cached prompt.
-        cached = [generate(engine, [*prompt, 65], language)[1] for language in ("python", "r", "julia")]
-        together = [
-            engine.start(EngineRequest(prompt, Sampling(max_tokens=12), language=one))
-            for one in languages[:3]
-        ]
-        beside = finish(engine, *together)
-    finally:
-        engine.close()
-    assert alone[0] == text_with(tiny_model, prompt="a text that is long enough to be kept for the next one")
-    assert alone[0] == alone[3] == alone[5]
-    assert alone[1] == alone[4]
-    assert len(set(alone)) == 3
-    assert all(count >= len(prompt) for count in cached)
-    assert beside == alone[:3]
-
-
-def generate(engine: LlamaEngine, prompt: list[int], language: str) -> tuple[bytes, int]:
-    engine_request = EngineRequest(prompt, Sampling(max_tokens=12), Usage(), language=language)
-    (text,) = finish(engine, engine.start(engine_request))
-    return text, engine_request.usage.cached_tokens
-
-
-def test_hosted_llama_survives_encoding() -> None:
-    hardware = Hardware(1, True, "q8_0", (AdapterSpec("a.gguf", 0.5, "r"),))
-    hosted = HostedLlama(
-        "/a/model.gguf", LoadPlan(256, 2, 3, 4, 5, False, hardware), "name", "qwen", "/a/.sequences"
-    )
-    load = decode_request(encode(Load.of(hosted)))
-    assert isinstance(load, Load)
-    assert load.hosted() == hosted

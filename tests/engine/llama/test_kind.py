@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.engine.llama import bindings, engine
+from jupyter_turbopilot.engine.llama import bindings, engine, load_test
 from jupyter_turbopilot.engine.llama.bindings import Gpu
 from jupyter_turbopilot.engine.llama.kind import LlamaKind, llama_engine
 from jupyter_turbopilot.engine.load.plan import LoadPlan, sizes_of
@@ -15,7 +14,6 @@ from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import copies
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import HubFile, Model
-from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError, NotReadyError
 from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -37,7 +35,7 @@ def test_load_tests_only_llama_cpp_in_a_child_process(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[Path] = []
-    monkeypatch.setattr(load_test, "ensure_loads", lambda hosted, *_, **__: tried.append(Path(hosted.path)))
+    monkeypatch.setattr(load_test, "ensure_loads", lambda tested, *_: tried.append(Path(tested.path)))
     monkeypatch.setattr(engine, "LlamaEngine", lambda *_, **__: ScriptedEngine())
     model = find(str(tiny_model))
     for factory in (llama_engine, lambda *_: ScriptedEngine()):
@@ -157,16 +155,14 @@ def test_models_lists_the_selected_model_once(models_folder: Path, tmp_path: Pat
 def test_merge_adapters_makes_the_copy_for_all(models_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
     own = models_folder / "own.gguf"
     own.write_bytes(tiny_model.read_bytes())
-    adapter, one_language = str(make(tmp_path / "a.gguf")), str(make(tmp_path / "b.gguf"))
-    settings = {"model": str(own), "adapters": [adapter, f"{one_language}@r"]}
-    kind = kind_with(**settings)
-    assert kind.added(find(str(own))) == [AdapterSpec(adapter)]
+    adapter = str(make(tmp_path / "a.gguf"))
+    kind = kind_with(model=str(own), adapters=[adapter])
     assert kind.obtain(find(str(own))) == own
     assert copies(models_folder, own) == []
     kind.merge_adapters(find(str(own)))
     (copy,) = copies(models_folder, own)
     path, hardware = kind.weights(find(str(own)))
-    assert (path, hardware.adapters) == (copy, (AdapterSpec(one_language, 1.0, "r"),))
+    assert (path, hardware.adapters) == (copy, ())
 
 
 def test_merge_adapters_is_cancelled_without_a_copy(

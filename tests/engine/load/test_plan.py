@@ -37,9 +37,8 @@ def test_make_plan_shrinks_the_context_to_fit(monkeypatch: pytest.MonkeyPatch) -
     assert make_plan(MODEL, "m").context_size == 2048
 
 
-def test_make_plan_needs_less_memory_with_a_small_cache_or_gpu() -> None:
+def test_make_plan_needs_less_memory_with_a_gpu() -> None:
     whole = make_plan(MODEL, "m", Limits(context_size=8192)).needs
-    assert make_plan(MODEL, "m", Limits(context_size=8192), Hardware(cache_type="q8_0")).needs < whole
     on_card = make_plan(MODEL, "m", Limits(context_size=8192), Hardware(gpu_layers=-1))
     scores = sizes_of(MODEL).scores * on_card.cells
     assert on_card.needs == whole - MODEL.file_size - scores

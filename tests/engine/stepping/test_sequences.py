@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.stepping.sequences import PLAIN, KVSequence, Partition, Sequences
+from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Sequences
 
 from .cache import SimulatedCache
 
@@ -47,11 +47,11 @@ def serve(
     cache: SimulatedCache,
     prompt: list[int],
     room: int = 0,
-    partition: Partition = PLAIN,
+    tenant: str = "",
     **more: Any,
 ) -> KVSequence:
     """Take a sequence for a prompt, and evaluate the prompt."""
-    sequence = take(sequences, prompt, room, partition=partition, **more)
+    sequence = take(sequences, prompt, room, tenant=tenant, **more)
     evaluate(sequences, cache, sequence, prompt)
     return sequence
 
@@ -199,36 +199,34 @@ def test_take_never_truncates_indivisible_sequences(more: list[int]) -> None:
     assert len(taken.tokens) == (3 if more else 0)
 
 
-partitions = st.builds(Partition, st.sampled_from(["", "one", "other"]), st.integers(0, 1))
+tenants = st.sampled_from(["", "one", "other"])
 
 
 @given(
     st.lists(
-        st.tuples(st.lists(st.integers(0, 1), min_size=1, max_size=80), partitions, st.booleans()),
+        st.tuples(st.lists(st.integers(0, 1), min_size=1, max_size=80), tenants, st.booleans()),
         max_size=30,
     ),
     st.booleans(),
 )
 def test_take_never_shares_tokens_between_tenants(
-    prompts: list[tuple[list[int], Partition, bool]], shares: bool
+    prompts: list[tuple[list[int], str, bool]], shares: bool
 ) -> None:
     sequences, cache = setup(4, 300, parked=200, shares=shares)
-    read: dict[Partition, list[list[int]]] = {}
+    read: dict[str, list[list[int]]] = {}
     busy: list[KVSequence] = []
-    for prompt, partition, ends in prompts:
+    for prompt, tenant, ends in prompts:
         if len(busy) == 3:
             sequences.release(busy.pop(0))
-        taken = take(sequences, prompt, 0, partition=partition)
+        taken = take(sequences, prompt, 0, tenant=tenant)
         kept = taken.tokens[:]
         if kept:
-            assert any(known[: len(kept)] == kept == prompt[: len(kept)] for known in read[partition])
-        assert taken.partition == partition
-        read.setdefault(partition, []).append(prompt)
+            assert any(known[: len(kept)] == kept == prompt[: len(kept)] for known in read[tenant])
+        assert taken.tenant == tenant
+        read.setdefault(tenant, []).append(prompt)
         evaluate(sequences, cache, taken, prompt)
         cells = {
-            each: {
-                cell for sequence in sequences._all if sequence.partition == each for cell in sequence.cells
-            }
+            each: {cell for sequence in sequences._all if sequence.tenant == each for cell in sequence.cells}
             for each in read
         }
         assert all(not cells[one] & cells[other] for one in cells for other in cells if one != other)
@@ -240,12 +238,12 @@ def test_take_never_shares_tokens_between_tenants(
 def test_take_moves_a_suffix_only_within_a_tenant() -> None:
     sequences, cache = setup(4, 1000, can_shift=True)
     prompt = [*range(100), *range(200, 240), 300]
-    sequences.release(serve(sequences, cache, prompt, partition=Partition("one")))
+    sequences.release(serve(sequences, cache, prompt, tenant="one"))
     longer = [*range(100), 7, *range(200, 240), 300]
-    other = take(sequences, longer, 0, (101, 141), Partition("other"))
+    other = take(sequences, longer, 0, (101, 141), "other")
     assert (other.tokens, other.parts) == ([], [])
-    mine = take(sequences, longer, 0, (101, 141), Partition("one"))
-    assert [part.partition for part in mine.parts] == [Partition("one")]
+    mine = take(sequences, longer, 0, (101, 141), "one")
+    assert [part.tenant for part in mine.parts] == ["one"]
 
 
 def edited(*lines: int) -> list[int]:

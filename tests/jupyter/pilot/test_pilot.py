@@ -85,7 +85,7 @@ def test_select_switches_adapters_off_and_on(make_pilot: Make, tmp_path: Path, t
         assert bool(pilot.completer.results.find(place)) == answered
     assert [path == tiny_model for path, _ in loaded] == [False, True, True, False]
     (shown,) = (model for model in describe_models(pilot) if model["name"] == "tiny.gguf")
-    assert shown["adapters"] == [{"name": "a", "language": "", "bundled": False}]
+    assert shown["adapters"] == [{"name": "a", "bundled": False}]
     assert shown["adapters_enabled"] is True
 
 
@@ -292,7 +292,7 @@ def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Pa
     for more, restored, known in (
         ({}, False, False),
         ({}, True, True),
-        ({"max_lines": 2}, True, False),
+        ({"prompt_tokens": 99}, True, False),
     ):
         pilot, _ = make_pilot(**named | more)
         load(pilot)

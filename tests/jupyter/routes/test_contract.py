@@ -59,11 +59,11 @@ async def test_failed_stream_ends_with_an_error_of_the_schema(
 async def test_models_fit_their_schema(ask: Ask, ready: Any, tmp_path: Path, tiny_model: Path) -> None:
     adapter = tmp_path / "mine.gguf"
     adapter.write_bytes(tiny_model.read_bytes())
-    ready.settings.adapters = [f"{adapter}@r"]
+    ready.settings.adapters = [str(adapter)]
     listing = check((await ask("models", method="GET")).body, gives("models", "GET"))
     assert listing.selected == ready.selected
     assert [model.adapters for model in listing.models if model.adapters] == [
-        [contract.Adapter(name="mine", language="r", bundled=False)]
+        [contract.Adapter(name="mine", bundled=False)]
     ]
 
 

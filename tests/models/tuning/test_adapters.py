@@ -10,13 +10,11 @@ from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.settings.config import Turbopilot
 
 
-def test_read_spec_parses_strength_and_language() -> None:
-    assert read_spec("a.gguf") == ("a.gguf", 1.0, "")
-    assert read_spec("a.gguf=0.5") == ("a.gguf", 0.5, "")
-    assert read_spec("x=y/a.gguf") == ("x=y/a.gguf", 1.0, "")
-    assert read_spec("a.gguf@r") == ("a.gguf", 1.0, "r")
-    assert read_spec("a.gguf@c++=2") == ("a.gguf", 2.0, "c++")
-    assert read_spec("me@work/a.gguf") == ("me@work/a.gguf", 1.0, "")
+def test_read_spec_parses_strength() -> None:
+    assert read_spec("a.gguf") == ("a.gguf", 1.0)
+    assert read_spec("a.gguf=0.5") == ("a.gguf", 0.5)
+    assert read_spec("x=y/a.gguf") == ("x=y/a.gguf", 1.0)
+    assert read_spec("me@work/a.gguf") == ("me@work/a.gguf", 1.0)
     assert read_spec("~/a.gguf")[0].startswith("/")
     for spec in ("a=0", "a=-1", "a=99", "a=nan"):
         with pytest.raises(BadRequestError, match="must be above 0 and at most 8"):
@@ -28,9 +26,9 @@ def test_chosen_limits_adapters_to_their_models(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "one.gguf").touch()
     specs = ["default=0.5", "mine.gguf"]
     ours = str(tmp_path / "one.gguf")
-    assert chosen(specs, "one", configured=True) == ((ours, 0.5, ""), ("mine.gguf", 1.0, ""))
-    assert chosen(specs, "one", configured=False) == ((ours, 0.5, ""),)
-    assert chosen(specs, "two", configured=True) == (("mine.gguf", 1.0, ""),)
+    assert chosen(specs, "one", configured=True) == ((ours, 0.5), ("mine.gguf", 1.0))
+    assert chosen(specs, "one", configured=False) == ((ours, 0.5),)
+    assert chosen(specs, "two", configured=True) == (("mine.gguf", 1.0),)
     assert chosen([], "one", configured=True) == ()
 
 

@@ -10,7 +10,7 @@ import llama_cpp
 import numpy as np
 
 from jupyter_turbopilot.engine.llama.bindings import bindings
-from jupyter_turbopilot.engine.llama.engine import LoadedAdapters
+from jupyter_turbopilot.engine.llama.engine import apply_adapters
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 
@@ -35,7 +35,7 @@ def logits(path: Path, tokens: list[int], adapter: Path | None = None) -> np.nda
         parameters.flash_attn_type = 0
         context = llama_cpp.llama_init_from_model(model, parameters)
         if adapter:
-            LoadedAdapters(llama_cpp, model, context, [AdapterSpec(str(adapter))], path)
+            apply_adapters(llama_cpp, model, context, [AdapterSpec(str(adapter))], path)
         batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
         try:
             for at, token in enumerate(tokens):

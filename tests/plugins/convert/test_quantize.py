@@ -5,7 +5,7 @@ import pytest
 from jupyter_turbopilot.plugins.convert.quantize import Order, kinds, quantize
 from jupyter_turbopilot.protocol.errors import ConversionError
 
-from ...engine.child_process.children import play
+from ...engine.llama.children import play
 
 
 def order(tmp_path: Path) -> Order:

@@ -84,7 +84,6 @@ def body_of(ask: EngineRequest, **more: Any) -> dict[str, Any]:
             "draft_aligned": ask.aligned,
             "stable_range": [*ask.suffix_span],
             "context_end": ask.context_end,
-            "language": ask.language,
             "priority": "typing",
         }
         | more,
@@ -148,7 +147,7 @@ def asks(engine: Any) -> Iterator[EngineRequest]:
     for typed in ("", " +", " + 1"):
         behind = [*prompt, *words.tokenize(typed)]
         span = (len(behind) + 9, len(behind) + len(after) - 1)
-        yield EngineRequest([*behind, *after], plain, suffix_span=span, language="python")
+        yield EngineRequest([*behind, *after], plain, suffix_span=span)
     drawn = Sampling(max_tokens=size, temperature=1.3, seed=5, top_k=9, top_p=0.8, min_p=0.01, top=2)
     yield EngineRequest(prompt, drawn)
     yield EngineRequest(prompt, Sampling(max_tokens=0))
@@ -197,7 +196,6 @@ async def test_remote_completion_equals_the_local_engines(
         ({"stable_range": [0, 3]}, "turbopilot.stable_range"),
         ({"context_end": 3}, "turbopilot.context_end"),
         ({"priority": "first"}, "turbopilot.priority"),
-        ({"language": "x" * 200}, "turbopilot.language"),
     ],
 )
 async def test_invalid_field_is_named(ready: Any, ask: Send, fields: dict[str, Any], wrong: str) -> None:
@@ -253,4 +251,4 @@ def test_request_survives_the_round_trip(
     assert not any(
         way.startswith(other) for way in found.candidates for other in found.candidates if other is not way
     )
-    assert text.exact == ExactRequest(tuple(hint), True, span, 1, "", priority)
+    assert text.exact == ExactRequest(tuple(hint), True, span, 1, priority)

@@ -10,11 +10,11 @@ from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.kind import kind_of
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
-from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
+from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary, load_vocabulary
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.plugins.remote.kind import RemoteKind
+from jupyter_turbopilot.plugins.remote.kind import LatestVocabulary, RemoteKind
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.errors import EngineGoneError, NotReadyError
 from jupyter_turbopilot.settings.config import Turbopilot
@@ -121,3 +121,20 @@ def test_vocabulary_is_found_by_the_models_name_or_file(
 def test_find_returns_the_licence_of_a_catalogue_model(model: str, licence: str) -> None:
     (reported,) = kind_with("http://127.0.0.1:9/v1", model=model).models("")
     assert (reported.licence, reported.engine) == (licence, "remote")
+
+
+def test_latest_vocabulary_is_reloaded_only_if_its_file_changes(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "a.gguf")
+    loaded: list[LlamaVocabulary] = []
+
+    def load(file: Path) -> LlamaVocabulary:
+        loaded.append(load_vocabulary(file))
+        return loaded[-1]
+
+    latest = LatestVocabulary()
+    first = latest.of(path, load)
+    assert latest.of(path, load) is first
+    write_tiny_model(path, merges=[("a", "b")])
+    second = latest.of(path, load)
+    assert len(loaded) == 2
+    assert second.tokenize("ab") != [ord("a"), ord("b")]

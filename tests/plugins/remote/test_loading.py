@@ -185,7 +185,6 @@ def test_load_without_a_vocabulary_uses_characters(serve: Serve, connect: Connec
         capabilities.top,
         capabilities.prefetch,
     ) == (False, True, 0, False)
-    assert connect(server, vocabulary=None, prefetch="yes").capabilities.prefetch
     assert write(engine, ask()) == b"a"
 
 
@@ -201,11 +200,8 @@ def test_engine_sends_nothing_if_the_line_contains_a_marker(serve: Serve) -> Non
         engine.close()
 
 
-@pytest.mark.parametrize(("setting", "ahead"), [("auto", True), ("yes", True), ("no", False)])
-def test_load_prefetches_according_to_the_setting(
-    setting: str, ahead: bool, serve: Serve, connect: Connect
-) -> None:
-    assert connect(serve(completion("a")), prefetch=setting).capabilities.prefetch is ahead
+def test_load_prefetches_with_token_ids(serve: Serve, connect: Connect) -> None:
+    assert connect(serve(completion("a"))).capabilities.prefetch
 
 
 def test_load_reports_a_server_that_fails_the_vocabulary_check(serve: Serve, connect: Connect) -> None:
@@ -442,12 +438,10 @@ def test_text_dialects_depend_on_the_setting(kind: Kind, fim: str, dialect: type
         assert not {"drawn", "logit_bias"} & capabilities.samplers  # they need token ids
 
 
-@pytest.mark.parametrize(("ahead", "allowed"), [("auto", False), ("yes", True), ("no", False)])
-def test_text_is_prefetched_only_if_configured(ahead: str, allowed: bool) -> None:
+def test_text_is_not_prefetched() -> None:
     dialect, *_ = text_dialects(RemoteServer(Kind.OPENAI), "auto")
-    remote = TurbopilotRemote(prefetch=ahead, slots=3)
-    capabilities = capabilities_of(RemoteServer(Kind.OPENAI), dialect, remote)
-    assert (capabilities.prefetch, capabilities.logprobs, capabilities.slots) == (allowed, True, 3)
+    capabilities = capabilities_of(RemoteServer(Kind.OPENAI), dialect, TurbopilotRemote(slots=3))
+    assert (capabilities.prefetch, capabilities.logprobs, capabilities.slots) == (False, True, 3)
 
 
 def test_slots_setting_overrides_the_reported_slots() -> None:

@@ -54,7 +54,6 @@ def test_request_to_turbopilot_contains_all_fields_of_an_ask() -> None:
         aligned=False,
         suffix_span=(0, 2),
         context_end=1,
-        language="r",
     )
     request = OURS.request(engine_request)
     assert (request.route, request.body["prompt"], request.body["max_tokens"]) == (
@@ -70,7 +69,6 @@ def test_request_to_turbopilot_contains_all_fields_of_an_ask() -> None:
         "draft_aligned": False,
         "stable_range": [0, 2],
         "context_end": 1,
-        "language": "r",
     }
 
 

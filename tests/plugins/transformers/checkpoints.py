@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
 from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
-from jupyter_turbopilot.plugins.transformers.kind import HostedTransformers
+from jupyter_turbopilot.plugins.transformers.kind import load_engine
 from tests.plugins.convert import families
 
 MARKERS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
@@ -31,7 +31,7 @@ def write(folder: Path, family: str = "qwen2", **changed: Any) -> Path:
 
 def load(folder: Path, options: TransformersOptions, *, name: str) -> TransformersEngine:
     """Load a checkpoint in this process."""
-    return HostedTransformers(str(folder), options, name).load()
+    return load_engine(folder, options, name=name)
 
 
 def change(folder: Path, name: str, **values: Any) -> None:

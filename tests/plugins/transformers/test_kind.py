@@ -1,13 +1,11 @@
 import hashlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.child_process.engine import IsolatedEngine
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.folder import (
     CheckpointNote,
@@ -16,7 +14,7 @@ from jupyter_turbopilot.models.folder import (
     write_checkpoint_note,
 )
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
-from jupyter_turbopilot.plugins.transformers.kind import HostedTransformers, TransformersKind
+from jupyter_turbopilot.plugins.transformers.kind import TransformersKind, load_engine
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import EngineMissingError, UnknownModelError
 from jupyter_turbopilot.settings.config import Turbopilot
@@ -24,6 +22,7 @@ from jupyter_turbopilot.settings.config import Turbopilot
 from ...models.source_server import SourceServer
 from ...models.sources import server
 from ...models.test_repositories import publish
+from ...waiting import generated
 from .checkpoints import write
 
 __all__ = ["server"]
@@ -130,25 +129,14 @@ def test_models_lists_downloads_once(models_folder: Path) -> None:
     assert kind.find("facebook/incoder-1B") == kind.find("incoder-1b")
 
 
-@pytest.fixture(params=[False, True], ids=["in process", "in a child process"])
-def engine(request: pytest.FixtureRequest, checkpoint: Path) -> Iterator[Any]:
-    kind = kind_with(subprocess=request.param, context_size=256)
-    made = kind.load(kind.find(str(checkpoint)), Cancel(), adapters_enabled=True)
-    assert isinstance(made, IsolatedEngine) == request.param
-    yield made
-    made.close(keep=False)
-
-
-def test_load_runs_here_and_in_a_child_process(engine: Any) -> None:
+def test_load_generates_with_the_limits_of_the_settings(checkpoint: Path) -> None:
+    kind = kind_with(context_size=256)
+    engine = kind.load(kind.find(str(checkpoint)), Cancel(), adapters_enabled=True)
     run = engine.start(EngineRequest(engine.vocabulary.tokenize("def f(x):\n"), Sampling(max_tokens=4)))
-    written = []
-    while not run.done:
-        engine.step([run], Cancel())
-        written += run.fresh
-        run.fresh = []
-    engine.release(run)
+    (written,) = generated(engine, run)
     assert 0 < len(written) <= 4
     assert engine.context_size == 256
+    engine.close(keep=False)
 
 
 def test_load_reports_missing_llama_cpp_before_it_loads(
@@ -156,7 +144,7 @@ def test_load_reports_missing_llama_cpp_before_it_loads(
 ) -> None:
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     with pytest.raises(EngineMissingError, match="is not installed"):
-        HostedTransformers(str(tmp_path), TransformersOptions(), "tiny").load()
+        load_engine(tmp_path, TransformersOptions(), name="tiny")
 
 
 def test_examine_reports_model_and_device(checkpoint: Path) -> None:

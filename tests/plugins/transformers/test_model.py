@@ -77,7 +77,7 @@ def test_bitsandbytes_model_has_similar_logits(
     pytest.importorskip("bitsandbytes")
     folder = checkpoints.write(tmp_path, **EVEN)
     plain = checkpoints.load(folder, TransformersOptions(threads=1), name="plain")
-    options = TransformersOptions(threads=1, load_in_8bit=bits == 8, load_in_4bit=bits == 4)
+    options = TransformersOptions(threads=1, bits=bits)
     engine = checkpoints.load(folder, options, name="quantized")
     kinds = {type(module).__name__ for module in engine._model.modules()}
     assert {8: "Linear8bitLt", 4: "Linear4bit"}[bits] in kinds

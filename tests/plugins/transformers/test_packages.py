@@ -22,8 +22,8 @@ def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         ("torch", TransformersOptions(), "transformers"),
         ("transformers", TransformersOptions(), "transformers"),
         ("tokenizers", TransformersOptions(), "transformers"),
-        ("bitsandbytes", TransformersOptions(load_in_8bit=True), "bitsandbytes"),
-        ("accelerate", TransformersOptions(load_in_4bit=True), "bitsandbytes"),
+        ("bitsandbytes", TransformersOptions(bits=8), "bitsandbytes"),
+        ("accelerate", TransformersOptions(bits=4), "bitsandbytes"),
     ],
 )
 def test_require_names_the_install_command_of_a_missing_package(

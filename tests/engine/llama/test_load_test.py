@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.engine.llama.engine import HostedLlama
+from jupyter_turbopilot.engine.llama import load_test
+from jupyter_turbopilot.engine.llama.load_test import REFUSED, Load, judge
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
@@ -27,19 +29,16 @@ def memory(tmp_path: Path) -> Path:
     return tmp_path / "trials.json"
 
 
-def ensure(
-    path: Path, memory: Path, plan: LoadPlan = PLAN, *, timeout: float = 60, cancel: Cancel | None = None
-) -> None:
-    hosted = HostedLlama(str(path), plan, path.name)
-    load_test.ensure_loads(hosted, memory, timeout=timeout, cancel=cancel or Cancel())
+def ensure(path: Path, memory: Path, plan: LoadPlan = PLAN) -> None:
+    load_test.ensure_loads(Load(str(path), plan, path.name), memory, Cancel())
 
 
 def test_load_test_includes_adapters_and_settings(tiny_model: Path, tmp_path: Path, memory: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
-    hardware = Hardware(adapters=(AdapterSpec(str(adapter), 0.5, "r"),))
+    hardware = Hardware(adapters=(AdapterSpec(str(adapter), 0.5),))
     ensure(tiny_model, memory, replace(PLAN, hardware=hardware))
     broken = replace(PLAN, hardware=replace(hardware, adapters=(AdapterSpec(str(tiny_model)),)))
-    with pytest.raises(ModelRefusedError, match="is not a LoRA adapter"):
+    with pytest.raises(ModelRefusedError, match=r"^tiny.* is not a LoRA adapter"):
         ensure(tiny_model, memory, broken)
 
 
@@ -49,8 +48,9 @@ def test_load_test_saves_no_temporary_failures(
 ) -> None:
     with monkeypatch.context() as patch:
         play(tmp_path, patch, script)
+        patch.setattr(load_test, "LOAD_SECONDS", 0.3)
         with pytest.raises(ModelRefusedError) as refused:
-            ensure(tiny_model, memory, timeout=0.3)
+            ensure(tiny_model, memory)
     assert refused.value.code in {"memory", "load_test"}
     assert not memory.exists()
     ensure(tiny_model, memory)
@@ -125,3 +125,55 @@ def test_load_test_replaces_a_damaged_file(tiny_model: Path, memory: Path) -> No
     memory.write_text("{nonsense")
     ensure(tiny_model, memory)
     assert list(json.loads(memory.read_text()).values()) == ["ok"]
+
+
+def test_load_survives_encoding() -> None:
+    hardware = Hardware(1, True, (AdapterSpec("a.gguf", 0.5),))
+    load = Load("/a/model.gguf", LoadPlan(256, 2, 3, 4, 5, False, hardware), "name")
+    assert msgspec.json.decode(msgspec.json.encode(load), type=Load) == load
+
+
+def test_child_process_gets_no_secrets(
+    tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "HF_TOKEN",
+        "TURBOPILOT_ENGINE_KEY",
+        "JUPYTERHUB_API_TOKEN",
+        "OPENAI_API_KEY",
+        "SOMETHING_ELSE",
+    ):
+        monkeypatch.setenv(name, "hunter2")
+    play(tmp_path, monkeypatch, f"env > {tmp_path}/environment; exit 1")
+    with pytest.raises(ModelRefusedError):
+        ensure(tiny_model, memory)
+    assert (tmp_path / "environment").read_text().count("hunter2") == 1
+
+
+def test_load_test_reports_that_it_could_not_start(
+    tiny_model: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(subprocess, "Popen", full)
+    with pytest.raises(ModelRefusedError, match="Cannot allocate memory") as refused:
+        ensure(tiny_model, memory)
+    assert refused.value.code == "memory"
+
+
+@pytest.mark.parametrize(
+    ("status", "output", "code"),
+    [
+        (-15, "", "load_test"),
+        (-2, "", "load_test"),
+        (-6, "GGML_ASSERT(false) failed", "model_refused"),
+        (0xC0000005, "", "model_refused"),
+        (-4, "", "engine_missing"),
+        (0xC000001D, "", "engine_missing"),
+        (REFUSED, "unknown model architecture", "model_refused"),
+        (REFUSED, "failed to open GGUF file (Too many open files)", "load_test"),
+    ],
+)
+def test_judge_separates_file_errors_from_others(status: int, output: str, code: str) -> None:
+    assert judge(status, output).code == code
