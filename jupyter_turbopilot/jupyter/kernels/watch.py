@@ -186,7 +186,7 @@ class Watch:
         return self.busy or getattr(self._manager, "execution_state", "idle") == "busy"
 
     def _may_ask(self) -> bool:
-        return not (self._is_busy() or self._conversation.is_open)
+        return not (self._is_busy() or self._conversation.is_open or self._shell.closed())
 
     def _ask_for_context(self) -> None:
         """Query the kernel's context, unless it is busy or a query is open."""

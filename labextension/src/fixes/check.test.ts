@@ -309,6 +309,18 @@ describe('NotebookCheck', () => {
     expect(shown()).toBeUndefined();
   });
 
+  it('checks a cell again that the kernel has not answered about', async () => {
+    unanswered = true; // a check of another page has replaced it
+    type(' ');
+    await pass(60_000);
+    expect(requests.map(({ active }) => active)).toEqual([0]);
+    unanswered = false;
+    activate(1);
+    await pass(1100);
+    expect(requests.map(({ active }) => active)).toEqual([0, 0]);
+    expect(marksOf(0)).toEqual(['No `totel`.']);
+  });
+
   it('keeps the marks of a second cell while the question about the first occupies the kernel', async () => {
     type(' ');
     activate(1);

@@ -256,7 +256,7 @@ export class NotebookCheck {
       return false;
     }
     if (answer.unanswered) {
-      state.isDue ||= state.announced.size > 0;
+      state.isDue = true;
       return false;
     }
     const source = common.cells[active].source ?? '';

@@ -481,6 +481,20 @@ describe('LocalClient', () => {
     await expect(complete()).rejects.toThrow('python was removed');
   });
 
+  it('uses another model if one was opened while it was removed', async () => {
+    prepare = worker => {
+      worker.stuck = { phase: 'verifying' };
+      const post = worker.postMessage.bind(worker);
+      worker.postMessage = message => (message.kind === 'cancel' ? worker.arrive() : post(message)); // too late
+    };
+    const completed = complete('python');
+    await vi.advanceTimersByTimeAsync(0);
+    await client.remove('python');
+    await completed;
+    expect(await complete('python')).toBe('yes');
+    expect(workers[0].opened).toEqual(['python', 'characters']);
+  });
+
   it('keeps using a model that could not be removed', async () => {
     await complete();
     workers[0].refusal = { code: 'model_failed', message: 'in use' };

@@ -249,8 +249,8 @@ export class LocalClient implements IClient {
       }
       const engine = await this._connect().open(model, step => isUsed() && this._options.progress?.(step));
       const completer = new Completer(engine);
-      this._errors.delete(model);
       if (isUsed()) {
+        this._errors.delete(model);
         this._use = { state: 'ready', model, completer: Promise.resolve(completer) };
         this._backoff.reset();
         this._options.opened?.();

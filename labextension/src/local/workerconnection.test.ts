@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { requestErrorOf, ServerError } from '../requesterror';
 import { EngineHost } from './enginehost';
@@ -237,6 +238,12 @@ describe('WorkerConnection', () => {
     stop.abort();
     await expect(given).rejects.toThrow('aborted');
     expect(await long).toBe('a'.repeat(50));
+  });
+
+  it('leaves no listener after a call', async () => {
+    const { signal } = new AbortController();
+    await connected(new Echo()).call({ kind: 'open', source: SOURCE }, undefined, signal);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('passes on errors and continues', async () => {

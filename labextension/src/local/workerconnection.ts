@@ -81,7 +81,8 @@ export class WorkerConnection {
       const step: Step | null = message.kind === 'fetch' ? { phase: 'waiting' } : null;
       this._calls.set(id, { message, resolve, reject, step, take });
     });
-    signal.addEventListener('abort', () => this._leave(id)?.reject(signal.reason as Error));
+    const stop = (): void => this._leave(id)?.reject(signal.reason as Error);
+    signal.addEventListener('abort', stop);
     this._line.postMessage({ ...message, call: id });
     // Terminate a worker that sends no message meanwhile.
     let received = this._heard;
@@ -91,7 +92,10 @@ export class WorkerConnection {
       }
       received = this._heard;
     }, SILENCE);
-    return answer.finally(() => clearInterval(timer));
+    return answer.finally(() => {
+      clearInterval(timer);
+      signal.removeEventListener('abort', stop); // that of a model lives longer than its calls
+    });
   }
 
   /** Return the progress of a model's download; null: none. */

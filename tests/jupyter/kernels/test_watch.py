@@ -414,6 +414,16 @@ def test_watch_parses_only_answers_to_its_own_requests(
     assert [*silent.watch.use().names] == ["first"]
 
 
+def test_watch_answers_a_check_that_waits_while_it_is_closed() -> None:
+    async def scenario(person: Person) -> None:
+        check = asyncio.create_task(person.kernels.check(person.kernel_id, ["value"]))
+        await asyncio.sleep(0)  # it waits, because the socket was just opened
+        person.kernels.close()
+        assert await check is NONE
+
+    asyncio.run(with_kernel(scenario))
+
+
 def test_watch_closes_its_sockets_if_it_cannot_connect() -> None:
     opened: list[Stream] = []
 
