@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 DATA: dict[str, Any] = json.loads(Path(__file__).with_name("fixes.json").read_text("utf-8"))
 SHORT = 3  # characters of a name for which no nearest name is expected
-LONGEST_NAME = 200  # characters of the name of a file
+LONGEST = 200  # characters of the name of a file
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 # Renames without an offer, and the names that are changed instead of the binding or beside it.
 SILENT_RENAMES = {
@@ -207,7 +207,7 @@ def misspelled(state: State) -> Iterator[Case]:
             case ast.Constant(value=str(old)) if old in labels:
                 kind, change = "column", state.typist.vary
             case ast.Constant(value=str(name)) if (
-                len(name) < LONGEST_NAME and Path(look["cwd"], name).is_file()
+                len(name) < LONGEST and Path(look["cwd"], name).is_file()
             ):
                 kind, old, last, change = "file", Path(name).stem, True, state.typist.vary
             case ast.Import() | ast.ImportFrom():
