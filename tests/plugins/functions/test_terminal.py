@@ -68,7 +68,10 @@ def events_of(model: Path, source: str, **more: int) -> list[Event]:
         local.close()
 
 
-def test_events_of_the_default_model_contain_a_callee(default_model: Path) -> None:
+def test_events_of_the_default_model_contain_a_callee(
+    default_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(function_generator, "SECONDS", 600.0)  # the same on a slow machine
     stub = 'def sum_of_primes(n):\n    """Return the sum of the primes below n. Use is_prime."""'
     events = events_of(default_model, stub)
     assert ("found", "is_prime") in [(event.event, event.name) for event in events]
