@@ -61,7 +61,7 @@ def test_events_are_refused_in_a_denied_folder(
 
 
 def events_of(model: Path, source: str, **more: int) -> list[Event]:
-    local = InProcess(Turbopilot(model=str(model)))
+    local = InProcess(Turbopilot(model=str(model), deadline=300.0))
     try:
         return [*events_in_process(local, FunctionRequest(source=source, **more))]  # type: ignore[arg-type]
     finally:
