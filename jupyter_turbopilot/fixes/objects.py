@@ -68,7 +68,7 @@ class Objects:
     """The objects of names and expressions, in cells that are evaluated one after the other."""
 
     def __init__(self, report: KernelReport) -> None:
-        # Whether any object may have more of them now; keys: those of dictionaries.
+        # Whether any object may have new labels, keys of dictionaries, attributes or rows.
         self.has_any_label = self.has_any_key = self.has_any_attribute = self.has_any_row = False
         self.may_be_empty = False  # whether any container may have lost its items
         self._report, self.existing = report, EVERYWHERE.union(report.names)  # names before the cells

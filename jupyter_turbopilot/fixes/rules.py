@@ -259,7 +259,7 @@ def _identifiers(patterns: Sequence[Pattern], structures: Structures) -> frozens
 
 
 def _rule_of_expressions(first: Change, last: Change) -> Rule | None:
-    """Return the rule of two replaced expressions, or of those around them, whose pattern accepts more."""
+    """Return the rule of two replaced expressions; if it accepts too little, of those around them."""
     if not _is_literal_allowed(last):
         return None
     rule = narrow = _expression_rule(first, last)

@@ -206,9 +206,7 @@ def misspelled(state: State) -> Iterator[Case]:
                 kind = "keyword"
             case ast.Constant(value=str(old)) if old in labels:
                 kind, change = "column", state.typist.vary
-            case ast.Constant(value=str(name)) if (
-                len(name) < LONGEST and Path(look["cwd"], name).is_file()
-            ):
+            case ast.Constant(value=str(name)) if len(name) < LONGEST and Path(look["cwd"], name).is_file():
                 kind, old, last, change = "file", Path(name).stem, True, state.typist.vary
             case ast.Import() | ast.ImportFrom():
                 words = re.findall(r"\w{4,}", ast.unparse(node).replace("import", "").replace("from", ""))

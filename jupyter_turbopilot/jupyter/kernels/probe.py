@@ -684,7 +684,7 @@ class _CheckLook(_ErrorLook):
         return "plain" if is_plain or _is_one_of(kind, _PLAIN) else "other"
 
     def _size_of(self, value: Any) -> int:
-        """Return how many objects an iteration yields, if the class is a built-in one or that of a table."""
+        """Return the number of items of a built-in container, or of columns of a table; -1: unknown."""
         if _is_one_of(type(value), (str, bytes, list, tuple, dict, set, frozenset, range)):
             return len(value)
         return self._labels(value)[1] if self._kind(value)[1] == "DataFrame" else -1

@@ -1,4 +1,4 @@
-"""The tokens of a checkpoint, which need only the tokenizer's files and not PyTorch."""
+"""Reads the tokens of a checkpoint from its tokenizer's files, without PyTorch."""
 
 from __future__ import annotations
 

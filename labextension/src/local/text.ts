@@ -4,7 +4,7 @@ import { codePoints } from '../window';
 
 export { codePoints } from '../window';
 
-/** The characters of words, for use within brackets. */
+/** The characters of words, for a character class of a regular expression. */
 export const WORD = '\\p{L}\\p{N}_';
 /** The maximum length of code that is scanned for open brackets. */
 export const STATEMENT = 20000;

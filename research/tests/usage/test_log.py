@@ -280,7 +280,7 @@ desk.usage_log.close()
 """
 
 
-def test_studies_of_several_processes_share_a_file_without_loss(tmp_path: Path) -> None:
+def test_usage_logs_of_several_processes_share_a_file_without_loss(tmp_path: Path) -> None:
     path = tmp_path / "usage.jsonl"
     commands = [[sys.executable, "-c", LOGS, str(path), where] for where in ("server", "server", "terminal")]
     paths = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
