@@ -11,7 +11,6 @@ contain these words, or all scripts. Review the diff.
 from __future__ import annotations
 
 import asyncio
-import copy
 import json
 import math
 import re
@@ -23,7 +22,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,18 +34,16 @@ from tornado.netutil import bind_sockets
 
 from jupyter_turbopilot.completer import completer, raw_plan, suggestion_plan
 from jupyter_turbopilot.context.kernel_context import read_kernel_context
-from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.jupyter.identity import KeyIdentity
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.jupyter.standalone import application
-from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
-from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, TextFailedError
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util import lookups
 
 from .index.fake_index import FakeIndex, sighting
 from .multi_user_service import HeaderIdentity
-from .scripted_engine import ScriptedEngine, ScriptedRun, pilot_with
+from .scripted_engine import pilot_with
+from .stepped_engine import SteppedEngine
 from .tiny_model import write_tiny_model
 
 RECORD = Path(__file__).parent / "data" / "overlaps.json"
@@ -63,139 +59,6 @@ _COUNT = re.compile(r'turbopilot_requests_total\{code="(\w*)",outcome="(\w+)",ro
 _WAITING = re.compile(r"^turbopilot_queue (\d+)", re.MULTILINE)
 
 State = dict[str, Any]
-
-
-class SteppedEngine(ScriptedEngine):
-    """An engine whose steps are triggered by the script. A step generates one word of each text.
-
-    `answers` maps a part of a prompt to its text, to a list of successive texts, or to null, which makes the
-    batch fail during prompt evaluation. A word with a question mark has a probability of 0.5. `fails` maps a
-    part of a prompt to the number of words after which the batch fails. `refuses` lists prompts that cannot
-    start. `room` is the capacity in prompt tokens.
-    """
-
-    def __init__(self, script: dict[str, Any]) -> None:
-        answers = copy.deepcopy(script["answers"])
-
-        def answer(prompt: str) -> str:
-            text = next(text for part, text in answers if part in prompt)
-            if text is None:
-                raise IndexError
-            return str(text if isinstance(text, str) else text.pop(0))
-
-        super().__init__(
-            answer, probability=script.get("probability", 0.99), context_size=script.get("context_size", 4096)
-        )
-        self.capabilities = Capabilities(**script.get("capabilities", {}))
-        self.loads = 0
-        self._may_load = threading.Event()
-        self._may_load.set()
-        self._fails: list[tuple[str, int]] = script.get("fails", [])
-        self._refuses: list[str] = script.get("refuses", [])
-        self._room: int | None = script.get("room")
-        self._seated: list[ScriptedRun] = []
-        self._told = threading.Semaphore(0)
-        self._failure: Exception | None = None  # of the current step
-        self._runs: Any = ()
-        self._waits: Any = None  # interrupts the wait
-
-    def load(self, *_: object) -> SteppedEngine:
-        self.loads += 1
-        self._may_load.wait()
-        return self
-
-    def go(self) -> None:
-        self._told.release()
-
-    def release_load(self) -> None:
-        self._may_load.set()
-
-    def fail_step(self, reason: str, after: float, *, held: bool) -> None:
-        """Let the current step fail; `held`: the next load blocks until it is released."""
-        if held:
-            self._may_load.clear()
-        refused = EngineError("The server refused the text.")
-        self._failure = {
-            "error": RuntimeError(),
-            "gone": EngineGoneError("The model's process has ended.", after=after),
-            "refused": TextFailedError(refused, self._runs[0]),
-        }[reason]
-        self.go()
-
-    def start(self, engine_request: EngineRequest) -> ScriptedRun | None:  # type: ignore[override]
-        if not self._has_room(engine_request):
-            return None
-        run = super().start(engine_request)
-        if any(part in run.text for part in self._refuses):
-            raise EngineError("The prompt does not fit.")
-        self._seated.append(run)
-        return run
-
-    def suspend(self, run: ScriptedRun) -> None:
-        super().suspend(run)
-        self._seated.remove(run)
-
-    def resume(self, run: ScriptedRun) -> bool:
-        return self._has_room(run.request) and super().resume(run)
-
-    def release(self, run: ScriptedRun) -> None:
-        super().release(run)
-        if run in self._seated:
-            self._seated.remove(run)
-
-    def close(self, *, keep: bool = True) -> None:
-        super().close(keep=keep)
-        self._seated.clear()
-
-    def step(self, runs: Any, attention: Any) -> None:
-        self._runs = runs
-        super().step(runs, attention)
-
-    def token(self, run: ScriptedRun, word: str) -> Token:
-        if any(
-            part in run.text and count < run.request.usage.predicted_tokens for part, count in self._fails
-        ):
-            raise IndexError
-        token = super().token(run, word)
-        return replace(token, probability=0.5) if word.endswith("?") else token
-
-    def _has_room(self, engine_request: EngineRequest) -> bool:
-        return self._room is None or self._room >= len(engine_request.prompt) + sum(
-            len(run.request.prompt) for run in self._seated
-        )
-
-    def _wait(self, seconds: float, cancel: Any) -> None:  # type: ignore[override]
-        self._waits = cancel
-        while not cancel.is_set() and not self._told.acquire(timeout=0.001):
-            pass
-        self._waits = None
-        failure, self._failure = self._failure, None
-        if failure:
-            raise failure
-
-    @property
-    def at(self) -> list[list[int]] | None:
-        """The number of each text in the next step, and its number of words; -1: its prompt is evaluated first."""
-        waits = self._waits
-        if waits is None or waits.is_set():
-            return None
-        return sorted(
-            [r.number, -1 if r.words is None else r.request.usage.predicted_tokens] for r in self._runs
-        )
-
-    def asked(self, names: list[str]) -> list[dict[str, Any]]:
-        """Return some fields of the requests, with hints as text, and tenants and sessions as numbers."""
-        numbers: dict[Any, int] = {}
-
-        def shown(engine_request: EngineRequest, name: str) -> Any:
-            if name == "begins":
-                return [way.decode() for way in engine_request.sampling.beginning.candidates]
-            value = getattr(engine_request, name)
-            if name == "hint":
-                return "".join(map(chr, value))
-            return numbers.setdefault((name, value), len(numbers)) if name in {"tenant", "session"} else value
-
-        return [{name: shown(engine_request, name) for name in names} for engine_request in self.asks]
 
 
 class SteppedIndex(FakeIndex):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -58,6 +59,8 @@ class CompletionJob(Job):
         self._listeners = listeners
         self._uncached = False  # whether the next request may get a better reply, from a complete look-up
         self._streamed = False  # whether a frame with generated text was sent
+        self._sending = threading.RLock()  # any thread may send the last reply while the worker sends a frame
+        self._ended = False  # whether the last reply was sent
 
     def find_cached(self) -> CachedCompletion | None:
         """Return the cached completion; the cache is read again only if it has changed."""
@@ -97,9 +100,11 @@ class CompletionJob(Job):
             self.text.keep(self._shared.results)
 
     def stream(self, reply: Reply) -> None:
-        """Send a frame with generated text."""
-        self._streamed = True
-        self.publish(replace(reply, uncached=self._uncached))
+        """Send a frame with generated text, unless the last reply was sent."""
+        with self._sending:
+            if not self._ended:
+                self._streamed = True
+                self.publish(replace(reply, uncached=self._uncached))
 
     def end(self, error: TurbopilotError | None) -> None:
         """Send the last reply, with the items or the reason why there are none."""
@@ -114,7 +119,9 @@ class CompletionJob(Job):
             shared.last_ms = reply.timings.total_ms
         elif self.plan.automatic and not (self.plan.exact or reason or error):
             shared.counters["hidden"] += 1
-        self.publish(replace(reply, uncached=self._uncached or reply.uncached))
+        with self._sending:
+            self._ended = True
+            self.publish(replace(reply, uncached=self._uncached or reply.uncached))
 
     def publish(self, reply: Reply) -> None:
         """Send a reply to the listeners."""

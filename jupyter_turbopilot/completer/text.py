@@ -73,7 +73,7 @@ class Text:
     @property
     def begun(self) -> bool:
         """Whether some of it is generated or typed ahead."""
-        return bool(self.engine_request and (self.tokens or self.typed_ahead))
+        return bool(self.engine_request and (self.ids or self.typed_ahead))
 
     @property
     def evaluated(self) -> list[int]:

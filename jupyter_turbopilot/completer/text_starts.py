@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jupyter_turbopilot.completer.text import Remainder
+from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, ExactRequest, PrefixConstraint, Usage
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.text import Text
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.job import Priority
     from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.protocol.engine_request import Token
@@ -93,6 +93,7 @@ class TextStarts:
             and text.engine_request
             and text.cache_key
             and text.is_continued_by(plan, key, remainder, self._names())
+            and not self._waits_upstream(text.engine_request)
         ):
             self._shared.counters["continued"] += 1
             text.cache_key = replace(key, kernel=text.cache_key.kernel)  # of the prompt
@@ -102,6 +103,11 @@ class TextStarts:
         text.cache_key = key if plan.is_cacheable else None
         text.prompt, text.ids = self._lay_out(), []
         return TextStart(self._request_for(text.prompt, cached, remainder))
+
+    def _waits_upstream(self, engine_request: EngineRequest) -> bool:
+        """Return whether a remote server generates an awaited text only if it has no other work."""
+        is_awaited = Priority[engine_request.priority.upper()].awaited
+        return self._engine.capabilities.remote and self._job.priority.awaited and not is_awaited
 
     def _names(self) -> Sequence[str]:
         """Return the names that the text is constrained to, if the engine supports that."""

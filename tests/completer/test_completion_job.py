@@ -18,6 +18,7 @@ from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.contract import Answer, Frame
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
@@ -206,3 +207,12 @@ def test_generation_filters_names_that_may_not_be_sent(desk: Callable[..., Desk]
         assert named(d) == shown
         (engine_request,) = d.engine.asks
         assert ("price" in repr(engine_request)) == reported
+
+
+def test_job_sends_no_frame_after_the_last_reply(desk: Callable[..., Desk]) -> None:
+    replies: list[Reply] = []
+    job = desk("a").completer.submit(request(stream=True), replies.append)
+    job.finish(None)
+    job.stream(Reply(job.id))
+    assert replies[-1].done
+    assert sum(reply.done for reply in replies) == 1

@@ -23,7 +23,7 @@ HERE = CacheKey("g", "x = ")
 def written_text(*texts: str) -> Text:
     writing = Verbatim()
     writing.take([Token(text.encode(), 0.9) for text in texts])
-    return Text(HERE, writing, EngineRequest([1, 2]))
+    return Text(HERE, writing, EngineRequest([1, 2]), ids=[*range(len(texts))])
 
 
 def plan(source: str, tenant: str = "", **more: object) -> Plan:
@@ -39,6 +39,13 @@ def test_text_is_continued_if_the_typed_text_agrees(typed: str, continues: bool)
     text.cache_key = plan("x = ").cache_key
     newer = plan("x = " + typed)
     assert text.is_continued_by(newer, newer.cache_key, text.remainder(newer.cache_key), ()) is continues
+
+
+def test_text_is_continued_after_the_user_has_typed_all_of_it() -> None:
+    text = written_text("alpha")
+    text.cache_key, text.writing = plan("x = alpha").cache_key, Verbatim()
+    newer = plan("x = alphab")
+    assert text.is_continued_by(newer, newer.cache_key, text.remainder(newer.cache_key), ())
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from jupyter_turbopilot.protocol.reply import Item
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..shared_cases import golden
+from ..waiting import until
 from .desk import Desk, received, request
 
 
@@ -54,6 +55,17 @@ def test_alternatives_are_sampled_without_prefix_constraints(desk: Callable[...,
     assert sorted(item.text for item in reply.items) == ["one", "three", "two"]
     assert [s.temperature for s in d.engine.samplings] == [0.0, SAMPLED_TEMPERATURE, SAMPLED_TEMPERATURE]
     assert len({s.seed for s in d.engine.samplings[1:]}) == 2
+
+
+def test_remote_server_gets_the_priority_of_typing_after_a_prefetch(desk: Callable[..., Desk]) -> None:
+    d = desk("a + b + c", pause=0.01, settings={"eagerness": "always"})
+    d.engine.capabilities = Capabilities(remote=True)
+    _, prefetch = d.begin(request("x = ", client="tab", trigger="prefetch"))
+    until(lambda: d.engine.asks and d.engine.asks[0].usage.predicted_tokens)
+    _, typing = d.begin(request("x = ", client="tab", trigger="automatic"))
+    assert received(prefetch)[-1].finish_reason == "superseded"
+    assert received(typing)[-1].items[0].text == "a + b + c"
+    assert [ask.priority for ask in d.engine.asks] == ["prefetch", "typing"]
 
 
 def item(text: str, *chances: float, confidence: float = 0.5) -> Item:
