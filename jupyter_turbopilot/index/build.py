@@ -22,7 +22,7 @@ from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.util.notebook_file import is_enabled_in
-from jupyter_turbopilot.util.sqlite_file import NEXT_START, is_busy, reason_of
+from jupyter_turbopilot.util.sqlite_file import NEXT_START, FileState, is_busy, reason_of
 from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
@@ -175,6 +175,9 @@ class Builder:
                     self._sleep()
             if not self.path.exists():
                 self._stop("the index was deleted")
+            if SCHEMA.state_of(self.path) is FileState.OUTDATED:
+                # Replaced in turn, the index of each would be empty again and again.
+                self._stop("another version of Turbopilot has replaced it")
         except EndedError:
             return False
         except (OSError, NotImplementedError, sqlite3.Error) as error:

@@ -62,6 +62,12 @@ it('the plugin with the settings starts the others before it loads these', async
   expect(created).toEqual([...parts, 'panel', 'keys', 'commands', 'documents', 'settings']);
 });
 
+it('the others start without the plugin of the fixes', async () => {
+  await start(plugins.filter(({ id }) => !id.endsWith(':fixes')));
+  expect(created).not.toContain('offers');
+  expect(created).toContain('settings');
+});
+
 it('no plugin starts without the one with the settings', async () => {
   await start(plugins.filter(({ id }) => id !== MAIN));
   expect(created).toEqual([]);

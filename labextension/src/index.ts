@@ -1,4 +1,4 @@
-/** The plugins. The one with the settings starts and requires the others: without it, none is activated. */
+/** The plugins. The one with the settings starts the others, and requires all but the fixes: without it, none is activated. */
 
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
@@ -20,7 +20,7 @@ import {
   type IEngineParts,
   type INotificationParts
 } from './components';
-import type { Offers } from './fixes/offers';
+import { Offers } from './fixes/offers';
 import { addKeys } from './keys';
 import { ModelPanel, panelOpener } from './panel';
 import type { Status } from './status';
@@ -70,8 +70,8 @@ const fixes: JupyterFrontEndPlugin<Offers> = {
 const status: JupyterFrontEndPlugin<Status> = {
   id: `${NAME}:status`,
   description: 'The status of the model, in the status bar and for screen readers.',
-  requires: [IEngine, ICompletion, IOffers],
-  optional: [IStatusBar],
+  requires: [IEngine, ICompletion],
+  optional: [IOffers, IStatusBar],
   provides: IStatus,
   activate: addStatus
 };
@@ -80,15 +80,15 @@ const main: JupyterFrontEndPlugin<void> = {
   id: `${NAME}:plugin`,
   description: 'Inline code completion from a model in the Jupyter server or in the browser.',
   autoStart: true,
-  requires: [IEngine, ICompletion, INotifications, IOffers, IStatus],
-  optional: [ISettingRegistry, ICommandPalette],
+  requires: [IEngine, ICompletion, INotifications, IStatus],
+  optional: [IOffers, ISettingRegistry, ICommandPalette],
   activate: (
     app,
     engine: IEngineParts,
     completion: ICompletionParts,
     notifications: INotificationParts,
-    offers: Offers,
     status: Status,
+    offers: Offers | null,
     registry: ISettingRegistry | null,
     palette: ICommandPalette | null
   ) => {
@@ -97,7 +97,8 @@ const main: JupyterFrontEndPlugin<void> = {
       app.shell,
       () => new ModelPanel(client, availability, notifications.downloads, trans)
     );
-    const parts = { ...engine, ...completion, ...notifications, offers, status, openModels };
+    const used = { offers: offers ?? new Offers(), status, openModels };
+    const parts = { ...engine, ...completion, ...notifications, ...used };
     addKeys(app.commands, parts);
     addCommands(app.commands, parts);
     if (palette) {

@@ -8,7 +8,7 @@ import { type Menu, Widget } from '@lumino/widgets';
 import { CommandIDs, fillMenu } from './commands';
 import type { ICompletionParts, IEngineParts } from './components';
 import { element } from './elements';
-import type { Offers } from './fixes/offers';
+import { Offers } from './fixes/offers';
 import { shortcutOf } from './keys';
 import { type Condition, describeStatus, type IStatus, Status, tooltipOf, labelOf } from './status';
 import { notifyOfUsageLog, showUsageLog } from './usagelog';
@@ -18,11 +18,11 @@ export function addStatus(
   { commands, restored }: JupyterFrontEnd,
   { availability, trans }: IEngineParts,
   { live, page, provider }: ICompletionParts,
-  offers: Offers,
+  offers: Offers | null,
   statusBar: IStatusBar | null
 ): Status {
   const shortcut = (): string => shortcutOf(commands, CommandIDs.applyFix);
-  const status = new Status(trans, availability, provider, page, offers, shortcut);
+  const status = new Status(trans, availability, provider, page, offers ?? new Offers(), shortcut);
   provider.refused.connect(() => status.update());
   const [menu, off] = [new MenuSvg({ commands }), new MenuSvg({ commands })];
   off.title.label = trans.__('Turn Off');

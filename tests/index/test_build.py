@@ -24,7 +24,7 @@ from jupyter_turbopilot.index.excluded import MOST_BYTES
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import deletion_mark, path_of
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
-from jupyter_turbopilot.util.sqlite_file import Schema, delete
+from jupyter_turbopilot.util.sqlite_file import FileState, Schema, delete
 
 from . import folders
 from .folders import look_again, settled, until
@@ -256,6 +256,16 @@ def test_builder_uses_an_index_replaced_by_another_server(builder: Builder, root
     write(root, "b.ipynb", "second_name(2)")
     builder.changed("b.ipynb")
     until(lambda: known(builder) == {"a.ipynb", "b.ipynb"})
+
+
+def test_builder_leaves_an_index_that_another_version_has_replaced(builder: Builder) -> None:
+    builder.start()
+    until(lambda: settled(builder))
+    other = Schema(SCHEMA.application, SCHEMA.version + 1, SCHEMA.tables)
+    other.prepare(builder.path)
+    builder.changed("a.ipynb")
+    until(lambda: "another version" in builder.progress.error)
+    assert other.state_of(builder.path) is FileState.OURS
 
 
 def test_builder_finds_files_of_other_programs(

@@ -51,7 +51,8 @@ UNUSED = 600.0  # seconds without a request after which a kernel is not queried 
 # Requests of other clients that run no user code.
 _HARMLESS = {
     "comm_info_request", "complete_request", "history_request", "inspect_request", "is_complete_request",
-    "kernel_info_request",
+    "kernel_info_request", "create_subshell_request", "delete_subshell_request", "list_subshell_request",
+    "usage_request",
 }  # fmt: skip
 
 

@@ -660,6 +660,8 @@ def test_check_is_asked_again_after_two_seconds(clock: Clock) -> None:
         ("execute_request", 3),
         ("complete_request", 2),
         ("kernel_info_request", 2),
+        ("create_subshell_request", 2),
+        ("usage_request", 2),
     ],
 )
 def test_check_is_asked_again_after_messages_that_run_code(clock: Clock, parent: str, asked: int) -> None:
