@@ -33,7 +33,6 @@ export const KEYS = [
   '[rs]k_(?:live|test)_(?=[A-Za-z]*[0-9])[A-Za-z0-9]{10}',
   'glpat-[\\w-]{20}',
   'A(?:SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])',
-  '(?:aws_secret_access_key|AWS_SECRET_ACCESS_KEY)\\s{0,4}=\\s{0,4}[A-Za-z0-9/+]{40}',
   '(?:Account|SharedAccess)Key=[A-Za-z0-9+/]{40}',
   'sig=[A-Za-z0-9%+/]{40}',
   'npm_[A-Za-z0-9]{36}',

@@ -59,7 +59,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
 
 class _Models(msgspec.Struct, frozen=True):
-    data: list[_Entry] = []
+    data: list[_Entry] | None = None  # Ollama's is null if it has no model
 
 
 class _Settings(msgspec.Struct, frozen=True):

@@ -309,9 +309,15 @@ describe('NotebookCheck', () => {
     expect(shown()).toBeUndefined();
   });
 
-  it('checks a cell again that the kernel has not answered about', async () => {
-    unanswered = true; // a check of another page has replaced it
+  it('checks a cell once again that the kernel has not answered about', async () => {
+    unanswered = true;
+    meanwhile = () => session.statusChanged.emit('idle');
     type(' ');
+    await pass(60_000);
+    expect(requests).toHaveLength(2);
+    requests.splice(0);
+    meanwhile = () => undefined;
+    type(' '); // a check of another page replaces the next one
     await pass(60_000);
     expect(requests.map(({ active }) => active)).toEqual([0]);
     unanswered = false;

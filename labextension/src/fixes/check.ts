@@ -32,6 +32,8 @@ class CellState {
   isEdited = false;
   /** whether it has to be checked as a whole */
   isDue = false;
+  /** whether the kernel has not answered the last check */
+  isUnanswered = false;
   /** the request that has not been answered */
   request: AbortController | undefined;
   /** Display the findings of the latest answer for the present position of the cursor; undefined: there are none. */
@@ -45,6 +47,7 @@ class CellState {
   cancel(): void {
     this.request?.abort();
     this.request = this.display = undefined;
+    this.isUnanswered = false;
   }
 }
 
@@ -256,9 +259,11 @@ export class NotebookCheck {
       return false;
     }
     if (answer.unanswered) {
-      state.isDue = true;
+      state.isDue = !state.isUnanswered; // once: the kernel becomes idle after each question
+      state.isUnanswered = true;
       return false;
     }
+    state.isUnanswered = false;
     const source = common.cells[active].source ?? '';
     const display = (): void => this._display(cell, cells, source, answer, isTyping);
     display();

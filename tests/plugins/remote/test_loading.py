@@ -238,12 +238,13 @@ def test_load_names_an_unreachable_host_without_the_key(
     ("models", "message"),
     [
         ([], "has no model"),
+        (None, "has no model"),
         ([{"id": "far", "turbopilot": {"version": 1}}], "not loaded its model yet"),
         ([{"id": "far", "turbopilot": {"version": 1, "missing": True}}], "no usable model"),
     ],
 )
 def test_load_distinguishes_missing_and_loading_models(
-    models: list[dict[str, Any]], message: str, serve: Serve
+    models: list[dict[str, Any]] | None, message: str, serve: Serve
 ) -> None:
     server = serve()
     server.models = {"data": models}
