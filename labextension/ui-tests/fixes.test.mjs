@@ -134,10 +134,13 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
       state: 'attached'
     });
     await screenshot(page, 'fix-applied');
+    await editCell(page, 0);
     await page.keyboard.press('Alt+.');
     await cell.locator('.jp-OutputArea-output', { hasText: "{'north': 1, 'south': 2}" }).waitFor();
     await gone();
     assert.equal(await textOf(cell), FIXED);
+    await page.keyboard.type('# x'); // the user was editing another cell: this is no command
+    await holds(page.locator('.jp-CodeCell').first(), `${DEFINED}# x`);
   });
 
   /** Fail with a traceback that fills the window, below a long cell; press `keys` before the offer is there. */

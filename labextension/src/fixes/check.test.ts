@@ -387,6 +387,16 @@ describe('NotebookCheck', () => {
     expect(sent.at(-1)).toBe('check-1 dismissed');
   });
 
+  it('shows a dismissed finding again if its code is typed again', async () => {
+    await pass(2100);
+    shown()?.dismiss();
+    notebook.cells[0].setSource('');
+    await pass(100);
+    notebook.cells[0].setSource('totel');
+    await pass(2100);
+    expect(shown()?.label).toContain('No `totel`.');
+  });
+
   it('shows nothing if the cell is edited meanwhile', async () => {
     meanwhile = () => type('x');
     await pass(2100);

@@ -40,8 +40,17 @@ class CellState {
   display: (() => void) | undefined;
   /** the messages of its findings, also while their marks are removed until the next check */
   announced = new Set<string>();
-  /** messages that the user has dismissed */
-  dismissed = new Set<string>();
+  /** the code of findings that the user has dismissed, by their messages */
+  readonly dismissed = new Map<string, string>();
+
+  /** Show the findings again whose code is no longer in the cell: it may be typed again. */
+  restore(source: string): void {
+    this.dismissed.forEach((code, message) => {
+      if (!source.includes(code)) {
+        this.dismissed.delete(message);
+      }
+    });
+  }
 
   /** The latest answer no longer applies, nor does the next one. */
   cancel(): void {
@@ -136,6 +145,7 @@ export class NotebookCheck {
       const state = this._stateOf(this._cell);
       state.cancel();
       state.isEdited = true;
+      state.restore(this._cell.model.sharedModel.getSource());
       this._ignored = this._parts.offers.newestIn(this._panel.content);
       this._schedule();
       this._moved();
@@ -310,6 +320,7 @@ export class NotebookCheck {
       return;
     }
     const { message, fixes } = first;
+    const code = Array.from(cell.model.sharedModel.getSource()).slice(first.start, first.end).join('');
     if (other) {
       this._stateOf(cell).announced.delete(message); // the shortcut applies another offer now
     }
@@ -358,7 +369,7 @@ export class NotebookCheck {
       this._isOffered = () => false;
     });
     offer.dismiss = () => {
-      this._stateOf(cell).dismissed.add(message);
+      this._stateOf(cell).dismissed.set(message, code);
       feedback('dismissed');
       this._remove(cell);
       this._stateOf(cell).isDue = true;

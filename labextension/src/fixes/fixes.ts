@@ -21,6 +21,7 @@ import {
   withTimeout
 } from './notebook';
 import { type IAction, Offer, scrollTo } from './offer';
+import { runCells } from './run';
 import { type OfferEdits, targetOf } from './target';
 
 type IExecuted = NonNullable<Parameters<Parameters<typeof NotebookActions.executed.connect>[0]>[1]>;
@@ -267,13 +268,12 @@ function showChange({ panel, cell }: Offer, { next }: OfferEdits): void {
 
 /** Show and run cells one after the other; stop at the first failure. */
 async function runInOrder(panel: NotebookPanel, cells: readonly CodeCell[]): Promise<void> {
-  const { content, sessionContext } = panel;
   for (const cell of cells) {
     if (cell.isDisposed) {
       return;
     }
     scrollTo(panel, cell);
-    if (!(await NotebookActions.runCells(content, [cell], sessionContext))) {
+    if (!(await runCells(panel, [cell]))) {
       return;
     }
   }

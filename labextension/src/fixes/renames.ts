@@ -22,6 +22,7 @@ import {
 } from './notebook';
 import { type IAction, Offer, scrollTo } from './offer';
 import { movedPosition } from './replacements';
+import { runCells } from './run';
 import { type IOwnEdit, targetOf } from './target';
 
 export class RenameOffers {
@@ -140,7 +141,7 @@ export class RenameOffers {
   ): void {
     const { trans } = this._parts;
     const { panel } = offer;
-    const { content, sessionContext } = panel;
+    const { content } = panel;
     const runs = content.model && executionsOf(content.model);
     const models = run.map(index => cells[index]).filter(cell => runs?.isChanged(cell));
     const binding = content.widgets.filter(({ model }) => models.includes(model));
@@ -158,7 +159,7 @@ export class RenameOffers {
       actions.push({
         label: trans.__('Run Cell'),
         caption: trans.__('Run the cell that assigns the name'),
-        run: () => void NotebookActions.runCells(content, binding, sessionContext)
+        run: () => void runCells(panel, binding)
       });
     }
     const others = (binding as CodeCell[]).filter(cell => cell !== offer.cell);

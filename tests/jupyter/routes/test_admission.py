@@ -96,8 +96,14 @@ async def test_files_with_credentials_are_refused(
 
 @pytest.mark.parametrize("route", NATIVE)
 async def test_links_to_files_with_credentials_are_refused(
-    ask: Ask, ready: Any, jp_root_dir: Path, engine: ScriptedEngine, route: str
+    ask: Ask,
+    ready: Any,
+    jp_root_dir: Path,
+    engine: ScriptedEngine,
+    route: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(admission, "LINK_SECONDS", 60)  # on a busy machine, too
     (jp_root_dir / "a.py").symlink_to(".env")
     response = await ask(route, NATIVE[route] | {"path": "a.py", "enabled": True})
     assert (response.code, message_of(response.body)) == (403, PRIVATE)
