@@ -100,8 +100,8 @@ class Text:
 
         `Editors` ensures that the request is for the same editor and cell. It continues the text if:
         1. It requests one text, without sampling.
-        2. It differs from the older request only in the typed text. The text after the cursor, the limits,
-           the cells of the index and the tenant are the same. The kernel context, too, if a name follows.
+        2. It differs from the older request only in the typed text. The text after the cursor, the limits
+           and the tenant are the same. The kernel context, too, if a name follows.
         3. The typed text agrees with the generated text. It may be longer by a few bytes.
         4. Some of the text is generated or typed ahead, and the engine has not stopped.
         5. If one of `names` must follow, the generated text starts with one of them, or is constrained to.

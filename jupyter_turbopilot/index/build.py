@@ -220,9 +220,10 @@ class Builder:
             if path == self.path:
                 continue
             try:
+                SCHEMA.prepare(path)  # an older version may hold the text in other tables
                 with closing(IndexStore(path)) as store:
                     store.forget([known for known in store.stamps() if not self._allows(known)])
-            except (OSError, sqlite3.Error) as error:
+            except (OSError, NotImplementedError, sqlite3.Error) as error:
                 log.warning("Turbopilot: Denied files may remain in %s: %s.", path, reason_of(error))
 
     def _scan_soon(self) -> None:

@@ -128,6 +128,8 @@ class _Connection:
             self._close_store()
         if self._store is None and self._path.is_file() and not self._closed:
             self._store = IndexStore(self._path, looking=True)
+            if self._store.version() != SCHEMA.version:  # another version of Turbopilot has replaced it
+                self._close_store()
         return self._store
 
     def _close_store(self) -> None:

@@ -133,6 +133,10 @@ class IndexStore(OpenFile):
         found = self._one("SELECT stamp FROM documents WHERE path = ?", path)
         return found[0] if found else None
 
+    def version(self) -> int:
+        """Return the version of the file's schema."""
+        return int(self._all("PRAGMA user_version")[0][0])
+
     def count(self) -> int:
         """Return the number of documents."""
         return int(self._all("SELECT count(*) FROM documents")[0][0])

@@ -113,6 +113,15 @@ def test_memory_reopens_a_replaced_index(
     ]
 
 
+def test_memory_ignores_an_index_of_another_version(
+    reader: NotebookIndex, put: Callable[..., None], place: Path
+) -> None:
+    put("a.ipynb", "load_table(one)")
+    with closing(sqlite3.connect(place)) as other:
+        other.execute("PRAGMA user_version = 99")
+    assert not reader.continuations("python", "load", "", path="", modules=[])
+
+
 def test_memory_ignores_a_damaged_index(reader: NotebookIndex, put: Callable[..., None], place: Path) -> None:
     put("a.ipynb", *(f"load_table({at})\n" * 30 for at in range(200)))
     with place.open("r+b") as file:

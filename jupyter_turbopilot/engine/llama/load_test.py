@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 MAX_VERDICTS = 64
 PROMPT = 48  # tokens: engines evaluate batches with other instructions than a single token
 PASSED = "ok"
-# Exit statuses: the file is the cause; the message is complete; the test has passed.
-REFUSED, EXPLAINED, LOADED = 3, 4, 5
+# Exit statuses: the file is the cause; the message is complete; the test has passed; there is no engine.
+REFUSED, EXPLAINED, LOADED, MISSING = 3, 4, 5, 6
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|ENGINE_KEY", re.IGNORECASE)  # not passed to the child
 LOAD_SECONDS, SLOWEST_DISK = 300.0, 5e6  # the time limit of a load, and more at these bytes per second
 # Signals caused by the file or the engine. Others come from outside: the system sends SIGKILL if it is out of
@@ -122,6 +122,8 @@ def _test(model: Load, cancel: Cancel) -> None:
         raise CancelledError("The load was cancelled.")
     if status == EXPLAINED:
         raise ModelRefusedError(output.splitlines()[-1])
+    if status == MISSING:
+        raise EngineMissingError(output.splitlines()[-1], build_command())
     if status != LOADED:
         raise _refusal(model.name, reason or judge(status, output))
 
@@ -136,7 +138,7 @@ def _run(model: Load, output: IO[bytes], cancel: Cancel) -> tuple[int, ExitReaso
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env={name: value for name, value in os.environ.items() if not SECRET.search(name)},
+            env={n: v for n, v in os.environ.items() if not SECRET.search(n)} | {"PYTHONUTF8": "1"},
             # Ctrl-C in a terminal must reach only the server, which ends the child.
             process_group=0 if os.name == "posix" else None,
         )
@@ -207,6 +209,8 @@ def main() -> None:
         status, message = REFUSED, error.message
     except ModelRefusedError as error:
         status, message = EXPLAINED, error.message
+    except EngineMissingError as error:
+        status, message = MISSING, error.message.partition(" Run: ")[0]
     except BaseException:  # noqa: BLE001 - the parent reads it
         status, message = 1, traceback.format_exc()
     print(message, file=sys.stderr, flush=True)  # noqa: T201 - the parent reads the last line

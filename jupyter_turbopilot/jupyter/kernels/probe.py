@@ -993,7 +993,7 @@ def _has_hooks(shell: Any) -> bool:
     is_changed = changes or shell.ast_node_interactivity not in ("last_expr", "none")
     kinds = [(_module_of_class(each) or "").partition(".")[0] for each in inputs.token_transformers]
     own = [getattr(each.__self__, "__dict__", {}) for each in _callbacks(shell) if _is_reloader(each)]
-    adds_names = any(each["_reloader"].autoload_obj for each in own if "_reloader" in each)
+    adds_names = any(getattr(each.get("_reloader"), "autoload_obj", False) for each in own)
     is_changed = is_changed or adds_names or not {*kinds} <= {*_HOSTS}
     return bool(is_changed) or not all(map(_is_of_host, functions))
 
@@ -1201,10 +1201,10 @@ def report(namespace: Any, wanted: Any, traced: Any = None, shell: Any = None) -
         names += filter(_is_public, _plain(_module_dict(builtins)))  # the user may have added some
         cells = scope.get("In")  # the sources of all executed cells, after an empty one
         reported["executions"] = len(cells) - 1 if type(cells) is list else None
-        has_hooks = _has_hooks(shell) or _safely(tracer.has_foreign_plugins)
-        reported["alone"] = _is_alone(tracer.loaded) and not has_hooks
-        reported["reloads"] = _reloads(shell)
-        reported["commands"] = _safely(_commands, shell) or {}
+        commands = _safely(_commands, shell) if shell else {}
+        has_hooks = _has_hooks(shell) or _safely(tracer.has_foreign_plugins) is not False
+        reported["alone"] = _is_alone(tracer.loaded) and not has_hooks and commands is not None
+        reported["reloads"], reported["commands"] = _reloads(shell), commands or {}
         objects = {**_plain(_module_dict(builtins)), **scope}
         reported["extended"] = _safely(tracer.has_foreign_members) is not False
         reported["records"] = records = {}

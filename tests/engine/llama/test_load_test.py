@@ -13,7 +13,7 @@ from jupyter_turbopilot.engine.llama import load_test
 from jupyter_turbopilot.engine.llama.load_test import REFUSED, Load, judge
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
-from jupyter_turbopilot.protocol.errors import ModelRefusedError
+from jupyter_turbopilot.protocol.errors import EngineMissingError, ModelRefusedError
 
 from ...tiny_adapter import make
 from .children import change, play
@@ -119,6 +119,24 @@ def test_load_test_saves_permanent_failures_of_the_first_batch(
         ensure(tiny_model, memory)
     assert refused.value.code == code
     assert memory.exists() == (code == "model_refused")
+
+
+def test_load_test_reports_a_missing_engine_with_the_command_that_builds_it(
+    tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = """
+        from jupyter_turbopilot.protocol.errors import EngineMissingError
+        from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+
+        def fail(self, rows, interrupt):
+            raise EngineMissingError("There is no engine.", "pip install it")
+
+        LlamaEngine.evaluate = fail
+    """
+    change(tmp_path, monkeypatch, changes)
+    with pytest.raises(EngineMissingError, match="There is no engine. Run: "):
+        ensure(tiny_model, memory)
+    assert not memory.exists()
 
 
 def test_load_test_replaces_a_damaged_file(tiny_model: Path, memory: Path) -> None:
