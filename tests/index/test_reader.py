@@ -70,7 +70,6 @@ def test_continuations_exclude_the_notebook_and_single_letters(
     put("a.ipynb", "load_table(one)")
     for path in ("a.ipynb", "/a.ipynb", "RTC:a.ipynb"):
         assert not reader.continuations("python", "load", "", path=path, modules=[])
-        assert not reader.following("python", [["load_table"]], leaving=[path])
     assert not reader.continuations("python", "  l", "", path="b.ipynb", modules=[])
     assert not reader.continuations("python", "", "", path="b.ipynb", modules=[])
 
