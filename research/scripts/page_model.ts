@@ -21,17 +21,24 @@ async function answer(line: string): Promise<unknown> {
     const loaded = Engine.load(readFileSync(model), new WebAssembly.Module(readFileSync(wasm)));
     const { contextSize, vocabulary } = loaded;
     const pause = () => Promise.resolve();
-    engine = { contextSize, vocabulary, generate: (ask, signal) => write(loaded, ask, pause, signal) };
+    engine = {
+      contextSize,
+      vocabulary,
+      generate: async (ask, take, signal) => {
+        for await (const token of write(loaded, ask, pause, signal)) {
+          if (!take(token)) {
+            return;
+          }
+        }
+      }
+    };
     return null;
   }
   const request = JSON.parse(line) as IRequest;
   const begun = performance.now();
-  const writing = new Composer(request, engine).write('', { text: '' }, new AbortController().signal);
-  let step = await writing.next();
-  while (!step.done) {
-    step = await writing.next();
-  }
-  return { shown: step.value[0]?.text ?? '', ms: performance.now() - begun };
+  const composer = new Composer(request, engine);
+  const items = await composer.write('', { text: '' }, new AbortController().signal, () => undefined);
+  return { shown: items[0]?.text ?? '', ms: performance.now() - begun };
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
