@@ -118,7 +118,9 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     await gone();
     await page.locator(MARK).waitFor({ state: 'detached' });
     await holds(cell, `${WRONG}\n`);
-    await page.locator('.Toastify__toast', { hasText: 'The kernel does not confirm this finding.' }).waitFor();
+    await page
+      .locator('.Toastify__toast', { hasText: 'The kernel does not confirm this finding.' })
+      .waitFor();
   });
 
   test('a mark is legible in every theme, and no second one is at the same place', async () => {
