@@ -20,7 +20,7 @@ from jupyter_turbopilot.fixes.renames import (
 )
 from jupyter_turbopilot.suggestion.calls import name_of
 from jupyter_turbopilot.suggestion.candidates import is_attribute
-from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, KEEPING, names_columns
+from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, KEEPING_COLUMNS, names_columns
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class _ColumnLabels:
     ) -> tuple[Iterable[ast.AST], ast.AST | None]:
         """Return the labels at an attribute of a table, and the code if it has the same columns."""
         if isinstance(outer, ast.Call) and outer.func is node:
-            return _argument_labels(outer, node.attr), outer if node.attr in KEEPING else None
+            return _argument_labels(outer, node.attr), outer if node.attr in KEEPING_COLUMNS else None
         if node.attr in {"loc", "at"} and isinstance(outer, ast.Subscript):
             keys = outer.slice.elts if isinstance(outer.slice, ast.Tuple) else []
             return (self._subscript_labels(outer, keys[1]) if len(keys) > 1 else ()), None

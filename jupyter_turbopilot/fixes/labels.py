@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
 from jupyter_turbopilot.fixes.nearest import NameIndex
-from jupyter_turbopilot.suggestion.column_methods import KEEPING
+from jupyter_turbopilot.suggestion.column_methods import KEEPING_COLUMNS
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SAME_COLUMNS = """
     bfill clip collect ffill filter group_by lazy plot resample reset_index rolling round sort
 """
-_SAME = KEEPING.union(_SAME_COLUMNS.split())
+_SAME = KEEPING_COLUMNS.union(_SAME_COLUMNS.split())
 _ON_LEVELS = frozenset({"reset_index", "droplevel", "swaplevel", "unstack"})  # their positional arguments
 _NOT_ON_COLUMNS = frozenset({"asof", "get_group", "reindex", "sort_index", "truncate", "xs"})
 _BY_AXIS = {"drop": "labels", "rename": "mapper"}  # names of the parameter whose meaning `axis` decides

@@ -1,6 +1,6 @@
-"""The functions of known libraries that may run other code than their own, and other rows of data. Pure.
+"""What functions of known libraries do with their arguments and with code in a text, as rows of data. Pure.
 
-A function of a known library with inert arguments is quiet unless a row here says otherwise.
+Which of them may run other code than their own, the probe decides (`_NOT_INERT`).
 """
 
 from __future__ import annotations

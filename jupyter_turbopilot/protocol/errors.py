@@ -202,7 +202,7 @@ class EngineMissingError(NotReadyError):
     def __init__(self, problem: str, command: str) -> None:
         """`command` installs it."""
         super().__init__(f"{problem} Run: {command}")
-        self.command = command
+        self.problem, self.command = problem, command
 
 
 class EngineGoneError(NotReadyError):

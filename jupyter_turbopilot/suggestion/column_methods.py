@@ -50,7 +50,7 @@ COLUMN_KEYWORDS = frozenset(
      "row", "size", "style", "subset", "value_vars", "values", "x", "y"}
 )  # fmt: skip
 # Methods whose result has the same columns, or lets a column be selected.
-KEEPING = frozenset(
+KEEPING_COLUMNS = frozenset(
     {"copy", "drop_duplicates", "dropna", "fillna", "groupby", "head", "nlargest", "nsmallest", "query",
      "sample", "sort_index", "sort_values", "tail"}
 )  # fmt: skip

@@ -6,7 +6,7 @@ import keyword
 import re
 from dataclasses import dataclass
 
-from jupyter_turbopilot.suggestion.column_methods import KEEPING
+from jupyter_turbopilot.suggestion.column_methods import KEEPING_COLUMNS
 from jupyter_turbopilot.suggestion.resolve import bindings
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import cached_function
@@ -98,7 +98,11 @@ class Statement:
                 at -= 2
                 continue
             start = self.opener.get(at, -1)
-            if self.text(at) == ")" and self.text(start - 1) in KEEPING and self.text(start - 2) == ".":
+            if (
+                self.text(at) == ")"
+                and self.text(start - 1) in KEEPING_COLUMNS
+                and self.text(start - 2) == "."
+            ):
                 at = start - 3
             elif self.text(at) == "]" and self._selects_rows(start, at):
                 at = start - 1

@@ -122,7 +122,7 @@ def exit_with_parent(parent: int) -> None:
     another thread loads: so the thread reads from a copy. On POSIX systems, processes that the parent forked
     may keep the pipe open. The parent's id is an argument, as the parent may end before the first check.
     """
-    pipe = os.dup(0)
+    pipe = os.dup(0) if os.name != "posix" else 0
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
         os.dup2(nothing.fileno(), 0)
 

@@ -123,7 +123,8 @@ def _test(model: Load, cancel: Cancel) -> None:
     if status == EXPLAINED:
         raise ModelRefusedError(output.splitlines()[-1])
     if status == MISSING:
-        raise EngineMissingError(output.splitlines()[-1], build_command())
+        *_, problem, command = output.splitlines()
+        raise EngineMissingError(problem, command)
     if status != LOADED:
         raise _refusal(model.name, reason or judge(status, output))
 
@@ -210,7 +211,7 @@ def main() -> None:
     except ModelRefusedError as error:
         status, message = EXPLAINED, error.message
     except EngineMissingError as error:
-        status, message = MISSING, error.message.partition(" Run: ")[0]
+        status, message = MISSING, f"{error.problem}\n{error.command}"
     except BaseException:  # noqa: BLE001 - the parent reads it
         status, message = 1, traceback.format_exc()
     print(message, file=sys.stderr, flush=True)  # noqa: T201 - the parent reads the last line

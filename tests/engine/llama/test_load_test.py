@@ -134,7 +134,7 @@ def test_load_test_reports_a_missing_engine_with_the_command_that_builds_it(
         LlamaEngine.evaluate = fail
     """
     change(tmp_path, monkeypatch, changes)
-    with pytest.raises(EngineMissingError, match=r"There is no engine\. Run: "):
+    with pytest.raises(EngineMissingError, match=r"There is no engine\. Run: pip install it"):
         ensure(tiny_model, memory)
     assert not memory.exists()
 
