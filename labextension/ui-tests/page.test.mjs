@@ -132,7 +132,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     await listen(page);
     await type(page);
     const output = new Set(await page.evaluate(() => window.messages));
-    output.delete('stop'); // sent if a newer keystroke superseded a generation
+    output.delete('cancel'); // sent if a newer keystroke superseded a generation
     assert.deepEqual([...output], ['generate']);
   });
 
