@@ -2,13 +2,13 @@
 
 import type { Extension } from '@codemirror/state';
 import { EditorView, type ViewUpdate } from '@codemirror/view';
-import { SuggestionCache } from '../src/cache';
-import type { IClient, ICompletionFrame } from '../src/client';
-import { type IPosition, Suggestion } from '../src/suggestion';
+import type { IClient } from '../src/client';
+import { Generation } from '../src/generation';
 import { ServerError } from '../src/requesterror';
+import type { IPosition, Trigger } from '../src/suggestion';
 import { chooseWindow } from '../src/window';
 import type { IRequest } from '../src/wire';
-import { ghostOf, showGhost } from './ghost';
+import { showGhost } from './ghost';
 
 /** The user's choices. */
 export interface IChoice {
@@ -44,7 +44,7 @@ export class Asker {
       EditorView.updateListener.of(update => this._updated(update)),
       EditorView.domEventHandlers({
         compositionend: (_, view) => {
-          setTimeout(() => this._ask(view, 'automatic')); // the composed text is in the document by then
+          setTimeout(() => this._call(view, 'automatic')); // the composed text is in the document by then
         },
         blur: (_, view) => this.clear(view)
       })
@@ -62,111 +62,88 @@ export class Asker {
 
   /** Send an explicit request. */
   invoke(view: EditorView): void {
-    this._dismissed = null;
-    this._ask(view, 'invoke');
+    this._call(view, 'invoke');
   }
 
   /** Dismiss the shown suggestion: the next keystroke does not show it again. */
   dismiss(view: EditorView): void {
-    const position = positionIn(view);
-    const rest = this._suggestion?.rest(position);
-    if (rest) {
-      this._dismissed = new Suggestion(position, rest);
-    }
-    this.clear(view);
+    const generation = this._of(view);
+    generation.dismiss(generation.visible);
+    showGhost(view, '');
   }
 
   /** Remove the shown suggestion and cancel the request. */
   clear(view: EditorView): void {
-    this._leave();
+    this._of(view).cancel();
     showGhost(view, '');
   }
 
   private _updated({ view, docChanged, selectionSet, transactions }: ViewUpdate): void {
-    if (!docChanged) {
-      if (selectionSet) {
-        this.clear(view);
-      }
-      return;
-    }
-    if (!this._dismissed?.restOnLine(positionIn(view))) {
-      this._dismissed = null;
-    }
-    const rest = this._suggestion?.rest(positionIn(view));
-    const typed = transactions.some(one => one.isUserEvent('input') || one.isUserEvent('delete'));
-    if (rest) {
-      this._show(view);
-    } else if (typed && !view.composing) {
-      if (!this._recall(view)) {
-        this._ask(view, 'automatic'); // the text generated so far serves as a draft
-      }
-    } else {
-      this._leave();
+    if (docChanged) {
+      const typed = transactions.some(one => one.isUserEvent('input') || one.isUserEvent('delete'));
+      this._call(view, 'automatic', typed && !view.composing);
+    } else if (selectionSet) {
+      this.clear(view);
     }
   }
 
-  /** Show a cached suggestion for this position. */
-  private _recall(view: EditorView): boolean {
+  /** Show the rest of the current suggestion if it answers the call, or a cached one, or request another. */
+  private _call(view: EditorView, trigger: Trigger, mayRequest = true): void {
+    const generation = this._of(view);
     const position = positionIn(view);
-    const suggestion = this._cache.lookup(this._request(position, 'automatic'), position)?.suggestion;
-    if (!suggestion) {
-      return false;
-    }
-    this._leave();
-    this._suggestion = suggestion;
-    this._listener.recalled(this._show(view));
-    return true;
-  }
-
-  /** Show the rest of the suggestion, unless it was dismissed; return the shown text. */
-  private _show(view: EditorView): string {
-    const position = positionIn(view);
-    const rest = this._suggestion?.rest(position) ?? '';
-    const shown = this._dismissed?.hides(rest, position) ? '' : rest;
-    showGhost(view, shown);
-    return shown;
-  }
-
-  private _ask(view: EditorView, trigger: IRequest['trigger']): void {
-    const position = positionIn(view);
-    // An explicit request keeps the shown text; a repeated one shows the text that did not continue it.
-    const wantsAnother = this._suggestion?.hasDropped && this._suggestion.isFor(position);
-    const shown = trigger === 'invoke' && !wantsAnother ? ghostOf(view) : '';
-    this._leave();
-    if (!view.state.selection.main.empty) {
-      return;
-    }
-    const request = this._request(position, trigger);
-    const suggestion = (this._suggestion = new Suggestion(position, shown));
-    const abort = (this._abort = new AbortController());
-    let ms = 0;
-    const grow = ({ text, timings }: ICompletionFrame): void => {
-      ms = timings?.total_ms ?? ms; // without the time that it takes to load the model
-      suggestion.grow(text);
-      if (this._suggestion === suggestion) {
-        this._show(view);
+    const action = generation.next('called', position, {
+      trigger,
+      obstacle: !view.state.selection.main.empty ? 'selection' : mayRequest ? null : 'composing',
+      isOpen: true,
+      isTimedOut: false,
+      isOutdated: false
+    });
+    if (action.kind === 'request') {
+      const body = this._request(position, trigger);
+      const suggestion = generation.start(position, trigger, body, action.keep);
+      if (suggestion.done) {
+        this._listener.recalled(this._show(generation));
+        return;
       }
-    };
-    this._client
-      .complete(request, abort.signal, grow)
-      .then(
-        () => {
-          this._listener.ready();
-          if (suggestion.text) {
-            this._cache.remember(request, { suggestion, id: '' });
-          }
-          if (this._suggestion === suggestion) {
-            this._listener.answered(this._show(view), ms, trigger === 'invoke');
-          }
-        },
-        (reason: unknown) => {
-          // Report a missing model even if this request was cancelled.
-          if (!abort.signal.aborted || reason instanceof ServerError) {
-            this._listener.failed(reason);
-          }
+      this._ms = 0;
+      void generation.send(suggestion, body);
+    }
+    this._show(generation);
+  }
+
+  /** Show the rest of the current suggestion, unless it was dismissed; return the shown text. */
+  private _show({ current, editor, visible }: Generation<EditorView>): string {
+    if (current) {
+      current.shown = visible !== '';
+    }
+    showGhost(editor, visible);
+    return visible;
+  }
+
+  /** The generation of the only editor. */
+  private _of(view: EditorView): Generation<EditorView> {
+    return (this._generation ??= new Generation(view, {
+      client: this._client,
+      positionOf: positionIn,
+      open: () => undefined,
+      received: ({ timings }, { generation }) => {
+        this._ms = timings?.total_ms ?? this._ms; // without the time that it takes to load the model
+        this._show(generation);
+      },
+      answered: ({ generation, suggestion }) => {
+        this._listener.ready();
+        if (generation.current === suggestion) {
+          this._listener.answered(this._show(generation), this._ms, suggestion.trigger === 'invoke');
         }
-      )
-      .finally(() => suggestion.finish());
+      },
+      failed: ({ signal }, reason) => {
+        // Report a missing model even if this request was cancelled.
+        if (!signal.aborted || reason instanceof ServerError) {
+          this._listener.failed(reason);
+        }
+      },
+      left: () => undefined
+    }));
   }
 
   private _request({ text, offset }: IPosition, trigger: IRequest['trigger']): IRequest {
@@ -191,16 +168,9 @@ export class Asker {
     };
   }
 
-  private _leave(): void {
-    this._abort?.abort();
-    this._abort = null;
-    this._suggestion = null;
-  }
-
-  private readonly _cache = new SuggestionCache();
-  private _suggestion: Suggestion | null = null;
-  private _dismissed: Suggestion | null = null;
-  private _abort: AbortController | null = null;
+  private _generation: Generation<EditorView> | null = null;
+  /** the generation time of the current suggestion in milliseconds */
+  private _ms = 0;
 }
 
 function positionIn({ state }: EditorView): IPosition {

@@ -2,11 +2,10 @@ import { EditorView } from '@codemirror/view';
 import type { InlineCompleter } from '@jupyterlab/completer';
 import { Signal } from '@lumino/signaling';
 import { expect, it } from 'vitest';
-import { Acceptor } from './accept';
+import { Acceptor, type ISuggestedItem } from './accept';
 import { firstWord } from './suggestion';
 import type { Completers } from './completers';
 import type { IInsertion } from './imports';
-import type { ISuggestedItem } from './inflight';
 
 const NP = 'import numpy as np';
 

@@ -1,13 +1,21 @@
 /** Accept a suggestion, its next word or its next line, with the imports that it needs, as one undo step. */
 
-import type { CompletionHandler, InlineCompleter } from '@jupyterlab/completer';
+import type { CompletionHandler, IInlineCompletionItem, InlineCompleter } from '@jupyterlab/completer';
 import { Signal } from '@lumino/signaling';
 import type { Completers } from './completers';
 import { inOneUndoStep, insertAtCursor, positionOf, typeKeys } from './editor';
 import { type IInsertion, importsFor } from './imports';
-import type { ISuggestedItem } from './inflight';
 
 const ACTIVE = '.jp-mod-inline-completer-active:not(.jp-mod-completer-active)';
+
+/** An item for the completer, with fields that it ignores. */
+export type ISuggestedItem = IInlineCompletionItem & {
+  imports?: readonly string[];
+  /** The number of characters at the end that are typed as keys. */
+  opens?: number;
+  /** Start of the line that the suggestion begins on; missing: of the cursor's line. */
+  from?: number;
+};
 
 export class Acceptor {
   /**

@@ -1,7 +1,7 @@
 /** Reasons to show no suggestion. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
-import type { Trigger } from './decision';
+import type { Trigger } from './suggestion';
 import type { IDocument } from './document';
 import { isComposing, isInCommandMode } from './editor';
 import { isPrivatePath } from './language';

@@ -1,9 +1,8 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { describe, expect, it, vi } from 'vitest';
-import { SuggestionRequest } from './inflight';
 import type { IStep } from './collaboration';
 import { LATER, Outcomes, PAUSE, Retention, TYPING } from './outcomes';
-import { Suggestion } from './suggestion';
+import { type IPosition, Suggestion } from './suggestion';
 import type { IFeedback } from './wire';
 
 type Slot = (sender: unknown, change: { sourceChange?: IStep[] }) => void;
@@ -27,11 +26,20 @@ class Desk {
   }
 
   /** A suggestion that is shown at the cursor. */
-  show(text: string, id = 'id'): SuggestionRequest {
-    const suggestion = new Suggestion({ text: this.text, offset: this.offset }, text);
-    const request = new SuggestionRequest(this.editor, suggestion, 'automatic', id);
-    this.outcomes.shown(request);
-    return request;
+  show(text: string, id = 'id'): Suggestion {
+    const suggestion = new Suggestion(this.position, text);
+    suggestion.id = id;
+    this.outcomes.shown(suggestion);
+    return suggestion;
+  }
+
+  /** A suggestion is no longer shown. */
+  leave(suggestion: Suggestion, mayReturn = false): void {
+    this.outcomes.left(suggestion, this.position, mayReturn);
+  }
+
+  get position(): IPosition {
+    return { text: this.text, offset: this.offset };
   }
 
   insert(text: string, at = this.offset): void {
@@ -54,8 +62,8 @@ class Desk {
   }
 
   /** Accept it with a shortcut of JupyterLab or the mouse: the editor gets no keystroke. */
-  accept(request: SuggestionRequest, text: string): void {
-    const inserted = this.outcomes.accepted(request, text);
+  accept(suggestion: Suggestion, text: string): void {
+    const inserted = this.outcomes.accepted(suggestion, this.editor, text);
     this.insert(text);
     inserted();
   }
@@ -96,10 +104,10 @@ class Desk {
 describe('Outcomes', () => {
   it('reports shown and accepted with characters and seconds', () => {
     const desk = new Desk('x = ');
-    const request = desk.show('total');
+    const suggestion = desk.show('total');
     desk.now += 1300;
     desk.insert('to');
-    desk.accept(request, 'tal');
+    desk.accept(suggestion, 'tal');
     expect(desk.feedback.mock.calls).toEqual([
       [{ id: 'id', event: 'shown', chars: 5, length: 5, before: 0, seconds: 0 }],
       [{ id: 'id', event: 'accepted', chars: 5, length: 5, before: 2, seconds: 1.3 }]
@@ -113,9 +121,9 @@ describe('Outcomes', () => {
     ['total!', 5]
   ])('reports typed_over after %s', (typed, same) => {
     const desk = new Desk('x = ');
-    const request = desk.show('total');
+    const suggestion = desk.show('total');
     desk.insert(typed);
-    desk.outcomes.left(request, false);
+    desk.leave(suggestion);
     expect(desk.sent.at(-1)).toEqual(['typed_over', same, 0]);
   });
 
@@ -124,7 +132,7 @@ describe('Outcomes', () => {
     const text = '"😀😀é"';
     desk.accept(desk.show(text), text);
     desk.outcomes.settle();
-    desk.outcomes.left(desk.show('😀a'), false);
+    desk.leave(desk.show('😀a'));
     expect(desk.feedback.mock.calls.map(([{ chars, length }]) => [chars, length])).toEqual([
       [5, 5],
       [5, 5],
@@ -136,17 +144,17 @@ describe('Outcomes', () => {
 
   it('reports dismissed if nothing else was typed or the cursor moved back', () => {
     const desk = new Desk('x = ');
-    const request = desk.show('total');
+    const suggestion = desk.show('total');
     desk.insert('to');
-    desk.outcomes.left(request, false);
+    desk.leave(suggestion);
     expect(desk.sent.at(-1)).toEqual(['dismissed', 2, 0]);
     const more = desk.show('more');
     desk.offset = 1;
-    desk.outcomes.left(more, false);
+    desk.leave(more);
     expect(desk.sent.at(-1)).toEqual(['dismissed', 0, 0]);
     const deleted = desk.show('more');
     desk.delete(0, 1);
-    desk.outcomes.left(deleted, false);
+    desk.leave(deleted);
     expect(desk.events.map(([event]) => event)).toEqual([
       'shown',
       'dismissed',
@@ -159,41 +167,40 @@ describe('Outcomes', () => {
 
   it('reports nothing if the surrounding text changed or the editor is disposed', () => {
     const desk = new Desk('x = ');
-    const request = desk.show('total');
+    const suggestion = desk.show('total');
     desk.insert('y = 1\n', 0);
     desk.offset = desk.text.length;
-    desk.outcomes.left(request, false);
+    desk.leave(suggestion);
     desk.text += '\nz';
     const above = desk.show('more');
     desk.text += ' = 2';
-    desk.outcomes.left(above, false);
+    desk.leave(above);
     const other = desk.show('more');
-    Object.assign(desk.editor, { isDisposed: true });
-    desk.outcomes.left(other, false);
+    desk.outcomes.left(other, null, false);
     expect(desk.events.map(([event]) => event)).toEqual(['shown', 'shown', 'shown']);
   });
 
   it('reports nothing if the next suggestion may be the same or none was shown', () => {
     const desk = new Desk('x = ');
-    const request = desk.show('total');
+    const suggestion = desk.show('total');
     desk.insert('to');
-    desk.outcomes.left(request, true);
-    desk.outcomes.left(new SuggestionRequest(desk.editor, request.suggestion, 'automatic', 'other'), false);
+    desk.leave(suggestion, true);
+    desk.leave(new Suggestion(desk.position, 'other'));
     expect(desk.events).toEqual([['shown', 5]]);
   });
 
   it('waits for the id from the server', () => {
     const desk = new Desk('x = ');
-    const request = desk.show('total', '');
+    const suggestion = desk.show('total', '');
     expect(desk.sent).toEqual([]);
-    request.id = 'late';
+    suggestion.id = 'late';
     desk.now += 2000;
-    desk.accept(request, 'total');
+    desk.accept(suggestion, 'total');
     expect(desk.feedback.mock.calls.map(([{ id, event, seconds }]) => [id, event, seconds])).toEqual([
       ['late', 'shown', 2],
       ['late', 'accepted', 2]
     ]);
-    desk.outcomes.left(desk.show('more', ''), false);
+    desk.leave(desk.show('more', ''));
     expect(desk.sent).toHaveLength(2);
   });
 
@@ -279,20 +286,20 @@ describe('Outcomes', () => {
   it('does not count the time before the acceptance as typing', () => {
     const desk = new Desk('x = ');
     desk.typeFor(1000);
-    const request = desk.show('total');
+    const suggestion = desk.show('total');
     desk.now += PAUSE;
-    desk.accept(request, 'total');
+    desk.accept(suggestion, 'total');
     desk.typeFor(2 * TYPING);
     expect(desk.sent.at(-1)).toEqual(['retained', 5, 30]);
   });
 
   it('reports parts that were accepted or typed as one suggestion', () => {
     const desk = new Desk('x = ');
-    const request = desk.show('total(values)');
+    const suggestion = desk.show('total(values)');
     desk.insert('to');
-    desk.accept(request, 'tal(');
-    desk.outcomes.shown(request);
-    desk.accept(request, 'values)');
+    desk.accept(suggestion, 'tal(');
+    desk.outcomes.shown(suggestion);
+    desk.accept(suggestion, 'values)');
     desk.typeFor(TYPING + 500);
     expect(desk.events).toEqual([
       ['shown', 13],
@@ -314,7 +321,7 @@ describe('Outcomes', () => {
 
   it('does not follow a text that was not inserted at the cursor', () => {
     const desk = new Desk('x = ');
-    desk.outcomes.accepted(desk.show('total'), 'total')();
+    desk.outcomes.accepted(desk.show('total'), desk.editor, 'total')();
     desk.typeFor(TYPING + 500);
     expect(desk.events.map(([event]) => event)).toEqual(['shown', 'accepted']);
   });
@@ -322,10 +329,10 @@ describe('Outcomes', () => {
   it('drop ends all reports', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'total');
-    const request = desk.show('(values)', 'other');
+    const suggestion = desk.show('(values)', 'other');
     const { sent } = desk;
-    desk.outcomes.drop(request);
-    desk.outcomes.left(request, false);
+    desk.outcomes.drop(suggestion);
+    desk.leave(suggestion);
     desk.typeFor(2 * LATER);
     desk.outcomes.settle();
     expect(desk.sent).toEqual(sent);

@@ -4,7 +4,7 @@ import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IClient } from './client';
 import type { IStep } from './collaboration';
 import { positionOf } from './editor';
-import type { SuggestionRequest } from './inflight';
+import type { IPosition, Suggestion } from './suggestion';
 import { codePoints } from './window';
 import type { IFeedback } from './wire';
 
@@ -127,37 +127,34 @@ export class Outcomes {
   }
 
   /** A suggestion is shown. */
-  shown(request: SuggestionRequest): void {
-    request.shown = true;
-    request.shownAt ??= this._now();
-    this._reportShown(request);
+  shown(suggestion: Suggestion): void {
+    suggestion.shown = true;
+    suggestion.shownAt ??= this._now();
+    this._reportShown(suggestion);
   }
 
   /** The user accepts part or all of the rest; call the returned function once it is in the document. */
-  accepted(request: SuggestionRequest, text: string): () => void {
-    request.shown = false;
-    const { rest } = request;
+  accepted(suggestion: Suggestion, editor: CodeEditor.IEditor, text: string): () => void {
+    suggestion.shown = false;
+    const rest = suggestion.rest(positionOf(editor));
     // An alternative may have been accepted instead.
-    const end = rest?.startsWith(text) ? request.suggestion.text.length - (rest.length - text.length) : 0;
+    const end = rest?.startsWith(text) ? suggestion.text.length - (rest.length - text.length) : 0;
     const before = Math.max(0, end - text.length);
-    this._send(request, 'accepted', end, before);
-    return () => this._follow(request, text, before);
+    this._send(suggestion, 'accepted', end, before);
+    return () => this._follow(suggestion, editor, text, before);
   }
 
-  /** A suggestion is no longer shown. `mayReturn`: the next one may be the same. */
-  left(request: SuggestionRequest, mayReturn: boolean): void {
-    if (!request.shown) {
-      return;
-    }
-    const typed = request.editor.isDisposed ? null : request.suggestion.typedAt(positionOf(request.editor));
+  /** A suggestion is no longer shown at a position; null: the editor is closed. `mayReturn`: the next one may be the same. */
+  left(suggestion: Suggestion, position: IPosition | null, mayReturn: boolean): void {
+    const typed = suggestion.shown && position ? suggestion.typedAt(position) : null;
     if (!typed) {
       return; // another user has changed the text before it
     }
-    const isWhole = typed.same === request.suggestion.text.length;
+    const isWhole = typed.same === suggestion.text.length;
     if (isWhole || typed.length > typed.same) {
-      this._send(request, 'typed_over', typed.same);
+      this._send(suggestion, 'typed_over', typed.same);
     } else if (!mayReturn) {
-      this._send(request, 'dismissed', typed.same);
+      this._send(suggestion, 'dismissed', typed.same);
     }
   }
 
@@ -179,7 +176,7 @@ export class Outcomes {
   }
 
   /** The user has switched suggestions off: report nothing on the shown and the accepted texts. */
-  drop(shown: SuggestionRequest | null): void {
+  drop(shown: Suggestion | null): void {
     if (shown) {
       shown.shown = false;
     }
@@ -187,8 +184,8 @@ export class Outcomes {
   }
 
   /** Follow an accepted text while the user types on. */
-  private _follow(request: SuggestionRequest, text: string, before: number): void {
-    const { id, editor } = request;
+  private _follow(suggestion: Suggestion, editor: CodeEditor.IEditor, text: string, before: number): void {
+    const { id, text: whole } = suggestion;
     const { text: source, offset } = positionOf(editor);
     const from = offset - text.length;
     if (!id || source.slice(from, offset) !== text) {
@@ -199,7 +196,6 @@ export class Outcomes {
     const change = (_: IModel, { sourceChange }: { sourceChange?: IStep[] }): void =>
       retention.change(sourceChange ?? []);
     model.changed.connect(change);
-    const whole = request.suggestion.text;
     const length = codePoints(whole);
     const charsBefore = codePoints(whole.slice(0, before));
     const at = this._countTyping(); // the time before the acceptance is not typing after it
@@ -249,12 +245,12 @@ export class Outcomes {
   }
 
   /** `end`: how many UTF-16 units of it are in the document; `before`: how many were before it was accepted. */
-  private _send(request: SuggestionRequest, event: IFeedback['event'], end: number, before = 0): void {
-    if (this._reportShown(request)) {
-      const { text } = request.suggestion;
-      const since = request.shownAt ?? this._now();
+  private _send(suggestion: Suggestion, event: IFeedback['event'], end: number, before = 0): void {
+    if (this._reportShown(suggestion)) {
+      const { id, text, shownAt } = suggestion;
+      const since = shownAt ?? this._now();
       this._client.feedback({
-        id: request.id,
+        id,
         event,
         chars: codePoints(text.slice(0, end)),
         length: codePoints(text),
@@ -265,12 +261,13 @@ export class Outcomes {
   }
 
   /** Report `shown` once, as soon as the server has sent an id; return whether it has one. */
-  private _reportShown(request: SuggestionRequest): boolean {
-    if (request.id && request.reportedAs !== request.id) {
-      request.reportedAs = request.id;
-      this._send(request, 'shown', request.suggestion.text.length);
+  private _reportShown(suggestion: Suggestion): boolean {
+    const { id, text, reportedAs } = suggestion;
+    if (id && reportedAs !== id) {
+      suggestion.reportedAs = id;
+      this._send(suggestion, 'shown', text.length);
     }
-    return request.id !== '';
+    return id !== '';
   }
 
   private readonly _accepted = new Set<IAccepted>();

@@ -12,7 +12,7 @@ import { Availability } from './availability';
 import type { IClient } from './client';
 import type { IFeedback, IFrame, IHealth, IOtherDocument, IRequest, ITimings } from './wire';
 import type { IContext } from './document';
-import { TIMEOUT_SHOWN } from './inflight';
+import { TIMEOUT_SHOWN } from './status';
 import { LocalClient } from './local/client';
 import { FakeWorker } from './local/testing/worker';
 import type { Page } from './page';

@@ -1,4 +1,4 @@
-/** The inline completion provider: runs the actions that `decide` returns, and follows the editors. */
+/** The inline completion provider: carries out what the cell's generation needs next, and follows the editors. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import {
@@ -8,30 +8,34 @@ import {
   type IInlineCompletionProvider,
   InlineCompletionTriggerKind
 } from '@jupyterlab/completer';
-import { type ISignal, Signal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
+import type { ISuggestedItem } from './accept';
 import { type Availability, type IChange, MAX_RETRY_DELAY, servesAnother } from './availability';
 import type { IClient } from './client';
 import { followOthers } from './collaboration';
-import { type Action, decide, type Event, type IState, type Trigger } from './decision';
 import { type Decline, declineOf, type Explained, isExplained, isUnlabelled } from './decline';
-import { documentIn, type IContext, type IDocument, isNewCell, positionIn, readDocument } from './document';
+import { documentIn, type IContext, isNewCell, positionIn, readDocument } from './document';
 import { afterComposing, follow, isAt, isOnBlankLine, positionOf, whenUnchanged } from './editor';
+import { type Event, Generation, type IOwner } from './generation';
 import type { IInsertion } from './imports';
-import {
-  type IActivity,
-  type ICall,
-  InFlight,
-  type ISuggestedItem,
-  type SuggestionRequest
-} from './inflight';
 import type { IDenial } from './offswitches';
 import { Outcomes } from './outcomes';
 import type { Page } from './page';
 import { kernelOf, RequestBuilder } from './request';
 import { isDenial } from './requesterror';
 import { DEFAULTS, type ISettings } from './settings';
-import { Suggestion } from './suggestion';
+import { Activity } from './status';
+import type { IPosition, Suggestion, Trigger } from './suggestion';
 import type { IRequest } from './wire';
+
+type CellGeneration = Generation<CodeEditor.IEditor>;
+
+/** A call of the provider. */
+interface ICall {
+  readonly editor: CodeEditor.IEditor;
+  readonly position: IPosition;
+  readonly trigger: Trigger;
+}
 
 const NO_DENIALS: ReadonlyMap<string, IDenial> = new Map();
 export const NOTHING: IInlineCompletionList = { items: [] };
@@ -39,20 +43,8 @@ export const NOTHING: IInlineCompletionList = { items: [] };
 const RETRIES = 5;
 /** Milliseconds of focus before a prefill or a suggestion, because the user may only be moving past the cell. */
 const SETTLE = 120;
-
-/** A call of `fetch` in progress. */
-interface IFetch {
-  readonly call: ICall;
-  readonly context: IContext;
-  /** read again after each event, as it may have changed meanwhile */
-  document: IDocument;
-  /** whether another user's edit has caused the call */
-  readonly isForeignEdit: boolean;
-  /** whether a request is sent although the server has denied one for the document */
-  ignoresDenial: boolean;
-  /** the request whose text is awaited */
-  awaited: SuggestionRequest | null;
-}
+/** Only the cells that were edited last keep their cached suggestions. */
+const MOST_CELLS = 4;
 
 export class Provider implements IInlineCompletionProvider {
   readonly name = 'Turbopilot';
@@ -74,18 +66,9 @@ export class Provider implements IInlineCompletionProvider {
     private readonly _page: Page
   ) {
     this.outcomes = new Outcomes(_client);
+    this.activity = new Activity(_availability);
     this._requests = new RequestBuilder((path, language) => _page.otherDocuments(path, language));
-    this._inFlight = new InFlight({
-      client: _client,
-      availability: _availability,
-      outcomes: this.outcomes,
-      finished: ({ suggestion, editor }, body) => {
-        const closers = editor.getOption('autoClosingBrackets') === true ? suggestion.closers : '';
-        this._prefetch(this._requests.afterAccepting(body, suggestion, closers));
-      },
-      failed: ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger }),
-      denied: (body, message) => this._deny(body, message)
-    });
+    this._owner = this._makeOwner();
     _availability.changed.connect((_, change) => this._healthChanged(change));
   }
 
@@ -107,9 +90,8 @@ export class Provider implements IInlineCompletionProvider {
   /** Whether the suggestion of the last call was requested by the user's command. */
   invoked = false;
 
-  get activity(): ISignal<InFlight, IActivity> {
-    return this._inFlight.activity;
-  }
+  /** The activity of the server for this page. */
+  readonly activity: Activity;
 
   /** Each suggestion that is shown, once its text is complete. */
   readonly completed = new Signal<this, Pick<Suggestion, 'text' | 'imports'>>(this);
@@ -120,65 +102,93 @@ export class Provider implements IInlineCompletionProvider {
   /**
    * Answer a call of JupyterLab: carry out the action that follows each event.
    *
-   *     called → decide ┬→ check ────────────────────────→ checked ───┐
-   *                ↑    ├→ request ──→ suggestion, or else ended ─────┤
-   *                │    ├→ continue ─→ suggestion, or else continued ─┤
-   *                │    └→ decline ──→ no suggestion                  │
-   *                └──────────────────────────────────────────────────┘
+   *     called → next ┬→ check ────────────────────────→ checked ───┐
+   *               ↑   ├→ request ──→ suggestion, or else ended ─────┤
+   *               │   ├→ continue ─→ suggestion, or else continued ─┤
+   *               │   └→ decline ──→ no suggestion                  │
+   *               └─────────────────────────────────────────────────┘
    */
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
     const { editor } = context;
     if (!editor) {
       return NOTHING;
     }
-    this.watch(editor);
+    const generation = this._enter(editor);
     const isInvoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
     const trigger = this._triggered ?? (isInvoked ? 'invoke' : 'automatic');
-    const call = { editor, position: positionIn(request), trigger };
-    const isForeignEdit = this._noticeEdit(call);
+    const position = positionIn(request);
+    const call = { editor, position, trigger };
     this.invoked = trigger === 'invoke';
     if (this.invoked) {
       this._page.closeMenu();
     }
-    const document = documentIn(request, context);
-    const fetch: IFetch = {
-      call,
-      context,
-      document,
-      isForeignEdit,
-      ignoresDenial: trigger === 'invoke' || this._mayBeAllowed(document, context),
-      awaited: this._inFlight.current
-    };
-    let event: Event = 'called';
-    for (;;) {
-      const next = await this._act(fetch, decide(this._stateOf(fetch), event));
-      if (typeof next !== 'string') {
-        return next;
+    // Whether a request is sent although the server has denied one for the document.
+    let ignoresDenial = this.invoked || this._mayBeAllowed(documentIn(request, context).path, context);
+    let awaited = generation.current;
+    for (let event: Event = 'called'; ;) {
+      const document = documentIn(request, context); // it may have changed meanwhile
+      const { stopped, paused } = this;
+      const switches = { stopped, paused, denied: ignoresDenial ? NO_DENIALS : this.denied };
+      const action = generation.next(event, position, {
+        trigger,
+        obstacle: declineOf(editor, document, this.settings, switches, trigger),
+        isOpen: this._availability.open,
+        isTimedOut: awaited?.isTimedOut ?? false,
+        isOutdated: generation.current !== awaited || !isAt(editor, position) || !editor.hasFocus()
+      });
+      if (action.reason) {
+        this._report(call, action.reason);
       }
-      event = next;
-      fetch.document = documentIn(request, context);
+      switch (action.kind) {
+        case 'decline':
+          return NOTHING;
+        case 'check':
+          awaited = generation.current;
+          await this._availability.check();
+          event = 'checked';
+          continue;
+        case 'request': {
+          this.denied.delete(document.path);
+          ignoresDenial = false;
+          const body = this._requests.build(document, context, position, this.settings, trigger);
+          awaited = this._start(generation, call, body, action.keep);
+          event = 'ended';
+          break;
+        }
+        case 'continue':
+          this.invoked = action.trigger === 'invoke';
+          event = 'continued';
+      }
+      const item = awaited && (await this._itemOf(generation, awaited, trigger));
+      if (item) {
+        return { items: [item] };
+      }
+      if (trigger === 'automatic' && this._page.completers.isSuppressed(editor)) {
+        return NOTHING; // the text is shown when the call after the next keystroke finds the menu closed
+      }
     }
   }
 
   async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
-    const request = this._inFlight.current;
-    if (request?.token !== token) {
+    const generation = this._generation;
+    const suggestion = generation?.current;
+    if (!generation || suggestion?.token !== token) {
       return;
     }
-    for await (const rest of this._inFlight.rests(request, request.item?.insertText)) {
-      if (request.item) {
+    for await (const text of generation.texts(suggestion, this._item?.insertText)) {
+      if (this._item) {
         // The completer would filter the longer text by what it noted for the shorter one.
-        request.item.filterText = undefined;
-        request.item.imports = request.suggestion.imports;
-        request.item.opens = request.suggestion.opensIn(rest);
+        this._item.filterText = undefined;
+        this._item.imports = suggestion.imports;
+        this._item.opens = suggestion.opensIn(text);
       }
-      yield { response: { insertText: rest } };
+      yield { response: { insertText: text } };
     }
   }
 
   /** Wait until the current suggestion is complete, and return it. */
   async settled(): Promise<Suggestion | null> {
-    const suggestion = this._inFlight.current?.suggestion ?? null;
+    const suggestion = this._generation?.current ?? null;
     await suggestion?.finished();
     return suggestion;
   }
@@ -204,7 +214,7 @@ export class Provider implements IInlineCompletionProvider {
     clearTimeout(this._warmUp);
     this._warmUp = setTimeout(() => {
       const isThere = !editor.isDisposed && !widget.isDisposed && editor.hasFocus();
-      if (!isThere || !this._availability.open || this._inFlight.current) {
+      if (!isThere || !this._availability.open || this._generation?.current) {
         return;
       }
       const position = positionOf(editor);
@@ -218,7 +228,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   cancel(): void {
-    this._inFlight.cancel();
+    this._generation?.cancel();
   }
 
   /** Cancel all requests and send no more until `resume`. */
@@ -229,7 +239,7 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Cancel all requests, prefetching included, and report on no more texts. */
   cancelAll(): void {
-    this.outcomes.drop(this._inFlight.current);
+    this.outcomes.drop(this._generation?.current ?? null);
     this._pending = null;
     clearTimeout(this._warmUp);
     this._prefetching.forEach(abort => abort.abort());
@@ -244,11 +254,7 @@ export class Provider implements IInlineCompletionProvider {
 
   /** The user dismisses the text that the page shows: the next keystroke does not show it again. */
   dismiss(text: string): void {
-    const { current } = this._inFlight;
-    if (current?.shown && text) {
-      this._dismissed.set(current.editor, new Suggestion(positionOf(current.editor), text));
-    }
-    this.cancel();
+    this._generation?.dismiss(text);
   }
 
   /**
@@ -256,16 +262,16 @@ export class Provider implements IInlineCompletionProvider {
    * once the text is before the cursor.
    */
   accepted(text: string, imports: IInsertion | null): () => void {
-    const { current } = this._inFlight;
-    if (!current) {
+    const { editor, current } = this._generation ?? {};
+    if (!editor || !current) {
       return () => undefined;
     }
-    const inserted = this.outcomes.accepted(current, text);
-    if (current.suggestion.done) {
-      current.announced = false; // its rest is the next suggestion
+    const inserted = this.outcomes.accepted(current, editor, text);
+    if (current.done) {
+      this._announced = null; // its rest is the next suggestion
     }
     if (imports) {
-      current.suggestion.moveAfter(imports);
+      current.moveAfter(imports);
     }
     return inserted;
   }
@@ -278,29 +284,28 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Clear the cached suggestions, which may be outdated after an execution. */
   forget(): void {
-    this._inFlight.cache.clear();
+    this._recent.forEach(generation => generation.forget());
   }
 
   /** Follow an editor: a moved cursor cancels a request; a new line, and the focus in a new cell, trigger one. */
-  watch(editor: CodeEditor.IEditor): void {
-    if (this._watched.has(editor)) {
-      return;
+  watch(editor: CodeEditor.IEditor): CellGeneration {
+    const known = this._generations.get(editor);
+    if (known) {
+      return known;
     }
-    this._watched.add(editor);
+    const generation: CellGeneration = new Generation(editor, this._owner);
+    this._generations.set(editor, generation);
     this.outcomes.watch(editor);
     followOthers(editor, text => {
-      this._foreign.set(editor, text);
-      if (this._inFlight.current?.editor === editor) {
-        this.cancel();
+      if (generation.edited(text)) {
         this._page.completers.dismiss();
       }
     });
     follow(
       editor,
       () => {
-        const { current } = this._inFlight;
-        if (current?.editor === editor && current.rest === null) {
-          this.cancel();
+        if (generation.rest === null) {
+          generation.cancel();
         }
       },
       () => {
@@ -317,6 +322,23 @@ export class Provider implements IInlineCompletionProvider {
     // The editor of a new cell may already have the focus.
     this._suggestInNewCell(editor);
     editor.host.addEventListener('focusin', () => this._suggestInNewCell(editor));
+    return generation;
+  }
+
+  /** Make a cell the one that the user edits, and return its generation. */
+  private _enter(editor: CodeEditor.IEditor): CellGeneration {
+    const generation = this.watch(editor);
+    if (generation !== this._generation) {
+      this.cancel();
+      this._recent = [generation, ...this._recent.filter(other => other !== generation)];
+      this._recent.splice(MOST_CELLS).forEach(other => other.forget());
+    }
+    return generation;
+  }
+
+  /** The generation of the cell that the user edits. */
+  private get _generation(): CellGeneration | undefined {
+    return this._recent.at(0);
   }
 
   /** Request a suggestion if an empty cell keeps the focus. */
@@ -329,80 +351,11 @@ export class Provider implements IInlineCompletionProvider {
     });
   }
 
-  /** End a dismissal that is over; return whether another user's edit has caused the call. */
-  private _noticeEdit({ editor, position, trigger }: ICall): boolean {
-    if (trigger === 'invoke' || !this._dismissed.get(editor)?.restOnLine(position)) {
-      this._dismissed.delete(editor);
-    }
-    return trigger === 'automatic' && this._foreign.get(editor) === position.text;
-  }
-
   /** Return whether the reason for a denial may have changed: the configuration or the kernel. */
-  private _mayBeAllowed({ path }: IDocument, context: IContext): boolean {
+  private _mayBeAllowed(path: string, context: IContext): boolean {
     const denial = this.denied.get(path);
     const isOtherKernel = Boolean(denial?.kernel && denial.kernel !== kernelOf(context));
     return isOtherKernel || (denial !== undefined && performance.now() >= denial.at + MAX_RETRY_DELAY);
-  }
-
-  private _stateOf({ call, document, isForeignEdit, ignoresDenial, awaited }: IFetch): IState {
-    const { editor, position, trigger } = call;
-    const { current } = this._inFlight;
-    const { stopped, paused, denied } = this;
-    const switches = { stopped, paused, denied: ignoresDenial ? NO_DENIALS : denied };
-    return {
-      trigger,
-      current: current?.editor === editor ? current.stateAt(position) : null,
-      obstacle: isForeignEdit
-        ? 'foreign edit'
-        : declineOf(editor, document, this.settings, switches, trigger),
-      isOpen: this._availability.open,
-      isTimedOut: awaited?.isTimedOut ?? false,
-      isOutdated: current !== awaited || !isAt(editor, position) || !editor.hasFocus()
-    };
-  }
-
-  /** Carry out an action; return the next event, or the list that ends the call. */
-  private async _act(fetch: IFetch, action: Action): Promise<Event | IInlineCompletionList> {
-    if (action.reason) {
-      this._report(fetch.call, action.reason);
-    }
-    if (action.cancel) {
-      this.cancel();
-    }
-    switch (action.kind) {
-      case 'decline':
-        return NOTHING;
-      case 'check':
-        fetch.awaited = this._inFlight.current;
-        await this._availability.check();
-        return 'checked';
-      case 'request':
-        this._request(fetch, action.keep);
-        return this._firstText(fetch, 'ended');
-      case 'continue':
-        this.invoked = action.trigger === 'invoke';
-        return this._firstText(fetch, 'continued');
-    }
-  }
-
-  private _request(fetch: IFetch, keep: boolean): void {
-    const { call, context, document } = fetch;
-    const { trigger } = call;
-    this.denied.delete(document.path);
-    this._pending = null;
-    const body = this._requests.build(document, context, call.position, this.settings, trigger);
-    fetch.awaited = this._inFlight.start(call, body, keep, trigger === 'automatic' ? this.settings.delay : 0);
-    fetch.ignoresDenial = false;
-  }
-
-  /** Wait for the first text of the awaited request; return `event` if there is none. */
-  private async _firstText({ call, awaited }: IFetch, event: Event): Promise<Event | IInlineCompletionList> {
-    const item = awaited && (await this._itemOf(awaited, call.trigger));
-    if (item) {
-      return { items: [item] };
-    }
-    // If a menu is open, the text is shown when the call after the next keystroke finds it closed.
-    return call.trigger === 'automatic' && this._page.completers.isSuppressed(call.editor) ? NOTHING : event;
   }
 
   private _report(call: ICall, reason: Decline): void {
@@ -417,14 +370,33 @@ export class Provider implements IInlineCompletionProvider {
     if (trigger === 'invoke' && isExplained(reason)) {
       this.declined.emit(reason);
     } else if (isUnlabelled(reason)) {
-      this._inFlight.decline(reason);
+      this.activity.report({ hiddenReason: reason });
     }
   }
 
-  /** Wait for the first text of a request that a call may show; return `null` if there is none. */
-  private async _itemOf(request: SuggestionRequest, trigger: Trigger): Promise<ISuggestedItem | null> {
-    const { editor, suggestion } = request;
-    for await (const rest of this._inFlight.rests(request)) {
+  /** Start a suggestion, and send its request unless it is cached. */
+  private _start(
+    generation: CellGeneration,
+    { position, trigger }: ICall,
+    body: IRequest,
+    keep: boolean
+  ): Suggestion {
+    this._pending = this._announced = null;
+    const suggestion = generation.start(position, trigger, body, keep);
+    this.activity.report({ hiddenReason: null, table: suggestion.table });
+    const delay = trigger === 'automatic' ? this.settings.delay : 0;
+    setTimeout(() => void generation.send(suggestion, body), delay);
+    return suggestion;
+  }
+
+  /** Wait for the first text of a suggestion that a call may show; return `null` if there is none. */
+  private async _itemOf(
+    generation: CellGeneration,
+    suggestion: Suggestion,
+    trigger: Trigger
+  ): Promise<ISuggestedItem | null> {
+    const { editor } = generation;
+    for await (const text of generation.texts(suggestion)) {
       if (!editor.hasFocus()) {
         break;
       }
@@ -433,35 +405,61 @@ export class Provider implements IInlineCompletionProvider {
       } else if (this._page.completers.isSuppressed(editor)) {
         continue; // JupyterLab would not show it
       }
-      if (!this._dismissed.get(editor)?.hides(rest, positionOf(editor))) {
-        request.item = {
-          insertText: rest,
-          isIncomplete: !suggestion.done,
-          token: request.token,
-          imports: suggestion.imports,
-          opens: suggestion.opensIn(rest),
-          from: suggestion.from
-        };
-        if (!request.shown) {
-          this.outcomes.shown(request);
-        }
-        void this._announce(request);
-        return request.item;
+      if (!suggestion.shown) {
+        this.outcomes.shown(suggestion);
       }
+      void this._announce(generation, suggestion);
+      const { done, token, imports, from } = suggestion;
+      const opens = suggestion.opensIn(text);
+      return (this._item = { insertText: text, isIncomplete: !done, token, imports, opens, from });
     }
     return null;
   }
 
   /** Emit the complete text of a suggestion, once, unless another replaces it before. */
-  private async _announce(request: SuggestionRequest): Promise<void> {
-    if (request.announced) {
+  private async _announce(generation: CellGeneration, suggestion: Suggestion): Promise<void> {
+    if (this._announced === suggestion) {
       return;
     }
-    request.announced = true;
-    await request.suggestion.finished();
-    const { rest } = request;
-    if (rest && this._inFlight.current === request && request.editor.hasFocus()) {
-      this.completed.emit({ text: rest, imports: request.suggestion.imports });
+    this._announced = suggestion;
+    await suggestion.finished();
+    const { rest: text, current, editor } = generation;
+    if (text && current === suggestion && editor.hasFocus()) {
+      this.completed.emit({ text, imports: suggestion.imports });
+    }
+  }
+
+  private _makeOwner(): IOwner<CodeEditor.IEditor> {
+    return {
+      client: this._client,
+      positionOf: editor => (editor.isDisposed ? null : positionOf(editor)),
+      open: change => this.activity.open(change),
+      received: (frame, { suggestion }) => this.activity.received(frame, suggestion.isTimedOut),
+      answered: ({ body, generation, suggestion }) => {
+        this._availability.answered();
+        if (generation.current === suggestion && suggestion.text) {
+          const isClosed = generation.editor.getOption('autoClosingBrackets') === true;
+          this._prefetch(this._requests.afterAccepting(body, suggestion, isClosed ? suggestion.closers : ''));
+        }
+      },
+      failed: ({ body, generation, suggestion, signal }, reason) => {
+        if (isDenial(reason)) {
+          this._deny(body, reason.message);
+        } else if (!signal.aborted) {
+          if (generation.current === suggestion) {
+            this._failed(generation);
+          }
+          this._availability.failed(reason);
+        }
+      },
+      left: (suggestion, position, mayReturn) => this.outcomes.left(suggestion, position, mayReturn)
+    };
+  }
+
+  /** Request the current suggestion again once the server can answer. */
+  private _failed({ editor, current }: CellGeneration): void {
+    if (current && !editor.isDisposed) {
+      this._pending = { editor, position: positionOf(editor), trigger: current.trigger };
     }
   }
 
@@ -482,6 +480,9 @@ export class Provider implements IInlineCompletionProvider {
 
   private _healthChanged(change: IChange): void {
     const { before, now } = change;
+    if (before.open && !now.open && this._generation?.interrupt()) {
+      this._failed(this._generation); // at once: the server may be back before the connection has ended
+    }
     if (servesAnother(change)) {
       this.forget();
     }
@@ -511,11 +512,14 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private readonly _requests: RequestBuilder;
-  private readonly _inFlight: InFlight;
-  /** the text of an editor after the last edit by another user */
-  private readonly _foreign = new WeakMap<CodeEditor.IEditor, string>();
-  private readonly _dismissed = new WeakMap<CodeEditor.IEditor, Suggestion>();
-  private readonly _watched = new WeakSet<CodeEditor.IEditor>();
+  private readonly _owner: IOwner<CodeEditor.IEditor>;
+  private readonly _generations = new WeakMap<CodeEditor.IEditor, CellGeneration>();
+  /** the generations of the cells that were edited last, the newest first */
+  private _recent: CellGeneration[] = [];
+  /** the last item for the completer */
+  private _item: ISuggestedItem | null = null;
+  /** the suggestion that was emitted once its text was complete, or will be */
+  private _announced: Suggestion | null = null;
   /** the last call that the server could not answer */
   private _pending: ICall | null = null;
   /** the trigger of the call that the provider causes itself */

@@ -2,7 +2,7 @@
 
 import { Text } from '@jupyterlab/coreutils';
 import { UUID } from '@lumino/coreutils';
-import type { Trigger } from './decision';
+import type { Trigger } from './suggestion';
 import type { IContext, IDocument } from './document';
 import { importsFor, insertInto } from './imports';
 import type { ISettings } from './settings';

@@ -4,7 +4,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import type { IEngineHealth } from './client';
 import { Offers } from './fixes/offers';
-import type { IActivity } from './inflight';
+import type { IActivity } from './status';
 import type { Page } from './page';
 import type { Provider } from './provider';
 import {

@@ -5,10 +5,10 @@ import { JSONExt } from '@lumino/coreutils';
 import { Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
 import type { Offers } from './fixes/offers';
-import type { IActivity } from './inflight';
 import type { Provider } from './provider';
 import { describeSize } from './filesize';
-import { type OffSwitch, offSwitches } from './decline';
+import type { ICompletionFrame } from './client';
+import { type HiddenReason, type OffSwitch, offSwitches } from './decline';
 import { switchOf } from './offswitches';
 import type { Page } from './page';
 import { DISABLED, WITHHELD } from './requesterror';
@@ -126,6 +126,62 @@ export function conditionOf(
   }
   const busy = health?.busy === true || (isTimedOut && !health?.inPage);
   return off ?? (generating ? 'generating' : busy ? 'busy' : 'ready');
+}
+
+/** The maximum time in milliseconds for which the status item shows *busy* after a timeout. */
+export const TIMEOUT_SHOWN = 10_000;
+
+/** The activity of the server for this page. */
+export interface IActivity {
+  generating: boolean;
+  lastMs: number | null;
+  /** Whether the last request timed out without a text, less than `TIMEOUT_SHOWN` ago. */
+  isTimedOut: boolean;
+  /** The reason for which the last automatic request has no suggestion. */
+  hiddenReason: HiddenReason | null;
+  /** The table of the kernel whose column the last suggestion names at the cursor. */
+  table?: string;
+}
+
+/** Emits the activity when it changes. */
+export class Activity extends Signal<Availability, IActivity> {
+  constructor(availability: Availability) {
+    super(availability);
+    availability.changed.connect((_, { before, now }) => {
+      const isAnother = before.model !== '' && before.model !== now.model;
+      if (isAnother || (before.health && !now.health)) {
+        this.report({ lastMs: null, isTimedOut: false }); // the last latency belongs to another model or engine
+      }
+    });
+  }
+
+  report(change: Partial<IActivity>): void {
+    this._last = { ...this._last, ...change };
+    this.emit(this._last);
+  }
+
+  /** A request was sent (1) or has ended (-1). */
+  open(change: 1 | -1): void {
+    this._open += change;
+    this.report({ generating: this._open > 0, ...(change > 0 && { isTimedOut: false }) });
+  }
+
+  /** The last frame has timings. */
+  received({ timings, hidden_reason, table }: ICompletionFrame, isTimedOut: boolean): void {
+    if (timings) {
+      const hiddenReason = hidden_reason ?? null;
+      // The latency excludes model loading; a timeout has none.
+      this.report({ lastMs: isTimedOut ? null : timings.total_ms, isTimedOut, hiddenReason, table });
+      if (isTimedOut) {
+        clearTimeout(this._timer);
+        this._timer = setTimeout(() => this.report({ isTimedOut: false }), TIMEOUT_SHOWN);
+      }
+    }
+  }
+
+  private _last: IActivity = { generating: false, lastMs: null, isTimedOut: false, hiddenReason: null };
+  private _open = 0;
+  private _timer?: ReturnType<typeof setTimeout>;
 }
 
 /** Combines the states of the server, the provider and the document. */

@@ -1,7 +1,11 @@
-/** The text of a suggestion, and how much of it is left as the user types. Pure. */
+/** The text of a suggestion, how much of it is left as the user types, and what the user has seen of it. Pure. */
 
-import { type IInsertion, insertInto, lineStart } from './imports';
+import type { ICompletionFrame } from './client';
+import { type IInsertion, insertInto } from './imports';
 import { balancedLength, CLOSERS } from './local/brackets';
+
+/** Cause of a call: a keystroke or a timer, or the user's command. */
+export type Trigger = 'automatic' | 'invoke';
 
 export interface IPosition {
   text: string;
@@ -9,11 +13,31 @@ export interface IPosition {
   offset: number;
 }
 
+/** The current suggestion, seen from the position of a call. */
+export interface ICurrent {
+  trigger: Trigger;
+  /** whether its text is complete */
+  done: boolean;
+  /** whether it is shown */
+  shown: boolean;
+  /** whether it was requested at this position */
+  isHere: boolean;
+  /** whether some of its text is left to show */
+  hasRest: boolean;
+  /** whether the cursor is at the end of its text */
+  isUsedUp: boolean;
+  /** whether a received text did not continue the shown one */
+  hasDropped: boolean;
+}
+
 const CLOSED = /^[)\]}"'`]+$/;
 
+/** The number of suggestions so far. */
+let made = 0;
+
 /**
- * The text suggested for a cursor position. States: growing, done. `grow` extends it until
- * `finish`; afterwards the text does not change.
+ * The text suggested for a cursor position, and what the user has seen of it. States: growing, done. `grow` extends it
+ * until `finish`; afterwards the text does not change.
  */
 export class Suggestion {
   /** `text`: the first part of it. */
@@ -25,6 +49,17 @@ export class Suggestion {
     this._after = position.text.slice(position.offset);
   }
 
+  trigger: Trigger = 'automatic';
+  /** Identifies it to the completer. */
+  readonly token = String(++made);
+  /** The server's name for its response. */
+  id = '';
+  shown = false;
+  shownAt: number | null = null;
+  /** The `id` for which the server was notified that it is shown. */
+  reportedAs = '';
+  /** Whether its request timed out without a text. */
+  isTimedOut = false;
   /** The import lines that it needs and that the notebook lacked. */
   needs: readonly string[] = [];
   /** The number of characters at its end that are typed as keys when it is accepted: an opening bracket and a quote. */
@@ -51,7 +86,20 @@ export class Suggestion {
 
   /** Start of the line that it begins on. */
   get from(): number {
-    return lineStart(this._before, this._before.length);
+    return this._before.lastIndexOf('\n') + 1;
+  }
+
+  stateAt(position: IPosition): ICurrent {
+    const { trigger, shown, done, hasDropped } = this;
+    return {
+      trigger,
+      done,
+      shown,
+      isHere: this.isFor(position),
+      hasRest: Boolean(this.rest(position)),
+      isUsedUp: this.isUsedUpAt(position),
+      hasDropped
+    };
   }
 
   /** Whether it was requested for exactly this position. */
@@ -63,6 +111,14 @@ export class Suggestion {
   isUsedUpAt(position: IPosition): boolean {
     const before = this._before + this.text;
     return this.text !== '' && position.offset === before.length && position.text === before + this._after;
+  }
+
+  /** Extend it by a frame of its request. */
+  receive({ id, text, imports, opens = '', table, finish_reason }: ICompletionFrame): void {
+    this.id = id;
+    this.isTimedOut = finish_reason === 'deadline' && !text;
+    this.grow(text + opens, imports, opens.length);
+    this.table = table;
   }
 
   /** Extend it. The shown text never changes, so a text that does not continue it is dropped. */

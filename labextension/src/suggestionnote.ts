@@ -4,7 +4,7 @@ import type { InlineCompleter } from '@jupyterlab/completer';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Completers } from './completers';
 import { ghostIn, type IGhost, isEndVisible, revealGhost, scrollBack } from './editor';
-import type { ISuggestedItem } from './inflight';
+import type { ISuggestedItem } from './accept';
 
 /** Properties for the style sheet: the text under the line with ghost text, and the position of JupyterLab's toolbar. */
 const NOTE = '--jp-turbopilot-note';

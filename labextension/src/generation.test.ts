@@ -1,6 +1,10 @@
-import { describe, expect, it } from 'vitest';
-import { type Action, decide, type Event, type ICurrent, type IState } from './decision';
+import { describe, expect, it, vi } from 'vitest';
+import type { ICompletionFrame } from './client';
 import type { Decline } from './decline';
+import { type Action, decide, type Event, Generation, type IOwner, type IState } from './generation';
+import { requestOf } from './local/testing/request';
+import type { ICurrent, IPosition, Suggestion } from './suggestion';
+import type { IRequest } from './wire';
 
 /** The user has typed at a position where nothing was requested yet, and the server can answer. */
 const TYPED: IState = {
@@ -132,5 +136,89 @@ describe('decide', () => {
     ended('moved on', TYPED, { isOutdated: true, isOpen: false }, declined('outdated'))
   ])('%s', (_, state, event, action) => {
     expect(decide(state, event)).toEqual(action);
+  });
+});
+
+/** The cursor at the end of a text. */
+const end = (text: string): IPosition => ({ text, offset: text.length });
+
+/** A cell with its generation, and an engine that answers each request with `answer`. */
+class Cell {
+  /** Start the suggestion for a text of the cell, and send its request unless it is cached. */
+  async suggest(text: string, change: Partial<IRequest> = {}, above = 'above'): Promise<Suggestion> {
+    this.text = text;
+    const cells: IRequest['cells'] = [above, text].map(source => ({ id: '', type: 'code', source }));
+    const body = requestOf('', { cells, active: 1, offset: text.length, ...change });
+    const suggestion = this.generation.start(end(text), 'automatic', body, false);
+    await this.generation.send(suggestion, body);
+    return suggestion;
+  }
+
+  /** The number of requests that were sent. */
+  get sent(): number {
+    return this.complete.mock.calls.length;
+  }
+
+  text = '';
+  answer = '';
+  readonly complete = vi.fn((_: IRequest, __: AbortSignal, frame: (frame: ICompletionFrame) => void) => {
+    frame({ id: `for ${this.text}`, text: this.answer });
+    return Promise.resolve();
+  });
+  readonly generation = new Generation<Cell>(this, {
+    client: { complete: this.complete },
+    positionOf: ({ text }) => end(text),
+    open: () => undefined,
+    received: () => undefined,
+    answered: () => undefined,
+    failed: () => undefined,
+    left: () => undefined
+  } satisfies IOwner<Cell>);
+}
+
+/** A cell with a cached suggestion at `x = `. */
+async function suggested(answer: string): Promise<Cell> {
+  const cell = new Cell();
+  cell.answer = answer;
+  await cell.suggest('x = ');
+  return cell;
+}
+
+describe('a cached suggestion', () => {
+  it('is used at the same position and for text typed along it', async () => {
+    const cell = await suggested('1 + 2');
+    cell.answer = '2';
+    await cell.suggest('x = 4');
+    expect((await cell.suggest('x = ', { sequence: 9 })).id).toBe('for x = ');
+    expect((await cell.suggest('x = 1')).rest(end('x = 1'))).toBe(' + 2');
+    expect(cell.sent).toBe(2);
+  });
+
+  it('is used rather than a newer one that was typed along', async () => {
+    const cell = new Cell();
+    cell.answer = ' - 2';
+    await cell.suggest('x = 1');
+    cell.answer = '1 + 2';
+    await cell.suggest('x = ');
+    expect((await cell.suggest('x = 1')).id).toBe('for x = 1');
+  });
+
+  it('is shown as a new one', async () => {
+    const cell = await suggested('1');
+    const shown = await cell.suggest('x = ');
+    Object.assign(shown, { shown: true, shownAt: 1, reportedAs: shown.id });
+    cell.generation.cancel();
+    expect(await cell.suggest('x = ')).toMatchObject({ shown: false, shownAt: null, reportedAs: '' });
+  });
+
+  it.each<[string, (cell: Cell) => Promise<Suggestion>]>([
+    ['once the whole suggestion is typed', cell => cell.suggest('x = 1')],
+    ['in other surroundings', cell => cell.suggest('x = ', {}, 'other')],
+    ['with another setting', cell => cell.suggest('x = ', { lines: 'single' })],
+    ['once it is cleared', cell => (cell.generation.forget(), cell.suggest('x = '))]
+  ])('is not used %s', async (_, suggest) => {
+    const cell = await suggested('1');
+    await suggest(cell);
+    expect(cell.sent).toBe(2);
   });
 });
