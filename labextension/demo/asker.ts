@@ -91,23 +91,17 @@ export class Asker {
   private _call(view: EditorView, trigger: Trigger, mayRequest = true): void {
     const generation = this._of(view);
     const position = positionIn(view);
-    const action = generation.next('called', position, {
+    const isSelected = !view.state.selection.main.empty;
+    void generation.answer({
+      position,
       trigger,
-      obstacle: !view.state.selection.main.empty ? 'selection' : mayRequest ? null : 'composing',
-      isOpen: true,
-      isTimedOut: false,
-      isOutdated: false
+      obstacle: () => (isSelected ? 'selection' : mayRequest ? null : 'composing'),
+      hasFocus: () => true,
+      mayShow: () => true,
+      body: () => this._request(position, trigger),
+      schedule: send => send(),
+      declined: () => undefined
     });
-    if (action.kind === 'request') {
-      const body = this._request(position, trigger);
-      const suggestion = generation.start(position, trigger, body, action.keep);
-      if (suggestion.done) {
-        this._listener.recalled(this._show(generation));
-        return;
-      }
-      this._ms = 0;
-      void generation.send(suggestion, body);
-    }
     this._show(generation);
   }
 
@@ -123,22 +117,30 @@ export class Asker {
   /** The generation of the only editor. */
   private _of(view: EditorView): Generation<EditorView> {
     return (this._generation ??= new Generation(view, {
-      client: this._client,
+      complete: (body, signal, frame) => this._client.complete(body, signal, frame),
       positionOf: positionIn,
+      isOpen: () => true,
+      check: () => Promise.resolve(),
+      started: ({ done }, generation) => {
+        this._ms = 0;
+        if (done) {
+          this._listener.recalled(this._show(generation));
+        }
+      },
       open: () => undefined,
-      received: ({ timings }, { generation }) => {
+      received: ({ timings }, _, generation) => {
         this._ms = timings?.total_ms ?? this._ms; // without the time that it takes to load the model
         this._show(generation);
       },
-      answered: ({ generation, suggestion }) => {
+      answered: (_, suggestion, generation) => {
         this._listener.ready();
-        if (generation.current === suggestion) {
+        if (suggestion) {
           this._listener.answered(this._show(generation), this._ms, suggestion.trigger === 'invoke');
         }
       },
-      failed: ({ signal }, reason) => {
+      failed: (_, reason, isAborted) => {
         // Report a missing model even if this request was cancelled.
-        if (!signal.aborted || reason instanceof ServerError) {
+        if (!isAborted || reason instanceof ServerError) {
           this._listener.failed(reason);
         }
       },

@@ -3,6 +3,7 @@
 import type { IClient, ICompletionFrame } from './client';
 import type { Decline } from './decline';
 import { type ICurrent, type IPosition, Suggestion, type Trigger } from './suggestion';
+import { isDenial } from './requesterror';
 import type { IRequest } from './wire';
 
 /** The server ends older requests of a page itself. A browser opens few connections, so the page closes the oldest. */
@@ -88,26 +89,40 @@ function isKept({ shown, hasRest, hasDropped, isHere }: ICurrent): boolean {
   return shown && hasRest && !(hasDropped && isHere);
 }
 
-/** A request that was sent for a suggestion. */
-export interface ISent<Editor> {
-  readonly generation: Generation<Editor>;
-  readonly suggestion: Suggestion;
-  readonly body: IRequest;
-  /** aborted once its connection was closed */
-  readonly signal: AbortSignal;
+/** A call for a suggestion at a position. */
+export interface ICall {
+  readonly position: IPosition;
+  readonly trigger: Trigger;
+  /** Return the reason that prevents a request, whether or not the server can answer. */
+  obstacle(): Decline | null;
+  hasFocus(): boolean;
+  /** Return whether a text may be shown now. */
+  mayShow(): boolean;
+  body(): IRequest;
+  /** Call `send` when the request is to be sent. */
+  schedule(send: () => void): void;
+  /** Nothing is requested. */
+  declined(reason: Decline): void;
 }
 
 /** The owner of generations: it has a client, and is notified of events. */
 export interface IOwner<Editor> {
-  readonly client: Pick<IClient, 'complete'>;
+  complete: IClient['complete'];
   /** Return the text and the cursor of an editor; null if it is closed. */
   positionOf(editor: Editor): IPosition | null;
+  /** Return whether the server can answer. */
+  isOpen(): boolean;
+  /** Check the health of the server. */
+  check(): Promise<void>;
+  /** Another suggestion is the current one; if it is done, it is cached. */
+  started(suggestion: Suggestion, generation: Generation<Editor>): void;
   /** A request was sent (1) or has ended (-1). */
   open(change: 1 | -1): void;
   /** A frame has extended the current suggestion. */
-  received(frame: ICompletionFrame, sent: ISent<Editor>): void;
-  answered(sent: ISent<Editor>): void;
-  failed(sent: ISent<Editor>, reason: unknown): void;
+  received(frame: ICompletionFrame, suggestion: Suggestion, generation: Generation<Editor>): void;
+  /** A request was answered. `suggestion`: its suggestion, if that is the current one. */
+  answered(body: IRequest, suggestion: Suggestion | null, generation: Generation<Editor>): void;
+  failed(body: IRequest, reason: unknown, isAborted: boolean): void;
   /** A suggestion is no longer the current one. `mayReturn`: the next one may be the same. */
   left(suggestion: Suggestion, position: IPosition | null, mayReturn: boolean): void;
 }
@@ -128,85 +143,86 @@ export class Generation<Editor> {
 
   current: Suggestion | null = null;
 
+  /** The trigger of the last call, or of the explicit request that it repeats. */
+  trigger: Trigger = 'automatic';
+
+  /** The call to repeat once the server can answer. */
+  pending: Pick<ICall, 'position' | 'trigger'> | null = null;
+
   /** The rest of the current suggestion at the cursor; `null`: there is none, or the text around the cursor differs. */
   get rest(): string | null {
-    const position = this._owner.positionOf(this.editor);
-    return position && (this.current?.rest(position) ?? null);
+    return (this._position && this.current?.rest(this._position)) ?? null;
   }
 
   /** The rest of the current suggestion unless the user has dismissed it; empty if there is none. */
   get visible(): string {
-    const { rest } = this;
-    const position = this._owner.positionOf(this.editor);
+    const { rest, _position: position } = this;
     return rest && position && !this._dismissed?.hides(rest, position) ? rest : '';
   }
 
-  /** Return the action that follows an event of a call at a position. */
-  next(event: Event, position: IPosition, state: Omit<IState, 'current'>): Action {
-    const isForeign = state.trigger === 'automatic' && position.text === this._foreign;
-    const obstacle = isForeign ? 'foreign edit' : state.obstacle;
-    if (event === 'called' && (state.trigger === 'invoke' || !this._dismissed?.restOnLine(position))) {
+  /**
+   * Answer a call: carry out the action that follows each event. Return the suggestion once there is a text to show.
+   *
+   *     called → decide ┬→ check ────────────────────────→ checked ───┐
+   *                ↑    ├→ request ──→ suggestion, or else ended ─────┤
+   *                │    ├→ continue ─→ suggestion, or else continued ─┤
+   *                │    └→ decline ──→ no suggestion                  │
+   *                └──────────────────────────────────────────────────┘
+   */
+  async answer(call: ICall): Promise<{ suggestion: Suggestion; text: string } | null> {
+    const { position, trigger } = call;
+    const isAt = ({ text, offset }: IPosition) => text === position.text && offset === position.offset;
+    const isForeign = trigger === 'automatic' && position.text === this._foreign;
+    if (trigger === 'invoke' || !this._dismissed?.restOnLine(position)) {
       this._dismissed = null;
     }
-    const action = decide({ ...state, obstacle, current: this.current?.stateAt(position) ?? null }, event);
-    if (action.cancel) {
-      this.cancel();
-    }
-    return action;
-  }
-
-  /**
-   * Make the suggestion for a request the current one: a cached one, which is done, or a new one for `send`. `keep`: it
-   * begins with the shown text.
-   */
-  start(position: IPosition, trigger: Trigger, body: IRequest, keep: boolean): Suggestion {
-    const before = this.current;
-    const rest = before?.rest(position) ?? null;
-    const cached = trigger === 'automatic' ? this._lookup(body, position) : undefined;
-    const suggestion = cached ?? new Suggestion(position);
-    this._replace(suggestion, rest !== null);
-    Object.assign(suggestion, { trigger, shown: false, shownAt: null, reportedAs: '' });
-    if (keep && before && rest) {
-      const { id, shown, shownAt, reportedAs } = before;
-      suggestion.grow(rest, before.imports, before.opensIn(rest));
-      Object.assign(suggestion, { id, shown, shownAt, reportedAs });
-    }
-    if (cached) {
-      this._close();
-    }
-    return suggestion;
-  }
-
-  /** Send the request of the current suggestion, and let the suggestion grow. */
-  async send(suggestion: Suggestion, body: IRequest): Promise<void> {
-    if (this.current !== suggestion || suggestion.done) {
-      return;
-    }
-    const abort = new AbortController();
-    const { signal } = abort;
-    const sent = { generation: this, suggestion, body, signal };
-    let isCacheable = suggestion.trigger === 'automatic';
-    this._open.push(abort);
-    this._close(MOST_OPEN);
-    this._owner.open(1);
-    try {
-      await this._owner.client.complete(body, signal, frame => {
-        if (this.current === suggestion) {
-          isCacheable &&= !frame.uncached;
-          suggestion.receive(frame);
-          this._owner.received(frame, sent);
-        }
-      });
-      if (this.current === suggestion && isCacheable && suggestion.text) {
-        this._remember(body, suggestion);
+    this.trigger = trigger;
+    let awaited = this.current;
+    for (let event: Event = 'called'; ;) {
+      const now = this._position;
+      const state = {
+        trigger,
+        current: this.current?.stateAt(position) ?? null,
+        obstacle: isForeign ? ('foreign edit' as const) : call.obstacle(),
+        isOpen: this._owner.isOpen(),
+        isTimedOut: awaited?.isTimedOut ?? false,
+        isOutdated: this.current !== awaited || !now || !isAt(now) || !call.hasFocus()
+      };
+      const action = decide(state, event);
+      if (action.cancel) {
+        this.cancel();
       }
-      this._owner.answered(sent);
-    } catch (reason) {
-      this._owner.failed(sent, reason);
-    } finally {
-      suggestion.finish();
-      this._open = this._open.filter(other => other !== abort);
-      this._owner.open(-1);
+      if (action.reason) {
+        this.pending = action.reason === 'unavailable' ? { position, trigger } : this.pending;
+        call.declined(action.reason);
+      }
+      switch (action.kind) {
+        case 'decline':
+          return null;
+        case 'check':
+          awaited = this.current;
+          await this._owner.check();
+          event = 'checked';
+          continue;
+        case 'request':
+          awaited = this._start(call, action.keep);
+          event = 'ended';
+          break;
+        case 'continue':
+          this.trigger = action.trigger;
+          event = 'continued';
+      }
+      for await (const text of awaited ? this.texts(awaited) : []) {
+        if (!call.hasFocus()) {
+          break;
+        }
+        if (awaited && call.mayShow()) {
+          return { suggestion: awaited, text };
+        }
+      }
+      if (!call.mayShow()) {
+        return null; // the text is shown when the call after the next keystroke may show it
+      }
     }
   }
 
@@ -228,7 +244,7 @@ export class Generation<Editor> {
 
   /** The user dismisses the text that the page shows: the next keystroke does not show it again. */
   dismiss(text: string): void {
-    const position = this._owner.positionOf(this.editor);
+    const position = this._position;
     if (this.current?.shown && text && position) {
       this._dismissed = new Suggestion(position, text);
     }
@@ -250,12 +266,13 @@ export class Generation<Editor> {
     this._close();
   }
 
-  /** The server has failed: the shown text stays. Return whether more of it was awaited. */
-  interrupt(): boolean {
+  /** The server has failed: the shown text stays. */
+  interrupt(): void {
     this._close();
-    const isAwaited = this.current?.done === false;
-    this.current?.finish();
-    return isAwaited;
+    if (this.current && !this.current.done) {
+      this.current.finish();
+      this._failed(); // at once: the server may be back before the connection has ended
+    }
   }
 
   /** Clear the cached suggestions. */
@@ -263,11 +280,84 @@ export class Generation<Editor> {
     this._cached = [];
   }
 
+  /**
+   * Make the suggestion for a call the current one: a cached one, which is done, or a new one, for which a request is sent.
+   * `keep`: it begins with the shown text.
+   */
+  private _start(call: ICall, keep: boolean): Suggestion {
+    const { position, trigger } = call;
+    const body = call.body();
+    const before = this.current;
+    const rest = before?.rest(position) ?? null;
+    const cached = trigger === 'automatic' ? this._lookup(body, position) : undefined;
+    const suggestion = cached ?? new Suggestion(position);
+    this.pending = null;
+    this._replace(suggestion, rest !== null);
+    Object.assign(suggestion, { trigger, shown: false, shownAt: null, reportedAs: '' });
+    if (keep && before && rest) {
+      const { id, shown, shownAt, reportedAs } = before;
+      suggestion.grow(rest, before.imports, before.opensIn(rest));
+      Object.assign(suggestion, { id, shown, shownAt, reportedAs });
+    }
+    this._owner.started(suggestion, this);
+    if (cached) {
+      this._close();
+    } else {
+      call.schedule(() => void this._send(suggestion, body));
+    }
+    return suggestion;
+  }
+
+  private async _send(suggestion: Suggestion, body: IRequest): Promise<void> {
+    if (this.current !== suggestion || suggestion.done) {
+      return;
+    }
+    const abort = new AbortController();
+    const { signal } = abort;
+    let isCacheable = suggestion.trigger === 'automatic';
+    this._open.push(abort);
+    this._close(MOST_OPEN);
+    this._owner.open(1);
+    try {
+      await this._owner.complete(body, signal, frame => {
+        if (this.current === suggestion) {
+          isCacheable &&= !frame.uncached;
+          suggestion.receive(frame);
+          this._owner.received(frame, suggestion, this);
+        }
+      });
+      const isCurrent = this.current === suggestion;
+      if (isCurrent && isCacheable && suggestion.text) {
+        this._remember(body, suggestion);
+      }
+      this._owner.answered(body, isCurrent ? suggestion : null, this);
+    } catch (reason) {
+      if (this.current === suggestion && !signal.aborted && !isDenial(reason)) {
+        this._failed();
+      }
+      this._owner.failed(body, reason, signal.aborted);
+    } finally {
+      suggestion.finish();
+      this._open = this._open.filter(other => other !== abort);
+      this._owner.open(-1);
+    }
+  }
+
+  /** Repeat the request of the current suggestion once the server can answer. */
+  private _failed(): void {
+    const position = this._position;
+    this.pending = position && this.current && { position, trigger: this.current.trigger };
+  }
+
+  private get _position(): IPosition | null {
+    return this._owner.positionOf(this.editor);
+  }
+
   private _replace(next: Suggestion | null, mayReturn: boolean): void {
     const before = this.current;
     this.current = next;
     if (before) {
-      this._owner.left(before, this._owner.positionOf(this.editor), mayReturn);
+      this._owner.left(before, this._position, mayReturn);
       before.finish();
     }
   }

@@ -16,7 +16,7 @@ import { followOthers } from './collaboration';
 import { type Decline, declineOf, type Explained, isExplained, isUnlabelled } from './decline';
 import { documentIn, type IContext, isNewCell, positionIn, readDocument } from './document';
 import { afterComposing, follow, isAt, isOnBlankLine, positionOf, whenUnchanged } from './editor';
-import { type Event, Generation, type IOwner } from './generation';
+import { Generation, type IOwner } from './generation';
 import type { IInsertion } from './imports';
 import type { IDenial } from './offswitches';
 import { Outcomes } from './outcomes';
@@ -25,19 +25,11 @@ import { kernelOf, RequestBuilder } from './request';
 import { isDenial } from './requesterror';
 import { DEFAULTS, type ISettings } from './settings';
 import { Activity } from './status';
-import type { IPosition, Suggestion, Trigger } from './suggestion';
+import type { Suggestion, Trigger } from './suggestion';
 import type { IRequest } from './wire';
 
 type CellGeneration = Generation<CodeEditor.IEditor>;
 
-/** A call of the provider. */
-interface ICall {
-  readonly editor: CodeEditor.IEditor;
-  readonly position: IPosition;
-  readonly trigger: Trigger;
-}
-
-const NO_DENIALS: ReadonlyMap<string, IDenial> = new Map();
 export const NOTHING: IInlineCompletionList = { items: [] };
 /** After this number of consecutive failures, only the next keystroke sends a request again. */
 const RETRIES = 5;
@@ -68,7 +60,6 @@ export class Provider implements IInlineCompletionProvider {
     this.outcomes = new Outcomes(_client);
     this.activity = new Activity(_availability);
     this._requests = new RequestBuilder((path, language) => _page.otherDocuments(path, language));
-    this._owner = this._makeOwner();
     _availability.changed.connect((_, change) => this._healthChanged(change));
   }
 
@@ -87,9 +78,6 @@ export class Provider implements IInlineCompletionProvider {
   /** Whether the user has stopped all suggestions. */
   stopped = false;
 
-  /** Whether the suggestion of the last call was requested by the user's command. */
-  invoked = false;
-
   /** The activity of the server for this page. */
   readonly activity: Activity;
 
@@ -99,74 +87,53 @@ export class Provider implements IInlineCompletionProvider {
   /** The reason why the user's command shows nothing. */
   readonly declined = new Signal<this, Explained>(this);
 
-  /**
-   * Answer a call of JupyterLab: carry out the action that follows each event.
-   *
-   *     called → next ┬→ check ────────────────────────→ checked ───┐
-   *               ↑   ├→ request ──→ suggestion, or else ended ─────┤
-   *               │   ├→ continue ─→ suggestion, or else continued ─┤
-   *               │   └→ decline ──→ no suggestion                  │
-   *               └─────────────────────────────────────────────────┘
-   */
+  /** Whether the suggestion of the last call was requested by the user's command. */
+  get invoked(): boolean {
+    return this._generation?.trigger === 'invoke';
+  }
+
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
     const { editor } = context;
     if (!editor) {
       return NOTHING;
     }
-    const generation = this._enter(editor);
     const isInvoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
     const trigger = this._triggered ?? (isInvoked ? 'invoke' : 'automatic');
     const position = positionIn(request);
-    const call = { editor, position, trigger };
-    this.invoked = trigger === 'invoke';
-    if (this.invoked) {
+    const isExplicit = trigger === 'invoke';
+    if (isExplicit) {
       this._page.closeMenu();
     }
+    const read = () => documentIn(request, context); // it may change meanwhile
     // Whether a request is sent although the server has denied one for the document.
-    let ignoresDenial = this.invoked || this._mayBeAllowed(documentIn(request, context).path, context);
-    let awaited = generation.current;
-    for (let event: Event = 'called'; ;) {
-      const document = documentIn(request, context); // it may have changed meanwhile
-      const { stopped, paused } = this;
-      const switches = { stopped, paused, denied: ignoresDenial ? NO_DENIALS : this.denied };
-      const action = generation.next(event, position, {
-        trigger,
-        obstacle: declineOf(editor, document, this.settings, switches, trigger),
-        isOpen: this._availability.open,
-        isTimedOut: awaited?.isTimedOut ?? false,
-        isOutdated: generation.current !== awaited || !isAt(editor, position) || !editor.hasFocus()
-      });
-      if (action.reason) {
-        this._report(call, action.reason);
-      }
-      switch (action.kind) {
-        case 'decline':
-          return NOTHING;
-        case 'check':
-          awaited = generation.current;
-          await this._availability.check();
-          event = 'checked';
-          continue;
-        case 'request': {
-          this.denied.delete(document.path);
-          ignoresDenial = false;
-          const body = this._requests.build(document, context, position, this.settings, trigger);
-          awaited = this._start(generation, call, body, action.keep);
-          event = 'ended';
-          break;
-        }
-        case 'continue':
-          this.invoked = action.trigger === 'invoke';
-          event = 'continued';
-      }
-      const item = awaited && (await this._itemOf(generation, awaited, trigger));
-      if (item) {
-        return { items: [item] };
-      }
-      if (trigger === 'automatic' && this._page.completers.isSuppressed(editor)) {
-        return NOTHING; // the text is shown when the call after the next keystroke finds the menu closed
-      }
+    let ignoresDenial = isExplicit || this._mayBeAllowed(read().path, context);
+    const generation = this._enter(editor);
+    const answer = await generation.answer({
+      position,
+      trigger,
+      obstacle: () => {
+        const { settings, stopped, paused } = this;
+        const denied = ignoresDenial ? new Map<string, IDenial>() : this.denied;
+        return declineOf(editor, read(), settings, { stopped, paused, denied }, trigger);
+      },
+      hasFocus: () => editor.hasFocus(),
+      mayShow: () => isExplicit || !this._page.completers.isSuppressed(editor),
+      body: () => {
+        const document = read();
+        ignoresDenial = false;
+        this.denied.delete(document.path);
+        return this._requests.build(document, context, position, this.settings, trigger);
+      },
+      schedule: send => setTimeout(send, isExplicit ? 0 : this.settings.delay),
+      declined: reason => this._report(editor, trigger, reason)
+    });
+    if (!answer) {
+      return NOTHING;
     }
+    if (isExplicit) {
+      this._page.closeMenu(); // the user may have opened it while the request was waiting
+    }
+    return { items: [this._itemOf(generation, answer.suggestion, answer.text)] };
   }
 
   async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
@@ -240,9 +207,10 @@ export class Provider implements IInlineCompletionProvider {
   /** Cancel all requests, prefetching included, and report on no more texts. */
   cancelAll(): void {
     this.outcomes.drop(this._generation?.current ?? null);
-    this._pending = null;
+    this._recent.forEach(generation => (generation.pending = null));
     clearTimeout(this._warmUp);
-    this._prefetching.forEach(abort => abort.abort());
+    this._prefetching.abort();
+    this._prefetching = new AbortController();
     this.cancel();
   }
 
@@ -358,14 +326,11 @@ export class Provider implements IInlineCompletionProvider {
     return isOtherKernel || (denial !== undefined && performance.now() >= denial.at + MAX_RETRY_DELAY);
   }
 
-  private _report(call: ICall, reason: Decline): void {
-    const { editor, trigger } = call;
+  private _report(editor: CodeEditor.IEditor, trigger: Trigger, reason: Decline): void {
     if (reason === 'foreign edit') {
       this._page.completers.dismiss();
     } else if (reason === 'composing') {
       afterComposing(editor, () => whenUnchanged(editor, 0, () => this._trigger('automatic')));
-    } else if (reason === 'unavailable') {
-      this._pending = call;
     }
     if (trigger === 'invoke' && isExplained(reason)) {
       this.declined.emit(reason);
@@ -374,46 +339,15 @@ export class Provider implements IInlineCompletionProvider {
     }
   }
 
-  /** Start a suggestion, and send its request unless it is cached. */
-  private _start(
-    generation: CellGeneration,
-    { position, trigger }: ICall,
-    body: IRequest,
-    keep: boolean
-  ): Suggestion {
-    this._pending = this._announced = null;
-    const suggestion = generation.start(position, trigger, body, keep);
-    this.activity.report({ hiddenReason: null, table: suggestion.table });
-    const delay = trigger === 'automatic' ? this.settings.delay : 0;
-    setTimeout(() => void generation.send(suggestion, body), delay);
-    return suggestion;
-  }
-
-  /** Wait for the first text of a suggestion that a call may show; return `null` if there is none. */
-  private async _itemOf(
-    generation: CellGeneration,
-    suggestion: Suggestion,
-    trigger: Trigger
-  ): Promise<ISuggestedItem | null> {
-    const { editor } = generation;
-    for await (const text of generation.texts(suggestion)) {
-      if (!editor.hasFocus()) {
-        break;
-      }
-      if (trigger === 'invoke') {
-        this._page.closeMenu(); // the user may have opened it while the request was waiting
-      } else if (this._page.completers.isSuppressed(editor)) {
-        continue; // JupyterLab would not show it
-      }
-      if (!suggestion.shown) {
-        this.outcomes.shown(suggestion);
-      }
-      void this._announce(generation, suggestion);
-      const { done, token, imports, from } = suggestion;
-      const opens = suggestion.opensIn(text);
-      return (this._item = { insertText: text, isIncomplete: !done, token, imports, opens, from });
+  /** Return the item for a suggestion, which the completer shows. */
+  private _itemOf(generation: CellGeneration, suggestion: Suggestion, text: string): ISuggestedItem {
+    if (!suggestion.shown) {
+      this.outcomes.shown(suggestion);
     }
-    return null;
+    void this._announce(generation, suggestion);
+    const { done, token, imports, from } = suggestion;
+    const opens = suggestion.opensIn(text);
+    return (this._item = { insertText: text, isIncomplete: !done, token, imports, opens, from });
   }
 
   /** Emit the complete text of a suggestion, once, unless another replaces it before. */
@@ -429,48 +363,11 @@ export class Provider implements IInlineCompletionProvider {
     }
   }
 
-  private _makeOwner(): IOwner<CodeEditor.IEditor> {
-    return {
-      client: this._client,
-      positionOf: editor => (editor.isDisposed ? null : positionOf(editor)),
-      open: change => this.activity.open(change),
-      received: (frame, { suggestion }) => this.activity.received(frame, suggestion.isTimedOut),
-      answered: ({ body, generation, suggestion }) => {
-        this._availability.answered();
-        if (generation.current === suggestion && suggestion.text) {
-          const isClosed = generation.editor.getOption('autoClosingBrackets') === true;
-          this._prefetch(this._requests.afterAccepting(body, suggestion, isClosed ? suggestion.closers : ''));
-        }
-      },
-      failed: ({ body, generation, suggestion, signal }, reason) => {
-        if (isDenial(reason)) {
-          this._deny(body, reason.message);
-        } else if (!signal.aborted) {
-          if (generation.current === suggestion) {
-            this._failed(generation);
-          }
-          this._availability.failed(reason);
-        }
-      },
-      left: (suggestion, position, mayReturn) => this.outcomes.left(suggestion, position, mayReturn)
-    };
-  }
-
-  /** Request the current suggestion again once the server can answer. */
-  private _failed({ editor, current }: CellGeneration): void {
-    if (current && !editor.isDisposed) {
-      this._pending = { editor, position: positionOf(editor), trigger: current.trigger };
-    }
-  }
-
   /** Send a request whose answer no user waits for. */
   private _prefetch(body: IRequest): void {
-    const abort = new AbortController();
-    this._prefetching.add(abort);
     this._client
-      .alternatives(body, abort.signal)
-      .catch((reason: unknown) => isDenial(reason) && this._deny(body, reason.message))
-      .finally(() => this._prefetching.delete(abort));
+      .alternatives(body, this._prefetching.signal)
+      .catch((reason: unknown) => isDenial(reason) && this._deny(body, reason.message));
   }
 
   private _deny({ path, kernel_id }: IRequest, message: string): void {
@@ -480,8 +377,9 @@ export class Provider implements IInlineCompletionProvider {
 
   private _healthChanged(change: IChange): void {
     const { before, now } = change;
-    if (before.open && !now.open && this._generation?.interrupt()) {
-      this._failed(this._generation); // at once: the server may be back before the connection has ended
+    const generation = this._generation;
+    if (before.open && !now.open) {
+      generation?.interrupt();
     }
     if (servesAnother(change)) {
       this.forget();
@@ -495,11 +393,11 @@ export class Provider implements IInlineCompletionProvider {
     if (!before.health?.ready) {
       this.warmUp();
     }
-    if (now.failures <= RETRIES) {
-      const pending = this._pending;
-      this._pending = null;
-      if (pending && isAt(pending.editor, pending.position)) {
-        whenUnchanged(pending.editor, 0, () => this._trigger(pending.trigger));
+    if (generation && now.failures <= RETRIES) {
+      const { editor, pending } = generation;
+      generation.pending = null;
+      if (pending && isAt(editor, pending.position)) {
+        whenUnchanged(editor, 0, () => this._trigger(pending.trigger));
       }
     }
   }
@@ -512,7 +410,33 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private readonly _requests: RequestBuilder;
-  private readonly _owner: IOwner<CodeEditor.IEditor>;
+  private readonly _owner: IOwner<CodeEditor.IEditor> = {
+    complete: (body, signal, frame) => this._client.complete(body, signal, frame),
+    positionOf: editor => (editor.isDisposed ? null : positionOf(editor)),
+    isOpen: () => this._availability.open,
+    check: () => this._availability.check(),
+    started: ({ table }) => {
+      this._announced = null;
+      this.activity.report({ hiddenReason: null, table });
+    },
+    open: change => this.activity.open(change),
+    received: (frame, { isTimedOut }) => this.activity.received(frame, isTimedOut),
+    answered: (body, suggestion, { editor }) => {
+      this._availability.answered();
+      if (suggestion?.text) {
+        const closers = editor.getOption('autoClosingBrackets') === true ? suggestion.closers : '';
+        this._prefetch(this._requests.afterAccepting(body, suggestion, closers));
+      }
+    },
+    failed: (body, reason, isAborted) => {
+      if (isDenial(reason)) {
+        this._deny(body, reason.message);
+      } else if (!isAborted) {
+        this._availability.failed(reason);
+      }
+    },
+    left: (suggestion, position, mayReturn) => this.outcomes.left(suggestion, position, mayReturn)
+  };
   private readonly _generations = new WeakMap<CodeEditor.IEditor, CellGeneration>();
   /** the generations of the cells that were edited last, the newest first */
   private _recent: CellGeneration[] = [];
@@ -520,10 +444,8 @@ export class Provider implements IInlineCompletionProvider {
   private _item: ISuggestedItem | null = null;
   /** the suggestion that was emitted once its text was complete, or will be */
   private _announced: Suggestion | null = null;
-  /** the last call that the server could not answer */
-  private _pending: ICall | null = null;
   /** the trigger of the call that the provider causes itself */
   private _triggered: Trigger | null = null;
-  private readonly _prefetching = new Set<AbortController>();
+  private _prefetching = new AbortController();
   private _warmUp: ReturnType<typeof setTimeout> | undefined;
 }

@@ -14,20 +14,13 @@ export interface IPosition {
 }
 
 /** The current suggestion, seen from the position of a call. */
-export interface ICurrent {
-  trigger: Trigger;
-  /** whether its text is complete */
-  done: boolean;
-  /** whether it is shown */
-  shown: boolean;
+export interface ICurrent extends Pick<Suggestion, 'trigger' | 'done' | 'shown' | 'hasDropped'> {
   /** whether it was requested at this position */
   isHere: boolean;
   /** whether some of its text is left to show */
   hasRest: boolean;
   /** whether the cursor is at the end of its text */
   isUsedUp: boolean;
-  /** whether a received text did not continue the shown one */
-  hasDropped: boolean;
 }
 
 const CLOSED = /^[)\]}"'`]+$/;
@@ -90,16 +83,10 @@ export class Suggestion {
   }
 
   stateAt(position: IPosition): ICurrent {
-    const { trigger, shown, done, hasDropped } = this;
-    return {
-      trigger,
-      done,
-      shown,
-      isHere: this.isFor(position),
-      hasRest: Boolean(this.rest(position)),
-      isUsedUp: this.isUsedUpAt(position),
-      hasDropped
-    };
+    const { trigger, done, shown, hasDropped } = this;
+    const hasRest = Boolean(this.rest(position));
+    const [isHere, isUsedUp] = [this.isFor(position), this.isUsedUpAt(position)];
+    return { trigger, done, shown, hasDropped, isHere, hasRest, isUsedUp };
   }
 
   /** Whether it was requested for exactly this position. */
