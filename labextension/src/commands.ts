@@ -6,13 +6,12 @@ import type { Menu } from '@lumino/widgets';
 import type { IParts } from './components';
 import type { Offers } from './fixes/offers';
 import { hasSelectedText } from './editor';
-import { switchOf, toggleSwitch } from './offswitches';
 import { DISABLED } from './requesterror';
 import { describeStatus, type Status } from './status';
 import { firstLine, firstWord } from './suggestion';
 import { showStatistics } from './statistics';
 import { describeUsageLog, showUsageLog } from './usagelog';
-import type { Explained } from './decline';
+import { type Explained, switchOf, toggleSwitch } from './decline';
 import { describeDecline, describeIndex } from './messages';
 
 export namespace CommandIDs {

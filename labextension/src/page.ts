@@ -9,8 +9,8 @@ import { type INotebookModel, type Notebook, NotebookPanel } from '@jupyterlab/n
 import { MessageLoop } from '@lumino/messaging';
 import type { Widget } from '@lumino/widgets';
 import type { Completers } from './completers';
+import { switchOf } from './decline';
 import { isPrivatePath, languageOf } from './language';
-import { switchOf } from './offswitches';
 import { CELL_LIMIT, fitBytes, wellFormed } from './window';
 import type { IOtherDocument } from './wire';
 
