@@ -212,12 +212,13 @@ export class Generation<Editor> {
           this.trigger = action.trigger;
           event = 'continued';
       }
-      for await (const text of awaited ? this.texts(awaited) : []) {
+      const suggestion = awaited;
+      for await (const text of suggestion ? this.texts(suggestion) : []) {
         if (!call.hasFocus()) {
           break;
         }
-        if (awaited && call.mayShow()) {
-          return { suggestion: awaited, text };
+        if (suggestion && call.mayShow()) {
+          return { suggestion, text };
         }
       }
       if (!call.mayShow()) {
@@ -253,12 +254,10 @@ export class Generation<Editor> {
 
   /** Another user has edited the text. Return whether there was a suggestion. */
   edited(text: string): boolean {
-    const { current } = this;
+    const isShown = this.current !== null;
     this._foreign = text;
-    if (current) {
-      this.cancel();
-    }
-    return current !== null;
+    this.cancel();
+    return isShown;
   }
 
   cancel(): void {

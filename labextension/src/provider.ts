@@ -43,12 +43,7 @@ export class Provider implements IInlineCompletionProvider {
   readonly schema = {
     type: 'object' as const,
     properties: {},
-    default: {
-      enabled: true,
-      autoFillInMiddle: true,
-      debouncerDelay: 0,
-      timeout: 30000
-    }
+    default: { enabled: true, autoFillInMiddle: true, debouncerDelay: 0, timeout: 30000 }
   };
 
   constructor(
@@ -98,8 +93,8 @@ export class Provider implements IInlineCompletionProvider {
     }
     const isInvoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
     const trigger = this._triggered ?? (isInvoked ? 'invoke' : 'automatic');
-    const position = positionIn(request);
     const isExplicit = trigger === 'invoke';
+    const position = positionIn(request);
     if (isExplicit) {
       this._page.closeMenu();
     }
@@ -132,7 +127,15 @@ export class Provider implements IInlineCompletionProvider {
     if (isExplicit) {
       this._page.closeMenu(); // the user may have opened it while the request was waiting
     }
-    return { items: [this._itemOf(generation, answer.suggestion, answer.text)] };
+    const { suggestion, text: insertText } = answer;
+    if (!suggestion.shown) {
+      this.outcomes.shown(suggestion);
+    }
+    void this._announce(generation, suggestion);
+    const { done, token, imports, from } = suggestion;
+    const opens = suggestion.opensIn(insertText);
+    this._item = { insertText, isIncomplete: !done, token, imports, opens, from };
+    return { items: [this._item] };
   }
 
   async *stream(token: string): AsyncGenerator<{ response: IInlineCompletionItem }> {
@@ -268,27 +271,22 @@ export class Provider implements IInlineCompletionProvider {
         this._page.completers.dismiss();
       }
     });
-    follow(
-      editor,
-      () => {
-        if (generation.rest === null) {
-          generation.cancel();
-        }
-      },
-      () => {
-        if (this.settings.mode === 'automatic') {
-          // JupyterLab calls no provider on a blank line.
-          whenUnchanged(editor, this.settings.delay, () => {
-            if (isOnBlankLine(editor)) {
-              this._trigger('automatic');
-            }
-          });
-        }
+    const moved = (): void => {
+      if (generation.rest === null) {
+        generation.cancel();
       }
-    );
-    // The editor of a new cell may already have the focus.
-    this._suggestInNewCell(editor);
-    editor.host.addEventListener('focusin', () => this._suggestInNewCell(editor));
+    };
+    // JupyterLab calls no provider on a blank line.
+    const newLine = () => this._suggestLater(editor, this.settings.delay, () => isOnBlankLine(editor));
+    follow(editor, moved, newLine);
+    const focused = () =>
+      this._suggestLater(
+        editor,
+        SETTLE,
+        () => this.settings.newCells && isNewCell(this._page.widget, editor)
+      );
+    focused(); // the editor of a new cell may already have the focus
+    editor.host.addEventListener('focusin', focused);
     return generation;
   }
 
@@ -308,11 +306,10 @@ export class Provider implements IInlineCompletionProvider {
     return this._recent.at(0);
   }
 
-  /** Request a suggestion if an empty cell keeps the focus. */
-  private _suggestInNewCell(editor: CodeEditor.IEditor): void {
-    whenUnchanged(editor, SETTLE, () => {
-      const { mode, newCells } = this.settings;
-      if (newCells && mode === 'automatic' && isNewCell(this._page.widget, editor)) {
+  /** Request an automatic suggestion if an editor stays unchanged and a condition applies then. */
+  private _suggestLater(editor: CodeEditor.IEditor, delay: number, isWanted: () => boolean): void {
+    whenUnchanged(editor, delay, () => {
+      if (this.settings.mode === 'automatic' && isWanted()) {
         this._trigger('automatic');
       }
     });
@@ -336,17 +333,6 @@ export class Provider implements IInlineCompletionProvider {
     } else if (isUnlabelled(reason)) {
       this.activity.report({ hiddenReason: reason });
     }
-  }
-
-  /** Return the item for a suggestion, which the completer shows. */
-  private _itemOf(generation: CellGeneration, suggestion: Suggestion, text: string): ISuggestedItem {
-    if (!suggestion.shown) {
-      this.outcomes.shown(suggestion);
-    }
-    void this._announce(generation, suggestion);
-    const { done, token, imports, from } = suggestion;
-    const opens = suggestion.opensIn(text);
-    return (this._item = { insertText: text, isIncomplete: !done, token, imports, opens, from });
   }
 
   /** Emit the complete text of a suggestion, once, unless another replaces it before. */
