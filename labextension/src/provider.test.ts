@@ -153,7 +153,7 @@ class Bench {
   readonly messages: string[] = [];
   readonly provider: Provider;
   readonly availability: Availability;
-  readonly editor: CodeEditor.IEditor;
+  editor: CodeEditor.IEditor;
   focused = true;
   selected = false;
   /** Whether the completion menu is open. */
@@ -644,6 +644,40 @@ describe('a position that was answered before', () => {
     }
     expect(await bench.textShown()).toBe('values');
     expect(bench.asked.length).toBe(count);
+  });
+});
+
+describe('a suggestion in another cell', () => {
+  /** Call the provider in new cells with the same text, each of which is answered. */
+  async function visit(bench: Bench, count: number): Promise<void> {
+    for (let cell = 0; cell < count; cell++) {
+      bench.editor = Object.create(bench.editor) as CodeEditor.IEditor;
+      await bench.ask();
+      await bench.answer(-1, { text: 'total' });
+    }
+  }
+
+  it('cancels the request of the cell that the user has left', async () => {
+    const bench = new Bench('x = ');
+    await bench.ask();
+    await visit(bench, 1);
+    expect(bench.asked.map(({ signal }) => signal.aborted)).toEqual([true, false]);
+    expect(await bench.textShown()).toBe('total');
+  });
+
+  it.each([
+    ['keeps', 3, 'values'],
+    ['forgets', 4, undefined]
+  ])('%s the cached suggestion of the cell after %i others', async (_, count, shown) => {
+    const bench = new Bench('x = ');
+    const { editor } = bench;
+    await bench.ask();
+    await bench.answer(0, { text: 'values' });
+    await visit(bench, count);
+    bench.editor = editor;
+    await bench.ask();
+    await bench.answer(count + 1, { text: '' });
+    expect(await bench.textShown()).toBe(shown);
   });
 });
 
