@@ -96,7 +96,7 @@ export interface ICall {
   /** Return the reason that prevents a request, whether or not the server can answer. */
   obstacle(): Decline | null;
   hasFocus(): boolean;
-  /** Return whether a text may be shown now. */
+  /** There is a text: return whether it may be shown now. */
   mayShow(): boolean;
   body(): IRequest;
   /** Call `send` when the request is to be sent. */
@@ -156,8 +156,8 @@ export class Generation<Editor> {
 
   /** The rest of the current suggestion unless the user has dismissed it; empty if there is none. */
   get visible(): string {
-    const { rest, _position: position } = this;
-    return rest && position && !this._dismissed?.hides(rest, position) ? rest : '';
+    const { rest } = this;
+    return rest && !this._hides(rest) ? rest : '';
   }
 
   /**
@@ -217,11 +217,12 @@ export class Generation<Editor> {
         if (!call.hasFocus()) {
           break;
         }
-        if (suggestion && call.mayShow()) {
+        // The user may just have dismissed it.
+        if (suggestion && !this._hides(text) && call.mayShow()) {
           return { suggestion, text };
         }
       }
-      if (!call.mayShow()) {
+      if (trigger === 'automatic' && !call.mayShow()) {
         return null; // the text is shown when the call after the next keystroke may show it
       }
     }
@@ -263,6 +264,12 @@ export class Generation<Editor> {
   cancel(): void {
     this._replace(null, false);
     this._close();
+  }
+
+  /** The user has left the cell or stopped suggestions: cancel, and repeat no call. */
+  leave(): void {
+    this.pending = null;
+    this.cancel();
   }
 
   /** The server has failed: the shown text stays. */
@@ -346,6 +353,11 @@ export class Generation<Editor> {
   private _failed(): void {
     const position = this._position;
     this.pending = position && this.current && { position, trigger: this.current.trigger };
+  }
+
+  /** Return whether the user has dismissed a text at the cursor. */
+  private _hides(text: string): boolean {
+    return Boolean(this._position && this._dismissed?.hides(text, this._position));
   }
 
   private get _position(): IPosition | null {

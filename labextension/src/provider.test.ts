@@ -235,6 +235,16 @@ describe('an open completion menu', () => {
   });
 });
 
+describe('a timer during an explicit request', () => {
+  it('shows the text although the user has opened a completion menu', async () => {
+    const bench = new Bench('x = ');
+    await bench.ask(INVOKE);
+    await bench.ask();
+    bench.menu = true;
+    await bench.shows(0, 'total');
+  });
+});
+
 describe('the outcome of a shown suggestion', () => {
   async function shown(): Promise<Bench> {
     const bench = new Bench('x = ');
@@ -533,6 +543,16 @@ describe('a dismissed suggestion', () => {
     expect(await bench.textShown()).toBe('alues');
     await type(bench, 'e');
     await bench.answer(-1, { text: 'ry, long)' });
+    expect(await bench.textShown()).toBeUndefined();
+  });
+
+  it('is not shown by a call just before it was dismissed', async () => {
+    const bench = new Bench('min(');
+    await bench.ask();
+    await bench.answer(-1, { text: 'values' });
+    bench.type('v');
+    void bench.fetch(AUTOMATIC);
+    bench.provider.dismiss('alues');
     expect(await bench.textShown()).toBeUndefined();
   });
 

@@ -111,7 +111,12 @@ export class Provider implements IInlineCompletionProvider {
         return declineOf(editor, read(), settings, { stopped, paused, denied }, trigger);
       },
       hasFocus: () => editor.hasFocus(),
-      mayShow: () => isExplicit || !this._page.completers.isSuppressed(editor),
+      mayShow: () => {
+        if (isExplicit) {
+          this._page.closeMenu(); // the user may have opened it while the request was waiting
+        }
+        return isExplicit || !this._page.completers.isSuppressed(editor);
+      },
       body: () => {
         const document = read();
         ignoresDenial = false;
@@ -123,9 +128,6 @@ export class Provider implements IInlineCompletionProvider {
     });
     if (!answer) {
       return NOTHING;
-    }
-    if (isExplicit) {
-      this._page.closeMenu(); // the user may have opened it while the request was waiting
     }
     const { suggestion, text: insertText } = answer;
     if (!suggestion.shown) {
@@ -209,11 +211,10 @@ export class Provider implements IInlineCompletionProvider {
   /** Cancel all requests, prefetching included, and report on no more texts. */
   cancelAll(): void {
     this.outcomes.drop(this._generation?.current ?? null);
-    this._recent.forEach(generation => (generation.pending = null));
     clearTimeout(this._warmUp);
     this._prefetching.abort();
     this._prefetching = new AbortController();
-    this.cancel();
+    this._generation?.leave();
   }
 
   /** Send requests again. */
@@ -294,7 +295,7 @@ export class Provider implements IInlineCompletionProvider {
   private _enter(editor: CodeEditor.IEditor): CellGeneration {
     const generation = this.watch(editor);
     if (generation !== this._generation) {
-      this.cancel();
+      this._generation?.leave();
       this._recent = [generation, ...this._recent.filter(other => other !== generation)];
       this._recent.splice(MOST_CELLS).forEach(other => other.forget());
     }
