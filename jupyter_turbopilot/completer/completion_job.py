@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from jupyter_turbopilot.completer.text import Text
-from jupyter_turbopilot.completer.text_generator import TextGenerator
-from jupyter_turbopilot.engine.job import DEADLINE, Job
+from jupyter_turbopilot.engine.job import ANSWERED, DEADLINE, Job
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
+from jupyter_turbopilot.util.threads import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,23 +19,19 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.plan import Matches, Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.completer.shared import Shared
-    from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.job import Steps
     from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 
+LOOK_UP_SECONDS = 0.05  # that a finished text waits for the look-up
+
+
 class CompletionJob(Job):
-    """One request: its plan, the generator of its text, and its replies.
+    """One request: its plan and its replies. It is in the queue while the index is queried.
 
-        look-up ────────▶ waiting ──▶ begun ──▶ ended
-              │              │                    ▲
-              └──────────────┴────────────────────┘ superseded, cancelled, late, answered from index or cache
-
-    The look-up thread calls `take_matches`. The worker's thread runs `generate`. Any thread may call `end`.
-
-    A confident line of the index that is complete answers the request without the engine. A part of a line
-    replaces the generated text if it has a higher confidence and no text was sent.
+    The look-up thread calls `take_matches`, and the worker's thread `stream` and `finish`. A confident line
+    of the index that is complete answers the request. A part of a line replaces the generated text if it has
+    a higher confidence and no text was sent. So the last reply waits for the look-up, but not long.
     """
 
     def __init__(self, plan: Plan, caller: str, listeners: Sequence[Listener], shared: Shared) -> None:
@@ -47,16 +42,18 @@ class CompletionJob(Job):
             caller=caller,
             client=plan.client,
             tenant=plan.cache_key.tenant,
+            cell=plan.cell_key,
+            sequence=plan.sequence,
         )
         self.id = uuid4().hex
         self.plan = plan
-        self.needs_cached_answer = False  # whether the load allows no other answer
         self.index_line: LineMatch | None = None
-        self.text = Text()  # the generated text; a newer request may take it over
         self.result = Reply(self.id)  # the last reply, as far as it is complete
         self._cached: tuple[int, CachedCompletion | None] = (-1, None)  # with the cache's generation
         self._shared = shared
         self._listeners = listeners
+        self._looks_up = False
+        self._ready: tuple[TurbopilotError | None] | None = None  # the end, which waits for the look-up
         self._uncached = False  # whether the next request may get a better reply, from a complete look-up
         self._streamed = False  # whether a frame with generated text was sent
         self._sending = threading.RLock()  # any thread may send the last reply while the worker sends a frame
@@ -71,33 +68,45 @@ class CompletionJob(Job):
             self._cached = now, found
         return self._cached[1]
 
-    def take_matches(self, matches: Matches, model: str = "") -> bool:
-        """Take the index matches; answer with a confident complete line. Return whether there is one.
+    def begin_look_up(self) -> None:
+        """Let the last reply wait for `end_look_up`."""
+        self._looks_up, self._uncached = True, self.plan.asks_index
 
-        `model` is empty if no engine is ready.
-        """
-        self.index_line = line = matches.line
-        self._uncached = not matches.settled
-        if not (line and line.sure and line.whole and model):
-            return False
-        timings = Timings(total_ms=(time.monotonic() - self.queued_at) * 1000)
-        self.answer(self._with_line(Reply(self.id, model, timings=timings), line))
-        return True
+    def take_matches(self, matches: Matches, model: str) -> bool:
+        """Take the index matches; answer with a confident complete line. Return whether there is one."""
+        with self._sending:
+            if not self._looks_up:
+                return self._ended  # too late
+            self.index_line = line = matches.line
+            self._uncached = not matches.settled
+            if not (line and line.sure and line.whole):
+                return False
+            timings = Timings(total_ms=(time.monotonic() - self.queued_at) * 1000)
+            self.answer(self._with_line(Reply(self.id, model, timings=timings), line))
+            return True
+
+    def end_look_up(self) -> None:
+        """Send the last reply if it waits for the look-up."""
+        with self._sending:
+            self._looks_up = False
+            if self._ready:
+                super().finish(*self._ready)
 
     def answer(self, reply: Reply) -> None:
-        """End with a reply that needs no engine."""
-        self.supersede_older()
-        self.result = reply
-        self.finish(None)
+        """End with a reply that needs no engine, unless text was sent."""
+        with self._sending:
+            if not (self._ended or self._streamed):
+                self.result = reply
+                super().finish(None)
+                self.cancel.set(ANSWERED)
 
-    def generate(self, engine: Engine, older: Job | None) -> Steps:
-        if isinstance(older, CompletionJob):
-            self.text, older.text = older.text, Text()
-        try:
-            yield from TextGenerator(self, engine, self._shared).generate()
-        finally:
-            # If a newer request took over the text, it is empty now and nothing is cached.
-            self.text.keep(self._shared.results)
+    def finish(self, error: TurbopilotError | None) -> None:
+        with self._sending:
+            if self._looks_up and not self.cancel.is_set():
+                self._ready = (error,)
+                Alarm(self.end_look_up).set(self.queued_at + LOOK_UP_SECONDS)
+            else:
+                super().finish(error)
 
     def stream(self, reply: Reply) -> None:
         """Send a frame with generated text, unless the last reply was sent."""
@@ -114,7 +123,6 @@ class CompletionJob(Job):
             reply = self._more_confident(reply)
         if reason and (reason != DEADLINE or not reply.items):
             reply = replace(reply, items=(), finish_reason=reason, hidden_reason="")
-        shared.editors.remove_ended(self)
         if reply.items:
             shared.last_ms = reply.timings.total_ms
         elif self.plan.automatic and not (self.plan.exact or reason or error):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 from itertools import chain, islice
 from pathlib import PurePosixPath
@@ -18,7 +16,7 @@ from jupyter_turbopilot.util.bounds import cached_function, count_operations
 from jupyter_turbopilot.util.notebook_file import equivalent_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.index.reader import NotebookIndex
@@ -33,21 +31,6 @@ MOST_IMPORTS, MOST_IN_CELL = 4096, 128  # imported names of a notebook, and of e
 _INSTALLED = Installed()
 _INDEXED: TimedCache[tuple[NotebookIndex, str, str | None, frozenset[str]], Lines] = TimedCache(LASTS, MOST)
 _LOCK = Lock()  # protects `_INDEXED`
-_CACHED_ONLY = ContextVar("cached_only", default=False)
-
-
-class WouldWaitError(Exception):
-    """A look-up would block a thread that must not wait."""
-
-
-@contextmanager
-def cached_only() -> Iterator[None]:
-    """Use cached look-ups only; raise `WouldWaitError` if one is missing."""
-    before = _CACHED_ONLY.set(True)
-    try:
-        yield
-    finally:
-        _CACHED_ONLY.reset(before)
 
 
 def _indexed_lines(
@@ -58,8 +41,6 @@ def _indexed_lines(
     with _LOCK:
         lines = _INDEXED.get(key)
     if lines is None:
-        if _CACHED_ONLY.get():
-            raise WouldWaitError
         lines = tuple(notebook_index.imports(name, folder=folder, leaving=leaving))
         with _LOCK:
             _INDEXED.put(key, lines)
@@ -111,10 +92,7 @@ def sources_of(
         return counts
 
     def found(module: str) -> ModuleLocation | None:
-        where = installed(module, kernel_context.modules, waits=waits and not _CACHED_ONLY.get())
-        if where is None and _CACHED_ONLY.get():
-            raise WouldWaitError
-        return where
+        return installed(module, kernel_context.modules, waits=waits)
 
     return Sources(known, found)
 

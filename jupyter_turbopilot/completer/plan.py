@@ -70,8 +70,11 @@ class Plan(ABC):
         """Return the prompt. `max_tokens`: before the cursor; 0: the setting."""
 
     @abstractmethod
-    def writing(self) -> Writing:
-        """Return an empty text, which trims the tokens that it takes."""
+    def writing(self, *, waits: bool = True) -> Writing:
+        """Return an empty text, which trims the tokens that it takes.
+
+        `waits`: whether it may wait for the look-up thread.
+        """
 
     def names(self) -> Sequence[str]:
         """Return the names of which one must follow; empty if there is no such constraint."""

@@ -45,7 +45,7 @@ class RawPlan(Plan):
         sampling = replace(request.sampling, max_tokens=self.length)
         return build_text(layout.form, uncached, replace(request, sampling=sampling), size)
 
-    def writing(self) -> Verbatim:
+    def writing(self, *, waits: bool = True) -> Verbatim:  # noqa: ARG002 - for suggestions
         """Return an empty text, which ends at a stop text or at a lower indentation."""
         return Verbatim(self.request.stop, self.request.indent)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from jupyter_turbopilot.completer.editors import Editors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +25,5 @@ class Shared:
     first_prompt_tokens: Callable[[Speed], int] = lambda _: 0  # 0: all
     # Evaluates the whole prompt of a plan, for a caller, in the next pauses.
     evaluate_whole: Callable[[Plan, str], None] = lambda *_: None
-    editors: Editors = field(default_factory=Editors)
     last_ms: float | None = None  # duration of the last answered request
     layout: Layout | None = None  # of prompts for the last engine

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from jupyter_turbopilot.completer.admission import LOCAL
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.completer.plan import Limits, Matches, Plan
 from jupyter_turbopilot.completer.tenant import session_of
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
@@ -33,6 +34,8 @@ from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_turbopilot.completer.admission import Admission
+    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.prompt.formats import Prompt
@@ -132,11 +135,11 @@ class SuggestionPlan(Plan):
     def prompt(self, layout: Layout, max_tokens: int = 0) -> Prompt:
         return layout.prompt(self.cursor.request, self.cursor.context, max_tokens)
 
-    def writing(self) -> TrimmedText:
+    def writing(self, *, waits: bool = True) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
         request = self.cursor.request
         own = request.cells[request.active]
-        names = self.cursor.names(self.notebook_index)
+        names = self.cursor.names(self.notebook_index, waits=waits)
         gate = Gate(
             self.cursor.features,
             self.judgement.threshold,
@@ -179,24 +182,16 @@ class SuggestionPlan(Plan):
 
 
 def plan_suggestion(
-    request: Completion,
-    kernel_context: KernelContext,
-    model: str,
-    settings: Turbopilot,
-    notebook_index: NotebookIndex | None = None,
-    level: Level = Level.NONE,
-    tenant: str = "",
+    request: Completion, model: str, settings: Turbopilot, admission: Admission = LOCAL
 ) -> SuggestionPlan:
-    """Plan a suggestion. The gate is fitted to each `model`.
-
-    `level`: the level of load shedding.
-    """
+    """Plan a suggestion. The gate is fitted to each `model`."""
     # An accepted index match becomes part of the notebook, and of the next prompt for a remote server.
     may_use = request.notebook_index and settings.may_send_index and not is_private_path(request.path)
-    notebook_index = notebook_index if may_use else None
+    notebook_index = admission.notebook_index if may_use else None
+    kernel_context, tenant = admission.kernel_context, admission.tenant
     own = request.cells[request.active]
     unasked = request.trigger in {"automatic", "prefetch"}
-    is_reduced = unasked and level >= Level.SHORT_SUGGESTIONS
+    is_reduced = unasked and admission.level >= Level.SHORT_SUGGESTIONS
     max_lines = 1 if is_reduced else request.max_lines or MAX_LINES
     eagerness = request.eagerness or settings.eagerness
     fit = fit_for(model)

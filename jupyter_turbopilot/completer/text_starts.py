@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.completer.text import Remainder
 from jupyter_turbopilot.engine.job import Priority
@@ -15,43 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
+    from jupyter_turbopilot.completer.completion_job import CompletionJob
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.shared import Shared
     from jupyter_turbopilot.completer.text import Text
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.protocol.engine_request import Token
-    from jupyter_turbopilot.protocol.reply import Item, Reply
+    from jupyter_turbopilot.protocol.reply import Item
 
 MIN_FIRST = 64  # tokens of a notebook's first prompt
 SAMPLED_TEMPERATURE = 0.8  # for engines without prefix constraints: greedy texts would all be the same
 CERTAIN = 0.9  # no alternative branches at a token with at least this probability
-
-
-class GeneratorJob(Protocol):
-    """The part of a job that the generator of its texts uses."""
-
-    id: str
-    plan: Plan
-    index_line: LineMatch | None
-    text: Text
-    result: Reply
-    caller: str
-    cancel: Cancel
-    priority: Priority
-    stopped: bool
-    queued_at: float
-    started_at: float
-    prompt_deadline: float
-    prompt_tail: int
-
-    def find_cached(self) -> CachedCompletion | None:
-        """Return the cached completion."""
-
-    def stream(self, reply: Reply) -> None:
-        """Send a frame with generated text."""
 
 
 class TextStart(NamedTuple):
@@ -65,7 +40,7 @@ class TextStart(NamedTuple):
 class TextStarts:
     """Starts the first text of a request on an engine."""
 
-    def __init__(self, job: GeneratorJob, engine: Engine, shared: Shared) -> None:
+    def __init__(self, job: CompletionJob, engine: Engine, shared: Shared) -> None:
         self._job = job
         self._plan = plan = job.plan
         self._engine = engine

@@ -1,4 +1,4 @@
-"""A job: one request to the engine, which the worker executes."""
+"""A job: one request to the engine."""
 
 from __future__ import annotations
 
@@ -8,23 +8,15 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError, log_failure
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from jupyter_turbopilot.engine.base import Engine, Run
-    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
-
-    Steps = Generator[EngineRequest, list[Token], None]
-
 log = logging.getLogger(__name__)
 
+# Why a job is cancelled.
 SUPERSEDED, DISCONNECTED, DEADLINE, STOPPED = "superseded", "disconnected", "deadline", "stopped"
-YIELDED = "yielded"
+YIELDED, ANSWERED = "yielded", "answered"
 
 
 class Priority(IntEnum):
@@ -43,13 +35,9 @@ class Priority(IntEnum):
 
 
 class Job(ABC):
-    """One request to the engine.
+    """A request to the engine: what a generation is for at the moment. Any thread may cancel it.
 
-        look-up ──▶ waiting ──▶ begun ──▶ ended
-
-    The worker resumes `generate` after each step, on its own thread. The thread that ends the job calls `end`
-    once. A job with an `older` one takes over its position in the queue (`Worker.submit`) and its run
-    (`StepLoop`).
+    A thread that ends it calls `finish`.
     """
 
     def __init__(
@@ -60,16 +48,20 @@ class Job(ABC):
         caller: str = "",
         client: str = "",
         tenant: str = "",
-        older: Job | None = None,
+        cell: str = "",
+        sequence: int = 0,
     ) -> None:
-        self.priority = self.asked_as = priority  # the scheduler may lower the priority for a time
+        """`client`: the editor; empty if each request has its own generation.
+
+        `cell`: the document and the cell with the cursor. `sequence`: the client's number; 0: it has none.
+        """
+        self.priority = priority
         self.caller = caller
-        self.editor = (caller, client)
+        self.client = client
         self.tenant = tenant
+        self.cell = cell
+        self.sequence = sequence
         self.cancel = Cancel()
-        self.awaits_look_up = False  # whether its look-up has not ended; protected by the lock of `Editors`
-        self.older = older  # the job that it takes over from; None once it has begun
-        self.replaced = False  # whether a newer job takes over from it
         self.stopped = False  # whether its text was ended early
         self._ending = threading.Lock()  # never released, so that `end` is called once
         self.queued_at = time.monotonic()
@@ -77,24 +69,6 @@ class Job(ABC):
         self.deadline = self.queued_at + deadline if deadline else math.inf
         # The time by which the prompt must be evaluated, and how many tokens at its end may be missing then.
         self.prompt_deadline, self.prompt_tail = 0.0, 0  # 0: no deadline
-        # The state of the run. Only the step loop changes it.
-        self.steps: Steps  # of `generate`, once it has begun
-        self.engine_request: EngineRequest | None = None
-        self.run: Run | None = None
-        self.suspended = False  # whether its run has no slot
-        self.left = 0  # pending prompt tokens before its last batch
-        self.left_at_failure = 0  # the same, if that batch failed; 0 after the job has advanced again
-        self.is_evaluated = False  # whether its prompt was evaluated and added to `uncharged`
-        self.seconds = 0.0  # of computing
-        self.uncharged = 0  # evaluated prompt tokens that the scheduler has not charged yet
-
-    @abstractmethod
-    def generate(self, engine: Engine, older: Job | None) -> Steps:
-        """Yield a request, and receive its tokens after each step, none at the end of the text.
-
-        Yield the same request to continue it, or a new one. `older` is the job that it takes over from. Yield
-        that job's request first to continue its run.
-        """
 
     @abstractmethod
     def end(self, error: TurbopilotError | None) -> None:
@@ -104,17 +78,10 @@ class Job(ABC):
         """Call `end` unless it was called before; log its exceptions."""
         if not self._ending.acquire(blocking=False):
             return
-        self.cancel.watch(None)
         try:
             self.end(error)
         except BaseException:
             log.exception("Turbopilot: A reply could not be sent")
-
-    def supersede_older(self) -> None:
-        """Supersede the job that this one was to take over from."""
-        if self.older:
-            self.older.cancel.set(SUPERSEDED)
-            self.older = None
 
 
 def as_error(failure: BaseException) -> TurbopilotError:

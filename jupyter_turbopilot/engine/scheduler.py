@@ -1,4 +1,4 @@
-"""Schedule jobs: their order, the limits for each caller, and deadlines. Without threads."""
+"""Schedule generations: their order, the limits for each caller, and deadlines. Without threads."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import SLOTS
-from jupyter_turbopilot.engine.job import DEADLINE, Job, Priority
+from jupyter_turbopilot.engine.generation import Generation
+from jupyter_turbopilot.engine.job import DEADLINE, Priority
 from jupyter_turbopilot.engine.load_shedding import Level, LoadMeter
 from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.util.bounds import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from jupyter_turbopilot.engine.job import Job
 
 # While users wait for single texts, bulk work gets one eighth of the time.
 BULK_FACTOR = 7
@@ -77,9 +80,9 @@ class _Rank:
 
 
 class Scheduler:
-    """All jobs that wait or have begun, in the order in which they are served.
+    """All generations that wait or have begun, in the order in which they are served.
 
-    A job that has begun may have to pause. A caller's second job waits for the first job of every caller, and
+    One that has begun may have to pause. A caller's second one waits for the first one of every caller, and
     a caller that has used up its turn waits for the others.
     """
 
@@ -88,12 +91,12 @@ class Scheduler:
     def __init__(self, limits: QueueLimits, *, deadline: float = 10.0) -> None:
         """`deadline`: the usual deadline of a job in seconds, to which the load is compared.
 
-        A caller's jobs beyond `limits.running` have bulk priority until an earlier one has ended.
+        A caller's generations beyond `limits.running` have bulk priority until an earlier one has ended.
         """
         self.limits = limits
         self.slots = SLOTS  # how many texts the engine generates at a time
-        self._jobs: list[Job] = []
-        self.begun: set[Job] = set()
+        self._generations: list[Generation] = []
+        self.begun: set[Generation] = set()
         self._ranks = {priority: _Rank() for priority in Priority}
         self._recent: dict[tuple[str, str], float] = {}  # seconds that each editor has used, with decay
         self.seconds = LimitedDict[str, float](MAX_CALLERS)  # of computing, by caller
@@ -101,15 +104,15 @@ class Scheduler:
         self._retries = LimitedDict[str, float](MAX_CALLERS)  # when a caller's last rejected one may return
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._generations)
 
-    def __iter__(self) -> Iterator[Job]:
+    def __iter__(self) -> Iterator[Generation]:
         """Iterate over all jobs, the highest priority first."""
         return chain.from_iterable(self._by_turns(priority) for priority in Priority)
 
     @property
     def waiting(self) -> int:
-        return len(self._jobs) - len(self.begun)
+        return len(self._generations) - len(self.begun)
 
     def level(self, caller: str | None = None) -> Level:
         """Return the level of load shedding, for a caller if given.
@@ -128,76 +131,79 @@ class Scheduler:
 
     def _measure_load(self) -> None:
         # Bulk work is limited to its own share of the time, so it does not count.
-        waiting = {job.caller for job in self._jobs if job.priority < Priority.BULK}
+        waiting = {one.caller for one in self._generations if one.priority < Priority.BULK}
         self._load.update(len(waiting), self.clock())
 
-    def add(self, job: Job) -> tuple[Job, BusyError] | None:
-        """Add a job; return the job that is dropped for it, which may be itself, and the error to report.
+    def add(self, generation: Generation) -> tuple[Generation, BusyError] | None:
+        """Add a generation; return the one that is dropped for it, perhaps itself, and the error to report.
 
-        If the caller has the maximum number of waiting jobs, one of its own is dropped.
+        If the caller has the maximum number that waits, one of its own is dropped.
         """
-        own = [other for other in self._jobs if other.caller == job.caller]
+        own = [other for other in self._generations if other.caller == generation.caller]
         at_limit = 0 < self.limits.waiting <= sum(other not in self.begun for other in own)
         # An editor goes before editors of the same caller that have recently used at least a turn more, so
         # that a user does not wait for other editors' long prompts. The first job stays: its turn has begun.
-        most = self._used(job) + TURN
-        same = [other for other in own if other.asked_as is job.asked_as]
-        later = (self._jobs.index(other) for other in same[1:] if self._used(other) > most)
-        self._jobs.insert(next(later, len(self._jobs)), job)
-        self._update(job.caller)
+        most = self._used(generation) + TURN
+        same = [other for other in own if other.job.priority is generation.job.priority]
+        later = (self._generations.index(other) for other in same[1:] if self._used(other) > most)
+        self._generations.insert(next(later, len(self._generations)), generation)
+        self._update(generation.caller)
         # Paused jobs use memory: beyond the usual number they count as waiting.
-        counted = len(self._jobs) - min(len(self.begun), 2 * self.slots)
+        counted = len(self._generations) - min(len(self.begun), 2 * self.slots)
         if not at_limit and counted <= self.limits.queue:
             return None
         waiting = (other for other in self if other not in self.begun)
-        *_, last = (other for other in waiting if not at_limit or other.caller == job.caller)
+        *_, last = (other for other in waiting if not at_limit or other.caller == generation.caller)
         self.remove(last)
         if not at_limit:
             return last, BusyError(BUSY)
-        after = self._retry_after(job.caller) if last.priority.awaited else 1.0
+        after = self._retry_after(generation.caller) if last.priority.awaited else 1.0
         return last, BusyError(TOO_MANY_WAITING, code="too_many_waiting", after=after)
 
-    def remove(self, job: Job) -> bool:
+    def remove(self, generation: Generation) -> bool:
         """Remove a job; return False if it is not here. If it has begun, its caller's turn ends."""
-        if job not in self._jobs:
+        if generation not in self._generations:
             return False
-        self._jobs.remove(job)
-        self._update(job.caller)
-        self._count_request(job)
-        rank = self._ranks[job.priority]
-        if job in self.begun and job.caller in rank.turns:
-            rank.next_turn(job.caller, TURN)
-        self.begun.discard(job)
+        self._generations.remove(generation)
+        self._update(generation.caller)
+        self._count_request(generation)
+        rank = self._ranks[generation.priority]
+        if generation in self.begun and generation.caller in rank.turns:
+            rank.next_turn(generation.caller, TURN)
+        self.begun.discard(generation)
         return True
 
-    def replace(self, older: Job, newer: Job) -> None:
-        """Replace a job by a newer one of the same caller."""
-        self._jobs[self._jobs.index(older)] = newer
-        if older in self.begun:
-            self._count_request(older)
-            self.begun.remove(older)
-            self.begun.add(newer)
-        self._update(newer.caller)
+    def find(self, job: Job) -> Generation | None:
+        """Return the generation of a job's editor; None if no job waits, or if the client names no editor."""
+        editor = (job.tenant, job.caller, job.client)
+        found = (one for one in self._generations if one.editor == editor and not one.is_left)
+        return next(found, None) if job.client else None
 
-    def _count_request(self, job: Job) -> None:
+    def seat(self, generation: Generation, job: Job) -> None:
+        """Let a generation serve a newer job of its editor, at the same position."""
+        self._count_request(generation)
+        generation.seat(job)
+        self._update(generation.caller)
+
+    def _count_request(self, generation: Generation) -> None:
         """Add the computing time of a job that ends to the load."""
-        if job in self.begun and job.priority < Priority.BULK:
-            self._load.add_request(job.seconds)
+        if generation in self.begun and generation.priority < Priority.BULK:
+            self._load.add_request(generation.seconds)
 
     def expire(self, now: float) -> list[Job]:
-        """Cancel jobs after their deadline; remove and return those that were cancelled before they began."""
-        for job in self._jobs:
-            if job.deadline <= now:
-                job.cancel.set(DEADLINE)
-        cancelled = [job for job in self._jobs if job.cancel.is_set() and job not in self.begun]
-        for job in cancelled:
-            self.remove(job)
-        return cancelled
+        """Cancel jobs after their deadline; return those that were cancelled before they began."""
+        for one in self._generations:
+            if one.job.deadline <= now:
+                one.job.cancel.set(DEADLINE)
+        cancelled = [one for one in self._generations if one.is_left and one not in self.begun]
+        for one in cancelled:
+            self.remove(one)
+        return [one.job for one in cancelled]
 
     @property
     def earliest(self) -> float:
         """The earliest deadline of a job that is not cancelled."""
-        return min((job.deadline for job in self._jobs if not job.cancel.is_set()), default=math.inf)
+        return min((one.job.deadline for one in self._generations if not one.is_left), default=math.inf)
 
     def priorities(self) -> list[Priority]:
         """Return the priority to serve, then those to serve if the engine has no slot for it."""
@@ -205,45 +211,45 @@ class Scheduler:
         awaited = [priority for priority in present if priority.awaited]
         return sorted(awaited, key=lambda priority: self._ranks[priority].spent) or present[:1]
 
-    def begin_next(self, priority: Priority, *, remote: bool = False) -> list[Job]:
+    def begin_next(self, priority: Priority, *, remote: bool = False) -> list[Generation]:
         """Begin the jobs of one priority to serve now, or those of all with a remote engine; return them."""
         slots = self.slots if priority.awaited else max(1, self.slots // SLOTS)
-        jobs = self._next_remote() if remote else self._by_turns(priority, self._most(priority))[:slots]
-        self.begun.update(jobs)
-        for job in jobs:
-            rank = self._ranks[job.priority]
-            rank.round = max(rank.round, rank.turns[job.caller].round)
-        return jobs
+        served = self._next_remote() if remote else self._by_turns(priority, self._most(priority))[:slots]
+        self.begun.update(served)
+        for one in served:
+            rank = self._ranks[one.priority]
+            rank.round = max(rank.round, rank.turns[one.caller].round)
+        return served
 
-    def _next_remote(self) -> list[Job]:
+    def _next_remote(self) -> list[Generation]:
         """Return the jobs to serve now by a remote engine, whose texts do not slow each other down.
 
         Lower priorities get the remaining slots. A few slots are reserved for those that are awaited.
         """
         most, share = self._most(*Priority), self.slots // SLOTS
-        running, queues = Counter[str](), {priority: list[Job]() for priority in Priority}
-        for job in self:
-            if not most or running[job.caller] < most:
-                running[job.caller] += 1
-                queues[job.priority].append(job)
-        jobs: list[Job] = []
+        running, queues = Counter[str](), {priority: list[Generation]() for priority in Priority}
+        for one in self:
+            if not most or running[one.caller] < most:
+                running[one.caller] += 1
+                queues[one.priority].append(one)
+        served: list[Generation] = []
         for priority, queue in queues.items():
             reserved = sum(min(share, len(queues[p])) for p in Priority if priority < p <= Priority.BULK)
             slots = self.slots if priority.awaited else max(1, share)
-            jobs += queue[: max(0, min(slots, self.slots - reserved - len(jobs)))]
-        return jobs
+            served += queue[: max(0, min(slots, self.slots - reserved - len(served)))]
+        return served
 
     def charge(
-        self, priority: Priority, seconds: float, served: Mapping[Job, int], prompt: float = 0.0
+        self, priority: Priority, seconds: float, served: Mapping[Generation, int], prompt: float = 0.0
     ) -> None:
         """Charge the callers of one priority for a step, and end the turns that are used up.
 
-        `served`: the number of tokens of each job. `prompt`: extra seconds, for which callers skip turns.
+        `served`: the number of tokens of each. `prompt`: extra seconds, for which callers skip turns.
         """
-        for job in served:
-            job.seconds += seconds / len(served) + prompt
-            used = self.seconds.get(job.caller, 0.0)
-            self.seconds[job.caller] = used + seconds / len(served) + prompt
+        for generation in served:
+            generation.seconds += seconds / len(served) + prompt
+            used = self.seconds.get(generation.caller, 0.0)
+            self.seconds[generation.caller] = used + seconds / len(served) + prompt
         if not priority.awaited:  # such jobs are served one by one
             return
         rank = self._ranks[priority]
@@ -252,11 +258,10 @@ class Scheduler:
         rank.spent += (seconds + prompt) * (max(BULK_FACTOR, callers) if priority is Priority.BULK else 1)
         decay = 0.5 ** (seconds / HALF_LIFE)
         self._recent = {key: used * decay for key, used in self._recent.items() if used > NEGLIGIBLE}
-        for job in served:
-            self._recent[job.editor] = self._used(job) + seconds / len(served)
-        # Counted by caller, because a newer job may have replaced the one that was served.
-        slots = Counter(job.caller for job in served if job.caller in rank.turns)
-        with_tokens = {job.caller for job, tokens in served.items() if tokens}
+        for generation in served:
+            self._recent[generation.account] = self._used(generation) + seconds / len(served)
+        slots = Counter(one.caller for one in served if one.caller in rank.turns)
+        with_tokens = {one.caller for one, tokens in served.items() if tokens}
         # If several turns end together, callers that used more slots come later in the next round.
         for caller in sorted(slots, key=slots.__getitem__):
             turn = rank.turns[caller]
@@ -271,44 +276,46 @@ class Scheduler:
                 long_enough = turn.has_tokens or len(slots) == len(rank.turns)
                 rank.next_turn(caller, TURN if long_enough else 2 * turn.length)
 
-    def charge_tokens(self, served: Mapping[Job, int]) -> None:
+    def charge_tokens(self, served: Mapping[Generation, int]) -> None:
         """Charge the callers of a remote engine by token: its time also depends on other clients."""
-        for job, tokens in served.items():
+        for one, tokens in served.items():
             if tokens:
-                self.charge(job.priority, GENERATED * tokens, {job: tokens}, EVALUATED * job.uncharged)
-                job.uncharged = 0
+                self.charge(one.priority, GENERATED * tokens, {one: tokens}, EVALUATED * one.uncharged)
+                one.uncharged = 0
 
-    def _by_turns(self, priority: Priority, most: int = 0) -> list[Job]:
+    def _by_turns(self, priority: Priority, most: int = 0) -> list[Generation]:
         """Return the first job of every caller, then the second of every caller, up to `most`; 0: all."""
         turns = self._ranks[priority].turns
-        own: dict[str, list[Job]] = {caller: [] for caller in sorted(turns, key=lambda c: turns[c].round)}
-        for job in self._jobs:
-            if job.priority is priority:
-                own[job.caller].append(job)
-        by_position = zip_longest(*(jobs[: most or None] for jobs in own.values()))
-        return [job for job in chain.from_iterable(by_position) if job]
+        own: dict[str, list[Generation]] = {c: [] for c in sorted(turns, key=lambda c: turns[c].round)}
+        for one in self._generations:
+            if one.priority is priority:
+                own[one.caller].append(one)
+        by_position = zip_longest(*(line[: most or None] for line in own.values()))
+        return [one for one in chain.from_iterable(by_position) if one]
 
     def _most(self, *priorities: Priority) -> int:
         """Return how many jobs of one caller to serve now; 0: all.
 
-        Texts slow each other down, so each caller gets as many as the caller with the fewest jobs.
+        Texts slow each other down, so each caller gets as many as the caller with the fewest.
         """
-        counts = Counter(j.caller for j in self._jobs if j.priority in priorities and j.priority.awaited)
+        awaited = [priority for priority in priorities if priority.awaited]
+        counts = Counter(one.caller for one in self._generations if one.priority in awaited)
         running = self.limits.running
         return min(running, *counts.values()) if running and counts else running
 
     def _update(self, caller: str) -> None:
         """Set the priorities of a caller's jobs, and add or remove its turn in each rank."""
-        own = [job for job in self._jobs if job.caller == caller]
+        own = [one for one in self._generations if one.caller == caller]
         before: list[Priority] = []
-        for job in own if self.limits.running else ():
-            beyond = sum(priority <= job.asked_as for priority in before) >= self.limits.running
-            job.priority = max(job.asked_as, Priority.BULK) if beyond else job.asked_as
-            if not job.cancel.is_set():
-                before.append(job.asked_as)
+        for one in own if self.limits.running else ():
+            asked = one.job.priority
+            beyond = sum(priority <= asked for priority in before) >= self.limits.running
+            one.priority = max(asked, Priority.BULK) if beyond else asked
+            if not one.is_left:
+                before.append(asked)
         self._measure_load()
         for priority, rank in self._ranks.items():
-            if all(job.priority is not priority for job in own):
+            if all(one.priority is not priority for one in own):
                 rank.turns.pop(caller, None)
             elif caller not in rank.turns:
                 if not rank.turns:  # a priority without jobs does not accumulate time
@@ -316,8 +323,8 @@ class Scheduler:
                     rank.spent = max(rank.spent, *spent)
                 rank.next_turn(caller, TURN)
 
-    def _used(self, job: Job) -> float:
-        return self._recent.get(job.editor, 0.0)
+    def _used(self, generation: Generation) -> float:
+        return self._recent.get(generation.account, 0.0)
 
     def _retry_after(self, caller: str) -> float:
         """Return the seconds until a retry; a caller's rejected requests come back one after the other."""

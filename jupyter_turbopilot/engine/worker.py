@@ -1,4 +1,4 @@
-"""The worker: the only thread that uses the engine, and the queue of its jobs."""
+"""The worker: the only thread that uses the engine, and the queue of its generations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job, Priority
+from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState, Lifecycle, engine_failed, not_ready
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import QueueLimits, Scheduler
@@ -20,16 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.generation import Generation
+    from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.lifecycle import Factory
-    from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError
+    from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 NO_SLOT_DELAY = 0.01  # seconds until the next try if no job got a slot
 
 
 class Worker:
-    """Owns the engine. Awaited jobs advance together, step by step. Other jobs run when there are none.
+    """Owns the engine. Awaited generations advance together, step by step. Others run when there are none.
 
-    The timer's thread ends waiting jobs that are cancelled or late.
+    The timer's thread ends waiting jobs that are cancelled, answered or late.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Worker:
         self._loop = StepLoop(self._end, threads)
         self._life = Lifecycle(self._loop)
         self._step_priority: Priority | None = None  # of the running step
-        self._step_jobs: Sequence[Job] = ()  # of the running step
+        self._step: Sequence[Generation] = ()  # the generations of the running step
         self._idle = idle or None  # seconds without work after which the engine's memory is freed
         self._thread: threading.Thread | None = None
         self._expiry = Alarm(self._expire)
@@ -58,7 +60,7 @@ class Worker:
     def state(self) -> EngineState:
         with self._wake:
             state = self._life.state
-            if state.phase is Phase.READY and any(job.priority.awaited for job in self._scheduler.begun):
+            if state.phase is Phase.READY and any(one.priority.awaited for one in self._scheduler.begun):
                 return EngineState(Phase.GENERATING, state.model)
             return state
 
@@ -95,7 +97,7 @@ class Worker:
         """Replace the engine in the background; all jobs are superseded."""
         with self._wake:
             self._life.replace(name, factory)
-            stopped = list(self._scheduler)
+            stopped = [generation.job for generation in self._scheduler]
             self._thread = self._thread or start_thread("turbopilot", self._round, self._fail_all)
             if not self._thread:
                 self._life.state = EngineState(Phase.FAILED, name, "The system cannot start another thread.")
@@ -108,58 +110,52 @@ class Worker:
         with self._wake:
             self._life.refuse(name, error)
 
-    def submit(self, job: Job) -> None:
-        """Put a job in the queue, at the position of its older job, or raise an error."""
+    def submit(self, new: Generation, refusal: TurbopilotError | None = None) -> None:
+        """Seat the job of a new generation in that of its editor, or queue the new one; or raise an error.
+
+        The job before is superseded. If the client numbers its jobs, one that arrives late is superseded
+        instead. In another cell, the new generation begins at the end of the queue. `refusal`: queue nothing,
+        and raise this error.
+        """
+        job, error = new.job, refusal
         with self._wake:
             self._life.request_reload()
             if self._life.state.phase not in {Phase.READY, Phase.RELOADING}:
                 raise not_ready(self._life.state)
             gone = self._scheduler.expire(time.monotonic())
-            refused: tuple[Job, BusyError] | None = None
-            if job.cancel.is_set():
+            dropped: Job | None = None
+            current = self._scheduler.find(job)
+            if current and 0 < job.sequence < current.job.sequence:
+                job.cancel.set(SUPERSEDED)
                 gone.append(job)
-            elif older := self._replace_older(job):
+            elif current and current.job.cell == job.cell and not refusal:
+                older, new = current.job, current
+                self._scheduler.seat(current, job)
+                older.cancel.watch(None)  # its generation goes on
+                older.cancel.set(SUPERSEDED)
                 gone.append(older)
             else:
-                refused = self._scheduler.add(job)
-            if job in self._scheduler:
-                # Cancelled jobs that have begun end after the running step. The timer ends waiting ones.
-                begun = job in self._scheduler.begun
-                job.cancel.watch(self._loop.interrupt if begun else partial(self._expiry.set, 0.0))
-                if self._interrupts(job):
-                    self._loop.interrupt()
-                self._wake.notify()
-                self._expiry.set(job.deadline)
-        if job in gone:
-            job.supersede_older()
+                if current:
+                    current.job.cancel.set(SUPERSEDED)
+                    gone += self._scheduler.expire(time.monotonic())
+                if not refusal and (refused := self._scheduler.add(new)):
+                    dropped, error = refused[0].job, refused[1]
+            if new in self._scheduler:
+                self._begin_soon(new)
         for other in gone:
             other.finish(None)
-        if refused:
-            dropped, error = refused
-            if dropped is job:
-                raise error
+        if dropped and dropped is not job:
             awaited = dropped.priority.awaited
             dropped.cancel.set(YIELDED)
             dropped.finish(error if awaited else None)
+        elif error and not job.cancel.is_set():
+            raise error
 
-    def _replace_older(self, job: Job) -> Job | None:
-        """Put a job at the position of its older job, whose run continues until the job begins; return that.
-
-        None if the job begins anew: the older one has ended, or it was cancelled and ends after the running
-        step, because its client left or its deadline passed.
-        """
-        older = job.older
-        while older and older not in self._scheduler:
-            # It is not in the queue yet, or has ended. Its own older job may still be in the queue.
-            older.cancel.set(SUPERSEDED)
-            older = older.older
-        job.older = older = None if older and older.cancel.is_set() else older
-        if older:
-            self._scheduler.replace(older, job)
-            older.replaced = True
-            older.cancel.watch(None)  # cancelling it must not interrupt its run
-            older.cancel.set(SUPERSEDED)
-        return older
+    def is_awaited(self, job: Job) -> bool:
+        """Return whether the user waits for a job of the same editor."""
+        with self._wake:
+            current = self._scheduler.find(job)
+            return current is not None and current.job.priority.awaited
 
     def ensure_loaded(self) -> None:
         with self._wake:
@@ -169,7 +165,7 @@ class Worker:
     def stop(self, timeout: float = 2.0) -> None:
         with self._wake:
             self._life.stop()
-            loading, stopped = self._life.loading, list(self._scheduler)
+            loading, stopped = self._life.loading, [generation.job for generation in self._scheduler]
             self._wake.notify()
             thread = self._thread
         if loading:
@@ -179,24 +175,29 @@ class Worker:
         if thread and thread is not threading.current_thread():
             thread.join(timeout)
 
-    def _interrupts(self, job: Job) -> bool:
-        """Return whether a new job interrupts the running step."""
+    def _begin_soon(self, generation: Generation) -> None:
+        """Let the worker's thread begin with the job in the seat, and the timer's end it."""
+        # Who cancels the job may hold a lock.
+        generation.job.cancel.watch(partial(self._expiry.set, 0.0))
+        self._expiry.set(generation.job.deadline)
+        if self._interrupts(generation):
+            self._loop.interrupt()
+        self._wake.notify()
+
+    def _interrupts(self, generation: Generation) -> bool:
+        """Return whether a new job of a generation interrupts the running step."""
         if self._step_priority is None:
             return False
         engine = self._loop.engine
         waits = engine is not None and engine.capabilities.remote
-        return waits or (job.priority < self._step_priority and not self._is_in_step(job))
-
-    def _is_in_step(self, job: Job | None) -> bool:
-        """Return whether the running step computes a job, or one that it takes over from."""
-        while job and job not in self._step_jobs:
-            job = job.older
-        return job is not None
+        return waits or (generation.priority < self._step_priority and generation not in self._step)
 
     def _expire(self) -> None:
-        """End waiting jobs that are cancelled or late, on the timer's thread."""
+        """End waiting jobs that are cancelled, answered or late. The worker's thread ends others soon."""
         with self._wake:
             gone = self._scheduler.expire(time.monotonic())
+            if any(generation.is_left for generation in self._scheduler.begun):
+                self._loop.interrupt()
             self._expiry.set(self._scheduler.earliest)
         for job in gone:
             job.finish(None)
@@ -205,7 +206,7 @@ class Worker:
 
     def _fail_all(self) -> bool:
         """End all jobs after an unexpected error of a round, and continue."""
-        self._end_jobs(engine_failed())
+        self._end_all(engine_failed())
         return True
 
     def _round(self) -> bool:
@@ -214,7 +215,7 @@ class Worker:
             unused = self._wait_for_work()
             stopping, loads = self._life.stopping, self._life.pending
         if stopping:
-            self._end_jobs(None)
+            self._end_all(None)
             self._loop.close()
             return False
         if unused:
@@ -249,11 +250,8 @@ class Worker:
         return bool(self._life.stopping or self._life.pending or self._scheduler)
 
     def _serve(self) -> None:
-        """Take one step for the jobs that the scheduler selects."""
-        with self._wake:
-            # A job that has not begun has nothing to take over.
-            successors = [job for job in self._scheduler if job.older and job in self._scheduler.begun]
-        self._loop.begin_round(successors)
+        """Take one step for the generations that the scheduler selects."""
+        self._loop.begin_round()
         if self._loop.broken:
             self._replace_engine()
             return
@@ -261,16 +259,16 @@ class Worker:
         remote = engine is not None and engine.capabilities.remote
         with self._wake:
             priorities = self._scheduler.priorities()
-        # A step of a remote engine waits for the next token of any job, so all priorities take it together.
+        # A step of a remote engine waits for the next token of any text, so all priorities take it together.
         for priority in [min(priorities)] if priorities and remote else priorities:
             with self._wake:
-                jobs = self._scheduler.begin_next(priority, remote=remote)
-                others = [job for job in self._scheduler if job.priority >= priority and job not in jobs]
-                self._step_priority, self._step_jobs = priority, jobs
+                step = self._scheduler.begin_next(priority, remote=remote)
+                others = [one for one in self._scheduler if one.priority >= priority and one not in step]
+                self._step_priority, self._step = priority, step
             begun = time.monotonic()
-            served = self._loop.step(jobs, others)
+            served = self._loop.step(step, others)
             with self._wake:
-                self._step_priority, self._step_jobs = None, ()
+                self._step_priority, self._step = None, ()
                 if remote:
                     self._scheduler.charge_tokens(served or {})
                 else:
@@ -284,18 +282,23 @@ class Worker:
             if priorities and not self._life.stopping and not self._life.pending:
                 self._wake.wait(NO_SLOT_DELAY)
 
-    def _end_jobs(self, error: TurbopilotError | None, *, waiting: bool = True) -> None:
-        """End all jobs that have begun, and with `waiting` those that wait."""
+    def _end_all(self, error: TurbopilotError | None, *, waiting: bool = True) -> None:
+        """End all generations that have begun, and with `waiting` those that wait."""
         self._loop.end_all(error)
         with self._wake:
-            left = [job for job in self._scheduler if waiting or job in self._scheduler.begun]
-        for job in left:
-            job.cancel.set(STOPPED)
-            self._end(job, error)
+            left = [one for one in self._scheduler if waiting or one in self._scheduler.begun]
+        for generation in left:
+            generation.job.cancel.set(STOPPED)
+            self._end(generation, generation.job, error)
 
-    def _end(self, job: Job, error: TurbopilotError | None) -> None:
+    def _end(self, generation: Generation, job: Job, error: TurbopilotError | None) -> None:
+        """End a generation for a job, unless another one has taken the seat: that one waits, and begins anew."""
         with self._wake:
-            removed = self._scheduler.remove(job)
+            if generation.job is not job:
+                self._scheduler.begun.discard(generation)
+                self._expiry.set(0.0)  # the other one may have been cancelled
+                return
+            removed = self._scheduler.remove(generation)
         if removed:
             job.finish(error)
 
@@ -306,14 +309,14 @@ class Worker:
         now, gone = time.monotonic(), self._loop.gone
         with self._wake:
             left = list(self._scheduler) if self._life.recover(now, gone) else []
-        self._end_jobs(gone or engine_failed(), waiting=False)
+        self._end_all(gone or engine_failed(), waiting=False)
         self._loop.close()
-        for job in left:
-            self._end(job, gone or engine_failed())
+        for generation in left:
+            self._end(generation, generation.job, gone or engine_failed())
 
     def _load(self) -> None:
         """End the jobs that have begun, and load an engine; end the waiting jobs if that fails."""
-        self._end_jobs(None, waiting=False)
+        self._end_all(None, waiting=False)
         with self._wake:
             factory = self._life.take_factory()
         if not factory:
@@ -323,5 +326,5 @@ class Worker:
             if self._loop.engine:
                 self._scheduler.slots = self._loop.engine.capabilities.slots
             left = list(self._scheduler) if self._life.finish_load(state) else []
-        for job in left:
-            self._end(job, not_ready(state))
+        for generation in left:
+            self._end(generation, generation.job, not_ready(state))

@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import STOPPED
@@ -80,6 +81,11 @@ class InProcess:
             time.sleep(POLL)
         return state
 
+    def admission(self, kernel_context: KernelContext) -> Admission:
+        """Return what a request may use."""
+        level, notebook_index = self.pilot.worker.level(), self.pilot.notebook_index
+        return Admission(level=level, notebook_index=notebook_index, kernel_context=kernel_context)
+
     def ready(self) -> bool:
         return self.pilot.worker.state.ready
 
@@ -89,13 +95,7 @@ class InProcess:
         self.wait()
         replies = Replies()
         pilot = self.pilot
-        job = pilot.completer.submit(
-            request,
-            replies.listen,
-            kernel_context,
-            notebook_index=pilot.notebook_index,
-            level=pilot.worker.level(),
-        )
+        job = pilot.completer.submit(request, replies.listen, self.admission(kernel_context))
         try:
             for reply in replies:
                 if reply.error:

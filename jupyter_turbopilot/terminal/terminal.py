@@ -331,13 +331,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         try:
             self._local.check()
             pilot, kernel_context = self._local.pilot, kernel_context_of(self._shell)
-            self._job = pilot.completer.submit(
-                request,
-                replies.listen,
-                kernel_context,
-                notebook_index=pilot.notebook_index,
-                level=pilot.worker.level(),
-            )
+            self._job = pilot.completer.submit(request, replies.listen, self._local.admission(kernel_context))
             async for last in replies:  # noqa: B007 - the one that counts
                 pass
         except TurbopilotError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.reply_iterators import Replies
@@ -42,14 +43,13 @@ class Desk:
         self, request: Completion | RawRequest, caller: str = "", kernel_context: KernelContext = NONE
     ) -> tuple[Job, Replies]:
         replies = Replies()
-        return self.completer.submit(
-            request,
-            replies.listen,
-            kernel_context,
+        admission = Admission(
             caller=caller,
-            notebook_index=self.notebook_index,
             level=self.level,
-        ), replies
+            notebook_index=self.notebook_index,
+            kernel_context=kernel_context,
+        )
+        return self.completer.submit(request, replies.listen, admission), replies
 
     def ask(self, request: Completion | RawRequest) -> list[Reply]:
         return received(self.begin(request)[1])

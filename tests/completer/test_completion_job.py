@@ -21,7 +21,7 @@ from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 
-from ..scripted_engine import ScriptedEngine, ScriptedRun
+from ..scripted_engine import ScriptedEngine, ScriptedRun, words
 from .desk import Desk, received, request
 
 
@@ -111,11 +111,11 @@ def test_frames_grow_to_the_text_without_streaming(
         d.worker.stop()
 
 
-@pytest.mark.parametrize("words", ["one two", ""])
+@pytest.mark.parametrize("text", ["one two", ""])
 def test_generation_does_not_cache_a_text_cut_by_the_engine_as_complete(
-    words: str, desk: Callable[..., Desk]
+    text: str, desk: Callable[..., Desk]
 ) -> None:
-    d = desk(words)
+    d = desk(text)
     step = d.engine.step
 
     def cutting(runs: list[ScriptedRun], interrupt: Cancel) -> None:
@@ -126,7 +126,7 @@ def test_generation_does_not_cache_a_text_cut_by_the_engine_as_complete(
     d.engine.step = cutting  # type: ignore[method-assign]
     for _ in range(2):
         (reply,) = d.ask(request("x = "))
-        assert [item.finish_reason for item in reply.items] == ["length"] * bool(words)
+        assert [item.finish_reason for item in reply.items] == ["length"] * bool(text)
     assert len(d.engine.asks) == 2
 
 
@@ -207,6 +207,12 @@ def test_generation_filters_names_that_may_not_be_sent(desk: Callable[..., Desk]
         assert named(d) == shown
         (engine_request,) = d.engine.asks
         assert ("price" in repr(engine_request)) == reported
+
+
+def test_reply_after_the_deadline_has_no_hidden_reason(desk: Callable[..., Desk]) -> None:
+    d = desk(words(400), pause=0.01, probability=0.97, settings={"deadline": 0.2})
+    (reply,) = d.ask(request(trigger="automatic", max_tokens=400))
+    assert (reply.items, reply.finish_reason, reply.hidden_reason) == ((), "deadline", "")
 
 
 def test_job_sends_no_frame_after_the_last_reply(desk: Callable[..., Desk]) -> None:

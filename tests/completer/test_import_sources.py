@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.completer import completer, installed_modules
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.completer.installed_modules import Installed
 from jupyter_turbopilot.completer.reply_iterators import Replies
@@ -134,7 +135,8 @@ def test_sources_find_local_modules_in_the_documents_folder(desk: Callable[..., 
         d, replies = desk("draw(table)"), Replies()
         asks = request(trigger="automatic", eagerness="always", path=path)
         notebook_index: Any = Remembers(line, written_in)
-        d.completer.submit(asks, replies.listen, kernel_context, notebook_index=notebook_index)
+        admission = Admission(kernel_context=kernel_context, notebook_index=notebook_index)
+        d.completer.submit(asks, replies.listen, admission)
         return bool(received(replies)[-1].items)
 
     assert shown("work", "work/a.ipynb")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer import listeners as module
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.listeners import Listeners, SuggestionListener
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.reply_iterators import Listener
@@ -91,7 +92,7 @@ def test_describe_omits_what_cannot_be_sent_and_keeps_the_first_fields(
 def test_multi_user_server_notifies_no_listener(desk: Callable[..., Desk]) -> None:
     d, recorder = desk("1"), Recorder()
     use(d, recorder)
-    d.completer.submit(request(), lambda _: None, tenant="ada")
+    d.completer.submit(request(), lambda _: None, Admission(tenant="ada"))
     assert recorder.calls == []
 
 

@@ -8,8 +8,7 @@ from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
-from jupyter_turbopilot.completer.text_generator import replay
-from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.completer.text_generation import replay
 from jupyter_turbopilot.protocol.engine_request import RawRequest, Token
 from jupyter_turbopilot.protocol.errors import NotReadyError
 from jupyter_turbopilot.protocol.request import Completion
@@ -19,7 +18,7 @@ from .desk import Desk, request
 
 
 def plan(asked: Completion) -> Plan:
-    return plan_suggestion(asked, NONE, "model", Turbopilot())
+    return plan_suggestion(asked, "model", Turbopilot())
 
 
 def test_hidden_answer_is_cached_for_automatic_requests_only(desk: Callable[..., Desk]) -> None:
@@ -55,7 +54,7 @@ def test_replay_trims_a_cached_completion() -> None:
 @pytest.mark.parametrize(("typed", "text"), [(False, "pass"), (True, "  pass")])
 def test_raw_plan_converts_indentation_only_at_the_start(typed: bool, text: str) -> None:
     asked = request("if x:\n    ")
-    planned = plan_suggestion(asked, NONE, "model", Turbopilot())
+    planned = plan_suggestion(asked, "model", Turbopilot())
     known = CachedCompletion(
         (Token(b"  pass", 0.9),), "  pass", complete=True, ended=True, aligned=True, typed=typed
     )

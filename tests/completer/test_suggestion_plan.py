@@ -6,7 +6,6 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
-from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 
@@ -101,9 +100,7 @@ def test_remote_server_gets_only_allowed_context(
     cells = [Cell(source="load_zebra()"), Cell(source="x = ")]
     asked = Completion(cells=cells, active=1, offset=4, documents=[other, history])
     kernel_context = KernelContext({"frame": ObjectInfo(type="DataFrame", columns=["price"])})
-    replies = Replies()
-    d.completer.submit(asked, replies.listen, kernel_context)
-    received(replies)
+    received(d.begin(asked, kernel_context=kernel_context)[1])
     assert {word for word in ("def load_zebra", "price") if word in d.engine.prompts[0]} == sent
     assert "typed = 1" in d.engine.prompts[0]  # the terminal's own
 

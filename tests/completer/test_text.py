@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after, typed_since
-from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.suggestion.writing import Verbatim
@@ -27,7 +27,7 @@ def written_text(*texts: str) -> Text:
 
 
 def plan(source: str, tenant: str = "", **more: object) -> Plan:
-    return plan_suggestion(request(source, **more), NONE, "model", Turbopilot(), tenant=tenant)
+    return plan_suggestion(request(source, **more), "model", Turbopilot(), Admission(tenant=tenant))
 
 
 @pytest.mark.parametrize(

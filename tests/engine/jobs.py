@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.generation import Generation
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 
@@ -20,18 +21,24 @@ Begin = Callable[[Engine, Job], Work]
 
 
 class FunctionJob(Job):
-    """A job whose work is a generator: it yields asks and receives tokens."""
+    """A job whose work is a function."""
 
     def __init__(self, work: Begin, done: Callable[[TurbopilotError | None], None], **more: Any) -> None:
         super().__init__(**more)
         self.done = done
-        self._work = work
-
-    def generate(self, engine: Engine, older: Job | None) -> Work:
-        yield from self._work(engine, self)
+        self.work = work
 
     def end(self, error: TurbopilotError | None) -> None:
         self.done(error)
+
+
+class FunctionGeneration(Generation):
+    """A generation that begins each job's work."""
+
+    served: FunctionJob
+
+    def generate(self, engine: Engine) -> Work:
+        yield from self.served.work(engine, self.served)
 
 
 class Outcome:
@@ -48,6 +55,12 @@ class Outcome:
     def wait(self) -> TurbopilotError | None:
         assert self.event.wait(30)
         return self.error
+
+
+def generation(
+    work: Begin, done: Callable[[TurbopilotError | None], None], **more: Any
+) -> FunctionGeneration:
+    return FunctionGeneration(FunctionJob(work, done, **more))
 
 
 def until_cancelled(_: Engine, __: Job) -> Work:

@@ -9,11 +9,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import SLOTS
-from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
+from jupyter_turbopilot.engine.generation import Generation
+from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Priority
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import LONGEST_RETRY, MOST_OWED, TURN, QueueLimits, Scheduler
 
-from .jobs import FunctionJob, Outcome, until_cancelled
+from .jobs import FunctionGeneration, FunctionJob, Outcome, until_cancelled
 
 if TYPE_CHECKING:
     import pytest
@@ -22,8 +23,8 @@ TYPING, TEXT, BULK, AHEAD, WARM = Priority
 ENDLESS = 10**6
 
 
-class One(FunctionJob):
-    """A job with a number of steps."""
+class One(FunctionGeneration):
+    """A generation with a number of steps."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class One(FunctionJob):
         deadline: float = 0.0,
     ) -> None:
         more = {"priority": priority, "caller": caller, "client": client, "deadline": deadline}
-        super().__init__(until_cancelled, Outcome(), **more)  # type: ignore[arg-type]
+        super().__init__(FunctionJob(until_cancelled, Outcome(), **more))
         self.left = left
 
 
@@ -69,7 +70,7 @@ def serve_together(scheduler: Scheduler, cost: float = 0.1, prompt: float = 0.0)
     return line
 
 
-def priorities(ones: Sequence[Job]) -> list[Priority]:
+def priorities(ones: Sequence[Generation]) -> list[Priority]:
     return [one.priority for one in ones]
 
 
@@ -109,7 +110,7 @@ def test_scheduler_serves_typing_first_and_then_half_of_the_time_texts() -> None
 def test_scheduler_serves_every_job_once(events: Events, limit: int) -> None:
     scheduler = Scheduler(QueueLimits(limit))
     expected: list[One] = []
-    crowded_out: list[Job] = []
+    crowded_out: list[Generation] = []
     for caller, priority, left, steps in events:
         expected.append(One(caller, priority, left))
         if refused := scheduler.add(expected[-1]):
@@ -165,7 +166,9 @@ def test_scheduler_serves_a_caller_beside_a_stream_of_newcomers(crowd: int) -> N
 @given(EVENTS)
 def test_scheduler_serves_no_next_job_before_an_earlier_callers_first(events: Events) -> None:
     scheduler = Scheduler(QueueLimits(1000))
-    before: dict[Job, set[str]] = {}  # waiting jobs, and the callers whose next job has to wait for them
+    before: dict[
+        Generation, set[str]
+    ] = {}  # waiting jobs, and the callers whose next job has to wait for them
     for caller, _, left, steps in events:
         scheduler.add(One(caller, TYPING, left))
         for _ in range(min(steps, len(scheduler))):
@@ -255,35 +258,41 @@ def test_scheduler_bounds_the_turns_that_a_caller_skips(owed: list[float], place
     assert min(last.values()) > 0
 
 
-# Successors ---------------------------------------------------------------------------------------------------
+# The seat ----------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.integers(0, 11), st.integers(0, 3))
-def test_scheduler_puts_a_successor_in_its_predecessors_place(
+def test_scheduler_keeps_the_place_of_a_generation_when_it_seats_a_newer_job(
     callers: list[str], which: int, steps: int
 ) -> None:
     ones = [One(caller, left=100) for caller in callers]
     scheduler = scheduler_of(*ones)
     for _ in range(steps):
         serve(scheduler)
-    older = ones[which % len(ones)]
-    newer = One(older.caller, left=100)
-    before, begun, waiting = list(scheduler), older in scheduler.begun, scheduler.waiting
-    scheduler.replace(older, newer)
-    assert list(scheduler) == [newer if one is older else one for one in before]
-    assert (newer in scheduler.begun, older in scheduler.begun) == (begun, False)
-    assert scheduler.waiting == waiting
+    generation = ones[which % len(ones)]
+    newer = One(generation.caller).job
+    before, begun = list(scheduler), {*scheduler.begun}
+    scheduler.seat(generation, newer)
+    assert (list(scheduler), scheduler.begun, generation.job) == (before, begun, newer)
+    assert generation.seconds == 0.0  # the load is counted for each request
 
 
-def test_scheduler_serves_the_successor_of_a_prefetch_by_its_own_priority() -> None:
+def test_scheduler_serves_the_generation_of_a_prefetch_by_the_priority_of_the_next_job() -> None:
     ahead, other = One("a", AHEAD, left=100), One("b", BULK, left=100)
     scheduler = scheduler_of(ahead)
     serve(scheduler)
     scheduler.add(other)
-    typing = One("a")
-    scheduler.replace(ahead, typing)
-    assert (typing in scheduler.begun, len(scheduler), scheduler.waiting) == (True, 2, 1)
-    assert scheduler.begin_next(scheduler.priorities()[0]) == [typing]
+    scheduler.seat(ahead, One("a").job)
+    assert (ahead in scheduler.begun, len(scheduler), scheduler.waiting) == (True, 2, 1)
+    assert scheduler.begin_next(scheduler.priorities()[0]) == [ahead]
+
+
+def test_scheduler_finds_the_generation_that_a_job_of_an_editor_waits_for() -> None:
+    ones = [One(caller, client=client) for caller in "ab" for client in ("one", "two", "")]
+    scheduler = scheduler_of(*ones)
+    assert [scheduler.find(one.job) for one in ones] == [*ones[:2], None, *ones[3:5], None]
+    ones[0].job.cancel.set(SUPERSEDED)
+    assert scheduler.find(ones[0].job) is None
 
 
 # Remote engines -----------------------------------------------------------------------------------------------
@@ -322,8 +331,8 @@ def test_scheduler_demotes_only_after_jobs_that_are_served(events: Events, runni
     def step() -> None:
         serve(scheduler)
         for one in scheduler:
-            before = [o for o in scheduler if o.caller == one.caller and o.priority <= one.asked_as]
-            assert one.priority is one.asked_as or len(before) >= running
+            before = [o for o in scheduler if o.caller == one.caller and o.priority <= one.job.priority]
+            assert one.priority is one.job.priority or len(before) >= running
         assert len(scheduler) == len(list(scheduler)) == scheduler.waiting + len(scheduler.begun)
 
     for caller, priority, left, steps in events:
@@ -399,12 +408,12 @@ def test_scheduler_cancels_late_jobs_and_removes_those_that_wait() -> None:
     ]
     scheduler = scheduler_of(*ones)
     scheduler.begun.add(begun)
-    assert scheduler.earliest == begun.deadline
-    assert scheduler.expire(begun.deadline) == []
-    assert scheduler.earliest == waiting.deadline
-    assert scheduler.expire(waiting.deadline) == [waiting]
-    assert [one.cancel.reason for one in ones] == [DEADLINE, DEADLINE, None, None]
-    assert (list(scheduler), scheduler.earliest) == ([begun, patient, endless], patient.deadline)
+    assert scheduler.earliest == begun.job.deadline
+    assert scheduler.expire(begun.job.deadline) == []
+    assert scheduler.earliest == waiting.job.deadline
+    assert scheduler.expire(waiting.job.deadline) == [waiting.job]
+    assert [one.job.cancel.reason for one in ones] == [DEADLINE, DEADLINE, None, None]
+    assert (list(scheduler), scheduler.earliest) == ([begun, patient, endless], patient.job.deadline)
     scheduler.remove(patient)
     assert scheduler.earliest == math.inf
 
@@ -418,11 +427,11 @@ def test_scheduler_removes_only_jobs_cancelled_before_they_began(states: list[tu
         if begun:
             scheduler.begun.add(one)
         if cancelled:
-            one.cancel.set(SUPERSEDED)
+            one.job.cancel.set(SUPERSEDED)
         if cancelled and not begun:
             expected.append(one)
     left = [one for one in scheduler if one not in expected]
-    assert scheduler.expire(0.0) == expected
+    assert scheduler.expire(0.0) == [one.job for one in expected]
     assert list(scheduler) == left
 
 

@@ -9,7 +9,7 @@ from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import EngineError, TextFailedError
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .jobs import FunctionJob, Outcome, SmallEngine, Work, nothing_but_one, until_cancelled
+from .jobs import Outcome, SmallEngine, Work, generation, nothing_but_one, until_cancelled
 from .stepping.test_engine import Arithmetic
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 def loop_with(engine: Engine) -> StepLoop:
     """Return a step loop with an engine."""
-    loop = StepLoop(lambda job, error: job.finish(error))
+    loop = StepLoop(lambda _, job, error: job.finish(error))
     loop.engine = engine
     return loop
 
 
 def test_step_loop_skips_a_failed_job_without_a_slot() -> None:
     loop = loop_with(SmallEngine("word " * 50))
-    first, suspect = (FunctionJob(until_cancelled, Outcome()) for _ in range(2))
+    first, suspect = (generation(until_cancelled, Outcome()) for _ in range(2))
     assert loop.step([first, suspect], []) == {first: True}
     suspect.left_at_failure = 1
     assert loop.step([first, suspect], []) == {first: True}
@@ -36,12 +36,12 @@ def test_step_loop_skips_a_failed_job_without_a_slot() -> None:
 def test_step_loop_yielding_job_does_not_interrupt_the_step() -> None:
     loop = loop_with(SmallEngine("word " * 50))
     warm, typing = (
-        FunctionJob(until_cancelled, Outcome(), priority=Priority.WARMUP),
-        FunctionJob(until_cancelled, Outcome()),
+        generation(until_cancelled, Outcome(), priority=Priority.WARMUP),
+        generation(until_cancelled, Outcome()),
     )
     assert loop.step([warm], []) == {warm: True}
     assert loop.step([typing], [warm]) == {typing: True}
-    assert warm.cancel.reason == YIELDED
+    assert warm.job.cancel.reason == YIELDED
 
 
 def test_step_loop_finds_a_prompt_that_fails_in_a_later_chunk() -> None:
@@ -65,8 +65,8 @@ def test_step_loop_finds_a_prompt_that_fails_in_a_later_chunk() -> None:
     engine = Poisoned(capacity=4000)
     engine.context_size, engine.drafts, engine.ends = 1000, False, set()
     loop, outcome, guilty = loop_with(engine), Outcome(), Outcome()
-    jobs = [FunctionJob(writing([n, 2, 3] * 30, 500), outcome) for n in range(2)]
-    jobs.append(FunctionJob(writing([4] * 180 + [9] + [4] * 100, 5), guilty))
+    jobs = [generation(writing([n, 2, 3] * 30, 500), outcome) for n in range(2)]
+    jobs.append(generation(writing([4] * 180 + [9] + [4] * 100, 5), guilty))
     steps = 0
     while not guilty.event.is_set():
         loop.step(jobs, [])
@@ -85,7 +85,7 @@ def test_step_loop_ends_complete_texts_of_a_failed_batch_normally() -> None:
                 raise EngineError("It comes too late.")
 
     outcome = [Outcome(), Outcome()]
-    jobs = [FunctionJob(nothing_but_one, one) for one in outcome]
+    jobs = [generation(nothing_but_one, one) for one in outcome]
     loop = loop_with(Late("word"))
     for _ in range(2):
         loop.step(jobs, [])
@@ -100,7 +100,7 @@ def test_step_loop_does_not_test_the_engine_after_a_text_failed() -> None:
                 raise TextFailedError(EngineError("It was refused."), runs[0])
 
     outcome = [Outcome(), Outcome()]
-    jobs = [FunctionJob(nothing_but_one, one) for one in outcome]
+    jobs = [generation(nothing_but_one, one) for one in outcome]
     engine = Refusing("word")
     loop = loop_with(engine)
     loop.step(jobs, [])

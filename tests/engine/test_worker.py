@@ -15,6 +15,7 @@ from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.protocol.engine_request import EngineRequest
 from jupyter_turbopilot.protocol.errors import (
+    BusyError,
     EngineError,
     EngineGoneError,
     ModelRefusedError,
@@ -24,7 +25,16 @@ from jupyter_turbopilot.protocol.phase import Phase
 
 from ..scripted_engine import ScriptedEngine
 from ..waiting import until
-from .jobs import Begin, FunctionJob, Outcome, Work, nothing_but_one, until_cancelled
+from .jobs import (
+    Begin,
+    FunctionGeneration,
+    FunctionJob,
+    Outcome,
+    Work,
+    generation,
+    nothing_but_one,
+    until_cancelled,
+)
 
 
 @pytest.fixture
@@ -48,8 +58,8 @@ def nothing(*_: object) -> Work:
 
 def submit(worker: Worker, work: Begin, **more: object) -> tuple[Job, Outcome]:
     outcome = Outcome()
-    job = FunctionJob(work, outcome, **more)  # type: ignore[arg-type]
-    worker.submit(job)
+    job = FunctionJob(work, outcome, **more)
+    worker.submit(FunctionGeneration(job))
     return job, outcome
 
 
@@ -185,7 +195,7 @@ def test_worker_continues_if_end_or_threads_raise(error: BaseException) -> None:
         raise error
         yield EngineRequest([1])
 
-    worker.submit(FunctionJob(nothing, raising(error)))  # type: ignore[arg-type]
+    worker.submit(generation(nothing, raising(error)))  # type: ignore[arg-type]
     for work in (no_generator, raises_at_once):
         assert isinstance(submit(worker, work)[1].wait(), EngineError)
     job, ended = submit(worker, never_closes)
@@ -215,7 +225,7 @@ def test_worker_survives_exceptions_of_load_and_close(error: BaseException) -> N
     worker.stop()
 
 
-# Taking over -------------------------------------------------------------------------------------------------
+# The seat ----------------------------------------------------------------------------------------------------
 
 
 def begun(worker: Worker, **more: object) -> tuple[Job, Outcome, ScriptedEngine]:
@@ -242,81 +252,76 @@ def hold_step(engine: ScriptedEngine) -> threading.Event:
 
 
 def test_submit_begins_anew_if_the_older_job_has_ended(worker: Worker) -> None:
-    older, told = submit(worker, nothing_but_one)
-    assert told.wait() is None
-    newer_told = Outcome()
-    worker.submit(FunctionJob(nothing_but_one, newer_told, older=older))
-    assert newer_told.wait() is None
+    for _ in range(2):
+        assert submit(worker, nothing_but_one, client="tab")[1].wait() is None
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
     assert len(engine.prompts) == 2
 
 
 def test_submit_begins_anew_if_the_older_job_was_cancelled_but_runs(worker: Worker) -> None:
-    older, told, engine = begun(worker)
-    go_on, newer_told = hold_step(engine), Outcome()
+    older, told, engine = begun(worker, client="tab")
+    go_on = hold_step(engine)
     older.cancel.set(DISCONNECTED)
-    worker.submit(FunctionJob(nothing_but_one, newer_told, older=older))
+    _, newer_told = submit(worker, nothing_but_one, client="tab")
     go_on.set()
     assert (told.wait(), newer_told.wait()) == (None, None)
-    assert (older.replaced, len(engine.prompts)) == (False, 2)
+    assert (older.cancel.reason, len(engine.prompts)) == (DISCONNECTED, 2)
 
 
 def test_submit_begins_anew_if_the_deadline_of_the_older_job_passed(worker: Worker) -> None:
-    older, told, engine = begun(worker, deadline=60.0)
-    go_on, newer_told = hold_step(engine), Outcome()
+    older, told, engine = begun(worker, deadline=60.0, client="tab")
+    go_on = hold_step(engine)
     older.deadline = time.monotonic()
-    worker.submit(FunctionJob(nothing_but_one, newer_told, older=older))
+    _, newer_told = submit(worker, nothing_but_one, client="tab")
     go_on.set()
     assert (told.wait(), newer_told.wait()) == (None, None)
-    assert (older.cancel.reason, older.replaced, len(engine.prompts)) == (DEADLINE, False, 2)
+    assert (older.cancel.reason, len(engine.prompts)) == (DEADLINE, 2)
 
 
-def test_submit_takes_over_nothing_while_another_model_is_loaded(worker: Worker) -> None:
-    older, told, engine = begun(worker)
+def test_submit_seats_nothing_while_another_model_is_loaded(worker: Worker) -> None:
+    older, told, engine = begun(worker, client="tab")
     go_on, next_engine = hold_step(engine), ScriptedEngine("next")
     worker.load("next", lambda _: next_engine)
     with pytest.raises(NotReadyError):
-        worker.submit(FunctionJob(nothing_but_one, Outcome(), older=older))
+        submit(worker, nothing_but_one, client="tab")
     go_on.set()
     assert told.wait() is None
-    assert (older.cancel.reason, older.replaced) == (SUPERSEDED, False)
+    assert older.cancel.reason == SUPERSEDED
     until(lambda: worker.engine is next_engine)
     assert engine.closed
     assert next_engine.prompts == []
 
 
 def test_submit_supersedes_the_older_job_of_a_cancelled_one(worker: Worker) -> None:
-    older, told, _ = begun(worker)
+    older, told, _ = begun(worker, client="tab")
     newer_told = Outcome()
-    newer = FunctionJob(until_cancelled, newer_told, older=older)
+    newer = FunctionJob(until_cancelled, newer_told, client="tab")
     newer.cancel.set(DISCONNECTED)
-    worker.submit(newer)
+    worker.submit(FunctionGeneration(newer))
     assert (told.wait(), newer_told.wait()) == (None, None)
     assert older.cancel.reason == SUPERSEDED
+    until(lambda: not worker.waiting and worker.state.phase is Phase.READY)
 
 
-def test_replaced_jobs_that_have_not_begun_are_never_begun(worker: Worker) -> None:
+def test_superseded_jobs_that_have_not_begun_are_never_begun(worker: Worker) -> None:
     running = crowd(worker)
     begun_names: list[str] = []
 
-    def named(name: str, older: Job | None = None) -> tuple[Job, Outcome]:
+    def named(name: str) -> tuple[Job, Outcome]:
         def run(*arguments: Any) -> Any:
             begun_names.append(name)
             return until_cancelled(*arguments)
 
-        outcome = Outcome()
-        job = FunctionJob(run, outcome, older=older)
-        worker.submit(job)
-        return job, outcome
+        return submit(worker, run, client="tab")
 
-    first, _ = named("first")
-    second, _ = named("second", first)
+    told = [named("first")[1], named("second")[1]]
     for _ in range(2):  # a whole round
-        hold_step(worker.engine).set()
-    third, third_told = named("third", second)
+        hold_step(worker.engine).set()  # type: ignore[arg-type]
+    third, third_told = named("third")
     third.cancel.set(DISCONNECTED)
-    assert third_told.wait() is None
+    for outcome in (*told, third_told):
+        assert outcome.wait() is None
     for job, outcome in running:
         job.cancel.set(DISCONNECTED)
         outcome.wait()
@@ -327,20 +332,60 @@ def test_replaced_jobs_that_have_not_begun_are_never_begun(worker: Worker) -> No
     assert begun_names == ["last"]
 
 
-def test_submit_takes_over_through_a_job_that_is_not_in_the_queue_yet(worker: Worker) -> None:
-    first, first_told, engine = begun(worker)
-    late_told, newest_told = Outcome(), Outcome()
-    late = FunctionJob(until_cancelled, late_told, older=first)
-    newest = FunctionJob(until_cancelled, newest_told, older=late)
-    worker.submit(newest)
-    assert first_told.wait() is None
-    worker.submit(late)
+def test_submit_supersedes_a_job_that_arrives_late(worker: Worker) -> None:
+    newer, told, _ = begun(worker, client="tab", sequence=8)
+    late, late_told = submit(worker, until_cancelled, client="tab", sequence=7)
     assert late_told.wait() is None
-    assert late.cancel.reason == SUPERSEDED
-    assert not newest_told.event.is_set()
-    assert worker.waiting == 0
+    assert (late.cancel.reason, newer.cancel.reason) == (SUPERSEDED, None)
+    submit(worker, nothing, client="tab", sequence=9)
+    assert told.wait() is None
+
+
+def test_submit_seats_no_job_of_another_cell_or_tenant(worker: Worker) -> None:
+    older, told, engine = begun(worker, client="tab", cell="a")
+    other, _ = submit(worker, until_cancelled, client="tab", cell="b")
+    assert told.wait() is None
+    assert older.cancel.reason == SUPERSEDED
+    submit(worker, until_cancelled, client="tab", cell="b", tenant="bob")
+    until(lambda: len(engine.prompts) == 3)
+    assert not other.cancel.is_set()
+
+
+def test_submit_supersedes_the_older_job_of_a_refused_one(worker: Worker) -> None:
+    older, told, _ = begun(worker, client="tab")
+    with pytest.raises(BusyError):
+        worker.submit(generation(nothing, Outcome(), client="tab"), BusyError("No."))
+    assert told.wait() is None
+    assert older.cancel.reason == SUPERSEDED
+
+
+def test_submit_seats_a_job_while_the_queue_is_full(worker: Worker) -> None:
+    crowd(worker)
+    worker.limits.queue = 1
+    submit(worker, until_cancelled, client="tab")
+    with pytest.raises(BusyError):
+        submit(worker, until_cancelled, client="other")
+    newer, told = submit(worker, until_cancelled, client="tab")
+    newer.cancel.set(DISCONNECTED)
+    assert told.wait() is None
+
+
+def test_a_seated_job_continues_the_run(worker: Worker) -> None:
+    class Continued(FunctionGeneration):
+        def generate(self, engine: Engine) -> Work:
+            engine_request = self.engine_request or EngineRequest([1])
+            while (yield engine_request):
+                pass
+
+    engine, told = worker.engine, [Outcome(), Outcome()]
+    assert isinstance(engine, ScriptedEngine)
+    for outcome in told:
+        worker.submit(Continued(job := FunctionJob(nothing, outcome, client="tab")))
+        until(lambda: job.started_at > 0)
+    assert told[0].wait() is None
     assert (len(engine.prompts), engine.released) == (1, 0)
-    newest.cancel.set(SUPERSEDED)
+    job.cancel.set(DISCONNECTED)
+    assert told[1].wait() is None
     until(lambda: engine.released == 1)
 
 

@@ -9,6 +9,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, plan_suggestion
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
@@ -122,7 +123,9 @@ def typed(request: Completion) -> Completion:
 
 
 def plan(request: Completion) -> SuggestionPlan:
-    return plan_suggestion(request, FACTS, "model", SETTINGS, FakeIndex())
+    return plan_suggestion(
+        request, "model", SETTINGS, Admission(kernel_context=FACTS, notebook_index=FakeIndex())
+    )
 
 
 def operations_of(call: Callable[[], object]) -> int:

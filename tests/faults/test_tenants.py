@@ -252,11 +252,9 @@ def test_salt_names_a_caller_only_with_a_trusted_key(tiny_model: Path, tmp_path:
     callers: list[str] = []
     submit = pilot.completer.submit
 
-    def noted(
-        request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, **options: Any
-    ) -> Any:
-        callers.append(caller)
-        return submit(request, listener, kernel_context, caller, tenant, **options)
+    def noted(request: Any, listener: Any, admission: Any) -> Any:
+        callers.append(admission.caller)
+        return submit(request, listener, admission)
 
     pilot.completer.submit = noted  # type: ignore[method-assign]
     try:

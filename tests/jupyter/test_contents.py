@@ -151,9 +151,9 @@ class TestWhoMayUseIt:
         given: list[Any] = []
         submit = pilot.completer.submit
 
-        def note(*args: Any, notebook_index: Any = None, **more: Any) -> Any:
-            given.append(notebook_index)
-            return submit(*args, notebook_index=notebook_index, **more)
+        def note(request: Any, listener: Any, admission: Any) -> Any:
+            given.append(admission.notebook_index)
+            return submit(request, listener, admission)
 
         monkeypatch.setattr(pilot.completer, "submit", note)
         pilot.start()

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from tornado.iostream import StreamClosedError
 
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.raw_plan import priority_of
 from jupyter_turbopilot.completer.reply_iterators import AsyncBatch, AsyncReplies
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.jupyter.metrics import outcome_of
@@ -23,7 +23,6 @@ from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.errors import BusyError, NotReadyError, TooComplexError
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.protocol.reply import LOAD_HEADER
-from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.util.bounds import (
     MOST_OPERATIONS,
     OperationLimitError,
@@ -36,12 +35,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.reply_iterators import Listener
+    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
     from jupyter_turbopilot.jupyter.routes.base import Route
     from jupyter_turbopilot.protocol.reply import Reply, Timings
+    from jupyter_turbopilot.protocol.request import Completion
 
 LATE = 0.95  # share of the deadline
 DISK_SECONDS = 0.5  # until a request does not wait for a disk any longer
@@ -75,12 +76,13 @@ class Completions:
 
     def __init__(self, route: Route, caller: str, metric: str = "") -> None:
         self._route = route
-        self._caller = caller
+        level = route.pilot.worker.level(caller)
+        self._admission = Admission(caller=caller, tenant=route.caller.tenant, level=level)
         self._metric = metric or route.name
         self._jobs: list[Job] = []
         self._late = math.inf  # the time after which a client that disconnects has waited for its deadline
         self._streamed: dict[str, Timings] = {}  # of the last frame with text, by the id of the request
-        if level := route.pilot.worker.level(caller):
+        if level:
             route.set_header(LOAD_HEADER, str(int(level)))
         route.at_disconnect.callback(self.cancel, DISCONNECTED)
 
@@ -93,7 +95,13 @@ class Completions:
         """Submit a request for a notebook and return its replies."""
         await try_loading(self._route)
         replies = AsyncReplies(partial(self._count, is_awaited=request.is_awaited))
-        self._submit(request, replies.listen, kernel_context, notebook_index)
+        if request.client:  # a new request replaces only earlier ones of the same editor
+            editor = f"{request.client} {self._route.caller.address} {self._route.caller.agent}"
+            request = msgspec.structs.replace(request, client=editor)
+        self._admission = replace(
+            self._admission, kernel_context=kernel_context, notebook_index=notebook_index
+        )
+        self._submit(request, replies.listen)
         return replies
 
     async def batch(self, requests: Sequence[RawRequest]) -> AsyncBatch:
@@ -102,36 +110,17 @@ class Completions:
         awaited = any(priority_of(request).awaited for request in requests)
         batch = AsyncBatch(len(requests), partial(self._count, is_awaited=awaited))
         for number, request in enumerate(requests):
-            self._submit(request, batch.listener(number))
+            text = replace(request, session=self._route.caller.session)
+            self._submit(text, batch.listener(number))
         return batch
 
-    def _submit(
-        self,
-        request: Completion | RawRequest,
-        listener: Listener,
-        kernel_context: KernelContext = NONE,
-        notebook_index: NotebookIndex | None = None,
-    ) -> None:
-        pilot, caller = self._route.pilot, self._route.caller
+    def _submit(self, request: Completion | RawRequest, listener: Listener) -> None:
+        pilot = self._route.pilot
         check_connected(self._route)
         if not self._route.is_admitted:
             raise RuntimeError("Call admit or admit_texts before any completion.")
-        if isinstance(request, Completion):
-            if request.client:  # a new request replaces only earlier ones of the same editor
-                editor = f"{request.client} {caller.address} {caller.agent}"
-                request = msgspec.structs.replace(request, client=editor)
-        else:
-            request = replace(request, session=caller.session)
         with self._route.shared.metrics.counted_errors(self._metric):
-            job = pilot.completer.submit(
-                request,
-                listener,
-                kernel_context,
-                self._caller,
-                caller.tenant,
-                notebook_index=notebook_index,
-                level=pilot.worker.level(self._caller),
-            )
+            job = pilot.completer.submit(request, listener, self._admission)
         self._jobs.append(job)
         seconds = job.deadline - job.queued_at
         if isinstance(request, RawRequest) and request.exact:

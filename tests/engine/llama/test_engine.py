@@ -25,7 +25,7 @@ from jupyter_turbopilot.terminal.commands.loading import write
 from ...tiny_adapter import make
 from ...tiny_model import write_tiny_model
 from ...waiting import finish
-from ..jobs import FunctionJob, Outcome, Work
+from ..jobs import Outcome, Work, generation
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_engine_keeps_the_evaluated_tokens_of_a_late_request(
         outcome = Outcome()
         while not worker.state.ready:
             time.sleep(0.01)
-        worker.submit(FunctionJob(ask, outcome, deadline=deadline))
+        worker.submit(generation(ask, outcome, deadline=deadline))
         outcome.wait()
     worker.stop()
     late, next_one = (one.usage for one in requests)

@@ -26,7 +26,7 @@ from jupyter_turbopilot.protocol.errors import (
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.config import Turbopilot
 
-from ...engine.jobs import FunctionJob, nothing_but_one
+from ...engine.jobs import generation, nothing_but_one
 from ...index.folders import until
 from ...scripted_engine import ScriptedEngine, pilot_with
 from ...tiny_adapter import make
@@ -155,7 +155,7 @@ def test_retry_repeats_a_failed_wake_up(make_pilot: Make, failure: Exception) ->
     wait_for(pilot, Phase.UNLOADED)
     pilot.worker._idle = None
     tries = failing(pilot, failure, failure)
-    pilot.worker.submit(FunctionJob(nothing_but_one, lambda _: None))
+    pilot.worker.submit(generation(nothing_but_one, lambda _: None))
     wait_for(pilot, Phase.FAILED)
     clock.after(0.1)
     assert settled(pilot)["phase"] == "failed"

@@ -45,19 +45,19 @@ async def test_completions_require_admission(
     assert engine.prompts == []
 
 
-async def test_each_prompt_has_the_current_load_level(
+async def test_load_level_is_read_once_for_a_request(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     levels, seen, submit = iter(Level), [], ready.completer.submit
 
-    def noted(*given: Any, **named: Any) -> Any:
-        seen.append(named["level"])
-        return submit(*given, **named)
+    def noted(request: Any, listener: Any, admission: Any) -> Any:
+        seen.append(admission.level)
+        return submit(request, listener, admission)
 
     monkeypatch.setattr(ready.worker, "level", lambda _: next(levels))
     monkeypatch.setattr(ready.completer, "submit", noted)
     assert (await ask("v1/completions", {"prompt": ["x", "y"], "max_tokens": 1})).code == 200
-    assert seen == [*Level][1:3]
+    assert seen == [*Level][:1] * 2
 
 
 async def test_vocabulary_without_a_model_raises(ask: Ask, pilot: Any) -> None:
@@ -72,9 +72,9 @@ def tenants(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     submit = ready.completer.submit
 
-    def noted(request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, **more: Any) -> Any:
-        seen.append(tenant)
-        return submit(request, listener, kernel_context, caller, tenant, **more)
+    def noted(request: Any, listener: Any, admission: Any) -> Any:
+        seen.append(admission.tenant)
+        return submit(request, listener, admission)
 
     monkeypatch.setattr(ready.completer, "submit", noted)
     return seen

@@ -133,9 +133,9 @@ async def test_fair_share_ignores_the_client_name(
     asked: list[tuple[str, str]] = []
     submit = ready.completer.submit
 
-    def noted(request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, **more: Any) -> Any:
-        asked.append((caller, request.client))
-        return submit(request, listener, kernel_context, caller, tenant, **more)
+    def noted(request: Any, listener: Any, admission: Any) -> Any:
+        asked.append((admission.caller, request.client))
+        return submit(request, listener, admission)
 
     monkeypatch.setattr(ready.completer, "submit", noted)
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]

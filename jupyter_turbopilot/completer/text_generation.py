@@ -1,4 +1,4 @@
-"""Generates the texts of one request, on one engine."""
+"""The generation of an editor's text, which its requests continue one after the other."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.text import Text
 from jupyter_turbopilot.completer.text_starts import TextStart, TextStarts, alternatives, ranked
+from jupyter_turbopilot.engine.generation import Generation
 from jupyter_turbopilot.engine.job import DEADLINE, YIELDED
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.protocol.engine_request import Usage
@@ -20,62 +21,76 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
+    from jupyter_turbopilot.completer.completion_job import CompletionJob
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.shared import Shared
-    from jupyter_turbopilot.completer.text_starts import GeneratorJob
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.generation import Steps
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.suggestion.writing import Writing
 
 
-class TextGenerator:
-    """Generates the first text of a request, which the editor's next request may continue, and alternatives.
+class TextGeneration(Generation):
+    """An editor's text, and what the job in the seat makes of it: the first text, and alternatives.
 
     Frames go to `stream` of the job, and the finished texts to its `result`.
     """
 
-    def __init__(self, job: GeneratorJob, engine: Engine, shared: Shared) -> None:
-        """The text of the job is that of an older request, which is continued if it fits."""
-        self._job = job
-        self._plan = job.plan
-        self._engine = engine
-        self._starts = TextStarts(job, engine, shared)
+    served: CompletionJob
+
+    def __init__(self, job: CompletionJob, shared: Shared) -> None:
+        super().__init__(job)
         self._shared = shared
-        self._empty = Reply(job.id, engine.name)
+        self._text = Text()  # the first text, which the next job may continue
+        # The state of the job that is served.
+        self._engine: Engine
+        self._starts: TextStarts
         self._items: list[Item] = []
         self._generated = 0  # tokens of all texts
         self._undecided = False  # whether a text may be trimmed at another position the next time
 
-    def generate(self) -> Generator[EngineRequest, list[Token], None]:
-        """Yield each request, receive its tokens, and set the result."""
+    def generate(self, engine: Engine) -> Steps:
+        self._engine, job = engine, self.served
+        self._starts = TextStarts(job, engine, self._shared)
+        self._items, self._generated, self._undecided = [], 0, False
+        try:
+            yield from self._serve()
+        finally:
+            if self.served is job:  # otherwise the next job has begun
+                self._text.keep(self._shared.results)
+
+    def _serve(self) -> Steps:
+        """Set the result of the job."""
         begun = time.perf_counter()
-        plan = self._plan
+        job, plan = self.served, self.served.plan
+        empty = Reply(job.id, self._engine.name)
         if self._is_unsupported():
-            self._job.result = self._empty
+            job.result = empty
             return
-        cached = self._job.find_cached()
+        cached = job.find_cached()
         if (
             cached
             and (cached.complete or plan.may_be_answered_by(cached))
-            and (reply := replay(self._empty.id, self._empty.model, plan, cached))
+            and (reply := replay(empty.id, empty.model, plan, cached))
         ):
-            self._job.result = reply
+            self._shared.counters["cache_hits"] += cached.complete
+            job.result = reply
             return
-        start = self._starts.begin(self._job.text, cached)
-        prompt = self._job.text.prompt or Prompt([])
+        start = self._starts.begin(self._text, cached)
+        prompt = self._text.prompt or Prompt([])
         context_ms = (time.perf_counter() - begun) * 1000
         if plan.limits.prompt_seconds:
             # The time limit excludes tokens that each keystroke changes; they cannot be evaluated earlier.
-            self._job.prompt_deadline = time.monotonic() + plan.limits.prompt_seconds
-            self._job.prompt_tail = prompt.tail
+            job.prompt_deadline = time.monotonic() + plan.limits.prompt_seconds
+            job.prompt_tail = prompt.tail
         start, writing = yield from self._generate_first(start)
         if plan.limits.n > 1:
             yield from self._generate_alternatives(start.engine_request, writing.tokens)
             self._items = ranked(self._items, plan)
         timings = self._timings(start, begun, context_ms)
         full = len(start.engine_request.prompt) + len(writing.tokens) >= self._engine.context_size
-        self._job.result = replace(
-            self._empty,
+        job.result = replace(
+            empty,
             items=tuple(self._items),
             timings=timings,
             truncated=prompt.cut or full,
@@ -85,10 +100,10 @@ class TextGenerator:
 
     def _is_unsupported(self) -> bool:
         """Return whether the engine cannot serve the plan. Cancel unsupported prefetching."""
-        plan, capabilities = self._plan, self._engine.capabilities
+        plan, capabilities = self.served.plan, self._engine.capabilities
         capabilities.check(plan.limits.sampling)
         if not (plan.priority.awaited or capabilities.prefetch):
-            self._job.cancel.set(YIELDED)
+            self.served.cancel.set(YIELDED)
             return True
         return plan.is_judged and not capabilities.logprobs
 
@@ -98,18 +113,18 @@ class TextGenerator:
         self, start: TextStart
     ) -> Generator[EngineRequest, list[Token], tuple[TextStart, Writing]]:
         """Generate the first text, which the editor's next request may continue, and cache it."""
-        plan, text = self._plan, self._job.text
+        plan, text = self.served.plan, self._text
         writing, complete = yield from self._generate_text(start, text)
-        if not text.has_probabilities and not writing.shown and not self._job.cancel.is_set():
+        if not text.has_probabilities and not writing.shown and not self.served.cancel.is_set():
             text.keep(self._shared.results)
-            start = self._starts.begin(text, self._job.find_cached())
+            start = self._starts.begin(text, self.served.find_cached())
             writing, complete = yield from self._generate_text(start, text)
         is_cut = text.engine_request is not None and text.engine_request.usage.cut and not complete
         prompt = text.prompt or Prompt([])
         if (
             text.cache_key
             and plan.limits.sampling.max_tokens
-            and not (self._job.stopped or text.typed_ahead or is_cut or prompt.is_truncated)
+            and not (self.served.stopped or text.typed_ahead or is_cut or prompt.is_truncated)
         ):
             text.writing = None
             ended = complete and not writing.gave_up
@@ -124,8 +139,8 @@ class TextGenerator:
         self, first: EngineRequest, tokens: Sequence[Token]
     ) -> Generator[EngineRequest, list[Token], None]:
         piece, constrains = self._engine.vocabulary.piece, self._engine.capabilities.prefix_constraints
-        for start in alternatives(first, self._plan, tokens, piece, constrains=constrains):
-            if self._job.cancel.is_set():
+        for start in alternatives(first, self.served.plan, tokens, piece, constrains=constrains):
+            if self.served.cancel.is_set():
                 break
             yield from self._generate_text(start, Text())
 
@@ -135,7 +150,7 @@ class TextGenerator:
         """Generate one text; return it and whether it is complete."""
         engine_request = start.engine_request
         held_since = text.writing.held_since if start.taken_over and text.writing else math.inf
-        writing = text.writing = self._plan.writing()
+        writing = text.writing = self.served.plan.writing()
         writing.held_since = held_since
         generated = start.remainder.tokens
         text.typed_ahead = start.remainder.typed_ahead
@@ -157,9 +172,9 @@ class TextGenerator:
                 sampling=sampling,
                 usage=Usage(),
                 hint=(),
-                priority=self._job.priority.name.lower(),
+                priority=self.served.priority.name.lower(),
             )
-        if text.prompt and not (text.prompt.is_truncated or self._job.stopped):
+        if text.prompt and not (text.prompt.is_truncated or self.served.stopped):
             self._starts.layout.note_evaluated(text.prompt.tokens)
         self._finish(writing, complete=ended and not cut)
         return writing, ended and not cut
@@ -173,7 +188,7 @@ class TextGenerator:
         sent = engine_request.usage.predicted_tokens
         cut = False
         while engine_request.prompt and not writing.done and not cut and (tokens := (yield engine_request)):
-            self._job.prompt_deadline = 0.0
+            self.served.prompt_deadline = 0.0
             sent += len(tokens)
             text.ids += [token.id for token in tokens]
             if (fresh := text.beyond_typed(tokens)) is None:
@@ -182,9 +197,9 @@ class TextGenerator:
             if fresh and writing.take(fresh):
                 self._stream(writing)
             # After the time limit, complete the current line, as llama.cpp's server does.
-            late = 0 < self._plan.limits.seconds * 1000 < engine_request.usage.predicted_ms
+            late = 0 < self.served.plan.limits.seconds * 1000 < engine_request.usage.predicted_ms
             cut = late and any(b"\n" in token.data for token in fresh)
-        self._job.prompt_deadline = 0.0
+        self.served.prompt_deadline = 0.0
         # A draft may have been verified beyond the stop text; those tokens do not count.
         stopped = isinstance(writing, Verbatim) and writing.done
         self._generated += len(writing.tokens) if stopped else engine_request.usage.predicted_tokens
@@ -194,24 +209,25 @@ class TextGenerator:
 
     def _stream(self, writing: Writing) -> None:
         """Send a frame with the text so far."""
-        if not (self._plan.stream and self._matches_names(writing)) or self._job.cancel.is_set():
+        job = self.served
+        if not (job.plan.stream and self._matches_names(writing)) or job.cancel.is_set():
             return
         item = _item_of(writing, "streaming", len(self._items))
-        engine_request = self._job.text.engine_request
+        engine_request = self._text.engine_request
         usage = engine_request.usage if engine_request else Usage()
         timings = Timings(
-            queue_ms=(self._job.started_at - self._job.queued_at) * 1000,
+            queue_ms=(job.started_at - job.queued_at) * 1000,
             prompt_tokens=usage.prompt_tokens,
             cached_tokens=usage.cached_tokens,
             prompt_ms=usage.prompt_ms,
             predicted_tokens=usage.predicted_tokens,
             predicted_ms=usage.predicted_ms,
         )
-        self._job.stream(replace(self._empty, items=(item,), timings=timings))
+        job.stream(Reply(job.id, self._engine.name, (item,), timings))
 
     def _finish(self, writing: Writing, *, complete: bool) -> None:
         """Trim a text and add it to the items, unless it differs from another item only in spaces."""
-        late = self._job.cancel.reason == DEADLINE
+        late = self.served.cancel.reason == DEADLINE
         reason = DEADLINE if late else "stop" if complete else "length"
         writing.finish(whole=reason == "stop")
         item = _item_of(writing, reason, len(self._items))
@@ -220,16 +236,16 @@ class TextGenerator:
         # The user asked for the first text; alternatives with unknown names are useless.
         is_useful = not self._items or writing.fits
         new = item.text and is_useful and all(bare != _without_spaces(other.text) for other in self._items)
-        if self._plan.limits.best or (new and self._matches_names(writing)):
+        if self.served.plan.limits.best or (new and self._matches_names(writing)):
             self._items.append(item)
 
     def _matches_names(self, writing: Writing) -> bool:
-        if self._starts.constrains_names or not (names := self._plan.names()):
+        if self._starts.constrains_names or not (names := self.served.plan.names()):
             return True
         return writing.shown.startswith(tuple(names))
 
     def _timings(self, start: TextStart, begun: float, context_ms: float) -> Timings:
-        waited = (self._job.started_at - self._job.queued_at) * 1000
+        waited = (self.served.started_at - self.served.queued_at) * 1000
         total = waited + (time.perf_counter() - begun) * 1000
         cost = vars(start.engine_request.usage) | {"predicted_tokens": self._generated}
         del cost["cut"]
@@ -238,13 +254,16 @@ class TextGenerator:
         return Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
 
 
-def replay(name: str, model: str, plan: Plan, cached: CachedCompletion) -> Reply | None:
+def replay(
+    name: str, model: str, plan: Plan, cached: CachedCompletion, *, waits: bool = True
+) -> Reply | None:
     """Return the reply for a cached completion, which is trimmed and scored as usual.
 
-    None if it has to be continued: it is the beginning of an answer that may be shown.
+    None if it has to be continued: it is the beginning of an answer that may be shown. `waits`: see
+    `Plan.writing`.
     """
     begun = time.perf_counter()
-    writing = plan.writing()
+    writing = plan.writing(waits=waits)
     if cached.typed:
         writing.resume(cached.tokens)
     else:
