@@ -28,7 +28,8 @@ from tornado.netutil import bind_sockets
 
 from jupyter_turbopilot.completer import completer as completer_module
 from jupyter_turbopilot.completer.completion_job import CompletionJob
-from jupyter_turbopilot.completer.editors import Editors
+from jupyter_turbopilot.completer.text_generation import TextGeneration
+from jupyter_turbopilot.engine.generation import Generation
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import paths
 from jupyter_turbopilot.index.local_files import LocalFiles
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.plan import Matches, Plan
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.job import Job, Steps
+    from jupyter_turbopilot.engine.generation import Steps
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.reply import Reply
 
@@ -178,14 +179,7 @@ def frame(_: None, __: CompletionJob, reply: Reply) -> str:
     return f"{shown}{score} ({how})"
 
 
-def entered(ended: Job | None, _: Editors, new: Job, __: Plan) -> str:
-    """Describe the effect of a request on the previous one."""
-    if new.older:
-        return "takes over from the request before"
-    return "supersedes the request before" if ended else "the editor's only request"
-
-
-def matched(whole: bool, _: CompletionJob, matches: Matches, __: str = "") -> str:
+def matched(whole: bool, _: CompletionJob, matches: Matches, __: str) -> str:
     """Describe index matches."""
     if not matches.settled:
         return "not all in time"
@@ -195,32 +189,32 @@ def matched(whole: bool, _: CompletionJob, matches: Matches, __: str = "") -> st
 
 def generating(trace: Trace) -> Any:
     """Trace the start of each job, and the tokens that it receives."""
-    original, step = CompletionJob.generate, "`CompletionJob.generate`"
+    original, step = TextGeneration.generate, "`TextGeneration.generate`"
 
-    def traced(job: CompletionJob, engine: Engine, older: Job | None) -> Steps:
-        with closing(original(job, engine, older)) as steps, suppress(StopIteration):
+    def traced(generation: TextGeneration, engine: Engine) -> Steps:
+        with closing(original(generation, engine)) as steps, suppress(StopIteration):
+            older = generation.engine_request
             ask = next(steps)
-            trace.note(step, f"begins: {began(ask, job)}")
+            how = "continues the text" if ask is older else began(ask, generation.served)
+            trace.note(step, f"begins: {how}")
             while True:
                 tokens = yield ask
                 trace.note(step, f"receives {fed(tokens)}")
                 ask = steps.send(tokens)
 
-    return patch.object(CompletionJob, "generate", traced)
+    return patch.object(TextGeneration, "generate", traced)
 
 
 def began(ask: EngineRequest, job: CompletionJob) -> str:
     """Describe the first request of a job to the engine."""
-    if job.text.ids:
-        return f"continues the older text, of which {len(job.text.tokens)} tokens are left"
     return f"{asked(ask)}; before the cursor {code(job.plan.cache_key.tail[-40:])}"
 
 
 def observed(trace: Trace) -> Iterator[Any]:
     """Trace each step."""
     yield trace.around(completer_module, "plan_suggestion", "`plan_suggestion`", planned)
-    yield trace.around(Editors, "enter", "`Editors.enter`", entered)
     yield trace.around(CompletionJob, "take_matches", "`CompletionJob.take_matches`", matched)
+    yield trace.around(Generation, "seat", "`Generation.seat`", lambda *_: "instead of the job before")
     yield trace.around(Worker, "submit", "`Worker.submit`", lambda *_: "in the queue")
     yield generating(trace)
     yield trace.around(CompletionJob, "publish", "`CompletionJob.publish`", frame)

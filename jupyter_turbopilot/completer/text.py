@@ -1,4 +1,4 @@
-"""The text that the engine generates for a request. The editor's next request may continue it."""
+"""The text of a generation, which the editor's next request may continue."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def remainder_after(tokens: Sequence[Token], typed: bytes) -> Remainder | None:
 
 @dataclass
 class Text:
-    """A text that is being generated. The request that takes over gets it."""
+    """A text that is being generated."""
 
     cache_key: CacheKey | None = None  # the key of its cache entry; None: it is not cached
     writing: Writing | None = None
@@ -98,7 +98,7 @@ class Text:
     ) -> bool:
         """Return whether a newer request continues this text instead of starting a new one.
 
-        `Editors` ensures that the request is for the same editor and cell. It continues the text if:
+        `Worker.submit` ensures that the request is for the same editor and cell. It continues the text if:
         1. It requests one text, without sampling.
         2. It differs from the older request only in the typed text. The text after the cursor, the limits
            and the tenant are the same. The kernel context, too, if a name follows.

@@ -171,7 +171,7 @@ class TextGeneration(Generation):
                 prompt=prompt,
                 sampling=sampling,
                 usage=Usage(),
-                hint=(),
+                hint=[],
                 priority=self.served.priority.name.lower(),
             )
         if text.prompt and not (text.prompt.is_truncated or self.served.stopped):
@@ -189,6 +189,8 @@ class TextGeneration(Generation):
         cut = False
         while engine_request.prompt and not writing.done and not cut and (tokens := (yield engine_request)):
             self.served.prompt_deadline = 0.0
+            if not sent and text.prompt:
+                self._starts.guess(engine_request, text.prompt)  # the index has answered meanwhile
             sent += len(tokens)
             text.ids += [token.id for token in tokens]
             if (fresh := text.beyond_typed(tokens)) is None:

@@ -59,7 +59,7 @@ class TextStarts:
     def begin(self, text: Text, cached: CachedCompletion | None) -> TextStart:
         """Continue the older request's text if it answers this request; otherwise start a new one.
 
-        The cached completion, the remainder of the older text or the line of the index is its draft.
+        The cached completion or the remainder of the older text is its draft.
         """
         plan, key = self._plan, self._plan.cache_key
         remainder = text.remainder(key)
@@ -109,14 +109,9 @@ class TextStarts:
         """Return the request for a new text."""
         plan, exact = self._plan, self._plan.exact or ExactRequest()
         draft, aligned = _draft(cached, remainder)
-        if not (cached or draft) and (line := self._job.index_line):
-            draft, aligned = line.text, False
-        hint = [*exact.hint]
-        if cached or draft:
-            # Token healing removed `forced` from the prompt, so the text starts with it.
-            hint = self._engine.vocabulary.tokenize(
-                prompt.forced.decode("utf-8", "ignore") + draft, continues=True
-            )
+        # The line of the index, which `guess` may add, seldom begins at a token boundary.
+        aligned = aligned and bool(draft or not plan.asks_index)
+        hint = self._hint(prompt, draft) if cached or draft else [*exact.hint]
         if cached and cached.ended:
             hint = hint[:-1]  # the token after the end was never generated
         beginning = _beginning(self.sampling.beginning, prompt.forced, self._names())
@@ -133,6 +128,17 @@ class TextStarts:
             automatic=plan.automatic,
             tenant=plan.cache_key.tenant,
             session=plan.session,
+        )
+
+    def guess(self, engine_request: EngineRequest, prompt: Prompt) -> None:
+        """Use the line of the index as the draft of a text without one."""
+        if (line := self._job.index_line) and not engine_request.hint:
+            engine_request.hint.extend(self._hint(prompt, line.text))
+
+    def _hint(self, prompt: Prompt, draft: str) -> list[int]:
+        # Token healing removed `forced` from the prompt, so the text starts with it.
+        return self._engine.vocabulary.tokenize(
+            prompt.forced.decode("utf-8", "ignore") + draft, continues=True
         )
 
 
@@ -165,7 +171,7 @@ def _start(first: EngineRequest, shared: Sequence[Token] = (), **changed: Any) -
     prompt = [*first.prompt, *(token.id for token in shared)]
     sampling = replace(first.sampling, **changed)
     return TextStart(
-        replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=()), Remainder(tuple(shared))
+        replace(first, prompt=prompt, sampling=sampling, usage=Usage(), hint=[]), Remainder(tuple(shared))
     )
 
 

@@ -109,7 +109,7 @@ class EngineRequest:
     prompt: Sequence[int]
     sampling: Sampling = Sampling()
     usage: Usage = field(default_factory=Usage)
-    hint: Sequence[int] = ()
+    hint: list[int] = field(default_factory=list)  # may be added while the prompt is evaluated
     aligned: bool = True  # whether the hint begins at a token boundary
     suffix_span: tuple[int, int] = (0, 0)  # start and end of the suffix, which moves but seldom changes
     context_end: int = 0  # tokens before this position may be moved if earlier ones have changed

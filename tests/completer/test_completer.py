@@ -22,7 +22,9 @@ from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
+from ..index.fake_index import FakeIndex
 from ..scripted_engine import ScriptedEngine
+from ..waiting import until
 from .desk import PATIENCE, Desk, received, request
 
 
@@ -262,17 +264,22 @@ def test_submit_parses_nothing_on_the_event_loop(desk: Callable[..., Desk], trig
         assert (operations.count, d.completer.counters["cache_hits"]) == (0, number)
 
 
-def test_newer_request_supersedes_one_that_waits_for_a_cached_completion(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+def test_cached_completion_comes_while_the_worker_computes_for_another_editor(
+    desk: Callable[..., Desk],
 ) -> None:
     d = desk("a")
     d.ask(request("x = ", client="me"))
-    waiting: list[Callable[[], object]] = []
-    monkeypatch.setattr(completer, "INDEX_TIMEOUT", PATIENCE)
-    monkeypatch.setattr(completer.lookups, "submit", lambda call: not waiting.append(call))
-    _, first = d.begin(request("x = ", client="me"))
-    _, second = d.begin(request("x = ", client="me"))
-    assert received(first)[-1].finish_reason == "superseded"
-    for call in waiting:
-        call()
-    assert [reply.items[0].text for reply in received(second)] == ["a"]
+    d.engine.prompt_pause = 2 * PATIENCE
+    job, others = d.begin(request("y = ", client="other"))
+    until(lambda: len(d.engine.asks) == 2)
+    assert [reply.items[0].text for reply in d.ask(request("x = ", client="me"))] == ["a"]
+    job.cancel.set("disconnected")
+    received(others)
+
+
+def test_text_does_not_wait_for_an_index_that_hangs(desk: Callable[..., Desk]) -> None:
+    d, go_on = desk("a"), threading.Event()
+    d.notebook_index = FakeIndex({}, go_on.wait)  # type: ignore[arg-type]
+    (reply,) = d.ask(request("x = "))
+    assert ([item.text for item in reply.items], reply.uncached) == (["a"], True)
+    go_on.set()

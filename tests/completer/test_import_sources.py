@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.completer import completer, installed_modules
+from jupyter_turbopilot.completer import completion_job, installed_modules
 from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.completer.installed_modules import Installed
@@ -30,7 +30,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make results independent of the load of the machine."""
     monkeypatch.setattr(installed_modules, "TIMEOUT", 30.0)
     monkeypatch.setattr(lookups, "SLOW", 30.0)
-    monkeypatch.setattr(completer, "INDEX_TIMEOUT", 5.0)
+    monkeypatch.setattr(completion_job, "LOOK_UP_SECONDS", 5.0)
 
 
 @pytest.fixture

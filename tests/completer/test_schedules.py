@@ -61,7 +61,7 @@ class EchoingEngine(SteppedEngine):
     """
 
     def __init__(self, labels: dict[str, str]) -> None:
-        super().__init__({"answers": [], "capabilities": {"slots": 2}})
+        super().__init__(slots=2)
         self.answer = self._continue
         self.model = 0
         self._labels = labels  # of sessions
@@ -82,9 +82,6 @@ class EchoingEngine(SteppedEngine):
             engine_request.usage.cached_tokens = min(max(cached, default=0), len(prompt) - 1)
             self._evaluated.append((tenant, prompt))
         return run
-
-    def _has_room(self, engine_request: EngineRequest) -> bool:
-        return len(self.seated) < self.capabilities.slots
 
     def evaluated(self, session: str) -> int:
         """Return how many prompt tokens of a session it has evaluated."""
@@ -322,7 +319,7 @@ class Schedules(RuleBasedStateMachine):
         match what:
             case "fail" if self.engine.may_go:
                 self.disturb()
-                self.engine.fail_step("refused", 0.0, held=False)
+                self.engine.refuse()
             case "load":
                 self.load()
             case "hold load":

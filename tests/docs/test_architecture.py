@@ -19,9 +19,9 @@ def test_architecture_has_a_walk_through_of_every_step() -> None:
     table = PAGE.partition("<!-- walk-through")[2]
     for step in (
         "plan_suggestion",
-        "Editors.enter",
+        "Generation.seat",
         "CompletionJob.take_matches",
         "Worker.submit",
-        "CompletionJob.generate",
+        "TextGeneration.generate",
     ):
         assert f"| `{step}` |" in table

@@ -193,7 +193,7 @@ class RemoteEngine:
             received.extend(event.tokens)
             return event.ended or bool(received)
 
-        await self._write(replace(request, sampling=one, hint=()), take)
+        await self._write(replace(request, sampling=one, hint=[]), take)
         tokens = received[:1]
         if beginning.candidates and not tokens:
             return request  # the first token is part of a character, which the server does not send yet
@@ -201,7 +201,7 @@ class RemoteEngine:
             left = beginning.after(tokens[0].data)
             top = max(sampling.top, LISTED_LATER) if left.candidates else sampling.top
             rest = replace(sampling, max_tokens=sampling.max_tokens - 1, top=top, beginning=left)
-            request = replace(request, prompt=[*request.prompt, tokens[0].id], sampling=rest, hint=())
+            request = replace(request, prompt=[*request.prompt, tokens[0].id], sampling=rest, hint=[])
         return request
 
     async def _write(self, request: EngineRequest, receive: Callable[[EventContent], bool]) -> None:
