@@ -29,7 +29,7 @@ from tornado.netutil import bind_sockets
 from jupyter_turbopilot.completer import completer as completer_module
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.text_generation import TextGeneration
-from jupyter_turbopilot.engine.generation import Generation
+from jupyter_turbopilot.engine.job import Generation
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import paths
 from jupyter_turbopilot.index.local_files import LocalFiles
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.plan import Matches, Plan
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.generation import Steps
+    from jupyter_turbopilot.engine.job import Steps
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.reply import Reply
 

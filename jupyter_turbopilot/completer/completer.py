@@ -14,8 +14,7 @@ from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.shared import Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
-from jupyter_turbopilot.completer.text_generation import TextGeneration, replay
-from jupyter_turbopilot.completer.text_starts import MIN_FIRST
+from jupyter_turbopilot.completer.text_generation import MIN_FIRST, TextGeneration, replay
 from jupyter_turbopilot.engine.job import YIELDED
 from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
 from jupyter_turbopilot.prompt.layout import LAYOUT

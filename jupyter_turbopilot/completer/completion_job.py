@@ -97,8 +97,8 @@ class CompletionJob(Job):
         with self._sending:
             if not (self._ended or self._streamed):
                 self.result = reply
-                super().finish(None)
                 self.cancel.set(ANSWERED)
+                super().finish(None)
 
     def finish(self, error: TurbopilotError | None) -> None:
         with self._sending:
@@ -117,7 +117,8 @@ class CompletionJob(Job):
 
     def end(self, error: TurbopilotError | None) -> None:
         """Send the last reply, with the items or the reason why there are none."""
-        shared, reason = self._shared, self.cancel.reason
+        shared = self._shared
+        reason = None if self.cancel.reason == ANSWERED else self.cancel.reason
         reply = replace(self.result, done=True, error=error)
         if not (self._streamed or reason or error):
             reply = self._more_confident(reply)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.prompt.layout import Layout
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.engine.base import Speed
-    from jupyter_turbopilot.prompt.layout import Layout
+    from jupyter_turbopilot.engine.base import Engine, Speed
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
@@ -27,3 +28,9 @@ class Shared:
     evaluate_whole: Callable[[Plan, str], None] = lambda *_: None
     last_ms: float | None = None  # duration of the last answered request
     layout: Layout | None = None  # of prompts for the last engine
+
+    def layout_for(self, engine: Engine) -> Layout:
+        """Return the layout of prompts for an engine."""
+        if self.layout is None or not self.layout.is_for(engine):
+            self.layout = Layout(engine, self.settings)
+        return self.layout

@@ -8,12 +8,17 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.text import Text
-from jupyter_turbopilot.completer.text_starts import TextStart, TextStarts, alternatives, ranked
-from jupyter_turbopilot.engine.generation import Generation
-from jupyter_turbopilot.engine.job import DEADLINE, YIELDED
+from jupyter_turbopilot.completer.alternatives import TextStart, alternatives, ranked
+from jupyter_turbopilot.completer.text import Remainder, Text
+from jupyter_turbopilot.engine.job import DEADLINE, YIELDED, Generation, Priority
 from jupyter_turbopilot.prompt.formats import Prompt
-from jupyter_turbopilot.protocol.engine_request import Usage
+from jupyter_turbopilot.protocol.engine_request import (
+    EngineRequest,
+    ExactRequest,
+    PrefixConstraint,
+    Sampling,
+    Usage,
+)
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
@@ -25,9 +30,13 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.shared import Shared
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.generation import Steps
-    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
+    from jupyter_turbopilot.engine.job import Steps
+    from jupyter_turbopilot.prompt.layout import Layout
+    from jupyter_turbopilot.protocol.engine_request import Token
     from jupyter_turbopilot.suggestion.writing import Writing
+
+
+MIN_FIRST = 64  # tokens of a notebook's first prompt
 
 
 class TextGeneration(Generation):
@@ -44,14 +53,22 @@ class TextGeneration(Generation):
         self._text = Text()  # the first text, which the next job may continue
         # The state of the job that is served.
         self._engine: Engine
-        self._starts: TextStarts
+        self._layout: Layout
+        self._constrains_names = False
+        self._sampling = Sampling()
         self._items: list[Item] = []
         self._generated = 0  # tokens of all texts
         self._undecided = False  # whether a text may be trimmed at another position the next time
 
     def generate(self, engine: Engine) -> Steps:
         self._engine, job = engine, self.served
-        self._starts = TextStarts(job, engine, self._shared)
+        self._layout = self._shared.layout_for(engine)
+        limits, capabilities = job.plan.limits, engine.capabilities
+        self._constrains_names = capabilities.prefix_constraints and (
+            job.plan.names_may_leave or not capabilities.remote
+        )
+        unit = engine.vocabulary.unit if limits.in_units else 1
+        self._sampling = replace(limits.sampling, max_tokens=limits.sampling.max_tokens * unit)
         self._items, self._generated, self._undecided = [], 0, False
         try:
             yield from self._serve()
@@ -76,7 +93,7 @@ class TextGeneration(Generation):
             self._shared.counters["cache_hits"] += cached.complete
             job.result = reply
             return
-        start = self._starts.begin(self._text, cached)
+        start = self._begin(self._text, cached)
         prompt = self._text.prompt or Prompt([])
         context_ms = (time.perf_counter() - begun) * 1000
         if plan.limits.prompt_seconds:
@@ -107,6 +124,93 @@ class TextGeneration(Generation):
             return True
         return plan.is_judged and not capabilities.logprobs
 
+    # The start of a text ----------------------------------------------------------------------------------
+
+    def _begin(self, text: Text, cached: CachedCompletion | None) -> TextStart:
+        """Continue the older request's text if it answers this request; otherwise start a new one.
+
+        The cached completion or the remainder of the older text is its draft.
+        """
+        plan, key = self.served.plan, self.served.plan.cache_key
+        remainder = text.remainder(key)
+        if (
+            remainder
+            and text.engine_request
+            and text.cache_key
+            and text.is_continued_by(plan, key, remainder, self._constraint())
+            and not self._waits_upstream(text.engine_request)
+        ):
+            self._shared.counters["continued"] += 1
+            text.cache_key = replace(key, kernel=text.cache_key.kernel)  # of the prompt
+            return TextStart(text.engine_request, remainder, taken_over=True)
+        self._shared.counters["ended"] += bool(remainder and text.begun)
+        text.keep(self._shared.results)
+        text.cache_key = key if plan.is_cacheable else None
+        text.prompt, text.ids = self._lay_out(), []
+        return TextStart(self._request_for(text.prompt, cached, remainder))
+
+    def _waits_upstream(self, engine_request: EngineRequest) -> bool:
+        """Return whether a remote server generates an awaited text only if it has no other work."""
+        is_awaited = Priority[engine_request.priority.upper()].awaited
+        return self._engine.capabilities.remote and self.served.priority.awaited and not is_awaited
+
+    def _constraint(self) -> Sequence[str]:
+        """Return the names that the text is constrained to, if the engine supports that."""
+        return self.served.plan.names() if self._constrains_names else ()
+
+    def _lay_out(self) -> Prompt:
+        """Return the prompt; on a slow machine, the first one of a notebook has only the nearest cells.
+
+        They are last in a prompt, so a longer prompt begins differently, and is evaluated from its beginning.
+        """
+        plan, layout = self.served.plan, self._layout
+        prompt = plan.prompt(layout)
+        most = 0 if plan.evaluates_whole else self._shared.first_prompt_tokens(self._engine.speed)
+        # The text after the cursor, which each keystroke moves, does not count.
+        if most and len(prompt.tokens) - prompt.tail - layout.evaluated_length(prompt.tokens) > most:
+            self._shared.evaluate_whole(plan, self.caller)
+            most = max(MIN_FIRST, most - prompt.tail) // layout.unit
+            prompt = replace(plan.prompt(layout, most), is_truncated=True)
+        return prompt
+
+    def _request_for(
+        self, prompt: Prompt, cached: CachedCompletion | None, remainder: Remainder | None
+    ) -> EngineRequest:
+        """Return the request for a new text."""
+        plan, exact = self.served.plan, self.served.plan.exact or ExactRequest()
+        draft, aligned = _draft(cached, remainder)
+        # The line of the index, which `guess` may add, seldom begins at a token boundary.
+        aligned = aligned and bool(draft or not plan.asks_index)
+        hint = self._hint(prompt, draft) if cached or draft else [*exact.hint]
+        if cached and cached.ended:
+            hint = hint[:-1]  # the token after the end was never generated
+        beginning = _beginning(self._sampling.beginning, prompt.forced, self._constraint())
+        return EngineRequest(
+            prompt.tokens,
+            replace(self._sampling, beginning=beginning),
+            Usage(),
+            hint,
+            (aligned and exact.aligned) or bool(prompt.forced),
+            prompt.suffix_span if plan.moves else (0, 0),
+            prompt.context_end if plan.moves else 0,
+            # For a remote server. The scheduler may have lowered it to bulk.
+            priority=self.served.priority.name.lower(),
+            automatic=plan.automatic,
+            tenant=plan.cache_key.tenant,
+            session=plan.session,
+        )
+
+    def _guess(self, engine_request: EngineRequest, prompt: Prompt) -> None:
+        """Use the line of the index as the draft of a text without one."""
+        if (line := self.served.index_line) and not engine_request.hint:
+            engine_request.hint.extend(self._hint(prompt, line.text))
+
+    def _hint(self, prompt: Prompt, draft: str) -> list[int]:
+        # Token healing removed `forced` from the prompt, so the text starts with it.
+        return self._engine.vocabulary.tokenize(
+            prompt.forced.decode("utf-8", "ignore") + draft, continues=True
+        )
+
     # Text generation ------------------------------------------------------------------------------------
 
     def _generate_first(
@@ -117,7 +221,7 @@ class TextGeneration(Generation):
         writing, complete = yield from self._generate_text(start, text)
         if not text.has_probabilities and not writing.shown and not self.served.cancel.is_set():
             text.keep(self._shared.results)
-            start = self._starts.begin(text, self.served.find_cached())
+            start = self._begin(text, self.served.find_cached())
             writing, complete = yield from self._generate_text(start, text)
         is_cut = text.engine_request is not None and text.engine_request.usage.cut and not complete
         prompt = text.prompt or Prompt([])
@@ -160,7 +264,7 @@ class TextGeneration(Generation):
         while True:
             text.engine_request = engine_request
             cut, ended = yield from self._collect_tokens(engine_request, writing, text)
-            sampling, prompt = self._starts.sampling, text.evaluated
+            sampling, prompt = self._sampling, text.evaluated
             left = sampling.max_tokens - len(writing.tokens)
             if cut or ended or not start.taken_over or left <= 0 or len(prompt) >= self._engine.context_size:
                 break
@@ -175,7 +279,7 @@ class TextGeneration(Generation):
                 priority=self.served.priority.name.lower(),
             )
         if text.prompt and not (text.prompt.is_truncated or self.served.stopped):
-            self._starts.layout.note_evaluated(text.prompt.tokens)
+            self._layout.note_evaluated(text.prompt.tokens)
         self._finish(writing, complete=ended and not cut)
         return writing, ended and not cut
 
@@ -190,7 +294,7 @@ class TextGeneration(Generation):
         while engine_request.prompt and not writing.done and not cut and (tokens := (yield engine_request)):
             self.served.prompt_deadline = 0.0
             if not sent and text.prompt:
-                self._starts.guess(engine_request, text.prompt)  # the index has answered meanwhile
+                self._guess(engine_request, text.prompt)  # the index has answered meanwhile
             sent += len(tokens)
             text.ids += [token.id for token in tokens]
             if (fresh := text.beyond_typed(tokens)) is None:
@@ -242,7 +346,7 @@ class TextGeneration(Generation):
             self._items.append(item)
 
     def _matches_names(self, writing: Writing) -> bool:
-        if self._starts.constrains_names or not (names := self.served.plan.names()):
+        if self._constrains_names or not (names := self.served.plan.names()):
             return True
         return writing.shown.startswith(tuple(names))
 
@@ -254,6 +358,24 @@ class TextGeneration(Generation):
         if start.taken_over:
             cost["prompt_ms"] = 0.0  # the older request has reported it
         return Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
+
+
+def _draft(cached: CachedCompletion | None, remainder: Remainder | None) -> tuple[str, bool]:
+    """Return a likely start of the answer, and whether it starts at a token boundary."""
+    if cached:
+        return cached.text, cached.aligned
+    if remainder and remainder.tokens:
+        generated = b"".join(token.data for token in remainder.tokens)
+        return generated.decode("utf-8", "ignore"), remainder.aligned
+    return "", True
+
+
+def _beginning(given: PrefixConstraint, typed: bytes, names: Sequence[str]) -> PrefixConstraint:
+    """Return the prefix constraint: the typed text, followed by one of the names."""
+    if not (typed or names):
+        return given
+    candidates = tuple(typed + name.encode() for name in names) or ((typed,) if typed else ())
+    return PrefixConstraint(candidates, len(typed))
 
 
 def replay(

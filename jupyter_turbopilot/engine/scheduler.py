@@ -10,8 +10,7 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import SLOTS
-from jupyter_turbopilot.engine.generation import Generation
-from jupyter_turbopilot.engine.job import DEADLINE, Priority
+from jupyter_turbopilot.engine.job import DEADLINE, Generation, Priority
 from jupyter_turbopilot.engine.load_shedding import Level, LoadMeter
 from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.util.bounds import LimitedDict

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine, Run
-    from jupyter_turbopilot.engine.generation import Generation
-    from jupyter_turbopilot.engine.job import Job
+    from jupyter_turbopilot.engine.job import Generation, Job
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.errors import TurbopilotError
 

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.generation import Generation
-    from jupyter_turbopilot.engine.job import Job
+    from jupyter_turbopilot.engine.job import Generation, Job
     from jupyter_turbopilot.engine.lifecycle import Factory
     from jupyter_turbopilot.protocol.errors import TurbopilotError
 
@@ -292,7 +291,7 @@ class Worker:
             self._end(generation, generation.job, error)
 
     def _end(self, generation: Generation, job: Job, error: TurbopilotError | None) -> None:
-        """End a generation for a job, unless another one has taken the seat: that one waits, and begins anew."""
+        """End a generation for a job. Another one that has taken the seat waits, and begins anew."""
         with self._wake:
             if generation.job is not job:
                 self._scheduler.begun.discard(generation)

@@ -7,8 +7,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Engine
-from jupyter_turbopilot.engine.generation import Generation
-from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.job import Generation, Job
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun

@@ -9,8 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import SLOTS
-from jupyter_turbopilot.engine.generation import Generation
-from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Priority
+from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Generation, Priority
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import LONGEST_RETRY, MOST_OWED, TURN, QueueLimits, Scheduler
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer import text_starts
+from jupyter_turbopilot.completer import alternatives
 from jupyter_turbopilot.context import languages, private
 from jupyter_turbopilot.prompt import formats
 from jupyter_turbopilot.protocol.engine_request import Token
@@ -108,7 +108,7 @@ def test_alternatives_branch_off_at_the_same_tokens(
     twins: Twins, written: list[tuple[str, float]], count: int
 ) -> None:
     tokens = [Token(text.encode(), chance, number) for number, (text, chance) in enumerate(written)]
-    found = [[len(kept), banned] for kept, banned in text_starts.branches(tokens, count)]
+    found = [[len(kept), banned] for kept, banned in alternatives.branches(tokens, count)]
     assert twins("branches", [text for text, _ in written], [chance for _, chance in written], count) == found
 
 
