@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import LocalPilot, percentile
 
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from turbopilot_research.evaluate import traces
 from turbopilot_research.evaluate.notebooks import read
@@ -81,7 +82,8 @@ class Session:
         """Submit the request of a keystroke."""
         replies = Replies()
         request = step.request(trigger=trigger, stream=trigger == "automatic", client="typist")
-        self._local.pilot.completer.submit(request, replies.listen, caller=self._caller, tenant=self._caller)
+        admission = Admission(caller=self._caller, tenant=self._caller)
+        self._local.pilot.completer.submit(request, replies.listen, admission)
         self.asked += trigger == "automatic"
         return replies
 

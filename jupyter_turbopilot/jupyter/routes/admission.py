@@ -64,6 +64,15 @@ def admit_texts(route: Route, texts: Sequence[RawRequest], *, in_turn: bool = Fa
     return completions
 
 
+async def admit_completion(route: Route, request: Completion) -> Completions:
+    """Admit a request for a suggestion, and charge its caller."""
+    # The active cell, of which a character may have three bytes, and the others are free.
+    await admit(route, request, free=2 * WINDOW, awaited=request.is_awaited)
+    notebook_index = await readable_index(route) if request.notebook_index else None
+    context = await kernel_context(route, request)
+    return Completions(route, route.caller.name, kernel_context=context, notebook_index=notebook_index)
+
+
 async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaited: bool = True) -> None:
     """Raise an error unless completion is enabled for a notebook, and charge the caller.
 

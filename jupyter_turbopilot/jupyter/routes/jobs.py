@@ -35,10 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.reply_iterators import Listener
-    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
     from jupyter_turbopilot.jupyter.routes.base import Route
     from jupyter_turbopilot.protocol.reply import Reply, Timings
@@ -72,12 +70,13 @@ class Completions:
     """The completions for a request that was admitted. A disconnect cancels them.
 
     `caller`: the name for fair scheduling. `metric`: the name in the metrics, by default the route's.
+    `more`: fields of the admission.
     """
 
-    def __init__(self, route: Route, caller: str, metric: str = "") -> None:
+    def __init__(self, route: Route, caller: str, metric: str = "", **more: Any) -> None:
         self._route = route
         level = route.pilot.worker.level(caller)
-        self._admission = Admission(caller=caller, tenant=route.caller.tenant, level=level)
+        self._admission = Admission(caller=caller, tenant=route.caller.tenant, level=level, **more)
         self._metric = metric or route.name
         self._jobs: list[Job] = []
         self._late = math.inf  # the time after which a client that disconnects has waited for its deadline
@@ -86,21 +85,13 @@ class Completions:
             route.set_header(LOAD_HEADER, str(int(level)))
         route.at_disconnect.callback(self.cancel, DISCONNECTED)
 
-    async def replies(
-        self,
-        request: Completion,
-        kernel_context: KernelContext,
-        notebook_index: NotebookIndex | None = None,
-    ) -> AsyncReplies:
+    async def replies(self, request: Completion) -> AsyncReplies:
         """Submit a request for a notebook and return its replies."""
         await try_loading(self._route)
         replies = AsyncReplies(partial(self._count, is_awaited=request.is_awaited))
         if request.client:  # a new request replaces only earlier ones of the same editor
             editor = f"{request.client} {self._route.caller.address} {self._route.caller.agent}"
             request = msgspec.structs.replace(request, client=editor)
-        self._admission = replace(
-            self._admission, kernel_context=kernel_context, notebook_index=notebook_index
-        )
         self._submit(request, replies.listen)
         return replies
 

@@ -9,16 +9,9 @@ from msgspec import structs
 
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.jupyter.metrics import OFFER_KINDS
-from jupyter_turbopilot.jupyter.routes.admission import (
-    WINDOW,
-    admit,
-    kernel_context,
-    readable_index,
-    real_paths,
-)
+from jupyter_turbopilot.jupyter.routes.admission import admit_completion, real_paths
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint, Endpoint
-from jupyter_turbopilot.jupyter.routes.jobs import Completions
 from jupyter_turbopilot.jupyter.routes.streams import send_lines
 from jupyter_turbopilot.protocol.contract import Answer, Frame
 from jupyter_turbopilot.protocol.errors import NotReadyError
@@ -39,12 +32,9 @@ class CompleteRoute(Route):
     @CodeEndpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
-        # The active cell, of which a character may have three bytes, and the others are free.
-        await admit(self, request, free=2 * WINDOW, awaited=request.is_awaited)
+        completions = await admit_completion(self, request)
         request = structs.replace(request, documents=await self._allowed(request.documents))
-        notebook_index = await readable_index(self) if request.notebook_index else None
-        context = await kernel_context(self, request)
-        replies = await Completions(self, self.caller.name).replies(request, context, notebook_index)
+        replies = await completions.replies(request)
         reply = await anext(replies)
         if request.stream:
             failed = {"id": reply.id, "done": True, "text": "", "finish_reason": "error"}

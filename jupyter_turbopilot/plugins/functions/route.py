@@ -66,9 +66,9 @@ class HelpersRoute(Route):
                 continue
             with self.shared.metrics.counted_errors(COMPLETIONS):
                 self.shared.limits.charge(self.caller.name)
-            completions = Completions(self, self.caller.name, COMPLETIONS)
+            completions = Completions(self, self.caller.name, COMPLETIONS, kernel_context=context)
             try:
-                async for reply in await completions.replies(step.completion, context):
+                async for reply in await completions.replies(step.completion):
                     if reply.error:
                         raise reply.error
                     if event := step.take(reply):

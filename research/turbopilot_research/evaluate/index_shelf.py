@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.index.entries import lines_of, page_of
@@ -151,7 +152,8 @@ class _IndexedSource(OwnSource):
         self._index = notebook_index
 
     def submit(self, request: Completion, listener: Listener, kernel_context: KernelContext = NONE) -> None:
-        self.local.pilot.completer.submit(request, listener, kernel_context, notebook_index=self._index)
+        admission = Admission(kernel_context=kernel_context, notebook_index=self._index)
+        self.local.pilot.completer.submit(request, listener, admission)
 
     def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
         replies = Replies()

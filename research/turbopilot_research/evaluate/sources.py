@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.models.connection import IDENTITY
@@ -65,7 +66,8 @@ class OwnSource:
         self.local, self._caller = local, caller
 
     def submit(self, request: Completion, listener: Listener, kernel_context: KernelContext = NONE) -> None:
-        self.local.pilot.completer.submit(request, listener, kernel_context, self._caller, self._caller)
+        admission = Admission(caller=self._caller, tenant=self._caller, kernel_context=kernel_context)
+        self.local.pilot.completer.submit(request, listener, admission)
 
     def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
         return self.local.last(request, kernel_context)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -76,7 +77,7 @@ class Typists:
         request, replies = RawRequest(text, sampling=Sampling(max_tokens=LENGTH)), Replies()
         try:
             self._pilot.ensure()
-            self._pilot.completer.submit(request, replies.listen, caller=caller)
+            self._pilot.completer.submit(request, replies.listen, Admission(caller=caller))
         except TurbopilotError as error:
             return error.message
         last = replies.last()
