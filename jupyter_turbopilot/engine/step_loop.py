@@ -53,9 +53,10 @@ class StepLoop:
         """Reset the interrupt, begin with jobs that have taken a seat, and end what no job waits for."""
         self._interrupt = Cancel()
         for generation in list(self._active):
+            is_left = generation.is_left  # read first: a job is cancelled after the next one has its seat
             if generation.job is not generation.served:
                 self._begin(generation)
-            elif generation.is_left:
+            elif is_left:
                 self._stop(generation)
 
     def step(

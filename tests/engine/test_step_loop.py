@@ -3,13 +3,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.job import YIELDED, Priority
+from jupyter_turbopilot.engine.job import SUPERSEDED, YIELDED, Priority
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import EngineError, TextFailedError
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .jobs import Outcome, SmallEngine, Work, generation, nothing_but_one, until_cancelled
+from .jobs import (
+    FunctionGeneration,
+    FunctionJob,
+    Outcome,
+    SmallEngine,
+    Work,
+    generation,
+    nothing_but_one,
+    until_cancelled,
+)
 from .stepping.test_engine import Arithmetic
 
 if TYPE_CHECKING:
@@ -109,3 +118,26 @@ def test_step_loop_does_not_test_the_engine_after_a_text_failed() -> None:
     assert isinstance(outcome[0].wait(), EngineError)
     assert outcome[1].wait() is None
     assert (len(engine.asks), loop.broken) == (2, False)
+
+
+def test_step_loop_continues_a_run_whose_job_is_superseded_meanwhile() -> None:
+    class Raced(FunctionGeneration):
+        @property
+        def is_left(self) -> bool:
+            older = self.job
+            self.seat(newer)  # as another thread may
+            older.cancel.set(SUPERSEDED)
+            return older.cancel.is_set()
+
+        def generate(self, engine: Engine) -> Work:
+            engine_request = self.engine_request or EngineRequest([1], Sampling(max_tokens=50))
+            while (yield engine_request):
+                pass
+
+    engine, outcome = ScriptedEngine("word " * 50), Outcome()
+    newer = FunctionJob(until_cancelled, outcome)
+    loop, raced = loop_with(engine), Raced(FunctionJob(until_cancelled, Outcome()))
+    loop.step([raced], [])
+    loop.begin_round()
+    assert (raced.served, engine.released) == (newer, 0)
+    assert not outcome.event.is_set()
