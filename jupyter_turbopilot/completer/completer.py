@@ -157,8 +157,7 @@ class Completer:
             return
         reply = replay(job.id, model, job.plan, cached, waits=False)
         if reply and not reply.uncached:
-            self.counters["cache_hits"] += 1
-            job.answer(reply)
+            job.answer(reply, "cache_hits")
 
     def use_cache_of(self, engine: Engine) -> None:
         """Use the cached completions of this engine; those of other models and settings are not found."""

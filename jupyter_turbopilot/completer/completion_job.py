@@ -48,7 +48,8 @@ class CompletionJob(Job):
         self.id = uuid4().hex
         self.plan = plan
         self.index_line: LineMatch | None = None
-        self.result = Reply(self.id)  # the last reply, as far as it is complete
+        self.result = Reply(self.id)  # of the generation: the last reply, as far as it is complete
+        self._answer: Reply | None = None  # instead of the generation's
         self._cached: tuple[int, CachedCompletion | None] = (-1, None)  # with the cache's generation
         self._shared = shared
         self._listeners = listeners
@@ -75,14 +76,14 @@ class CompletionJob(Job):
     def take_matches(self, matches: Matches, model: str) -> bool:
         """Take the index matches; answer with a confident complete line. Return whether there is one."""
         with self._sending:
-            if not self._looks_up:
-                return self._ended  # too late
+            if self._ended or not self._looks_up:
+                return self._ended
             self.index_line = line = matches.line
             self._uncached = not matches.settled
             if not (line and line.sure and line.whole):
                 return False
             timings = Timings(total_ms=(time.monotonic() - self.queued_at) * 1000)
-            self.answer(self._with_line(Reply(self.id, model, timings=timings), line))
+            self.answer(_with_line(Reply(self.id, model, timings=timings), line), "index_matches")
             return True
 
     def end_look_up(self) -> None:
@@ -92,11 +93,12 @@ class CompletionJob(Job):
             if self._ready:
                 super().finish(*self._ready)
 
-    def answer(self, reply: Reply) -> None:
-        """End with a reply that needs no engine, unless text was sent."""
+    def answer(self, reply: Reply, counter: str) -> None:
+        """End with a reply that needs no engine, and count it, unless text was sent."""
         with self._sending:
             if not (self._ended or self._streamed):
-                self.result = reply
+                self._shared.counters[counter] += 1
+                self._answer = reply
                 self.cancel.set(ANSWERED)
                 super().finish(None)
 
@@ -119,7 +121,7 @@ class CompletionJob(Job):
         """Send the last reply, with the items or the reason why there are none."""
         shared = self._shared
         reason = None if self.cancel.reason == ANSWERED else self.cancel.reason
-        reply = replace(self.result, done=True, error=error)
+        reply = replace(self._answer or self.result, done=True, error=error)
         if not (self._streamed or reason or error):
             reply = self._more_confident(reply)
         if reason and (reason != DEADLINE or not reply.items):
@@ -144,10 +146,11 @@ class CompletionJob(Job):
             return reply
         if reply.items and (reply.items[0].from_index or reply.items[0].confidence >= line.confidence):
             return reply
-        return self._with_line(reply, line)
-
-    def _with_line(self, reply: Reply, line: LineMatch) -> Reply:
         self._shared.counters["index_matches"] += 1
-        reason = "stop" if line.whole else "length"
-        item = Item(line.text, round(line.confidence, 4), reason, imports=line.imports, from_index=True)
-        return replace(reply, items=(item,), uncached=True)
+        return _with_line(reply, line)
+
+
+def _with_line(reply: Reply, line: LineMatch) -> Reply:
+    reason = "stop" if line.whole else "length"
+    item = Item(line.text, round(line.confidence, 4), reason, imports=line.imports, from_index=True)
+    return replace(reply, items=(item,), uncached=True)

@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from jupyter_turbopilot.completer import suggestion_plan
+from jupyter_turbopilot.completer.completion_job import CompletionJob
+from jupyter_turbopilot.completer.plan import Matches
+from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.job import DISCONNECTED
+from jupyter_turbopilot.index.lookup import LineMatch
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.contract import Answer, Frame
@@ -222,3 +227,35 @@ def test_job_sends_no_frame_after_the_last_reply(desk: Callable[..., Desk]) -> N
     job.stream(Reply(job.id))
     assert replies[-1].done
     assert sum(reply.done for reply in replies) == 1
+
+
+def test_answer_is_sent_instead_of_the_text_that_it_ends(desk: Callable[..., Desk]) -> None:
+    replies: list[Reply] = []
+    d = desk("a")
+    job = CompletionJob(
+        plan_raw(RawRequest("x"), d.completer.settings), "", [replies.append], d.completer.shared
+    )
+
+    def end_text() -> None:
+        job.result = Reply(job.id, "cut")
+
+    job.cancel.watch(end_text)
+    job.answer(Reply(job.id, "cached"), "cache_hits")
+    assert [reply.model for reply in replies] == ["cached"]
+    assert d.completer.counters["cache_hits"] == 1
+
+
+def test_late_answer_is_neither_sent_nor_counted(desk: Callable[..., Desk]) -> None:
+    replies: list[Reply] = []
+    d = desk("a")
+    job = CompletionJob(
+        plan_raw(RawRequest("x"), d.completer.settings), "", [replies.append], d.completer.shared
+    )
+    job.begin_look_up()
+    job.cancel.set(DISCONNECTED)
+    job.finish(None)
+    line = LineMatch("a + b", 0.9, sure=True, whole=True)
+    assert job.take_matches(Matches(line), "scripted")
+    job.answer(Reply(job.id, "cached"), "cache_hits")
+    assert [reply.finish_reason for reply in replies] == [DISCONNECTED]
+    assert (d.completer.counters["index_matches"], d.completer.counters["cache_hits"]) == (0, 0)
