@@ -165,7 +165,7 @@ class SuggestionPlan(Plan):
     def match(self) -> Matches:
         """Look up a continuation of the line."""
         request, notebook_index = self.cursor.request, self.notebook_index
-        if not notebook_index:
+        if not (notebook_index and self.asks_index):
             return Matches()
         surroundings = self.cursor.surroundings
         candidates = continuations_at(notebook_index, request, surroundings)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -113,6 +114,18 @@ def test_index_match_needs_a_ready_engine(desk: Callable[..., Desk], sure: objec
     d.completer.worker = Worker()
     with pytest.raises(NotReadyError):
         d.ask(typed())
+
+
+def test_prefetch_with_a_cached_completion_does_not_query_the_index(desk: Callable[..., Desk]) -> None:
+    d = remembering(desk("1"), LINE)
+    for _ in range(2):
+        d.ask(typed(trigger="prefetch"))
+    assert len(d.engine.asks) == 1
+    done = threading.Event()
+    assert completer.lookups.submit(done.set)
+    assert done.wait(30)
+    assert isinstance(d.notebook_index, FakeIndex)
+    assert d.notebook_index.asked == []
 
 
 # Private data -----------------------------------------------------------------------------------------------------
