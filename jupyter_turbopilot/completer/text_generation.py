@@ -147,7 +147,9 @@ class TextGeneration(Generation):
         text.keep(self._shared.results)
         text.cache_key = key if plan.is_cacheable else None
         text.prompt, text.ids = self._lay_out(), []
-        return TextStart(self._request_for(text.prompt, cached, remainder))
+        engine_request = self._request_for(text.prompt, cached, remainder)
+        self._guess(engine_request, text.prompt)
+        return TextStart(engine_request)
 
     def _waits_upstream(self, engine_request: EngineRequest) -> bool:
         """Return whether a remote server generates an awaited text only if it has no other work."""
@@ -194,7 +196,7 @@ class TextGeneration(Generation):
             prompt.suffix_span if plan.moves else (0, 0),
             prompt.context_end if plan.moves else 0,
             # For a remote server. The scheduler may have lowered it to bulk.
-            priority=self.served.priority.name.lower(),
+            priority=self.priority.name.lower(),
             automatic=plan.automatic,
             tenant=plan.cache_key.tenant,
             session=plan.session,
@@ -276,7 +278,7 @@ class TextGeneration(Generation):
                 sampling=sampling,
                 usage=Usage(),
                 hint=[],
-                priority=self.served.priority.name.lower(),
+                priority=self.priority.name.lower(),
             )
         if text.prompt and not (text.prompt.is_truncated or self.served.stopped):
             self._layout.note_evaluated(text.prompt.tokens)

@@ -7,7 +7,12 @@ import pytest
 from msgspec import structs
 
 from jupyter_turbopilot.completer.completer import FIRST_SECONDS
+from jupyter_turbopilot.completer.completion_job import CompletionJob
+from jupyter_turbopilot.completer.raw_plan import plan_raw
+from jupyter_turbopilot.completer.text_generation import TextGeneration
 from jupyter_turbopilot.engine.base import Speed
+from jupyter_turbopilot.engine.job import Priority
+from jupyter_turbopilot.index.lookup import LineMatch
 from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.request import Cell, Completion
 
@@ -55,6 +60,24 @@ def test_first_prompt_on_a_slow_machine_has_the_nearest_cells(slow_desk: Desk) -
     assert not is_whole(prompt)
     assert ABOVE[-1] in prompt
     assert slow_desk.engine.asks[0].usage.prompt_tokens <= SLOW.prompt * FIRST_SECONDS
+
+
+def generation_of(d: Desk) -> TextGeneration:
+    plan = plan_raw(RawRequest("x = "), d.completer.settings)
+    return TextGeneration(CompletionJob(plan, "", [], d.completer.shared), d.completer.shared)
+
+
+def test_draft_is_the_line_of_the_index_if_it_was_found_before(desk: Callable[..., Desk]) -> None:
+    generation = generation_of(d := desk("1"))
+    generation.served.index_line = LineMatch("load()", 0.1, sure=False, whole=True)
+    engine_request = next(generation.generate(d.engine))
+    assert engine_request.hint == d.engine.vocabulary.tokenize("load()")
+
+
+def test_remote_server_gets_the_priority_that_the_scheduler_lowered(desk: Callable[..., Desk]) -> None:
+    generation = generation_of(d := desk("1"))
+    generation.priority = Priority.BULK
+    assert next(generation.generate(d.engine)).priority == "bulk"
 
 
 def test_prompt_is_whole_after_its_evaluation_in_a_pause(slow_desk: Desk) -> None:
