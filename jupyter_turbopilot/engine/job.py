@@ -133,7 +133,7 @@ class Generation(ABC):
         """
 
     @property
-    def is_left(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Whether its job was cancelled or answered, and no newer one has come."""
         return self.job.cancel.is_set()
 

@@ -106,7 +106,7 @@ class Scheduler:
         return len(self._generations)
 
     def __iter__(self) -> Iterator[Generation]:
-        """Iterate over all jobs, the highest priority first."""
+        """Iterate over all generations, the highest priority first."""
         return chain.from_iterable(self._by_turns(priority) for priority in Priority)
 
     @property
@@ -160,7 +160,7 @@ class Scheduler:
         return last, BusyError(TOO_MANY_WAITING, code="too_many_waiting", after=after)
 
     def remove(self, generation: Generation) -> bool:
-        """Remove a job; return False if it is not here. If it has begun, its caller's turn ends."""
+        """Remove a generation; return False if it is not here. If it has begun, its caller's turn ends."""
         if generation not in self._generations:
             return False
         self._generations.remove(generation)
@@ -173,9 +173,9 @@ class Scheduler:
         return True
 
     def find(self, job: Job) -> Generation | None:
-        """Return the generation of a job's editor; None if no job waits, or if the client names no editor."""
+        """Return the current generation of a job's editor; None without a client name."""
         editor = (job.tenant, job.caller, job.client)
-        found = (one for one in self._generations if one.editor == editor and not one.is_left)
+        found = (one for one in self._generations if one.editor == editor and not one.is_cancelled)
         return next(found, None) if job.client else None
 
     def seat(self, generation: Generation, job: Job) -> None:
@@ -194,7 +194,7 @@ class Scheduler:
         for one in self._generations:
             if one.job.deadline <= now:
                 one.job.cancel.set(DEADLINE)
-        cancelled = [one for one in self._generations if one.is_left and one not in self.begun]
+        cancelled = [one for one in self._generations if one.is_cancelled and one not in self.begun]
         for one in cancelled:
             self.remove(one)
         return [one.job for one in cancelled]
@@ -202,7 +202,7 @@ class Scheduler:
     @property
     def earliest(self) -> float:
         """The earliest deadline of a job that is not cancelled."""
-        return min((one.job.deadline for one in self._generations if not one.is_left), default=math.inf)
+        return min((one.job.deadline for one in self._generations if not one.is_cancelled), default=math.inf)
 
     def priorities(self) -> list[Priority]:
         """Return the priority to serve, then those to serve if the engine has no slot for it."""
@@ -211,7 +211,7 @@ class Scheduler:
         return sorted(awaited, key=lambda priority: self._ranks[priority].spent) or present[:1]
 
     def begin_next(self, priority: Priority, *, remote: bool = False) -> list[Generation]:
-        """Begin the jobs of one priority to serve now, or those of all with a remote engine; return them."""
+        """Begin the generations of a priority to serve now, or of all with a remote engine; return them."""
         slots = self.slots if priority.awaited else max(1, self.slots // SLOTS)
         served = self._next_remote() if remote else self._by_turns(priority, self._most(priority))[:slots]
         self.begun.update(served)
@@ -221,7 +221,7 @@ class Scheduler:
         return served
 
     def _next_remote(self) -> list[Generation]:
-        """Return the jobs to serve now by a remote engine, whose texts do not slow each other down.
+        """Return those to serve now by a remote engine, whose texts do not slow each other down.
 
         Lower priorities get the remaining slots. A few slots are reserved for those that are awaited.
         """
@@ -283,7 +283,7 @@ class Scheduler:
                 one.uncharged = 0
 
     def _by_turns(self, priority: Priority, most: int = 0) -> list[Generation]:
-        """Return the first job of every caller, then the second of every caller, up to `most`; 0: all."""
+        """Return the first one of every caller, then the second of every caller, up to `most`; 0: all."""
         turns = self._ranks[priority].turns
         own: dict[str, list[Generation]] = {c: [] for c in sorted(turns, key=lambda c: turns[c].round)}
         for one in self._generations:
@@ -293,7 +293,7 @@ class Scheduler:
         return [one for one in chain.from_iterable(by_position) if one]
 
     def _most(self, *priorities: Priority) -> int:
-        """Return how many jobs of one caller to serve now; 0: all.
+        """Return how many generations of one caller to serve now; 0: all.
 
         Texts slow each other down, so each caller gets as many as the caller with the fewest.
         """
@@ -303,14 +303,14 @@ class Scheduler:
         return min(running, *counts.values()) if running and counts else running
 
     def _update(self, caller: str) -> None:
-        """Set the priorities of a caller's jobs, and add or remove its turn in each rank."""
+        """Set the priorities of a caller's generations, and add or remove its turn in each rank."""
         own = [one for one in self._generations if one.caller == caller]
         before: list[Priority] = []
         for one in own if self.limits.running else ():
             asked = one.job.priority
             beyond = sum(priority <= asked for priority in before) >= self.limits.running
             one.priority = max(asked, Priority.BULK) if beyond else asked
-            if not one.is_left:
+            if not one.is_cancelled:
                 before.append(asked)
         self._measure_load()
         for priority, rank in self._ranks.items():

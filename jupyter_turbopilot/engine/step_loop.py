@@ -53,10 +53,11 @@ class StepLoop:
         """Reset the interrupt, begin with jobs that have taken a seat, and end what no job waits for."""
         self._interrupt = Cancel()
         for generation in list(self._active):
-            is_left = generation.is_left  # read first: a job is cancelled after the next one has its seat
+            # Read first: a job is superseded after the next one has taken the seat.
+            is_cancelled = generation.is_cancelled
             if generation.job is not generation.served:
                 self._begin(generation)
-            elif is_left:
+            elif is_cancelled:
                 self._stop(generation)
 
     def step(

@@ -176,7 +176,7 @@ class Worker:
 
     def _begin_soon(self, generation: Generation) -> None:
         """Let the worker's thread begin with the job in the seat, and the timer's end it."""
-        # Who cancels the job may hold a lock.
+        # By the timer's thread, as a thread that cancels the job may hold a lock.
         generation.job.cancel.watch(partial(self._expiry.set, 0.0))
         self._expiry.set(generation.job.deadline)
         if self._interrupts(generation):
@@ -195,7 +195,7 @@ class Worker:
         """End waiting jobs that are cancelled, answered or late. The worker's thread ends others soon."""
         with self._wake:
             gone = self._scheduler.expire(time.monotonic())
-            if any(generation.is_left for generation in self._scheduler.begun):
+            if any(generation.is_cancelled for generation in self._scheduler.begun):
                 self._loop.interrupt()
             self._expiry.set(self._scheduler.earliest)
         for job in gone:

@@ -123,7 +123,7 @@ def test_step_loop_does_not_test_the_engine_after_a_text_failed() -> None:
 def test_step_loop_continues_a_run_whose_job_is_superseded_meanwhile() -> None:
     class Raced(FunctionGeneration):
         @property
-        def is_left(self) -> bool:
+        def is_cancelled(self) -> bool:
             older = self.job
             self.seat(newer)  # as another thread may
             older.cancel.set(SUPERSEDED)
