@@ -185,8 +185,8 @@ class Scheduler:
         self._update(generation.caller)
 
     def _count_request(self, generation: Generation) -> None:
-        """Add the computing time of a job that ends to the load."""
-        if generation in self.begun and generation.priority < Priority.BULK:
+        """Add the computing time of a job that ends to the load, unless it was answered from the cache."""
+        if generation.seconds and generation in self.begun and generation.priority < Priority.BULK:
             self._load.add_request(generation.seconds)
 
     def expire(self, now: float) -> list[Job]:

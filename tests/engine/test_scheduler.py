@@ -452,3 +452,16 @@ def test_only_callers_above_the_average_reach_the_last_level(monkeypatch: pytest
         now += 1.0
     assert scheduler.level() is scheduler.level("ada") is Level.REFUSE_BUSIEST
     assert scheduler.level("bob") is scheduler.level("new") is Level.SHORT_SUGGESTIONS
+
+
+def test_requests_without_computing_time_do_not_count_as_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(Scheduler, "clock", lambda _: now)
+    scheduler = scheduler_of(*(One(name, left=ENDLESS) for name in ("ada", "bob", "eve")))
+    for number in range(60):
+        scheduler.add(one := One("ada"))
+        scheduler.begun.add(one)
+        one.seconds = 3.0 if number < 30 else 0.0  # the last ones are answered from the cache
+        scheduler.remove(one)
+        now += 1.0
+    assert scheduler.level() is Level.REFUSE_BUSIEST
