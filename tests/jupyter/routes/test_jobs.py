@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_turbopilot.completer.raw_plan import priority_of
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.jupyter.routes import native
+from jupyter_turbopilot.jupyter.routes import admission as admissions
 from jupyter_turbopilot.jupyter.routes.jobs import Completions
 from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest
 from jupyter_turbopilot.protocol.reply import Reply
@@ -40,7 +40,7 @@ async def test_completions_require_admission(
 ) -> None:
     async def admit(*_: Any, **__: Any) -> None: ...
 
-    monkeypatch.setattr(native, "admit", admit)
+    monkeypatch.setattr(admissions, "admit", admit)
     assert (await ask("complete", complete_body())).code == 500
     assert engine.prompts == []
 
