@@ -143,19 +143,15 @@ class SuggestionPlan(Plan):
         gate = Gate(
             self.cursor.features,
             self.judgement.threshold,
-            names.fit,
+            names,
             self.judgement.trees,
             candidates=self.cursor.following,
             is_python=own.type == "code" and cell_language(own.source, request.language) == "python",
-            lacks_name=lambda: names.lacks_name,
         )
         return TrimmedText(
             self.cursor.surroundings,
             gate,
             unasked=self.judgement.unasked,
-            joins=names.joins,
-            imports=names.imports,
-            undecided=lambda: names.undecided,
             hold=HOLD if self.stream else math.inf,
         )
 

@@ -17,14 +17,14 @@ from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_leng
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
+from jupyter_turbopilot.suggestion.names import ANY_NAMES
 from jupyter_turbopilot.suggestion.syntax import CLOSERS, end_of_line, scan
 from jupyter_turbopilot.suggestion.trim import is_word
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jupyter_turbopilot.suggestion.candidates import Candidates
     from jupyter_turbopilot.suggestion.gate_fit import Trees
+    from jupyter_turbopilot.suggestion.names import AnyNames
 
 READING = 4  # keystrokes that take as long as reading a suggestion (research/measure.md)
 WORTH_A_KEY = 4  # minimum characters of a certain text
@@ -100,23 +100,20 @@ class Gate:
         self,
         cursor: CursorFeatures,
         threshold: float,
-        fits: Callable[[str], bool] = lambda _: True,
+        names: AnyNames = ANY_NAMES,
         trees: Trees | None = None,
         candidates: Candidates = NO_CANDIDATES,
         *,
         is_python: bool = True,
-        lacks_name: Callable[[], bool] = lambda: False,
     ) -> None:
         """`trees`: the model's decision trees; by default those of the default model.
 
         `candidates`: the candidates for the name at the cursor. Their common prefix passes with any score.
         `is_python`: only in Python is it known which apostrophes are quotes, and what may stay open.
-        `lacks_name`: whether a text did not fit because of a name that does not exist.
         """
         self.cursor = cursor
         self.threshold = threshold
         self._is_python = is_python
-        self._lacks_name = lacks_name
         # A substitute for the line up to the cursor, which may be long and is scanned with each text.
         self._opening = opening_of(cursor.body)
         self._trees = trees or fit_for(DEFAULT).trees
@@ -127,7 +124,7 @@ class Gate:
         needs_quote = not following.isidentifier() and _QUOTES.isdisjoint(cursor.rest)
         self._labels = [text for text in candidates.texts if needs_quote and text[-1:] in _QUOTES]
         self.candidates = candidates
-        self.fits = fits  # whether the cell with this text can still become valid code
+        self.names = names
         self.text = ""
         self.boundaries: list[Boundary] = []
         self.tokens: list[tuple[int, float, float]] = []  # the start in the text, and what `add` is given
@@ -180,7 +177,7 @@ class Gate:
             return "unsure"
         if all(expected_gain(score, self.text[:end]) < 0 for end, score in passing):
             return "short"
-        return "unknown_name" if self._lacks_name() else "invalid"
+        return "unknown_name" if self.names.lacks_name else "invalid"
 
     def shown(self, text: str, *, final: bool = True) -> tuple[int, float]:
         """Return how much of the trimmed text is worth reading, and its score; further lines only whole.
@@ -196,7 +193,7 @@ class Gate:
             line += 1
         certain = self._certain
         # The only possible text is worth a keystroke.
-        if end < len(certain) >= WORTH_A_KEY and text.startswith(certain) and self.fits(certain):
+        if end < len(certain) >= WORTH_A_KEY and text.startswith(certain) and self.names.fit(certain):
             end, confidence = self._end_of_label(text, len(certain)) or len(certain), 1.0
         is_known = final or end < len(self.text)  # the next token may close a bracket
         return (end, confidence) if is_known else (0, 0.0)
@@ -216,7 +213,7 @@ class Gate:
             chance = self._probability(end, stop)
             if stop == end + 1:
                 chance = max([chance, *(opening for at, _, opening in self.tokens if at == end)])
-            if chance >= _MIN_OPENING and self.fits(self.text[:stop] + closers):
+            if chance >= _MIN_OPENING and self.names.fit(self.text[:stop] + closers):
                 return text
         return ""
 
@@ -238,7 +235,7 @@ class Gate:
         """Return the end after the quote and the bracket that must follow a label; 0 if there is no label."""
         closed = text[: end + 1]
         is_unique = [label for label in self._labels if label.startswith(text[:end])] == [closed]
-        end = len(closed) if is_unique and self.fits(closed) else end
+        end = len(closed) if is_unique and self.names.fit(closed) else end
         if text[:end] not in self._labels:
             return 0
         closed = text[: end + 1]
@@ -279,7 +276,7 @@ class Gate:
         return None
 
     def _may_stand(self, text: str) -> bool:
-        return balanced_length(text, self.cursor.closed) == len(text) and self.fits(text)
+        return balanced_length(text, self.cursor.closed) == len(text) and self.names.fit(text)
 
     def _note(self, *, whole: bool) -> None:
         text = self.text[self._start :]

@@ -136,7 +136,29 @@ def _texts(request: Completion, scope: Scope) -> Iterator[str]:
             yield from found
 
 
-class Names:
+class AnyNames:
+    """The checks of a suggestion at a place where nothing is known: any text fits, and needs no imports."""
+
+    undecided = False  # whether any check lacked information: its result may change soon
+    lacks_name = False  # whether a text did not fit because of a name or a column
+
+    def fit(self, text: str) -> bool:  # noqa: ARG002 - for others
+        """Return whether a text fits: the cell with it can become valid code, and its names exist."""
+        return True
+
+    def joins(self, text: str) -> bool:  # noqa: ARG002 - for others
+        """Return whether the text after the cursor can follow a text."""
+        return True
+
+    def imports(self, text: str) -> tuple[str, ...]:  # noqa: ARG002 - for others
+        """Return the import lines that a text needs."""
+        return ()
+
+
+ANY_NAMES = AnyNames()
+
+
+class Names(AnyNames):
     """Checks the names in a suggestion, and finds the import lines that it needs.
 
     `sources` provides the import lines. Without them, or if not all names are known, a text needs none.
@@ -151,7 +173,7 @@ class Names:
             prefix = body if newline else prefix
         self._is_python = language == "python"
         self._parses = fitting(language, prefix)
-        self.joins = joining(
+        self._joins = joining(
             language if cell.type == "code" else "", prefix, request.suffix, _texts(request, scope)
         )
         self._prefix = prefix
@@ -167,11 +189,11 @@ class Names:
         self._judged: dict[str, bool] = {}
         self._lines: dict[Use, str] = {}
         self._waits = False  # whether the last check lacked information
-        self.undecided = False  # whether any check lacked information: its result may change soon
-        self.lacks_name = False  # whether a text did not fit because of a name or a column
+
+    def joins(self, text: str) -> bool:
+        return self._joins(text)
 
     def fit(self, text: str) -> bool:
-        """Return whether a text fits: it parses at the cursor, and its names exist or can be imported."""
         if text in self._judged:
             return self._judged[text]
         self._waits = False

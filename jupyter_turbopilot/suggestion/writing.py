@@ -15,7 +15,7 @@ from jupyter_turbopilot.suggestion.matching import Matcher
 from jupyter_turbopilot.suggestion.trim import Cut, trim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from jupyter_turbopilot.protocol.engine_request import Token
     from jupyter_turbopilot.suggestion.gate import Gate
@@ -29,14 +29,7 @@ _INDENTED = re.compile(r"\n([ \t]*+)(?=\S)")
 class Writing(ABC):
     """Turns tokens into text; subclasses decide how much of it is shown."""
 
-    def __init__(
-        self,
-        imports: Callable[[str], tuple[str, ...]] = lambda _: (),
-        undecided: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """`imports`: the import lines that a text needs; `undecided`: whether a check lacked information."""
-        self._imports_of = imports
-        self._undecided = undecided
+    def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._text = ""
         self._dropped = b""  # bytes to drop at the beginning of the text
@@ -51,7 +44,7 @@ class Writing(ABC):
     @property
     def imports(self) -> tuple[str, ...]:
         """The import lines that the shown text needs."""
-        return self._imports_of(self.shown)
+        return ()
 
     @property
     def opens(self) -> str:
@@ -71,7 +64,7 @@ class Writing(ABC):
     @property
     def undecided(self) -> bool:
         """Whether a check lacked information: the next answer may show more or less."""
-        return self._undecided()
+        return False
 
     @property
     def hidden_reason(self) -> str:
@@ -133,22 +126,27 @@ class TrimmedText(Writing):
         gate: Gate,
         *,
         unasked: bool,
-        joins: Callable[[str], bool] = lambda _: True,
-        imports: Callable[[str], tuple[str, ...]] = lambda _: (),
-        undecided: Callable[[], bool] = lambda: False,
         hold: float = math.inf,
     ) -> None:
-        """`joins`: whether the text after the cursor can follow a text; `hold`: see `HOLD`."""
-        super().__init__(imports, undecided)
+        """`hold`: see `HOLD`."""
+        super().__init__()
         if surroundings.indented:
             # The line is already indented, which some models repeat.
             self._dropped = b" \t"
         self._surroundings = surroundings
         self._gate = gate
         self._unasked = unasked
-        self._joins = joins
+        self._names = gate.names
         self._hold = hold
         self._cut = Cut("")  # the latest text, trimmed
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        return self._names.imports(self.shown)
+
+    @property
+    def undecided(self) -> bool:
+        return self._names.undecided
 
     @property
     def opens(self) -> str:
@@ -165,7 +163,7 @@ class TrimmedText(Writing):
 
     @property
     def fits(self) -> bool:
-        return self._gate.fits(self.shown)
+        return self._names.fit(self.shown)
 
     @property
     def hidden_reason(self) -> str:
@@ -210,7 +208,7 @@ class TrimmedText(Writing):
 
     def _trim(self, *, final: bool) -> Cut:
         cut = trim(self._text, self._surroundings, final=final)
-        return replace(cut, text=joining_part(cut.text, self._joins))
+        return replace(cut, text=joining_part(cut.text, self._names.joins))
 
     def _whole_lines(self, text: str) -> str:
         """Drop the last line if it is unfinished and not the only one."""

@@ -30,6 +30,7 @@ from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, FITS, Tree, Trees, fit_for
+from jupyter_turbopilot.suggestion.names import AnyNames
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trim import trim
@@ -200,7 +201,9 @@ class Position:
 
     def shown(self, threshold: float) -> str:
         """Return the text that a gate shows."""
-        gate = Gate(self.watching.cursor, threshold, self.fits)
+        names = AnyNames()
+        names.fit = self.fits  # type: ignore[method-assign]
+        gate = Gate(self.watching.cursor, threshold, names)
         gate.boundaries = [
             boundary._replace(score=score)
             for boundary, score in zip(self.watching.boundaries, self.scores, strict=True)

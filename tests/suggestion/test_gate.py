@@ -8,12 +8,23 @@ from jupyter_turbopilot.suggestion.candidates import Candidates
 from jupyter_turbopilot.suggestion.features import CursorFeatures
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS, FITS, fit_for
+from jupyter_turbopilot.suggestion.names import AnyNames
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trim import trim
 from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
 from ..shared_cases import golden
+
+
+class Fitting(AnyNames):
+    """Lets a function decide which texts fit."""
+
+    def __init__(self, fits: Callable[[str], bool], *, lacks_name: bool = False) -> None:
+        self._fits, self.lacks_name = fits, lacks_name
+
+    def fit(self, text: str) -> bool:
+        return self._fits(text)
 
 
 class Product(Gate):
@@ -89,7 +100,7 @@ def test_gate_closes_no_bracket_closed_after_the_cursor() -> None:
 
 
 def test_gate_shows_the_longest_prefix_that_fits() -> None:
-    made = Product(CursorFeatures(), 0.5, lambda text: "+" not in text)
+    made = Product(CursorFeatures(), 0.5, Fitting(lambda text: "+" not in text))
     for piece in ("quantity", " * 2", " + ", "b", "\n"):
         made.add(piece, 0.95)
     assert shown(made) == "quantity * 2"
@@ -101,7 +112,7 @@ def test_gate_returns_why_nothing_is_shown(written: Written, hidden_reason: str)
 
 
 def test_gate_returns_that_names_are_unknown() -> None:
-    made = Product(CursorFeatures(), 0.5, lambda _: False, lacks_name=lambda: True)
+    made = Product(CursorFeatures(), 0.5, Fitting(lambda _: False, lacks_name=True))
     made.add("quantity", 0.95)
     made.end()
     assert made.hidden_reason == "unknown_name"
@@ -136,7 +147,7 @@ def label_gate(
     closer: str = "]",
 ) -> Product:
     candidates = Candidates(texts.split("|"), must_exist=True, closer=closer)
-    made = Product(CursorFeatures(line, rest), 0.5, fits, candidates=candidates)
+    made = Product(CursorFeatures(line, rest), 0.5, Fitting(fits), candidates=candidates)
     for piece, probability in tokens:
         made.add(piece, probability)
     return made
@@ -337,7 +348,7 @@ def test_opening_counts_all_tokens_that_begin_with_it(token: str) -> None:
     ("rest", "fitting", "opens"), [("", "(", "("), (")", "()", "("), (")", "(", ""), ("", "[", "")]
 )
 def test_opening_must_fit_the_cell(rest: str, fitting: str, opens: str) -> None:
-    made = Product(CursorFeatures(rest=rest), 0.5, lambda text: text.endswith(("y", f"y{fitting}")))
+    made = Product(CursorFeatures(rest=rest), 0.5, Fitting(lambda text: text.endswith(("y", f"y{fitting}"))))
     for piece, probability in [("quantity", 0.9), ("(", 0.9), ("b", 0.1)]:
         made.add(piece, probability)
     assert made.opening(len("quantity")) == opens

@@ -9,6 +9,7 @@ from jupyter_turbopilot.suggestion.candidates import Candidates
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.joining import joining
+from jupyter_turbopilot.suggestion.names import AnyNames
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import judged, scan
 from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText, Verbatim
@@ -74,9 +75,10 @@ def test_suggestion_frames_can_be_followed_by_the_rest_of_the_line(
     texts: list[str], line: str, unasked: bool, whole: bool
 ) -> None:
     prefix, rest = line.split("|")
-    joins = joining("python", prefix, rest)
-    gate = Gate(cursor_features(prefix, rest, ()), 0.1 if unasked else 0.0, joins)
-    writing = TrimmedText(surroundings_of(prefix, rest), gate, unasked=unasked, joins=joins)
+    names = AnyNames()
+    names.fit = names.joins = joining("python", prefix, rest)  # type: ignore[method-assign]
+    gate = Gate(cursor_features(prefix, rest, ()), 0.1 if unasked else 0.0, names)
+    writing = TrimmedText(surroundings_of(prefix, rest), gate, unasked=unasked)
     frames = [""]
     for token in tokens(texts):
         if writing.take([token]):
