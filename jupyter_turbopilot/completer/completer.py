@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 from jupyter_turbopilot.completer.admission import LOCAL
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.listeners import Listeners
+from jupyter_turbopilot.completer.plan import Matches
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.shared import Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
@@ -143,11 +144,12 @@ class Completer:
     def _look_up(self, job: CompletionJob) -> None:
         """Query the index on the look-up thread; answer from the cache if the worker has not begun."""
         plan, state = job.plan, self.worker.state
-        model = state.model if state.ready else ""
         try:
             with tenant_cache(plan.cache_key.tenant):
-                if model and not job.cancel.is_set() and not job.take_matches(plan.match(), model):
-                    self._answer_from_cache(job, model)
+                if state.ready and not job.cancel.is_set():
+                    matches = plan.match() if plan.asks_index else Matches()
+                    if not job.take_matches(matches, state.model):
+                        self._answer_from_cache(job, state.model)
         except Exception as failure:  # noqa: BLE001 - the suggestion does not need the index
             log_failure(log, "Turbopilot: The notebook index could not be read", failure)
         job.end_look_up()

@@ -20,7 +20,7 @@ On the same machine, with the same number of threads, two records of the same co
   87 responses of the same code differed, in token counts and in the second digit of logprobs.
 - The number of threads is fixed, on a busy machine too.
 - Folders for settings, data and caches are new. Only the models are yours.
-- Requests do not overlap. `tests/test_overlaps.py` covers those that do.
+- Requests do not overlap. `tests/completer/test_schedules.py` covers those that do.
 
 `unchanged_config.py` imports the package, and is read from the tree that is recorded: change modules and
 settings there when they are renamed. Trees without it are too old to be recorded.
