@@ -151,13 +151,15 @@ export class Generation<Editor> {
 
   /** The rest of the current suggestion at the cursor; `null`: there is none, or the text around the cursor differs. */
   get rest(): string | null {
-    return (this._position && this.current?.rest(this._position)) ?? null;
+    const position = this.current && this._position;
+    return (position && this.current?.rest(position)) ?? null;
   }
 
   /** The rest of the current suggestion unless the user has dismissed it; empty if there is none. */
   get visible(): string {
     const { rest } = this;
-    return rest && !this._hides(rest) ? rest : '';
+    const position = this._dismissed && this._position;
+    return rest && !(position && this._dismissed?.hides(rest, position)) ? rest : '';
   }
 
   /**
@@ -217,8 +219,8 @@ export class Generation<Editor> {
         if (!call.hasFocus()) {
           break;
         }
-        // The user may just have dismissed it.
-        if (suggestion && !this._hides(text) && call.mayShow()) {
+        // It may just have been cancelled.
+        if (suggestion && suggestion === this.current && call.mayShow()) {
           return { suggestion, text };
         }
       }
@@ -255,10 +257,10 @@ export class Generation<Editor> {
 
   /** Another user has edited the text. Return whether there was a suggestion. */
   edited(text: string): boolean {
-    const isShown = this.current !== null;
+    const before = this.current;
     this._foreign = text;
     this.cancel();
-    return isShown;
+    return before !== null;
   }
 
   cancel(): void {
@@ -284,6 +286,7 @@ export class Generation<Editor> {
   /** Clear the cached suggestions. */
   forget(): void {
     this._cached = [];
+    this._surroundings = '';
   }
 
   /**
@@ -353,11 +356,6 @@ export class Generation<Editor> {
   private _failed(): void {
     const position = this._position;
     this.pending = position && this.current && { position, trigger: this.current.trigger };
-  }
-
-  /** Return whether the user has dismissed a text at the cursor. */
-  private _hides(text: string): boolean {
-    return Boolean(this._position && this._dismissed?.hides(text, this._position));
   }
 
   private get _position(): IPosition | null {

@@ -556,6 +556,18 @@ describe('a dismissed suggestion', () => {
     expect(await bench.textShown()).toBeUndefined();
   });
 
+  it('is not shown by a call just before it was cancelled', async () => {
+    const bench = new Bench('min(');
+    await bench.ask();
+    await bench.answer(-1, { text: 'values' });
+    const before = [...bench.messages];
+    bench.type('v');
+    void bench.fetch(AUTOMATIC);
+    bench.provider.cancel();
+    expect(await bench.textShown()).toBeUndefined();
+    expect(bench.messages).toEqual([...before, 'dismissed a']);
+  });
+
   it('is shown again at an explicit request', async () => {
     const bench = await dismissed();
     await bench.ask(INVOKE);
