@@ -10,12 +10,10 @@ import { DEFAULTS } from './settings';
 function editor({
   readOnly = false,
   cursors = 1,
-  focused = true,
   composing = false,
   commands = false
 } = {}): CodeEditor.IEditor {
   return {
-    hasFocus: () => focused,
     editor: { composing, dom: { querySelector: () => (commands ? {} : null) } },
     getOption: (name: string) => name === 'readOnly' && readOnly,
     getSelections: () => Array.from({ length: cursors }, () => ({}))
@@ -51,9 +49,8 @@ describe('declineOf', () => {
   });
 
   it.each([
-    ['on demand', editor({ focused: false }), ON_DEMAND],
-    ['command mode', editor({ commands: true, focused: false }), DEFAULTS],
-    ['unfocused', editor({ focused: false, composing: true }), DEFAULTS]
+    ['on demand', editor({ commands: true }), ON_DEMAND],
+    ['command mode', editor({ commands: true }), DEFAULTS]
   ])('declines an automatic request: %s', (decline, where, settings) => {
     expect(declineOf(where, document('a.py'), settings, switches, 'automatic')).toBe(decline);
     expect(declineOf(where, document('a.py'), settings, switches, 'invoke')).not.toBe(decline);

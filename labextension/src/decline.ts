@@ -11,15 +11,7 @@ import type { Trigger } from './suggestion';
 import type { IFrame } from './wire';
 
 /** Reasons without a message: the request is automatic, or another call shows the suggestion or reports its reason. */
-const SILENT = [
-  'foreign edit',
-  'on demand',
-  'command mode',
-  'unfocused',
-  'composing',
-  'outdated',
-  'reported'
-] as const;
+const SILENT = ['foreign edit', 'on demand', 'command mode', 'composing', 'outdated', 'reported'] as const;
 
 /** The switches that turn suggestions off in a document. */
 export type OffSwitch = 'off' | 'stopped' | 'denied' | 'disabled in notebook' | 'invalid metadata' | 'paused';
@@ -102,7 +94,6 @@ export function declineOf(
     ['cursors', editor.getSelections().length > 1],
     ['on demand', isAutomatic && settings.mode === 'on demand'],
     ['command mode', isAutomatic && isInCommandMode(editor)],
-    ['unfocused', isAutomatic && !editor.hasFocus()],
     ['composing', isComposing(editor)]
   ];
   return switchedOff(document, settings, switches) ?? first(reasons);

@@ -64,7 +64,7 @@ describe('decide', () => {
     // A keystroke during a current request.
     called('typed elsewhere', TYPED, { current: OTHER }, REQUEST),
     called('typed along', TYPED, { current: SHOWN }, ALONG),
-    called('typed along, an obstacle', TYPED, { current: SHOWN, obstacle: 'unfocused' }, ALONG),
+    called('typed along, an obstacle', TYPED, { current: SHOWN, obstacle: 'composing' }, ALONG),
     called('typed along, no server', TYPED, { current: SHOWN, isOpen: false }, ALONG),
     called('typed more than has come', TYPED, { current: GROWING }, REQUEST),
     called('typed all that has come', TYPED, { current: { ...GROWING, isUsedUp: true } }, REQUEST),

@@ -697,6 +697,32 @@ describe('a suggestion in another cell', () => {
     expect(await bench.textShown()).toBe('total');
   });
 
+  it('goes on if JupyterLab calls for another view, which does not have the focus', async () => {
+    const bench = new Bench('x = ');
+    const { editor } = bench;
+    await bench.ask();
+    const { shown } = bench;
+    bench.editor = Object.create(editor, { hasFocus: { value: () => false } }) as CodeEditor.IEditor;
+    await bench.ask();
+    expect(await bench.textShown()).toBeUndefined();
+    await bench.answer(0, { text: 'total' });
+    expect((await shown).items.map(({ insertText }) => insertText)).toEqual(['total']);
+  });
+
+  it('keeps the cached suggestion of the cell after any number of others that were closed', async () => {
+    const bench = new Bench('x = ');
+    const { editor } = bench;
+    await bench.ask();
+    await bench.answer(0, { text: 'values' });
+    for (let count = 0; count < 5; count++) {
+      await visit(bench, 1);
+      Object.defineProperty(bench.editor, 'isDisposed', { value: true });
+      bench.editor = editor;
+    }
+    await bench.ask();
+    expect(await bench.textShown()).toBe('values');
+  });
+
   it.each([
     ['keeps', 3, 'values'],
     ['forgets', 4, undefined]

@@ -88,27 +88,29 @@ export class Provider implements IInlineCompletionProvider {
 
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
     const { editor } = context;
-    if (!editor) {
-      return NOTHING;
-    }
     const isInvoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
     const trigger = this._triggered ?? (isInvoked ? 'invoke' : 'automatic');
     const isExplicit = trigger === 'invoke';
+    // A text may change in an editor without the focus, too: another view, or another user's edit.
+    if (!editor || (!isExplicit && !editor.hasFocus())) {
+      return NOTHING;
+    }
     const position = positionIn(request);
     if (isExplicit) {
       this._page.closeMenu();
     }
-    const read = () => documentIn(request, context); // it may change meanwhile
+    let document = documentIn(request, context);
     // Whether a request is sent although the server has denied one for the document.
-    let ignoresDenial = isExplicit || this._mayBeAllowed(read().path, context);
+    let ignoresDenial = isExplicit || this._mayBeAllowed(document.path, context);
     const generation = this._enter(editor);
     const answer = await generation.answer({
       position,
       trigger,
       obstacle: () => {
+        document = documentIn(request, context); // it may have changed meanwhile
         const { settings, stopped, paused } = this;
         const denied = ignoresDenial ? new Map<string, IDenial>() : this.denied;
-        return declineOf(editor, read(), settings, { stopped, paused, denied }, trigger);
+        return declineOf(editor, document, settings, { stopped, paused, denied }, trigger);
       },
       hasFocus: () => editor.hasFocus(),
       mayShow: () => {
@@ -118,7 +120,6 @@ export class Provider implements IInlineCompletionProvider {
         return isExplicit || !this._page.completers.isSuppressed(editor);
       },
       body: () => {
-        const document = read();
         ignoresDenial = false;
         this.denied.delete(document.path);
         return this._requests.build(document, context, position, this.settings, trigger);
@@ -296,7 +297,8 @@ export class Provider implements IInlineCompletionProvider {
     const generation = this.watch(editor);
     if (generation !== this._generation) {
       this._generation?.leave();
-      this._recent = [generation, ...this._recent.filter(other => other !== generation)];
+      const others = this._recent.filter(other => other !== generation && !other.editor.isDisposed);
+      this._recent = [generation, ...others];
       this._recent.splice(MOST_CELLS).forEach(other => other.forget());
     }
     return generation;
