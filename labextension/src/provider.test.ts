@@ -951,6 +951,15 @@ describe('prefetching', () => {
     expect(one.prefetched).toEqual([]);
   });
 
+  it('evaluates the prompt of a cell after a suggestion in another', async () => {
+    const one = new Bench('x = ');
+    await one.ask();
+    await one.answer(0, { text: '' });
+    one.provider.warmUp(Object.create(one.editor) as CodeEditor.IEditor);
+    await later(500);
+    expect(one.prefetched.map(({ trigger }) => trigger)).toEqual(['warmup']);
+  });
+
   it('ends with all other requests', async () => {
     const one = new Bench('x = ');
     one.provider.warmUp(one.editor);

@@ -186,7 +186,7 @@ export class Provider implements IInlineCompletionProvider {
     clearTimeout(this._warmUp);
     this._warmUp = setTimeout(() => {
       const isThere = !editor.isDisposed && !widget.isDisposed && editor.hasFocus();
-      if (!isThere || !this._availability.open || this._generation?.current) {
+      if (!isThere || !this._availability.open || this._generations.get(editor)?.current) {
         return;
       }
       const position = positionOf(editor);
