@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Priority
+from jupyter_turbopilot.engine.job import ANSWERED, STOPPED, SUPERSEDED, YIELDED, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState, Lifecycle, engine_failed, not_ready
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import QueueLimits, Scheduler
@@ -195,7 +195,10 @@ class Worker:
         """End waiting jobs that are cancelled, answered or late. The worker's thread ends others soon."""
         with self._wake:
             gone = self._scheduler.expire(time.monotonic())
-            if any(generation.is_cancelled for generation in self._scheduler.begun):
+            # The look-up answers often: it does not interrupt the step of other users.
+            is_shared = any(not one.is_cancelled for one in self._step)
+            reasons = {one.job.cancel.reason for one in self._scheduler.begun} - {None}
+            if reasons - {ANSWERED} or (reasons and not is_shared):
                 self._loop.interrupt()
             self._expiry.set(self._scheduler.earliest)
         for job in gone:

@@ -10,7 +10,7 @@ import pytest
 from jupyter_turbopilot.engine import scheduler
 from jupyter_turbopilot.engine.base import SLOTS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED, SUPERSEDED, Job
+from jupyter_turbopilot.engine.job import ANSWERED, DEADLINE, DISCONNECTED, SUPERSEDED, Job
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.protocol.engine_request import EngineRequest
@@ -387,6 +387,32 @@ def test_a_seated_job_continues_the_run(worker: Worker) -> None:
     job.cancel.set(DISCONNECTED)
     assert told[1].wait() is None
     until(lambda: engine.released == 1)
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_an_answered_job_does_not_interrupt_the_step_of_others(worker: Worker, *, other: bool) -> None:
+    engine = worker.engine
+    assert isinstance(engine, ScriptedEngine)
+    answered, told, _ = begun(worker)
+    engine.pause = 0.0
+    if other:
+        submit(worker, until_cancelled)
+        until(lambda: len(engine.prompts) == 2)
+    interrupted, going, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def waiting(runs: Any, interrupt: Cancel) -> None:
+        with interrupt.interrupting(interrupted.set):
+            going.set()
+            assert go_on.wait(30)
+
+    engine.step = waiting  # type: ignore[method-assign]
+    assert going.wait(30)
+    answered.cancel.set(ANSWERED)
+    if not other:
+        assert interrupted.wait(30)
+    go_on.set()
+    assert told.wait() is None
+    assert interrupted.is_set() == (not other)
 
 
 def test_worker_sheds_load_only_if_its_callers_are_several_users(
