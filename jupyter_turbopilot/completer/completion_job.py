@@ -50,6 +50,7 @@ class CompletionJob(Job):
         self.index_line: LineMatch | None = None
         self.result = Reply(self.id)  # of the generation: the last reply, as far as it is complete
         self._answer: Reply | None = None  # instead of the generation's
+        self.is_cached = False  # whether that is a cached completion
         self._cached: tuple[int, CachedCompletion | None] = (-1, None)  # with the cache's generation
         self._shared = shared
         self._listeners = listeners
@@ -121,6 +122,7 @@ class CompletionJob(Job):
         """Send the last reply, with the items or the reason why there are none."""
         shared = self._shared
         reason = None if self.cancel.reason == ANSWERED else self.cancel.reason
+        shared.counters["cache_hits"] += self.is_cached and not (self._answer or reason or error)
         reply = replace(self._answer or self.result, done=True, error=error)
         if not (self._streamed or reason or error):
             reply = self._more_confident(reply)

@@ -90,8 +90,7 @@ class TextGeneration(Generation):
             and (cached.complete or plan.may_be_answered_by(cached))
             and (reply := replay(empty.id, empty.model, plan, cached))
         ):
-            self._shared.counters["cache_hits"] += cached.complete
-            job.result = reply
+            job.result, job.is_cached = reply, cached.complete
             return
         start = self._begin(self._text, cached)
         prompt = self._text.prompt or Prompt([])
