@@ -32,10 +32,9 @@ from prompt_toolkit.key_binding.defaults import load_key_bindings
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import DummyOutput
 
+from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.reply_iterators import Listener
-from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Completion, Feedback
 from jupyter_turbopilot.settings.config import Turbopilot
@@ -212,23 +211,17 @@ class Prompt:
         history, events = SimpleNamespace(input_hist_raw=[""]), EventManager(None, ["pre_run_cell"])
         self.history, self.events = history, events
         shell = SimpleNamespace(history_manager=history, user_ns=names, events=events)
-        worker = SimpleNamespace(level=lambda: Level.NONE)
-        pilot = SimpleNamespace(completer=self, notebook_index="the index", worker=worker)
-        local = SimpleNamespace(ready=lambda: True, pilot=pilot, check=lambda: None)
+        local = SimpleNamespace(
+            ready=lambda: True,
+            pilot=SimpleNamespace(completer=self),
+            check=lambda: None,
+            admission=lambda kernel_context: Admission(kernel_context=kernel_context),
+        )
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
         self.buffer = Buffer(document=Document("x = "))
 
-    def submit(
-        self,
-        request: Completion,
-        listener: Listener,
-        kernel_context: KernelContext,
-        *,
-        notebook_index: str,
-        level: Level,
-    ) -> SimpleNamespace:
-        assert level is Level.NONE
-        assert notebook_index == "the index"
+    def submit(self, request: Completion, listener: Listener, admission: Admission) -> SimpleNamespace:
+        kernel_context = admission.kernel_context
         assert kernel_context.all
         assert "table" in kernel_context.names
         assert kernel_context.modules.path
