@@ -58,6 +58,7 @@ _WEIGHTS = {
     "recipes": 0.4,
     "contributing": 0.4,
     "architecture": 0.4,
+    "finding-fixes": 0.4,
     "changes": 0.3,
     "scale": 0.7,
     "tutorial": 0.7,

@@ -39,6 +39,7 @@ CHAPTERS = {
     "Develop": [
         "contributing",
         "architecture",
+        "finding-fixes",
         "research",
         "service",
         "plugins",

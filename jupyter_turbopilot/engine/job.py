@@ -102,7 +102,7 @@ class Generation(ABC):
     """The place of an editor in the queue, and its run in the engine. It serves one request at a time.
 
     A newer request of the same editor and cell takes the seat of the one before (`Worker.submit`). When the
-    worker's thread notices at its next step, it begins `generate` for the new one, which may go on with the
+    worker's thread notices at its next step, it begins `generate` for the new one, which may continue the
     run. If the request is cancelled or answered, the generation ends.
     """
 

@@ -159,7 +159,7 @@ class StepLoop:
             self._attempt(lambda: engine.use_threads(threads()))
 
     def _begin(self, generation: Generation) -> None:
-        """Begin with the job in the seat, which may go on with the run of the job before."""
+        """Begin with the job in the seat, which may continue the run of the job before."""
         job = generation.job  # read once: another thread may seat the next one
         job.started_at = time.monotonic()
         if job.cancel.is_set() or not self.engine:

@@ -130,7 +130,7 @@ class Worker:
             elif current and current.job.cell == job.cell and not refusal:
                 older, new = current.job, current
                 self._scheduler.seat(current, job)
-                older.cancel.watch(None)  # its generation goes on
+                older.cancel.watch(None)  # its generation continues
                 older.cancel.set(SUPERSEDED)
                 gone.append(older)
             else:
