@@ -9,6 +9,9 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.calls import name_of
+from jupyter_turbopilot.analysis.column_methods import COLUMN_KEYWORDS, KEEPING_COLUMNS, names_columns
+from jupyter_turbopilot.analysis.resolve import is_attribute
 from jupyter_turbopilot.fixes.renames import (
     LONGEST_NAME,
     NameChange,
@@ -18,18 +21,15 @@ from jupyter_turbopilot.fixes.renames import (
     changed_part,
     title_of,
 )
-from jupyter_turbopilot.suggestion.calls import name_of
-from jupyter_turbopilot.suggestion.candidates import is_attribute
-from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, KEEPING_COLUMNS, names_columns
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
+    from jupyter_turbopilot.analysis.scopes import LexicalScope
     from jupyter_turbopilot.protocol.fix import Edit
     from jupyter_turbopilot.protocol.request import RenameRequest
-    from jupyter_turbopilot.suggestion.scopes import LexicalScope
 
 _OUTSIDE = frozenset("'\"\\\n{}")  # characters that no label in a plain string contains
 _SUBSCRIPTED = re.compile(r"(?<!\w)(\w++)\[['\"]\Z")

@@ -6,15 +6,15 @@ import ast
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
+from jupyter_turbopilot.analysis.column_methods import KEEPING_COLUMNS
 from jupyter_turbopilot.fixes.nearest import NameIndex
-from jupyter_turbopilot.suggestion.column_methods import KEEPING_COLUMNS
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
-    from jupyter_turbopilot.fixes.report import ObjectDescription
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
+    from jupyter_turbopilot.analysis.report import ObjectDescription
 
 # Methods and accessors of tables whose result has the same columns.
 _SAME_COLUMNS = """

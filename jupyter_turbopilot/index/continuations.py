@@ -8,12 +8,12 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.analysis.imports import imports_of
+from jupyter_turbopilot.analysis.languages import cell_language
 from jupyter_turbopilot.context.notebook import ABOVE, NEAR
 from jupyter_turbopilot.context.private import spread_secrets
 from jupyter_turbopilot.index.base import Continuation
 from jupyter_turbopilot.index.entries import ARMOUR, SHORTEST_BEGINNING, Line, lines_of
-from jupyter_turbopilot.suggestion.imports import imports_of
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations, end_of
 
 if TYPE_CHECKING:

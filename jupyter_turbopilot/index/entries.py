@@ -12,7 +12,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import (
+from jupyter_turbopilot.analysis.imports import Import, imports_of
+from jupyter_turbopilot.analysis.languages import (
     cell_language,
     cell_magic,
     without_cell_magic,
@@ -28,7 +29,6 @@ from jupyter_turbopilot.index.excluded import (
     is_wanted,
     language_of,
 )
-from jupyter_turbopilot.suggestion.imports import Import, imports_of
 from jupyter_turbopilot.util.notebook_file import parse_notebook
 
 if TYPE_CHECKING:

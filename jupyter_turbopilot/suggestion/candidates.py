@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import keyword
 import re
-import unicodedata
 from itertools import islice
 from os.path import commonprefix
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.context.languages import as_python, cell_language, is_command
-from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, changed_columns, names_columns
-from jupyter_turbopilot.suggestion.members import member_at
-from jupyter_turbopilot.suggestion.resolve import BINDS, Scope, bindings
-from jupyter_turbopilot.suggestion.statements import STATEMENT_LENGTH, Statement, statement_at
-from jupyter_turbopilot.suggestion.syntax import lex, scan
+from jupyter_turbopilot.analysis.column_methods import COLUMN_KEYWORDS, changed_columns, names_columns
+from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_command
+from jupyter_turbopilot.analysis.members import member_at
+from jupyter_turbopilot.analysis.resolve import BINDS, Scope, bindings, is_attribute
+from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, statement_at
+from jupyter_turbopilot.analysis.syntax import lex, scan
 from jupyter_turbopilot.util.bounds import LINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from jupyter_turbopilot.analysis.members import Member
+    from jupyter_turbopilot.analysis.statements import Bracket
     from jupyter_turbopilot.protocol.request import Completion
-    from jupyter_turbopilot.suggestion.members import Member
-    from jupyter_turbopilot.suggestion.statements import Bracket
 
 MOST_LABELS = 32  # strings of a text that are checked: each check lexes the statement before it
 _TYPED = 2  # characters of a label after which an existing column is more likely than a new one
@@ -288,11 +286,6 @@ def _in_query(statement: Statement, scope: Scope, call: Bracket, text: str) -> _
     if base not in scope.columns or not operand or is_quoted:
         return None
     return _Position(_with_levels(scope, base) | _QUERY_WORDS, operand["typed"])
-
-
-def is_attribute(name: str) -> bool:
-    """Return whether a name can be written after a dot."""
-    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.is_normalized("NFKC", name)
 
 
 def is_in_long_string(prefix: str) -> bool:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.completer import suggestion_plan
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traitlets.config import Config
 
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.completer import completer, completion_job
-from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import lookup
 from jupyter_turbopilot.protocol.errors import NotReadyError

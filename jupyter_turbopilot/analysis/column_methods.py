@@ -6,8 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import as_python, without_cell_magic
-from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
+from jupyter_turbopilot.analysis.languages import as_python, without_cell_magic
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE
 from jupyter_turbopilot.util.bounds import cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse, walk
 

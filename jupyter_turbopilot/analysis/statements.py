@@ -6,9 +6,9 @@ import keyword
 import re
 from dataclasses import dataclass
 
-from jupyter_turbopilot.suggestion.column_methods import KEEPING_COLUMNS
-from jupyter_turbopilot.suggestion.resolve import bindings
-from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
+from jupyter_turbopilot.analysis.column_methods import KEEPING_COLUMNS
+from jupyter_turbopilot.analysis.resolve import bindings
+from jupyter_turbopilot.analysis.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import cached_function
 
 STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
