@@ -20,10 +20,10 @@ from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.index import lookup
-from jupyter_turbopilot.index.continuations import continuations_at
 from jupyter_turbopilot.protocol.engine_request import Sampling
+from jupyter_turbopilot.suggestion import lookup
 from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
+from jupyter_turbopilot.suggestion.continuations import continuations_at
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.gate_fit import fit_for

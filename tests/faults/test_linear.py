@@ -116,9 +116,9 @@ LITERAL = re.compile(r"[A-Za-z][\w ,:'`-]{2,}")  # text in a pattern
 LONGER = 10_000, 20_000, 40_000
 # Patterns with a repeat beside an alternation that is tried once at each character.
 ONCE = {
-    "jupyter_turbopilot.context.notebook._HEADING",  # at each line
-    "jupyter_turbopilot.index.continuations.ARMOUR",  # always matches
     "jupyter_turbopilot.analysis.members._ASSIGNED",  # at each line
+    "jupyter_turbopilot.context.notebook._HEADING",  # at each line
+    "jupyter_turbopilot.context.private.ARMOUR",  # always matches
 }
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.analysis.kernel_context import NONE
+from jupyter_turbopilot.analysis.lines import lines_of
 from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
-from jupyter_turbopilot.index.entries import lines_of, page_of
+from jupyter_turbopilot.index.entries import page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore

@@ -20,7 +20,7 @@ from jupyter_turbopilot.suggestion.trim import trim
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from jupyter_turbopilot.index.base import Continuation
+    from jupyter_turbopilot.analysis.lines import Continuation
     from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
