@@ -7,7 +7,7 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 
 # Tested by the tests of the modules that use them. A module with a test file of its name is removed from here.
 TESTED_WITH_OTHERS = {
-    "analysis": "column_methods conventions report statements",
+    "analysis": "column_changes conventions report statements",
     "completer": "shared",
     "engine/stepping": "kv_cache run",
     "fixes": "argument_rules calls changes evaluation expressions labels objects path_rules patterns quiet roles rules",

@@ -11,10 +11,10 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from jupyter_turbopilot.analysis.column_methods import names_columns
 from jupyter_turbopilot.analysis.languages import as_python, cell_language, cell_magic
 from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, chain, expression_of, identifiers_in
 from jupyter_turbopilot.analysis.resolve import EVERYWHERE, bindings, binds_anything
+from jupyter_turbopilot.analysis.table_methods import methods, names_columns
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.evaluation import Evaluation
 from jupyter_turbopilot.fixes.imports import missing_import
@@ -55,8 +55,7 @@ _COMMANDS_WITHOUT_PERCENT = """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
 # Arguments beside which labels need not be columns; those that are unpacked have no name.
 _ON_OTHER_LABELS = frozenset({"axis", "errors", "level", None})
-_GROUPING = frozenset({"boxplot", "groupby", "hist", "pivot_table", "value_counts"})
-_ON_KEYS = frozenset({"agg", "aggregate", "astype"})  # methods that refuse a dictionary with another key
+_GROUPING, _ON_KEYS = methods("groups"), methods("strict")
 
 
 class Prepared(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from jupyter_turbopilot.analysis.column_methods import changes
+from jupyter_turbopilot.analysis.column_changes import changes
 from jupyter_turbopilot.analysis.languages import as_python
 from jupyter_turbopilot.analysis.parsed_cell import identifiers_in
 from jupyter_turbopilot.analysis.resolve import EVERYWHERE, bindings

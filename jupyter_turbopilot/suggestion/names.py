@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.column_methods import changed_columns
+from jupyter_turbopilot.analysis.column_changes import changed_columns
 from jupyter_turbopilot.analysis.imports import bound_name, uses
 from jupyter_turbopilot.analysis.languages import cell_language, is_command, without_cell_magic
 from jupyter_turbopilot.analysis.resolve import (

@@ -27,7 +27,7 @@ from jupyter_turbopilot.analysis import (
     resolve,
     syntax,
 )
-from jupyter_turbopilot.analysis.column_methods import changed_columns
+from jupyter_turbopilot.analysis.column_changes import changed_columns
 from jupyter_turbopilot.analysis.statements import text_before_line
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey, CompletionCache
 from jupyter_turbopilot.context import notebook, private, ranking
