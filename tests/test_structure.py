@@ -7,9 +7,10 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 
 # Tested by the tests of the modules that use them. A module with a test file of its name is removed from here.
 TESTED_WITH_OTHERS = {
+    "analysis": "column_changes conventions report statements",
     "completer": "shared",
     "engine/stepping": "kv_cache run",
-    "fixes": "argument_rules calls changes evaluation expressions labels objects path_rules patterns quiet report roles rules",
+    "fixes": "argument_rules calls changes evaluation expressions labels objects path_rules patterns quiet roles rules",
     "index": "base",
     "jupyter/routes": "streams",
     "models": "checkpoint checkpoint_config entries model transfer user_cache",
@@ -20,7 +21,6 @@ TESTED_WITH_OTHERS = {
     "plugins/remote": "settings",
     "plugins/transformers": "settings",
     "protocol": "fix phase",
-    "suggestion": "column_methods conventions statements",
     "terminal/commands": "command",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.load_shedding import Level
 
 if TYPE_CHECKING:

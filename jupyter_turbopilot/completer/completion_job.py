@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.plan import Matches, Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.completer.shared import Shared
-    from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.protocol.errors import TurbopilotError
+    from jupyter_turbopilot.suggestion.lookup import LineMatch
 
 
 LOOK_UP_SECONDS = 0.05  # that a finished text waits for the look-up

@@ -9,19 +9,19 @@ from pathlib import PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.imports import Import, Sources, imports_of
 from jupyter_turbopilot.completer.installed_modules import Installed, TimedCache
 from jupyter_turbopilot.context.private import is_private_path
-from jupyter_turbopilot.suggestion.imports import Import, Sources, imports_of
 from jupyter_turbopilot.util.bounds import cached_function, count_operations
 from jupyter_turbopilot.util.notebook_file import equivalent_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.imports import ModuleLocation
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.request import Completion
-    from jupyter_turbopilot.suggestion.imports import ModuleLocation
 
     Lines = Sequence[tuple[str, int]]
 

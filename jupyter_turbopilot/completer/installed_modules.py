@@ -8,14 +8,14 @@ from functools import partial
 from importlib import machinery
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from jupyter_turbopilot.suggestion.imports import ModuleLocation
+from jupyter_turbopilot.analysis.imports import ModuleLocation
 from jupyter_turbopilot.util.bounds import LimitedDict
 from jupyter_turbopilot.util.lookups import lookups
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from jupyter_turbopilot.context.kernel_context import Modules
+    from jupyter_turbopilot.analysis.kernel_context import Modules
 
 TIMEOUT = 0.05  # seconds that a caller waits; a folder may be on a network drive that does not answer
 LASTS = 60.0  # seconds; missing modules may be installed at any time

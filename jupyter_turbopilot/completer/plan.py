@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CacheKey
-    from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.protocol.engine_request import ExactRequest, Sampling
+    from jupyter_turbopilot.suggestion.lookup import LineMatch
     from jupyter_turbopilot.suggestion.writing import Writing
 
 

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from jupyter_turbopilot.analysis.kernel_context import NONE
+from jupyter_turbopilot.analysis.languages import cell_language
 from jupyter_turbopilot.completer.admission import LOCAL
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.completer.plan import Limits, Matches, Plan
 from jupyter_turbopilot.completer.tenant import session_of
-from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.index import lookup
-from jupyter_turbopilot.index.continuations import continuations_at
 from jupyter_turbopilot.protocol.engine_request import Sampling
+from jupyter_turbopilot.suggestion import lookup
 from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
+from jupyter_turbopilot.suggestion.continuations import continuations_at
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.gate_fit import fit_for
@@ -34,8 +34,9 @@ from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.resolve import Scope
     from jupyter_turbopilot.completer.admission import Admission
-    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.prompt.formats import Prompt
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.gate_fit import Trees
-    from jupyter_turbopilot.suggestion.resolve import Scope
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
 _PRIORITIES = {"warmup": Priority.WARMUP, "prefetch": Priority.PREFETCH}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, describe
-from jupyter_turbopilot.context.languages import (
+from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext, describe
+from jupyter_turbopilot.analysis.languages import (
     cell_language,
     cell_magic,
     comment_mark,

@@ -43,6 +43,11 @@ _DIGIT, _LETTER = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]")
 _SMALL, _CAPITAL = re.compile(r"[a-z]"), re.compile(r"[A-Z]")
 _SHORT = 7  # characters of a word with a digit that may be a name: `sha256`, `urllib2`
 _MOST_A_TURN = 4  # characters of a random value for each turn; words have more
+# A private key or a certificate, up to the end of the text if its END line is missing.
+ARMOUR = re.compile(
+    r"(?:-----BEGIN [A-Z0-9 ]{3,60}-----|---- BEGIN SSH2 ).*?(?:-----END [^\n]*|---- END [^\n]*|\Z)",
+    re.DOTALL,
+)
 FOLDED = re.compile("[İıſ\u212a]")  # match i, s or k if case is ignored
 
 

@@ -7,8 +7,8 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.analysis.parsed_cell import expression_of
 from jupyter_turbopilot.fixes.attributes import missing_attribute
-from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.protocol.fix import MOST_TITLE
 from jupyter_turbopilot.util.bounds import count_operations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-    from jupyter_turbopilot.context.kernel_context import ObjectInfo
+    from jupyter_turbopilot.analysis.kernel_context import ObjectInfo
+    from jupyter_turbopilot.analysis.report import ObjectDescription
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
-    from jupyter_turbopilot.fixes.report import ObjectDescription
     from jupyter_turbopilot.protocol.fix import Edit, Fix
 
 # Owner, the first version without the old names, or else with the new ones, and old=new names. `.name` is a

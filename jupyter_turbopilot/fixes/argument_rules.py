@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
+from jupyter_turbopilot.analysis.parsed_cell import identifiers_in
 from jupyter_turbopilot.fixes.patterns import (
     LONGEST_TEXT,
     Hole,

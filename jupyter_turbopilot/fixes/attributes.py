@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.table_methods import methods
 from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.nearest import SHORTEST, nearest, nearest_of_interface, nearest_short
 from jupyter_turbopilot.protocol.fix import quoted
@@ -21,7 +22,7 @@ _MISSING = re.compile(r"has no attribute '(\w+)'")
 # Errors without a fix: the object is None, a local file shadows a module, or the name is that of a keyword.
 _WITHOUT_FIX = re.compile(r"^'NoneType'|^partially init|consider renaming|keyword argument|no property")
 _NO_FUNCTION = re.compile(r"'(\w+)' is not a valid function\b|has no attribute '(\w+)'")
-_AGGREGATING = frozenset({"agg", "aggregate", "apply", "pivot_table", "transform"})
+_AGGREGATING = methods("by_name")
 _NAMES_OF_AGGREGATIONS = """
     all any bfill count cummax cummin cumprod cumsum diff ffill first idxmax idxmin last max mean median min
     mode nunique pct_change prod quantile rank sem shift size skew std sum unique value_counts var

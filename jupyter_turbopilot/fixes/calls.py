@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.parsed_cell import expression_of
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.objects import INERT, UNKNOWN, OpaqueError, Value
-from jupyter_turbopilot.fixes.parsed_cell import expression_of
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.objects import Objects

@@ -11,7 +11,10 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from jupyter_turbopilot.context.languages import as_python, cell_language, cell_magic
+from jupyter_turbopilot.analysis.languages import as_python, cell_language, cell_magic
+from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, chain, expression_of, identifiers_in
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE, bindings, binds_anything
+from jupyter_turbopilot.analysis.table_methods import methods, names_columns
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.evaluation import Evaluation
 from jupyter_turbopilot.fixes.imports import missing_import
@@ -19,19 +22,16 @@ from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.labels import is_mask
 from jupyter_turbopilot.fixes.nearest import SHORTEST, NameIndex, nearest, nearest_of_interface, nearest_short
 from jupyter_turbopilot.fixes.objects import is_reported
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, chain, expression_of, identifiers_in
 from jupyter_turbopilot.protocol.contract import Finding
 from jupyter_turbopilot.protocol.fix import Edit, Fix, as_code, quoted
-from jupyter_turbopilot.suggestion.column_methods import names_columns
-from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings, binds_anything
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.fixes.report import KernelReport
+    from jupyter_turbopilot.analysis.imports import Sources
+    from jupyter_turbopilot.analysis.report import KernelReport
     from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
-    from jupyter_turbopilot.suggestion.imports import Sources
 
 _Near: TypeAlias = "tuple[str, float] | None"  # a name and a confidence
 MAX_FINDINGS = 10
@@ -55,8 +55,7 @@ _COMMANDS_WITHOUT_PERCENT = """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
 # Arguments beside which labels need not be columns; those that are unpacked have no name.
 _ON_OTHER_LABELS = frozenset({"axis", "errors", "level", None})
-_GROUPING = frozenset({"boxplot", "groupby", "hist", "pivot_table", "value_counts"})
-_ON_KEYS = frozenset({"agg", "aggregate", "astype"})  # methods that refuse a dictionary with another key
+_GROUPING, _ON_KEYS = methods("groups"), methods("strict")
 
 
 class Prepared(NamedTuple):

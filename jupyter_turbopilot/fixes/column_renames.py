@@ -9,6 +9,14 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.calls import name_of
+from jupyter_turbopilot.analysis.resolve import is_attribute
+from jupyter_turbopilot.analysis.table_methods import (
+    COLUMN_KEYWORDS,
+    DATA_FRAME_ATTRIBUTES,
+    methods,
+    names_columns,
+)
 from jupyter_turbopilot.fixes.renames import (
     LONGEST_NAME,
     NameChange,
@@ -18,44 +26,22 @@ from jupyter_turbopilot.fixes.renames import (
     changed_part,
     title_of,
 )
-from jupyter_turbopilot.suggestion.calls import name_of
-from jupyter_turbopilot.suggestion.candidates import is_attribute
-from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, KEEPING_COLUMNS, names_columns
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
+    from jupyter_turbopilot.analysis.scopes import LexicalScope
     from jupyter_turbopilot.protocol.fix import Edit
     from jupyter_turbopilot.protocol.request import RenameRequest
-    from jupyter_turbopilot.suggestion.scopes import LexicalScope
 
 _OUTSIDE = frozenset("'\"\\\n{}")  # characters that no label in a plain string contains
 _SUBSCRIPTED = re.compile(r"(?<!\w)(\w++)\[['\"]\Z")
 _TABLES = frozenset({"data", "data_frame"})  # parameters of functions that take a table and labels
-_NEW_COLUMNS = frozenset({"agg", "aggregate", "assign", "dict"})  # functions whose keywords are labels
+_AGGREGATING, _KEEPING = methods("aggregates"), methods("keeps")
+_NEW_COLUMNS = methods("named") | {"dict"}
 _ACCESSORS = frozenset({"cat", "dt", "str"})  # attributes of a column whose attributes are not columns
-# Attributes of tables and columns of pandas: `frame.size` is not a column.
-_DATA_FRAME = """
-    T abs add agg aggregate align all any apply asfreq asof assign astype at attrs axes bfill boxplot
-    clip columns combine compare copy corr corrwith count cov cummax cummin cumprod cumsum describe diff
-    div divide dot drop droplevel dropna dtypes duplicated empty eq equals eval ewm expanding explode
-    ffill fillna filter flags floordiv ge get groupby gt head hist iat idxmax idxmin iloc index info
-    insert interpolate isetitem isin isna isnull items iterrows itertuples join keys kurt kurtosis le
-    loc lt map mask max mean median melt merge min mod mode mul multiply ndim ne nlargest notna notnull
-    nsmallest nunique pipe pivot plot pop pow prod product quantile query radd rank rdiv reindex rename
-    replace resample rfloordiv rmod rmul rolling round rpow rsub rtruediv sample select sem shape shift
-    size skew squeeze stack std style sub subtract sum swaplevel tail take transform transpose truediv
-    truncate unstack update values var where xs
-    add_prefix add_suffix at_time between_time case_when combine_first convert_dtypes drop_duplicates
-    first_valid_index from_dict from_records infer_objects last_valid_index memory_usage pct_change
-    pivot_table reindex_like rename_axis reorder_levels reset_index select_dtypes set_axis set_flags
-    set_index sort_index sort_values to_clipboard to_csv to_dict to_excel to_feather to_frame to_hdf to_html
-    to_json to_latex to_list to_markdown to_numpy to_orc to_parquet to_period to_pickle to_records to_sql
-    to_stata to_string to_timestamp to_xarray to_xml tz_convert tz_localize value_counts
-"""
-DATA_FRAME_ATTRIBUTES = frozenset(_DATA_FRAME.split())
 
 
 class _AmbiguousError(Exception):
@@ -193,7 +179,7 @@ class _ColumnLabels:
     ) -> tuple[Iterable[ast.AST], ast.AST | None]:
         """Return the labels at an attribute of a table, and the code if it has the same columns."""
         if isinstance(outer, ast.Call) and outer.func is node:
-            return _argument_labels(outer, node.attr), outer if node.attr in KEEPING_COLUMNS else None
+            return _argument_labels(outer, node.attr), outer if node.attr in _KEEPING else None
         if node.attr in {"loc", "at"} and isinstance(outer, ast.Subscript):
             keys = outer.slice.elts if isinstance(outer.slice, ast.Tuple) else []
             return (self._subscript_labels(outer, keys[1]) if len(keys) > 1 else ()), None
@@ -276,7 +262,7 @@ def _argument_labels(call: ast.Call, method: str) -> Iterator[ast.AST]:
                 yield from (label for key in value.keys if key for label in _strings(key))
         elif names_columns(method, name or "") and (method, name) != ("merge", "on"):
             yield from _strings(value)
-        elif method in {"agg", "aggregate"} and isinstance(value, ast.Tuple) and value.elts:
+        elif method in _AGGREGATING and isinstance(value, ast.Tuple) and value.elts:
             yield from _strings(value.elts[0])  # `total=("price", "sum")`
 
 

@@ -14,8 +14,8 @@ from jupyter_turbopilot.util.bounds import count_operations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
-    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
     from jupyter_turbopilot.protocol.fix import Fix
 
 _NUMBER = r"(?:int|float|complex|bool|decimal\.Decimal|numpy\.(?:u?int|float|complex|bool)\w{0,8})"

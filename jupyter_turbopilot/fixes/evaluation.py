@@ -9,7 +9,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
-from jupyter_turbopilot.context.languages import cell_magic
+from jupyter_turbopilot.analysis.languages import cell_magic
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.expressions import Expressions, all_of
 from jupyter_turbopilot.fixes.objects import INERT, UNKNOWN, OpaqueError
@@ -19,8 +19,8 @@ from jupyter_turbopilot.util.syntax_tree import all_arguments, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
     from jupyter_turbopilot.fixes.expressions import Visit
-    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 
 _Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _COMMAND = re.compile(r"\A\s*+(?:%(?P<magic>\w++)|(?:[\w, ]++=)?\s*+!)")

@@ -10,18 +10,18 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, TypeAlias
 
+from jupyter_turbopilot.analysis.parsed_cell import chain
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.calls import evaluate
 from jupyter_turbopilot.fixes.labels import LabelLookup
 from jupyter_turbopilot.fixes.objects import INERT, UNKNOWN, Objects, OpaqueError, Value
-from jupyter_turbopilot.fixes.parsed_cell import chain
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
-    from jupyter_turbopilot.fixes.report import KernelReport
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
+    from jupyter_turbopilot.analysis.report import KernelReport
 
 Visit: TypeAlias = "Iterator[tuple[ast.AST, bool]]"  # nodes, with whether they are certainly evaluated
 _Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp

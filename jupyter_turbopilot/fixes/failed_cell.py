@@ -9,28 +9,28 @@ from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
-from jupyter_turbopilot.context.kernel_context import KernelContext
-from jupyter_turbopilot.context.languages import cell_magic
-from jupyter_turbopilot.fixes.parsed_cell import (
+from jupyter_turbopilot.analysis.imports import insertion
+from jupyter_turbopilot.analysis.kernel_context import NONE as NO_CONTEXT
+from jupyter_turbopilot.analysis.kernel_context import KernelContext
+from jupyter_turbopilot.analysis.languages import cell_magic
+from jupyter_turbopilot.analysis.parsed_cell import (
     ParsedCell,
     expression_of,
     lines_of,
     parses,
 )
-from jupyter_turbopilot.fixes.report import NONE, KernelReport
+from jupyter_turbopilot.analysis.report import NONE, KernelReport
 from jupyter_turbopilot.protocol.fix import Edit, Fix, apply
-from jupyter_turbopilot.suggestion.imports import insertion
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.fixes.report import ObjectDescription, TracebackFrame
+    from jupyter_turbopilot.analysis.imports import Sources
+    from jupyter_turbopilot.analysis.report import ObjectDescription, TracebackFrame
+    from jupyter_turbopilot.analysis.scopes import Located
     from jupyter_turbopilot.protocol.fix import Source
     from jupyter_turbopilot.protocol.request import FixCell
-    from jupyter_turbopilot.suggestion.imports import Sources
-    from jupyter_turbopilot.suggestion.scopes import Located
 
 # The header of a frame in a cell, by version of IPython, and the arrow at its line.
 _CELL = re.compile(r"^(?:Cell In|Input In|In) ?\[(\d+)\]|^<ipython-input-(\d+)-")

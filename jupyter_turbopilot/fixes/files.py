@@ -8,9 +8,9 @@ from contextlib import suppress
 from posixpath import split
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.analysis.languages import cell_language
+from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
 from jupyter_turbopilot.fixes.nearest import nearest
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 from jupyter_turbopilot.protocol.fix import Edit, Fix, quoted
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import literal_value
@@ -18,8 +18,8 @@ from jupyter_turbopilot.util.syntax_tree import literal_value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from jupyter_turbopilot.analysis.report import Folder
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
-    from jupyter_turbopilot.fixes.report import Folder
 
 _BEFORE = "No such file or directory: "
 _LONGEST = 1024  # characters of a path

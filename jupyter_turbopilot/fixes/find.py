@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.parsed_cell import expression_of
+from jupyter_turbopilot.analysis.report import NONE
 from jupyter_turbopilot.fixes import (
     api_changes,
     attributes,
@@ -24,8 +26,6 @@ from jupyter_turbopilot.fixes import (
     syntax,
 )
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
-from jupyter_turbopilot.fixes.parsed_cell import expression_of
-from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.protocol.errors import log_failure
 from jupyter_turbopilot.protocol.fix import Fix
 from jupyter_turbopilot.protocol.request import FixCell
@@ -37,7 +37,7 @@ from jupyter_turbopilot.util.threads import result_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from jupyter_turbopilot.fixes.report import KernelError
+    from jupyter_turbopilot.analysis.report import KernelError
     from jupyter_turbopilot.protocol.request import ErrorOutput
 
     Finder = Callable[[FailedCell], Iterator[Fix]]

@@ -8,22 +8,22 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import as_python, cell_language
+from jupyter_turbopilot.analysis.conventions import BY_USE, MEMBERS, MODULES
+from jupyter_turbopilot.analysis.imports import imports_of, insertion, uses
+from jupyter_turbopilot.analysis.languages import as_python, cell_language
+from jupyter_turbopilot.analysis.parsed_cell import identifiers_in
+from jupyter_turbopilot.analysis.resolve import bindings
 from jupyter_turbopilot.fixes.nearest import nearest
-from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
 from jupyter_turbopilot.protocol.fix import Edit, Fix, InsertedCell, quoted, shortened
-from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
-from jupyter_turbopilot.suggestion.imports import imports_of, insertion, uses
-from jupyter_turbopilot.suggestion.resolve import bindings
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from jupyter_turbopilot.analysis.imports import Sources
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
-    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
     from jupyter_turbopilot.protocol.request import FixCell
-    from jupyter_turbopilot.suggestion.imports import Sources
 
 _MOST_USES = 20  # different uses of a name, each of which may need another import
 _MODULE = re.compile(r"^No module named '([\w.]+)'\Z")  # a shadowed module has a longer message

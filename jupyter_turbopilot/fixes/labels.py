@@ -6,26 +6,20 @@ import ast
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
+from jupyter_turbopilot.analysis.table_methods import methods
 from jupyter_turbopilot.fixes.nearest import NameIndex
-from jupyter_turbopilot.suggestion.column_methods import KEEPING_COLUMNS
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
-    from jupyter_turbopilot.fixes.report import ObjectDescription
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
+    from jupyter_turbopilot.analysis.report import ObjectDescription
 
-# Methods and accessors of tables whose result has the same columns.
-_SAME_COLUMNS = """
-    bfill clip collect ffill filter group_by lazy plot resample reset_index rolling round sort
-"""
-_SAME = KEEPING_COLUMNS.union(_SAME_COLUMNS.split())
-_ON_LEVELS = frozenset({"reset_index", "droplevel", "swaplevel", "unstack"})  # their positional arguments
-_NOT_ON_COLUMNS = frozenset({"asof", "get_group", "reindex", "sort_index", "truncate", "xs"})
+_SAME, _ON_LEVELS = methods("keeps", "mostly"), methods("of_levels")
+_JOINS, _NOT_ON_COLUMNS = methods("joins"), methods("of_rows")
 _BY_AXIS = {"drop": "labels", "rename": "mapper"}  # names of the parameter whose meaning `axis` decides
 _TABLES = frozenset({"data", "data_frame", "left", "right"})  # names of parameters
-_JOINS = frozenset({"join", "merge", "merge_asof", "merge_ordered"})
 
 
 class LabelLookup:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.analysis.column_changes import changes
+from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.parsed_cell import identifiers_in
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE, bindings
+from jupyter_turbopilot.analysis.scopes import Scopes
 from jupyter_turbopilot.fixes.imports import is_python, missing_import, sources_binding
 from jupyter_turbopilot.fixes.nearest import LONGEST, nearest
-from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
 from jupyter_turbopilot.protocol.fix import Fix, quoted
-from jupyter_turbopilot.suggestion.column_methods import changes
-from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings
-from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE
 from jupyter_turbopilot.fixes.labels import is_mask
-from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
-    from jupyter_turbopilot.fixes.report import KernelReport, ObjectDescription, Record
-    from jupyter_turbopilot.suggestion.scopes import LexicalScope
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
+    from jupyter_turbopilot.analysis.report import KernelReport, ObjectDescription, Record
+    from jupyter_turbopilot.analysis.scopes import LexicalScope
 
 
 LONGEST_NAME = 120  # the kernel reports no longer ones

@@ -6,8 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.parsed_cell import expression_of
 from jupyter_turbopilot.fixes.nearest import nearest_of_interface
-from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.protocol.fix import quoted
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
+from jupyter_turbopilot.analysis.parsed_cell import identifiers_in
 from jupyter_turbopilot.fixes.roles import Role
 from jupyter_turbopilot.fixes.rules import SIMPLE_STRING, Occurrence, Rule
 from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations

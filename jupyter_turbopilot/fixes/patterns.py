@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from jupyter_turbopilot.fixes.column_renames import DATA_FRAME_ATTRIBUTES
+from jupyter_turbopilot.analysis.table_methods import DATA_FRAME_ATTRIBUTES
 from jupyter_turbopilot.fixes.roles import is_alike
 from jupyter_turbopilot.fixes.structures import AttributeName, StructuredCell
 from jupyter_turbopilot.util.bounds import count_operations

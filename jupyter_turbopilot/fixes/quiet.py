@@ -5,6 +5,8 @@ Which of them may run other code than their own, the probe decides (`_NOT_INERT`
 
 from __future__ import annotations
 
+from jupyter_turbopilot.analysis.table_methods import methods
+
 # Functions and methods with a text in which one of these parts means code, or a module, of the user.
 _IN_TEXT = {
     **dict.fromkeys(("eval", "query"), ("@",)),
@@ -29,11 +31,9 @@ _EMPTYING = frozenset({
 # Keyword arguments that name a module, or permit code in a file.
 UNSAFE_KEYWORDS = frozenset({"allow_pickle", "backend", "engine"})
 # Functions and methods that call an argument.
-CALLING = frozenset({
-    "accumulate", "agg", "aggregate", "apply", "applymap", "assign", "filter", "filterfalse", "groupby",
-    "map", "map_batches", "map_elements", "max", "min", "pipe", "reduce", "sort", "sorted", "starmap", "sub",
-    "takewhile", "transform",
-})  # fmt: skip
+CALLING = methods("calls").union(
+    "accumulate filterfalse max min reduce sort sorted starmap sub takewhile".split()
+)
 # The argument that is the added label.
 LABEL_AT = {"insert": 1, "setdefault": 0}
 # Functions whose result is as long as their first argument.

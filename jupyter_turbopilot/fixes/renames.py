@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, identifiers_in
+from jupyter_turbopilot.analysis.calls import name_of
+from jupyter_turbopilot.analysis.languages import cell_language
+from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, identifiers_in
 from jupyter_turbopilot.protocol.fix import Edit, quoted
-from jupyter_turbopilot.suggestion.calls import name_of
 from jupyter_turbopilot.util.bounds import changed_region, count_operations
 from jupyter_turbopilot.util.syntax_tree import LONGEST, all_arguments, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from jupyter_turbopilot.analysis.scopes import LexicalScope
     from jupyter_turbopilot.protocol.request import RenameRequest
-    from jupyter_turbopilot.suggestion.scopes import LexicalScope
 
 # IPython binds these, or gives them a meaning.
 _RESERVED = frozenset(dir(builtins)) | {"_", "In", "Out", "get_ipython", "display", "exit", "quit"}

@@ -14,26 +14,26 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.analysis.imports import imports_of
+from jupyter_turbopilot.analysis.languages import cell_language
+from jupyter_turbopilot.analysis.parsed_cell import expression_of, identifiers_in
+from jupyter_turbopilot.analysis.report import NONE
+from jupyter_turbopilot.analysis.resolve import bindings, binds_anything
 from jupyter_turbopilot.fixes.argument_rules import argument_rule
 from jupyter_turbopilot.fixes.changes import changes, is_literal
-from jupyter_turbopilot.fixes.parsed_cell import expression_of, identifiers_in
 from jupyter_turbopilot.fixes.path_rules import path_rule
 from jupyter_turbopilot.fixes.patterns import LONGEST_TEXT
-from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.fixes.rules import BUILTINS, names_in, pattern_rule
 from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
 from jupyter_turbopilot.protocol.fix import Edit, apply
-from jupyter_turbopilot.suggestion.imports import imports_of
-from jupyter_turbopilot.suggestion.resolve import bindings, binds_anything
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import LONGEST, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from jupyter_turbopilot.analysis.report import KernelReport
     from jupyter_turbopilot.fixes.changes import Change
-    from jupyter_turbopilot.fixes.report import KernelReport
     from jupyter_turbopilot.fixes.rules import Occurrence, Rule
     from jupyter_turbopilot.protocol.request import RepeatRequest
 

@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.analysis.parsed_cell import identifiers_in
+from jupyter_turbopilot.analysis.table_methods import DATA_FRAME_ATTRIBUTES
 from jupyter_turbopilot.fixes.changes import BLOCKS, is_literal
-from jupyter_turbopilot.fixes.column_renames import DATA_FRAME_ATTRIBUTES
-from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
 from jupyter_turbopilot.fixes.patterns import (
     CALL,
     LONGEST_TEXT,

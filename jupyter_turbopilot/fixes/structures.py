@@ -11,7 +11,7 @@ from jupyter_turbopilot.util.bounds import count_operations
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from jupyter_turbopilot.suggestion.scopes import LexicalScope
+    from jupyter_turbopilot.analysis.scopes import LexicalScope
 
     Label: TypeAlias = tuple[Any, ...]
 

@@ -11,10 +11,10 @@ from itertools import pairwise
 from keyword import kwlist
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.context.languages import as_python, cell_language
-from jupyter_turbopilot.fixes.parsed_cell import parses
+from jupyter_turbopilot.analysis.languages import as_python, cell_language
+from jupyter_turbopilot.analysis.parsed_cell import parses
+from jupyter_turbopilot.analysis.syntax import Lexeme, lex
 from jupyter_turbopilot.protocol.fix import Edit, Fix
-from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import TooLongError, parse
 

@@ -5,20 +5,19 @@ Text that looks like a secret is removed first; all other steps see only the res
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import (
+from jupyter_turbopilot.analysis.imports import Import, imports_of
+from jupyter_turbopilot.analysis.languages import (
     cell_language,
     cell_magic,
     without_cell_magic,
     without_commands,
 )
-from jupyter_turbopilot.context.private import without_spread_secrets
+from jupyter_turbopilot.context.private import ARMOUR, without_spread_secrets
 from jupyter_turbopilot.context.ranking import parts
 from jupyter_turbopilot.index.excluded import (
     MOST_BYTES,
@@ -28,7 +27,6 @@ from jupyter_turbopilot.index.excluded import (
     is_wanted,
     language_of,
 )
-from jupyter_turbopilot.suggestion.imports import Import, imports_of
 from jupyter_turbopilot.util.notebook_file import parse_notebook
 
 if TYPE_CHECKING:
@@ -37,17 +35,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.request import Cell
     from jupyter_turbopilot.util.notebook_file import NotebookCell
 
-SHORTEST, LONGEST = 6, 240  # characters of an indexed line
-SHORTEST_BEGINNING = 2  # typed characters from which a line is looked up
 SMALL, LARGE = 400, 2400  # characters of a block: smaller ones are joined, larger ones split
 MOST_ENTRIES = 1000
 MOST_MODULES = 256  # of a file
 LONGEST_WORD = 48
-# A private key or a certificate, up to the end of the text if its END line is missing.
-ARMOUR = re.compile(
-    r"(?:-----BEGIN [A-Z0-9 ]{3,60}-----|---- BEGIN SSH2 ).*?(?:-----END [^\n]*|---- END [^\n]*|\Z)",
-    re.DOTALL,
-)
 _NOT_INDEXED = frozenset({"text", "markdown", "html", "latex", "bat"})  # languages that are not indexed
 
 
@@ -57,14 +48,6 @@ class IndexEntry:
 
     language: str
     source: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """An indexed line: without indentation, with the line above it."""
-
-    text: str
-    above: str  # "" for a first line
 
 
 Page = tuple[IndexEntry, ...]  # the indexed content of a file
@@ -143,19 +126,6 @@ def _pieces(source: str) -> Iterator[str]:
         size += len(line) + 1
     if piece:
         yield "\n".join(piece)
-
-
-def lines_of(source: str) -> Counter[Line]:
-    """Count the indexed lines of an entry."""
-    lines: Counter[Line] = Counter()
-    above = ""
-    for line in map(str.strip, source.split("\n")):
-        if not line:
-            continue
-        if SHORTEST <= len(line) <= LONGEST:
-            lines[Line(line, above)] += 1
-        above = line
-    return lines
 
 
 def modules_of(page: Page) -> frozenset[str]:

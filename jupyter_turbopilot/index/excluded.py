@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from jupyter_turbopilot.context.languages import LANGUAGES
+from jupyter_turbopilot.analysis.languages import LANGUAGES
 from jupyter_turbopilot.context.private import LONGEST_PATH, is_private_path
 from jupyter_turbopilot.util.bounds import LINE
 from jupyter_turbopilot.util.files import MEGABYTE

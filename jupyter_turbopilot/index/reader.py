@@ -12,9 +12,8 @@ from contextlib import closing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from jupyter_turbopilot.index.base import Continuation
+from jupyter_turbopilot.analysis.lines import SHORTEST_BEGINNING, Continuation
 from jupyter_turbopilot.index.build import WHY_DELETED, Builder, BuildProgress
-from jupyter_turbopilot.index.entries import SHORTEST_BEGINNING
 from jupyter_turbopilot.index.paths import deletion_mark, indexes, path_of
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.util.notebook_file import equivalent_paths

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from jupyter_turbopilot.index.entries import IndexEntry, Page, bindings_of, lines_of, modules_of
+from jupyter_turbopilot.analysis.lines import lines_of
+from jupyter_turbopilot.index.entries import IndexEntry, Page, bindings_of, modules_of
 from jupyter_turbopilot.util.files import MEGABYTE
 from jupyter_turbopilot.util.sqlite_file import OpenFile, Schema
 

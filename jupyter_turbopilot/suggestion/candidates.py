@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import keyword
 import re
-import unicodedata
 from itertools import islice
 from os.path import commonprefix
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.context.languages import as_python, cell_language, is_command
-from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, changed_columns, names_columns
-from jupyter_turbopilot.suggestion.members import member_at
-from jupyter_turbopilot.suggestion.resolve import BINDS, Scope, bindings
-from jupyter_turbopilot.suggestion.statements import STATEMENT_LENGTH, Statement, statement_at
-from jupyter_turbopilot.suggestion.syntax import lex, scan
+from jupyter_turbopilot.analysis.column_changes import changed_columns
+from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_command
+from jupyter_turbopilot.analysis.members import member_at
+from jupyter_turbopilot.analysis.resolve import BINDS, Scope, bindings, is_attribute
+from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, statement_at
+from jupyter_turbopilot.analysis.syntax import lex, scan
+from jupyter_turbopilot.analysis.table_methods import COLUMN_KEYWORDS, methods, names_columns
 from jupyter_turbopilot.util.bounds import LINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from jupyter_turbopilot.analysis.members import Member
+    from jupyter_turbopilot.analysis.statements import Bracket
     from jupyter_turbopilot.protocol.request import Completion
-    from jupyter_turbopilot.suggestion.members import Member
-    from jupyter_turbopilot.suggestion.statements import Bracket
 
 MOST_LABELS = 32  # strings of a text that are checked: each check lexes the statement before it
 _TYPED = 2  # characters of a label after which an existing column is more likely than a new one
@@ -40,8 +39,7 @@ _MEMBER_NAME = re.compile(r"[\w.]++|`[^`\\]++`")  # a quoted name in R ends at t
 # Signs that may follow a member in R. Without them, the model would continue the word.
 _AFTER_MEMBER = "\n $(),:;[]}+-*/^<>=!&|~%"
 _QUERY_WORDS = frozenset({"index", "not", "True", "False"})  # words of a query that are no columns
-# Methods whose arguments may also name index levels.
-_WITH_LEVELS = frozenset({"groupby", "merge", "pivot_table", "sort_values"})
+_AGGREGATING, _WITH_LEVELS = methods("aggregates"), methods("levels")
 
 
 class Candidates(NamedTuple):
@@ -259,7 +257,7 @@ def _labels(statement: Statement, scope: Scope, bracket: Bracket, display: str) 
             return None
         return _of_tables(_with_levels(scope, table) for table in tables or scope.columns)
     # A named aggregation: `total=("price", "sum")`.
-    is_aggregation = display == "(" and method in {"agg", "aggregate"} and bracket.keyword
+    is_aggregation = display == "(" and method in _AGGREGATING and bracket.keyword
     is_named = is_aggregation or names_columns(method, argument, is_dict=display == "{")
     if not is_named or argument == "right_on":
         others = statement.arguments(bracket) & scope.columns.keys() if is_named else _NONE
@@ -288,11 +286,6 @@ def _in_query(statement: Statement, scope: Scope, call: Bracket, text: str) -> _
     if base not in scope.columns or not operand or is_quoted:
         return None
     return _Position(_with_levels(scope, base) | _QUERY_WORDS, operand["typed"])
-
-
-def is_attribute(name: str) -> bool:
-    """Return whether a name can be written after a dot."""
-    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.is_normalized("NFKC", name)
 
 
 def is_in_long_string(prefix: str) -> bool:

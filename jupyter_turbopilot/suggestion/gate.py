@@ -13,12 +13,12 @@ import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length
+from jupyter_turbopilot.analysis.brackets import balanced_length, closing_length
+from jupyter_turbopilot.analysis.syntax import CLOSERS, end_of_line, scan
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
 from jupyter_turbopilot.suggestion.names import ANY_NAMES
-from jupyter_turbopilot.suggestion.syntax import CLOSERS, end_of_line, scan
 from jupyter_turbopilot.suggestion.trim import is_word
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from functools import cache, cached_property
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.suggestion.syntax import CLOSERS, CLOSING, MOST_PARSED, judge, lex, scan
+from jupyter_turbopilot.analysis.syntax import CLOSERS, CLOSING, MOST_PARSED, judge, lex, scan
 from jupyter_turbopilot.suggestion.trim import is_word
 from jupyter_turbopilot.util.bounds import STATEMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.suggestion.syntax import Lexeme, Open
+    from jupyter_turbopilot.analysis.syntax import Lexeme, Open
 
 # Possible parts of a statement at the cursor.
 _FILLINGS = (" _ ", ", ", ".", " + ", " in ", ": ", "=", " else ", " as ", " import ", "[_", "(_", "{_")

@@ -6,12 +6,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import cell_language, is_command, without_cell_magic
-from jupyter_turbopilot.suggestion.candidates import is_in_long_string, lacks_column
-from jupyter_turbopilot.suggestion.column_methods import changed_columns
-from jupyter_turbopilot.suggestion.imports import bound_name, uses
-from jupyter_turbopilot.suggestion.joining import first_word, joining
-from jupyter_turbopilot.suggestion.resolve import (
+from jupyter_turbopilot.analysis.column_changes import changed_columns
+from jupyter_turbopilot.analysis.imports import bound_name, uses
+from jupyter_turbopilot.analysis.languages import cell_language, is_command, without_cell_magic
+from jupyter_turbopilot.analysis.resolve import (
     EVERYWHERE,
     Scope,
     bindings,
@@ -20,18 +18,20 @@ from jupyter_turbopilot.suggestion.resolve import (
     module_bindings,
     unresolved,
 )
-from jupyter_turbopilot.suggestion.statements import statement_at, text_before_line
+from jupyter_turbopilot.analysis.statements import statement_at, text_before_line
+from jupyter_turbopilot.analysis.syntax import fitting
+from jupyter_turbopilot.suggestion.candidates import is_in_long_string, lacks_column
+from jupyter_turbopilot.suggestion.joining import first_word, joining
 from jupyter_turbopilot.suggestion.surroundings import indentation
-from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trim import is_word
 from jupyter_turbopilot.util.bounds import LINE, LONGEST_CELL, MOST_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.imports import Sources, Use
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.protocol.request import Completion
-    from jupyter_turbopilot.suggestion.imports import Sources, Use
 
 _METHOD = re.compile(r"^[ \t]*+(?:async[ \t]++)?def[ \t]++\w++[ \t]*+\(\s*+(?:self|cls)\b", re.MULTILINE)
 MOST_MISSING = 16  # a text with more missing names does not fit this notebook

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_turbopilot.suggestion.brackets import closers_after, open_quote
-from jupyter_turbopilot.suggestion.statements import STATEMENT_LENGTH, statement_at
-from jupyter_turbopilot.suggestion.syntax import CLOSERS, CLOSING, lex
+from jupyter_turbopilot.analysis.brackets import closers_after, open_quote
+from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, statement_at
+from jupyter_turbopilot.analysis.syntax import CLOSERS, CLOSING, lex
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jupyter_turbopilot.suggestion import syntax
-from jupyter_turbopilot.suggestion.brackets import balanced_length, closers_of_given, outside
+from jupyter_turbopilot.analysis import syntax
+from jupyter_turbopilot.analysis.brackets import balanced_length, closers_of_given, outside
 from jupyter_turbopilot.suggestion.matching import Matcher
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
 from jupyter_turbopilot.util.bounds import LINE

@@ -7,10 +7,10 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_turbopilot.analysis.report import read_report
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
-from jupyter_turbopilot.fixes.report import read_report
 from jupyter_turbopilot.jupyter.kernels import probe
 from jupyter_turbopilot.jupyter.runtime import access_of_process, check_file
 from jupyter_turbopilot.protocol.errors import DisabledError

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.completer.import_sources import sources_of
-from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.context.private import without_secrets
 from jupyter_turbopilot.jupyter.kernels import probe
 from jupyter_turbopilot.protocol.request import Cell, Completion

@@ -6,9 +6,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.kernel_context import NONE
 from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
-from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.engine.lifecycle import EngineState
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Completion

@@ -378,7 +378,7 @@ class TurbopilotMagics(Magics):
 
     def _insert(self, request: Completion, text: str, *, replace: bool) -> None:
         """Put the code with a completion into the next input."""
-        from jupyter_turbopilot.suggestion.imports import with_imports
+        from jupyter_turbopilot.analysis.imports import with_imports
         from jupyter_turbopilot.terminal.history import imports_for
 
         pilot = self.local.pilot if self.local else None

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo
     from prompt_toolkit.buffer import Buffer
 
+    from jupyter_turbopilot.analysis.imports import Insertion
     from jupyter_turbopilot.protocol.request import Outcome
-    from jupyter_turbopilot.suggestion.imports import Insertion
 
 LONGEST = 1 << 16  # characters; longer inputs are not followed
 MOST_COMPARED = 1 << 18  # pairs of differing tokens: comparing more would delay the execution

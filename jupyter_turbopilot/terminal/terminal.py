@@ -20,13 +20,13 @@ from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.layout.controls import BufferControl, UIContent
 from prompt_toolkit.styles import DynamicStyle, Style, merge_styles
 
+from jupyter_turbopilot.analysis.imports import bound_name, insertion, uses
 from jupyter_turbopilot.completer.reply_iterators import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.jupyter.runtime import path_in_server
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.reply import Reply
-from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
 from jupyter_turbopilot.terminal.history import client_of, failed_inputs, kernel_context_of, request_at
 from jupyter_turbopilot.terminal.outcomes import Outcomes, inserted_since
 

@@ -3,7 +3,7 @@
 import { FILES, FOLDERS } from './secrets';
 
 /**
- * The languages of cell magics. The server has the same table (context/languages.py); tests/data/paths_and_magics.json
+ * The languages of cell magics. The server has the same table (analysis/languages.py); tests/data/paths_and_magics.json
  * tests both.
  */
 const MAGICS = {

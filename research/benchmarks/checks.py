@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from fixes import ERRORS, Kernel, Notebook, State, Typist, misspelled, parses, same, server_without_model
 from harness import JupyterServer, percentile
 
-from jupyter_turbopilot.fixes.parsed_cell import expression_of
+from jupyter_turbopilot.analysis.parsed_cell import expression_of
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from turbopilot_research.evaluate.notebooks import TypedNotebook, read
 

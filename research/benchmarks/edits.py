@@ -30,7 +30,7 @@ from fixes import add_options, notebooks_of, server_without_model
 from harness import JupyterServer, percentile
 from msgspec import to_builtins
 
-from jupyter_turbopilot.context.languages import as_python, cell_language
+from jupyter_turbopilot.analysis.languages import as_python, cell_language
 from jupyter_turbopilot.fixes.repeats import find, rule_of
 from jupyter_turbopilot.protocol.request import EditedCell, FixCell, RepeatRequest
 from jupyter_turbopilot.util.bounds import (

@@ -11,7 +11,7 @@ from turbopilot_research.evaluate.traces import Keystroke
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from turbopilot_research.evaluate.notebooks import TypedNotebook
 
 SHORTEST = 4  # characters of a label: the rest of a shorter one is not worth a keystroke

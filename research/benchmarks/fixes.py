@@ -37,7 +37,7 @@ import jedi  # type: ignore[import-untyped]
 from harness import JupyterServer, percentile
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.analysis.languages import as_python
 from turbopilot_research.evaluate.command import keeping_busy
 from turbopilot_research.evaluate.notebooks import read
 

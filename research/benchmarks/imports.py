@@ -21,11 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.analysis.imports import ModuleLocation, Sources, binding, bound_name
+from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.resolve import Scope, bindings, unresolved
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources, binding, bound_name
 from jupyter_turbopilot.suggestion.names import Names
-from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 from turbopilot_research.evaluate.index_shelf import SIBLINGS, IndexShelf
 from turbopilot_research.evaluate.notebooks import read
 

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING
 
 from harness import percentile
 
+from jupyter_turbopilot.analysis.lines import lines_of
 from jupyter_turbopilot.index import paths
-from jupyter_turbopilot.index.entries import lines_of, page_of
+from jupyter_turbopilot.index.entries import page_of
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex
 from turbopilot_research.evaluate.notebooks import read, standard_library
@@ -33,7 +34,7 @@ from turbopilot_research.evaluate.notebooks import read, standard_library
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.index.entries import Line
+    from jupyter_turbopilot.analysis.lines import Line
     from jupyter_turbopilot.util.notebook_file import Notebook
 
 CELLS = 28  # mean number of a notebook

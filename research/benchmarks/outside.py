@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from harness import LocalPilot
 from programs import run_program
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, read_kernel_context
+from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext, read_kernel_context
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from turbopilot_research.evaluate.scoring import bootstrap_interval
 

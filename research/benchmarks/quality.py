@@ -49,13 +49,13 @@ from first_mentions import first_mentions  # noqa: E402
 from harness import settings_of  # noqa: E402
 from page_model import PageModel  # noqa: E402
 
+from jupyter_turbopilot.analysis.brackets import closing_length  # noqa: E402
+from jupyter_turbopilot.analysis.kernel_context import NONE  # noqa: E402
+from jupyter_turbopilot.analysis.syntax import judged  # noqa: E402
 from jupyter_turbopilot.context import notebook as prompt_context  # noqa: E402
-from jupyter_turbopilot.context.kernel_context import NONE  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
-from jupyter_turbopilot.suggestion.brackets import closing_length  # noqa: E402
 from jupyter_turbopilot.suggestion.candidates import names_at  # noqa: E402
 from jupyter_turbopilot.suggestion.names import scope_of  # noqa: E402
-from jupyter_turbopilot.suggestion.syntax import judged  # noqa: E402
 from jupyter_turbopilot.terminal.in_process import InProcess  # noqa: E402
 from turbopilot_research.evaluate import lines, replay, traces  # noqa: E402
 from turbopilot_research.evaluate.live import Live, ResolvedNames  # noqa: E402
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
     from first_mentions import Mention
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.protocol.request import Trigger
     from turbopilot_research.evaluate.notebooks import TypedNotebook
 

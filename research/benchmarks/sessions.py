@@ -19,8 +19,8 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
+from jupyter_turbopilot.analysis.kernel_context import NONE
 from jupyter_turbopilot.completer import suggestion_plan
-from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.terminal.in_process import InProcess
 from jupyter_turbopilot.util.syntax_tree import parse

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import lightgbm
 import numpy as np
 
+from jupyter_turbopilot.analysis.syntax import fitting
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.context.notebook import gather
@@ -32,7 +33,6 @@ from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, FITS, Tree, Trees, fit_for
 from jupyter_turbopilot.suggestion.names import AnyNames
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
-from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trim import trim
 from jupyter_turbopilot.terminal.in_process import InProcess
 from turbopilot_research.evaluate.notebooks import read

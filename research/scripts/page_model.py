@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 from typescript import FRONT, TypeScript
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.protocol.request import Completion
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.completer.alternatives import SAMPLED_TEMPERATURE, branches, ranked
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.raw_plan import plan_raw
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.protocol.engine_request import RawRequest, Token
 from jupyter_turbopilot.protocol.reply import Item

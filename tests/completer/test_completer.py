@@ -7,10 +7,10 @@ from itertools import count
 import pytest
 from traitlets.config import Config
 
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.completer import completer
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CacheKey, CompletionCache
 from jupyter_turbopilot.completer.completer import Completer, cache_identity
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import check
 from jupyter_turbopilot.engine.load_shedding import Level

@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.completer import suggestion_plan
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.plan import Matches
 from jupyter_turbopilot.completer.raw_plan import plan_raw
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import DISCONNECTED
-from jupyter_turbopilot.index.lookup import LineMatch
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.contract import Answer, Frame
@@ -25,6 +24,7 @@ from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequ
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.suggestion.lookup import LineMatch
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun, words
 from .desk import Desk, received, request

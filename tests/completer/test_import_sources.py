@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.analysis.imports import ModuleLocation, Use
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.completer import completion_job, installed_modules
 from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.completer.installed_modules import Installed
 from jupyter_turbopilot.completer.reply_iterators import Replies
-from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
-from jupyter_turbopilot.suggestion.imports import ModuleLocation, Use
 from jupyter_turbopilot.util import lookups
 
 from ..index.notebooks import write

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traitlets.config import Config
 
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.completer import completer, completion_job
-from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.index import lookup
 from jupyter_turbopilot.protocol.errors import NotReadyError
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.suggestion import lookup
 from jupyter_turbopilot.util import lookups
 
 from ..index.fake_index import FakeIndex

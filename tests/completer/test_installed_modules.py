@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from jupyter_turbopilot.analysis.imports import ModuleLocation
+from jupyter_turbopilot.analysis.kernel_context import Modules
 from jupyter_turbopilot.completer import installed_modules as module
 from jupyter_turbopilot.completer.installed_modules import Installed
-from jupyter_turbopilot.context.kernel_context import Modules
-from jupyter_turbopilot.suggestion.imports import ModuleLocation
 from jupyter_turbopilot.util import lookups
 
 from ..index.folders import until

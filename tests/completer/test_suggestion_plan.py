@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from traitlets.config import Config
 
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 
 from .desk import Desk, received, request

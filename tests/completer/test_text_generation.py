@@ -12,9 +12,9 @@ from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.text_generation import TextGeneration
 from jupyter_turbopilot.engine.base import Speed
 from jupyter_turbopilot.engine.job import Priority
-from jupyter_turbopilot.index.lookup import LineMatch
 from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.suggestion.lookup import LineMatch
 
 from ..index.folders import until
 from ..scripted_engine import ScriptedEngine

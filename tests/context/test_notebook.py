@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.context.notebook import (
     LOOKED_AT,
     PLACE,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.context.languages import _MAGIC_LANGUAGES, _SAME_LANGUAGE, cell_language
+from jupyter_turbopilot.analysis.languages import _MAGIC_LANGUAGES, _SAME_LANGUAGE, cell_language
 from jupyter_turbopilot.context.private import is_private_path
 
 CASES = json.loads((Path(__file__).parents[1] / "data/paths_and_magics.json").read_text("utf-8"))

@@ -17,20 +17,30 @@ from typing import Any
 import pytest
 
 import jupyter_turbopilot
+from jupyter_turbopilot.analysis import (
+    brackets,
+    calls,
+    kernel_context,
+    languages,
+    members,
+    parsed_cell,
+    resolve,
+    syntax,
+)
+from jupyter_turbopilot.analysis.column_changes import changed_columns
+from jupyter_turbopilot.analysis.statements import text_before_line
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey, CompletionCache
-from jupyter_turbopilot.context import kernel_context, languages, notebook, private, ranking
-from jupyter_turbopilot.fixes import files, keys, parsed_cell
+from jupyter_turbopilot.context import notebook, private, ranking
+from jupyter_turbopilot.fixes import files, keys
 from jupyter_turbopilot.plugins.functions.parsing import with_body
 from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
-from jupyter_turbopilot.suggestion import brackets, calls, members, resolve, syntax, trim
-from jupyter_turbopilot.suggestion.column_methods import changed_columns
+from jupyter_turbopilot.suggestion import trim
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
-from jupyter_turbopilot.suggestion.statements import text_before_line
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.writing import TrimmedText, Verbatim
 
@@ -106,9 +116,9 @@ LITERAL = re.compile(r"[A-Za-z][\w ,:'`-]{2,}")  # text in a pattern
 LONGER = 10_000, 20_000, 40_000
 # Patterns with a repeat beside an alternation that is tried once at each character.
 ONCE = {
+    "jupyter_turbopilot.analysis.members._ASSIGNED",  # at each line
     "jupyter_turbopilot.context.notebook._HEADING",  # at each line
-    "jupyter_turbopilot.index.continuations.ARMOUR",  # always matches
-    "jupyter_turbopilot.suggestion.members._ASSIGNED",  # at each line
+    "jupyter_turbopilot.context.private.ARMOUR",  # always matches
 }
 
 

@@ -9,10 +9,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, plan_suggestion
-from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.plugins.protocols.options import InfillBody
 from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.request import Cell, Completion, parse_completion

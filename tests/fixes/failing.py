@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.analysis.imports import ModuleLocation, Sources
+from jupyter_turbopilot.analysis.report import KernelError, KernelReport, ObjectDescription, TracebackFrame
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
-from jupyter_turbopilot.fixes.report import KernelError, KernelReport, ObjectDescription, TracebackFrame
 from jupyter_turbopilot.protocol.request import FixCell
-from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_turbopilot.analysis.report import ObjectDescription
 from jupyter_turbopilot.fixes.api_changes import find
-from jupyter_turbopilot.fixes.report import ObjectDescription
 from tests.fixes.failing import FRAME, applied, failure
 
 

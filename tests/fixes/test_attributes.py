@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.report import ObjectDescription
 from jupyter_turbopilot.fixes.attributes import find, find_aggregation
-from jupyter_turbopilot.fixes.report import ObjectDescription
 from tests.fixes.failing import FRAME, applied, failure
 
 POLARS = ObjectDescription(

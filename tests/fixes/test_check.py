@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.imports import ModuleLocation, Sources
+from jupyter_turbopilot.analysis.report import KernelReport, read_report
 from jupyter_turbopilot.fixes.check import MAX_EXPRESSIONS, MAX_FINDINGS, MAX_TRACED, find, prepare
-from jupyter_turbopilot.fixes.report import KernelReport, read_report
 from jupyter_turbopilot.jupyter.kernels import probe
 from jupyter_turbopilot.protocol.contract import Finding
 from jupyter_turbopilot.protocol.fix import apply
 from jupyter_turbopilot.protocol.request import CheckRequest, FixCell, parse_check
-from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources
 from jupyter_turbopilot.util.bounds import MOST_OPERATIONS, Operations, counted_operations
 
 mpl.use("agg")

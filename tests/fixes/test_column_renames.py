@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.syntax import lex
 from jupyter_turbopilot.fixes.column_renames import changed_label
 from jupyter_turbopilot.fixes.column_renames import find as find_uses
 from jupyter_turbopilot.fixes.renames import Rename
 from jupyter_turbopilot.protocol.request import FixCell, RenameRequest
-from jupyter_turbopilot.suggestion.syntax import lex
 
 ASSIGNED = 'spec"] = '
 

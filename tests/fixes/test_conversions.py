@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_turbopilot.analysis.report import ObjectDescription
 from jupyter_turbopilot.fixes.conversions import find
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
-from jupyter_turbopilot.fixes.report import ObjectDescription
 from jupyter_turbopilot.protocol.fix import Fix
 from tests.fixes.failing import applied, failure
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_turbopilot.analysis.report import KernelError, KernelReport, ObjectDescription, TracebackFrame
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import find_fixes
-from jupyter_turbopilot.fixes.report import KernelError, KernelReport, ObjectDescription, TracebackFrame
 from jupyter_turbopilot.protocol.request import FixCell
 
 FILE = "/tmp/ipykernel_12/345.py"

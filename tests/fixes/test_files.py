@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.analysis.report import Folder, KernelError, KernelReport
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.files import find
-from jupyter_turbopilot.fixes.report import Folder, KernelError, KernelReport
 from jupyter_turbopilot.protocol.fix import Fix
 from jupyter_turbopilot.protocol.request import FixCell
 

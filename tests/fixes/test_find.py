@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.analysis.report import KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find_fixes
-from jupyter_turbopilot.fixes.report import KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.protocol.fix import Edit, Fix
 from jupyter_turbopilot.protocol.request import ErrorOutput, FixCell
 from jupyter_turbopilot.util import registry

@@ -4,16 +4,16 @@ import ast
 
 import pytest
 
-from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.fixes.failed_cell import FailedCell
-from jupyter_turbopilot.fixes.imports import find, missing_import
-from jupyter_turbopilot.fixes.report import (
+from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.report import (
     Folder,
     KernelError,
     KernelReport,
     ObjectDescription,
     TracebackFrame,
 )
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
+from jupyter_turbopilot.fixes.imports import find, missing_import
 from jupyter_turbopilot.protocol.fix import Fix, InsertedCell, apply
 from jupyter_turbopilot.protocol.request import FixCell
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from jupyter_turbopilot.analysis.report import ObjectDescription
 from jupyter_turbopilot.fixes.keys import find, find_in_query
-from jupyter_turbopilot.fixes.report import ObjectDescription
 from jupyter_turbopilot.util.bounds import Operations, counted_operations
 from tests.fixes.failing import FRAME, applied, failure
 

@@ -12,11 +12,11 @@ from uuid import uuid4
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.kernel_context import KernelContext, Modules
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, Modules
+from jupyter_turbopilot.analysis.report import Folder, KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.fixes import check as checks
 from jupyter_turbopilot.fixes import repeats
 from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe
-from jupyter_turbopilot.fixes.report import Folder, KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.jupyter.routes.fixes import _find, _find_rename
 from jupyter_turbopilot.protocol.request import (
     FixRequest,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.report import ObjectDescription, TracebackFrame
 from jupyter_turbopilot.fixes.parameters import find
-from jupyter_turbopilot.fixes.report import ObjectDescription, TracebackFrame
 from tests.fixes.failing import applied, failure
 
 FIT = ObjectDescription(type="function", parameters=["self", "data", "epochs", "scale", "x_min"])

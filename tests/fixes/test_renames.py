@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.syntax import lex
 from jupyter_turbopilot.fixes.renames import Rename, find
 from jupyter_turbopilot.protocol.request import FixCell, RenameRequest
-from jupyter_turbopilot.suggestion.syntax import lex
 
-from ..suggestion.modules import modules
+from ..analysis.modules import modules
 
 NEW = "renamed"
 

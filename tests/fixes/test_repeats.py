@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
+from jupyter_turbopilot.analysis.report import NONE, KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.fixes.patterns import LONGEST_TEXT
 from jupyter_turbopilot.fixes.repeats import RepeatOffer, expressions_to_describe, find, rule_of
-from jupyter_turbopilot.fixes.report import NONE, KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.fixes.structures import StructuredCell
 from jupyter_turbopilot.protocol.fix import apply
 from jupyter_turbopilot.protocol.request import EditedCell, FixCell, RepeatRequest

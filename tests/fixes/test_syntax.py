@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.analysis.languages import as_python
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.syntax import find
 from jupyter_turbopilot.protocol.request import FixCell
 from jupyter_turbopilot.util.syntax_tree import LONGEST, parse
 
-from ..suggestion.modules import modules
+from ..analysis.modules import modules
 
 
 def corrected(source: str, name: str = "SyntaxError", *, changed: bool = False) -> str | None:

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis import brackets, languages, syntax
 from jupyter_turbopilot.completer import alternatives
-from jupyter_turbopilot.context import languages, private
+from jupyter_turbopilot.context import private
 from jupyter_turbopilot.prompt import formats
 from jupyter_turbopilot.protocol.engine_request import Token
-from jupyter_turbopilot.suggestion import brackets, surroundings, syntax
+from jupyter_turbopilot.suggestion import surroundings
 from jupyter_turbopilot.util import bounds
 
 from ..shared_cases import GOLDEN, KEY_ROWS, Twins, golden

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from jupyter_turbopilot.index.base import Continuation
+from jupyter_turbopilot.analysis.lines import Continuation
 from jupyter_turbopilot.index.reader import NotebookIndex
 
 

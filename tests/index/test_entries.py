@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.lines import lines_of
 from jupyter_turbopilot.context.private import looks_secret
-from jupyter_turbopilot.index.entries import LARGE, LONGEST, SHORTEST, Page, lines_of, page_of
+from jupyter_turbopilot.index.entries import LARGE, Page, page_of
 
 from .notebooks import notebook
 
@@ -122,14 +123,6 @@ def test_page_of_returns_storable_text_with_line_feeds(source: str) -> None:
         assert entry.source == entry.source.encode().decode()
         assert entry.source.splitlines() == entry.source.split("\n")
         assert entry.source.strip()
-
-
-@given(CODE)
-def test_lines_of_counts_lines_with_the_line_above(source: str) -> None:
-    stripped = [line.strip() for line in source.split("\n") if line.strip()]
-    lines = lines_of(source)
-    assert sum(lines.values()) == sum(SHORTEST <= len(line) <= LONGEST for line in stripped)
-    assert all(line.above == "" or line.above in stripped for line in lines)
 
 
 @pytest.mark.parametrize("section", [{"enabled": False}, {"enabled": "no"}, None, False])

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert
 
-from jupyter_turbopilot.context.kernel_context import KernelContext
+from jupyter_turbopilot.analysis.kernel_context import KernelContext
+from jupyter_turbopilot.analysis.resolve import Scope
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.candidates import Candidates, lacks_column, names_at
 from jupyter_turbopilot.suggestion.names import scope_of
-from jupyter_turbopilot.suggestion.resolve import Scope
 from jupyter_turbopilot.util.bounds import LINE, Operations, counted_operations
 
 from ..shared_cases import golden

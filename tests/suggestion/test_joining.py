@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.syntax import judged, scan
 from jupyter_turbopilot.suggestion import joining as module
 from jupyter_turbopilot.suggestion.joining import joining, joining_part
-from jupyter_turbopilot.suggestion.syntax import judged, scan
 from jupyter_turbopilot.suggestion.trim import is_word
 
+from ..analysis.test_syntax import PROGRAM
 from ..shared_cases import golden
-from .test_syntax import PROGRAM
 
 
 @pytest.mark.parametrize(

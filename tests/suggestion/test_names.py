@@ -1,10 +1,10 @@
 import pytest
 from msgspec.structs import replace
 
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.analysis.resolve import bindings
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.names import Names, scope_of
-from jupyter_turbopilot.suggestion.resolve import bindings
 
 FACTS = KernelContext(
     names={

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.syntax import judged, scan
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.suggestion.candidates import Candidates
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
@@ -11,7 +12,6 @@ from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.joining import joining
 from jupyter_turbopilot.suggestion.names import AnyNames
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
-from jupyter_turbopilot.suggestion.syntax import judged, scan
 from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText, Verbatim
 
 from ..shared_cases import golden

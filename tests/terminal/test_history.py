@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.analysis.imports import ModuleLocation
 from jupyter_turbopilot.completer.installed_modules import Installed
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.suggestion.imports import ModuleLocation
 from jupyter_turbopilot.terminal.history import failed_inputs, imports_for, kernel_id_of, request_at
 
 

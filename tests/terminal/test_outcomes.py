@@ -9,8 +9,8 @@ from IPython.terminal.shortcuts import reformat_text_before_cursor
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
+from jupyter_turbopilot.analysis.imports import Insertion
 from jupyter_turbopilot.protocol.request import Feedback
-from jupyter_turbopilot.suggestion.imports import Insertion
 from jupyter_turbopilot.terminal.outcomes import LONGEST, Outcomes, retained
 
 

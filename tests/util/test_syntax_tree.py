@@ -17,7 +17,7 @@ WARNED_OF = "x = f('\\w', 1 is 1)\nassert (x, '')\n"
 THREADS = f"""
 import sys, threading, warnings
 from jupyter_turbopilot.plugins.functions.parsing import parsed
-from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.analysis.scopes import Scopes
 
 source = {WARNED_OF!r} * 20
 start, failed = threading.Barrier(3), []

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, read_kernel_context
-from jupyter_turbopilot.fixes.report import KernelReport, read_report
+from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext, read_kernel_context
+from jupyter_turbopilot.analysis.report import KernelReport, read_report
 from jupyter_turbopilot.jupyter.kernels import probe
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from tornado.web import HTTPError
 from traitlets import TraitError
 from zmq import ZMQError
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
-from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
+from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.analysis.report import NONE as NO_REPORT
 from jupyter_turbopilot.jupyter.kernels.conversation import (
     ANSWERS,
     Conversation,
@@ -31,7 +31,7 @@ from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.fixes.report import KernelReport
+    from jupyter_turbopilot.analysis.report import KernelReport
     from jupyter_turbopilot.jupyter.kernels.conversation import Message
 
 log = logging.getLogger(__name__)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from jupyter_core.utils import ensure_async
 from tornado import web
 
+from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.analysis.members import member_at
 from jupyter_turbopilot.completer.raw_plan import priority_of
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.jupyter.routes.auth import may
 from jupyter_turbopilot.jupyter.routes.jobs import DISK_SECONDS, Completions, Parser
 from jupyter_turbopilot.jupyter.runtime import check_public
 from jupyter_turbopilot.protocol.errors import BadRequestError, DisabledError, TooComplexError
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.settings.access import UNCHECKED
-from jupyter_turbopilot.suggestion.members import member_at
 from jupyter_turbopilot.util.notebook_file import equivalent_paths
 
 if TYPE_CHECKING:

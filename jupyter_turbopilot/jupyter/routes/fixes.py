@@ -8,13 +8,13 @@ from uuid import uuid4
 import msgspec
 from tornado.iostream import StreamClosedError
 
+from jupyter_turbopilot.analysis.kernel_context import NONE as NO_CONTEXT
+from jupyter_turbopilot.analysis.report import NONE as NO_REPORT
 from jupyter_turbopilot.completer.import_sources import sources_of
-from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.fixes import check, column_renames, renames, repeats
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
-from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
 from jupyter_turbopilot.jupyter.metrics import Outcome
 from jupyter_turbopilot.jupyter.routes.admission import admit, allowed_kernel, readable_index
 from jupyter_turbopilot.jupyter.routes.base import Route
@@ -39,11 +39,11 @@ from jupyter_turbopilot.protocol.request import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.fixes.report import KernelReport
+    from jupyter_turbopilot.analysis.imports import Sources
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.report import KernelReport
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.fix import Fix
-    from jupyter_turbopilot.suggestion.imports import Sources
 
 MAX_PARALLEL = 4  # requests of a caller
 R = TypeVar("R", bound=EditRequest)

@@ -14,8 +14,11 @@ from itertools import count
 from textwrap import fill
 from typing import TYPE_CHECKING, TypeAlias
 
-from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.analysis.calls import missing_functions, missing_names
+from jupyter_turbopilot.analysis.imports import ModuleLocation, Sources, Use, uses, with_imports
+from jupyter_turbopilot.analysis.kernel_context import NONE
+from jupyter_turbopilot.analysis.languages import cell_language
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE, bindings, binds_anything
 from jupyter_turbopilot.plugins.functions.parsing import (
     ParsedFunction,
     complete_part,
@@ -26,19 +29,16 @@ from jupyter_turbopilot.plugins.functions.request import Event
 from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction, stub_for, stub_with_head
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.suggestion.calls import missing_functions, missing_names
-from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources, Use, uses, with_imports
-from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings, binds_anything
 from jupyter_turbopilot.util.bounds import MOST_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.calls import MissingFunction
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.plugins.functions.request import FunctionRequest, Kind
     from jupyter_turbopilot.plugins.functions.stub import Instruction
     from jupyter_turbopilot.protocol.reply import Reply
-    from jupyter_turbopilot.suggestion.calls import MissingFunction
 
     Step: TypeAlias = "Event | ModelQuestion"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.scopes import Scopes
 from jupyter_turbopilot.util.syntax_tree import all_arguments, error_at, parts_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

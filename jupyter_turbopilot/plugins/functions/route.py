@@ -21,7 +21,7 @@ from jupyter_turbopilot.protocol.errors import TurbopilotError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.plugins.functions.function_generator import Step
 
 MAX_PARALLEL = 2  # requests of a caller

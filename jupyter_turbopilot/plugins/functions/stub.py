@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import cell_magic
+from jupyter_turbopilot.analysis.languages import cell_magic
+from jupyter_turbopilot.analysis.scopes import Scopes
 from jupyter_turbopilot.plugins.functions.parsing import (
     Function,
     is_empty,
@@ -18,11 +19,10 @@ from jupyter_turbopilot.plugins.functions.parsing import (
     readable,
 )
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.util.bounds import STATEMENT
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.suggestion.calls import MissingFunction
+    from jupyter_turbopilot.analysis.calls import MissingFunction
 
 LONGEST_QUOTE = 100  # characters of a call in the comment
 _DEFINES = re.compile(r"^(?:class|(?:async[ \t]++)?def)\b", re.MULTILINE)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import LANGUAGES
+from jupyter_turbopilot.analysis.languages import LANGUAGES
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine

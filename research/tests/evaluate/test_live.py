@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.analysis.kernel_context import NONE
 from turbopilot_research.evaluate import notebooks, replay, report, traces
 from turbopilot_research.evaluate.live import _ANSWER, Live, Question, ResolvedNames, questions
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, ObjectInfo
+from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext, ObjectInfo
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Completion
 from turbopilot_research.evaluate import replay, traces

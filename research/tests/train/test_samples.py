@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import LoadPlan

@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.kernel_context import NONE
+from jupyter_turbopilot.analysis.lines import lines_of
 from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
-from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.index.entries import lines_of, page_of
+from jupyter_turbopilot.index.entries import page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
@@ -32,8 +33,8 @@ from turbopilot_research.evaluate.sources import OwnSource
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.completer.reply_iterators import Listener
-    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.index.entries import Page
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Completion

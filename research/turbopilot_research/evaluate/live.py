@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, Self
 from jupyter_client.kernelspec import NoSuchKernel, get_kernel_spec
 from jupyter_client.manager import KernelManager
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
-from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.resolve import bindings
+from jupyter_turbopilot.analysis.syntax import scan
 from jupyter_turbopilot.jupyter.kernels.conversation import Conversation, KernelAnswer
 from jupyter_turbopilot.jupyter.kernels.watch import SETTLE
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
-from jupyter_turbopilot.suggestion.resolve import bindings
-from jupyter_turbopilot.suggestion.syntax import scan
 from jupyter_turbopilot.util.syntax_tree import parse
 
 if TYPE_CHECKING:

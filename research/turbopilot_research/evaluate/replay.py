@@ -9,18 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.analysis.kernel_context import NONE
+from jupyter_turbopilot.analysis.syntax import judged
 from jupyter_turbopilot.completer.reply_iterators import Replies
-from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError
-from jupyter_turbopilot.suggestion.syntax import judged
 from turbopilot_research.evaluate.live import ResolvedNames
 from turbopilot_research.evaluate.scoring import Score, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.completer.reply_iterators import Listener
-    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.terminal.in_process import InProcess
     from turbopilot_research.evaluate.live import Live

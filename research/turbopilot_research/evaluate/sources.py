@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from jupyter_turbopilot.analysis.kernel_context import NONE
 from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
-from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.models.connection import IDENTITY
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.protocol.reply import Item, Reply
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.completer.reply_iterators import Listener
-    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.terminal.in_process import InProcess
 
 MAX_TOKENS = 64  # of an answer; it is cut at the end of its first line

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.analysis.kernel_context import NONE
 from turbopilot_research.train.likely_kernel import Objects
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from turbopilot_research.train.corpus import TrainingDocument
 
 KERNEL = 0.75  # share of cells with kernel context, if there are objects

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import LANGUAGES
+from jupyter_turbopilot.analysis.languages import LANGUAGES
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks
 from jupyter_turbopilot.protocol.errors import BadRequestError

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
-from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.analysis.languages import as_python
 from jupyter_turbopilot.util.syntax_tree import parse
 
 Tables = list[tuple[str, list[str]]]  # names of tables with their columns

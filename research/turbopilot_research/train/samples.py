@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.analysis.kernel_context import NONE
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from turbopilot_research.evaluate.notebooks import SHORTEST_CELL
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.util.notebook_file import NotebookCell
     from turbopilot_research.train.corpus import TrainingDocument

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.analysis.kernel_context import NONE
 from turbopilot_research.train.samples import APART, branches_of, samples_of, typed_cells
 
 if TYPE_CHECKING:

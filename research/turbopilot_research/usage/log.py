@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from jupyter_turbopilot.analysis.languages import cell_language
 from jupyter_turbopilot.completer.listeners import SuggestionListener
-from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.context.private import is_private_path, without_spread_secrets
-from jupyter_turbopilot.index.entries import ARMOUR
+from jupyter_turbopilot.context.private import ARMOUR, is_private_path, without_spread_secrets
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.util.bounds import LimitedDict
 from turbopilot_research.positions import LOOKED_AT, kind_of_position

@@ -25,8 +25,8 @@ import msgspec
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from jupyter_turbopilot.analysis.report import read_report
 from jupyter_turbopilot.fixes import check
-from jupyter_turbopilot.fixes.report import read_report
 from jupyter_turbopilot.jupyter.kernels import probe
 from jupyter_turbopilot.protocol.contract import Finding
 from jupyter_turbopilot.protocol.request import CheckRequest, FixCell

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
-from jupyter_turbopilot.fixes.report import KernelReport
+from jupyter_turbopilot.analysis.kernel_context import NONE
+from jupyter_turbopilot.analysis.report import NONE as NO_REPORT
+from jupyter_turbopilot.analysis.report import KernelReport
 from jupyter_turbopilot.jupyter.kernels.conversation import (
     Conversation,
     KernelAnswer,

@@ -25,8 +25,8 @@ import polars as pl
 import pytest
 import torch
 
-from jupyter_turbopilot.context import kernel_context as kernel
-from jupyter_turbopilot.fixes.report import Folder, KernelReport, read_report
+from jupyter_turbopilot.analysis import kernel_context as kernel
+from jupyter_turbopilot.analysis.report import Folder, KernelReport, read_report
 from jupyter_turbopilot.jupyter.kernels import probe
 
 RAN: list[str] = []

@@ -15,8 +15,8 @@ from jupyter_client.session import Session
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets import TraitError
 
-from jupyter_turbopilot.context.kernel_context import KernelContext
-from jupyter_turbopilot.fixes.report import NONE
+from jupyter_turbopilot.analysis.kernel_context import KernelContext
+from jupyter_turbopilot.analysis.report import NONE
 from jupyter_turbopilot.jupyter.kernels import watch
 from jupyter_turbopilot.jupyter.kernels.watch import (
     CHECK_INTERVAL,

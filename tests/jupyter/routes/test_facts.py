@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.context import kernel_context as kernel
+from jupyter_turbopilot.analysis import kernel_context as kernel
+from jupyter_turbopilot.analysis.members import Member, member_at
 from jupyter_turbopilot.jupyter.routes import admission
 from jupyter_turbopilot.protocol.request import Completion
-from jupyter_turbopilot.suggestion.members import Member, member_at
 
 from .conftest import Ask, complete_body, run_in_kernel
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
+from jupyter_turbopilot.analysis.kernel_context import NONE as NO_CONTEXT
+from jupyter_turbopilot.analysis.report import NONE, KernelReport, ObjectDescription, Record
 from jupyter_turbopilot.fixes import repeats
 from jupyter_turbopilot.fixes.changes import changes
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS
-from jupyter_turbopilot.fixes.report import NONE, KernelReport, ObjectDescription, Record
 from jupyter_turbopilot.fixes.structures import Structures
 from jupyter_turbopilot.protocol.fix import Edit, Fix
 

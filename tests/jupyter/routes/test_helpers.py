@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.analysis.resolve import bindings
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.plugins.functions import function_generator
 from jupyter_turbopilot.plugins.functions.route import HelpersRoute
 from jupyter_turbopilot.protocol.errors import BusyError
-from jupyter_turbopilot.suggestion.resolve import bindings
 
 from ...scripted_engine import ScriptedEngine
 from ...waiting import reached

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.plugins.functions.function_generator import ModelQuestion, generate_functions
 from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
 from jupyter_turbopilot.protocol.reply import Item, Reply

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.analysis.calls import missing_names
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.plugins.functions import function_generator
 from jupyter_turbopilot.plugins.functions.function_generator import (
     DEPTH,
@@ -24,7 +25,6 @@ from jupyter_turbopilot.plugins.functions.function_generator import (
 from jupyter_turbopilot.plugins.functions.request import Event
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell
-from jupyter_turbopilot.suggestion.calls import missing_names
 from jupyter_turbopilot.util.bounds import MOST_CODE
 
 from .play import bodies, play, reply

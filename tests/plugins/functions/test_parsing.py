@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.scopes import Scopes
 from jupyter_turbopilot.plugins.functions import parsing
 from jupyter_turbopilot.plugins.functions.parsing import (
     ParsedFunction,
@@ -16,7 +17,6 @@ from jupyter_turbopilot.plugins.functions.parsing import (
     with_body,
 )
 from jupyter_turbopilot.plugins.functions.stub import Stub
-from jupyter_turbopilot.suggestion.scopes import Scopes
 
 STUB = Stub("f", "def f(x):")
 

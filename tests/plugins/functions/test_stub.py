@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.calls import missing_functions
 from jupyter_turbopilot.plugins.functions.stub import (
     LONGEST_QUOTE,
     Stub,
@@ -13,7 +14,6 @@ from jupyter_turbopilot.plugins.functions.stub import (
     stub_with_head,
 )
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.suggestion.calls import missing_functions
 from jupyter_turbopilot.util.bounds import STATEMENT
 
 

@@ -1,4 +1,4 @@
-"""Code that names or changes columns of tables, with pandas and libraries that take its tables. Pure."""
+"""Code that changes the columns of tables. Pure."""
 
 from __future__ import annotations
 
@@ -6,63 +6,18 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import as_python, without_cell_magic
-from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
+from jupyter_turbopilot.analysis.languages import as_python, without_cell_magic
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE
+from jupyter_turbopilot.analysis.table_methods import methods
 from jupyter_turbopilot.util.bounds import cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The arguments of a table's methods that name its columns: by position or name, as one label or as a list.
-_COLUMNS = {
-    "boxplot": "0 column by",
-    "drop": "columns",
-    "drop_duplicates": "0 subset",
-    "dropna": "subset",
-    "duplicated": "0 subset",
-    "explode": "0 column",
-    "groupby": "0 by",
-    "hist": "0 column by",
-    "melt": "0 1 id_vars value_vars",
-    "merge": "on left_on right_on",  # the last names columns of the other table
-    "nlargest": "1 columns",
-    "nsmallest": "1 columns",
-    "pivot": "index columns values",
-    "pivot_table": "0 1 2 index columns values",
-    "plot": "x y",
-    "scatter": "0 1 x y",
-    "set_index": "0 keys",
-    "sort_values": "0 by",
-    "value_counts": "0 subset",
-}
-# The arguments that are dictionaries whose keys are columns.
-_KEYS = {
-    "agg": "0 func",
-    "aggregate": "0 func",
-    "astype": "0 dtype",
-    "fillna": "0 value",
-    "rename": "columns",
-}
-# The keyword arguments that name columns in nearly all functions and methods.
-COLUMN_KEYWORDS = frozenset(
-    {"by", "col", "column", "columns", "hue", "id_vars", "index_col", "keys", "left_on", "on", "right_on",
-     "row", "size", "style", "subset", "value_vars", "values", "x", "y"}
-)  # fmt: skip
-# Methods whose result has the same columns, or lets a column be selected.
-KEEPING_COLUMNS = frozenset(
-    {"copy", "drop_duplicates", "dropna", "fillna", "groupby", "head", "nlargest", "nsmallest", "query",
-     "sample", "sort_index", "sort_values", "tail"}
-)  # fmt: skip
-CHANGING = frozenset({"__setitem__", "insert", "pop", "update"})  # methods that change the columns
+CHANGING = methods("changes")
 NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
 _WORD = re.compile(r"[^\W\d]\w*+")
-
-
-def names_columns(method: str, argument: str, *, is_dict: bool = False) -> bool:
-    """Return whether an argument, by number or name, names columns; with `is_dict`, by its keys."""
-    table = _KEYS if is_dict else _COLUMNS
-    return argument in table.get(method, "").split()
 
 
 @cached_function(2**23)

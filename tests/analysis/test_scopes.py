@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given, settings
 
-from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.analysis.scopes import Scopes
 from jupyter_turbopilot.util.syntax_tree import LONGEST, MOST
 
 from .modules import free_places, modules

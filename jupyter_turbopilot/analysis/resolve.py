@@ -6,12 +6,13 @@ import ast
 import builtins
 import keyword
 import re
+import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.suggestion.scopes import Scopes
-from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
+from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.scopes import Scopes
+from jupyter_turbopilot.analysis.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import (
     LINE,
     STATEMENT,
@@ -198,6 +199,11 @@ def exists(name: str, scope: Scope, own: frozenset[str] = frozenset()) -> bool:
     """Return whether a name exists, or may exist."""
     name = as_identifier(name)
     return scope.names is None or name in _ALWAYS or name in own or name in scope.names
+
+
+def is_attribute(name: str) -> bool:
+    """Return whether a name can be written after a dot."""
+    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.is_normalized("NFKC", name)
 
 
 def as_identifier(name: str) -> str:

@@ -12,7 +12,7 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length
+from jupyter_turbopilot.analysis.brackets import balanced_length, closing_length
 from jupyter_turbopilot.suggestion.features import sigmoid
 from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, expected_gain, is_complete, may_end
 from jupyter_turbopilot.suggestion.trim import trim
@@ -20,7 +20,7 @@ from jupyter_turbopilot.suggestion.trim import trim
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from jupyter_turbopilot.index.base import Continuation
+    from jupyter_turbopilot.analysis.lines import Continuation
     from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.calls import (
+from jupyter_turbopilot.analysis.calls import (
     MOST,
     Call,
     missing_functions,
     missing_names,
     signature_for,
 )
-from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE
 
 from .modules import NAMES, free_places, modules
 

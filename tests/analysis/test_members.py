@@ -1,7 +1,7 @@
 import pytest
 
+from jupyter_turbopilot.analysis.members import Member, member_at
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.suggestion.members import Member, member_at
 from jupyter_turbopilot.util.bounds import LONGEST_CELL, MOST_CODE, Operations, counted_operations
 
 

@@ -2,7 +2,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.kernel_context import (
+from jupyter_turbopilot.analysis.kernel_context import (
     MAX_COLUMNS,
     MAX_FRAMES,
     NEAR,

@@ -6,9 +6,9 @@ import keyword
 import re
 from dataclasses import dataclass
 
-from jupyter_turbopilot.suggestion.column_methods import KEEPING_COLUMNS
-from jupyter_turbopilot.suggestion.resolve import bindings
-from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
+from jupyter_turbopilot.analysis.resolve import bindings
+from jupyter_turbopilot.analysis.syntax import Lexeme, lex
+from jupyter_turbopilot.analysis.table_methods import methods
 from jupyter_turbopilot.util.bounds import cached_function
 
 STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
@@ -20,8 +20,8 @@ _READS = _COMPARISONS | {
     *("and", "assert", "if", "in", "is", "not", "or", "return", "while", "yield"),
 }
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
-# Attributes of a table that call a function with the table, or with parts of it, such as rows.
-_WITH_CALLABLE = frozenset({"apply", "assign", "loc", "pipe"})
+_KEEPING = methods("keeps")
+_WITH_CALLABLE = methods("passes") | {"loc"}
 _NONE: frozenset[str] = frozenset()
 
 
@@ -98,11 +98,7 @@ class Statement:
                 at -= 2
                 continue
             start = self.opener.get(at, -1)
-            if (
-                self.text(at) == ")"
-                and self.text(start - 1) in KEEPING_COLUMNS
-                and self.text(start - 2) == "."
-            ):
+            if self.text(at) == ")" and self.text(start - 1) in _KEEPING and self.text(start - 2) == ".":
                 at = start - 3
             elif self.text(at) == "]" and self._selects_rows(start, at):
                 at = start - 1

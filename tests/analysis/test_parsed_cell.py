@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.fixes import parsed_cell
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, identifiers_in
+from jupyter_turbopilot.analysis import parsed_cell
+from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, identifiers_in
 from jupyter_turbopilot.util import bounds
 from jupyter_turbopilot.util.bounds import pieces, tenant_cache
 

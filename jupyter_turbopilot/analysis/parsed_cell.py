@@ -11,14 +11,14 @@ from io import StringIO
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.suggestion.resolve import as_identifier
-from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.resolve import as_identifier
+from jupyter_turbopilot.analysis.scopes import Scopes
 from jupyter_turbopilot.util.bounds import cached_function, count_operations, pieces
 from jupyter_turbopilot.util.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.suggestion.scopes import Located
+    from jupyter_turbopilot.analysis.scopes import Located
 
 # Names may contain combining marks, which `\w` does not match.
 _NAMES = re.compile(r"[\w\u0300-\u036f\u0900-\u0e7f]++")

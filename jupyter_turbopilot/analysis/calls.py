@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
-from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE
+from jupyter_turbopilot.analysis.scopes import Scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

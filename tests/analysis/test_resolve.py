@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion import resolve
-from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, unresolved
+from jupyter_turbopilot.analysis import resolve
+from jupyter_turbopilot.analysis.resolve import Scope, bindings, binds_anything, unresolved
 from jupyter_turbopilot.util import bounds
 from jupyter_turbopilot.util.bounds import STATEMENT, pieces, tenant_cache
 

@@ -10,7 +10,7 @@ import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.analysis.languages import as_python
 from jupyter_turbopilot.util.bounds import STATEMENT, cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import TooLongError, parse
 

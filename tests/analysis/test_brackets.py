@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.brackets import (
+from jupyter_turbopilot.analysis.brackets import (
     balanced_length,
     closers_after,
     closing_length,

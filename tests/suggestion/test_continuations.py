@@ -2,14 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.analysis.lines import Continuation
 from jupyter_turbopilot.context.private import looks_secret
-from jupyter_turbopilot.index import continuations as module
-from jupyter_turbopilot.index.base import Continuation
-from jupyter_turbopilot.index.continuations import continuations_at, merged, own_continuations
 from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.suggestion import continuations as module
+from jupyter_turbopilot.suggestion.continuations import continuations_at, merged, own_continuations
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 
-from .fake_index import FakeIndex, sighting
+from ..index.fake_index import FakeIndex, sighting
 
 
 def test_ways_at_finds_continuations_in_other_cells_and_the_active_one() -> None:

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
-from jupyter_turbopilot.suggestion.imports import (
+from jupyter_turbopilot.analysis.conventions import BY_USE, MEMBERS, MODULES
+from jupyter_turbopilot.analysis.imports import (
     Import,
     ModuleLocation,
     Sources,
@@ -22,8 +21,9 @@ from jupyter_turbopilot.suggestion.imports import (
     uses,
     with_imports,
 )
+from jupyter_turbopilot.analysis.resolve import Scope, bindings
+from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.names import Names
-from jupyter_turbopilot.suggestion.resolve import Scope, bindings
 
 CASES = json.loads((Path(__file__).parent.parent / "data" / "imports.json").read_text("utf-8"))
 

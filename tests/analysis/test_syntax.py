@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion import syntax
-from jupyter_turbopilot.suggestion.syntax import (
+from jupyter_turbopilot.analysis import syntax
+from jupyter_turbopilot.analysis.syntax import (
     end_of_line,
     faults,
     fitting,

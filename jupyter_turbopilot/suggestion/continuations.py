@@ -6,26 +6,33 @@ from bisect import bisect_left
 from collections import Counter
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.analysis.imports import imports_of
+from jupyter_turbopilot.analysis.languages import cell_language
+from jupyter_turbopilot.analysis.lines import SHORTEST_BEGINNING, Continuation, Line, lines_of
 from jupyter_turbopilot.context.notebook import ABOVE, NEAR
-from jupyter_turbopilot.context.private import spread_secrets
-from jupyter_turbopilot.index.base import Continuation
-from jupyter_turbopilot.index.entries import ARMOUR, SHORTEST_BEGINNING, Line, lines_of
-from jupyter_turbopilot.suggestion.imports import imports_of
+from jupyter_turbopilot.context.private import ARMOUR, spread_secrets
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations, end_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
 
+class LineIndex(Protocol):
+    """An index of the lines of other documents."""
+
+    def continuations(
+        self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
+    ) -> Sequence[Continuation]:
+        """Return the continuations of a line, the most frequent first."""
+
+
 def continuations_at(
-    notebook_index: NotebookIndex, request: Completion, around: Surroundings
+    notebook_index: LineIndex, request: Completion, around: Surroundings
 ) -> list[Continuation]:
     """Return the continuations of the line at the cursor, from notebook and index, likeliest first."""
     start = around.line.lstrip()

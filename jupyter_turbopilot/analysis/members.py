@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.suggestion.syntax import lex
+from jupyter_turbopilot.analysis.languages import cell_language
+from jupyter_turbopilot.analysis.syntax import lex
 from jupyter_turbopilot.util.bounds import LINE, LONGEST_CELL, MOST_CODE, cached_function, count_operations
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.languages import (
+from jupyter_turbopilot.analysis.languages import (
     as_python,
     cell_language,
     cell_magic,

@@ -1,0 +1,1 @@
+"""What code says, whoever asks: its names, calls, columns and syntax. Pure."""
