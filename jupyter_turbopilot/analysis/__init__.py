@@ -1,1 +1,1 @@
-"""What code says, whoever asks: its names, calls, columns and syntax. Pure."""
+"""Reads code: its names, calls, columns and syntax. Pure."""

@@ -8,10 +8,9 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, get_args
 
-from jupyter_turbopilot.completer.admission import LOCAL
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.listeners import Listeners
-from jupyter_turbopilot.completer.plan import Matches
+from jupyter_turbopilot.completer.plan import LOCAL, Matches
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.shared import Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
@@ -27,9 +26,8 @@ from jupyter_turbopilot.util.lookups import lookups
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.completer.admission import Admission
     from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
-    from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.completer.plan import Admission, Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.engine.base import Engine, Speed
     from jupyter_turbopilot.engine.worker import Worker

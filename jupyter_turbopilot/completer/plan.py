@@ -6,17 +6,34 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import Priority
+from jupyter_turbopilot.engine.load_shedding import Level
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CacheKey
+    from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.protocol.engine_request import ExactRequest, Sampling
     from jupyter_turbopilot.suggestion.lookup import LineMatch
     from jupyter_turbopilot.suggestion.writing import Writing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What a request may use. It is decided once, when the request arrives."""
+
+    caller: str = ""  # for fair scheduling: a request never ends a request of another caller
+    tenant: str = ""  # whose caches may serve the request; empty on a single-user server
+    level: Level = Level.NONE  # of load shedding
+    notebook_index: NotebookIndex | None = None  # None if the caller may not read it
+    kernel_context: KernelContext = NONE
+
+
+LOCAL = Admission()  # of the user's own process
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from msgspec import structs
 
 from jupyter_turbopilot.analysis.kernel_context import NONE
 from jupyter_turbopilot.analysis.languages import cell_language
-from jupyter_turbopilot.completer.admission import LOCAL
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.completer.import_sources import sources_of
-from jupyter_turbopilot.completer.plan import Limits, Matches, Plan
+from jupyter_turbopilot.completer.plan import LOCAL, Limits, Matches, Plan
 from jupyter_turbopilot.completer.tenant import session_of
 from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.analysis.resolve import Scope
-    from jupyter_turbopilot.completer.admission import Admission
+    from jupyter_turbopilot.completer.plan import Admission
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.prompt.formats import Prompt

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.analysis.kernel_context import NONE
-from jupyter_turbopilot.completer.admission import Admission
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.lifecycle import not_ready

@@ -697,7 +697,7 @@ describe('a suggestion in another cell', () => {
     expect(await bench.textShown()).toBe('total');
   });
 
-  it('goes on if JupyterLab calls for another view, which does not have the focus', async () => {
+  it('continues if JupyterLab calls for another view, which does not have the focus', async () => {
     const bench = new Bench('x = ');
     const { editor } = bench;
     await bench.ask();

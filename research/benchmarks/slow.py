@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import LocalPilot, percentile
 
-from jupyter_turbopilot.completer.admission import Admission
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from turbopilot_research.evaluate import traces
 from turbopilot_research.evaluate.notebooks import read

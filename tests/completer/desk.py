@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext
-from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.load_shedding import Level

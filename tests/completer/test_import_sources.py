@@ -9,9 +9,9 @@ import pytest
 from jupyter_turbopilot.analysis.imports import ModuleLocation, Use
 from jupyter_turbopilot.analysis.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.completer import completion_job, installed_modules
-from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.completer.installed_modules import Installed
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer import listeners as module
-from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.listeners import Listeners, SuggestionListener
-from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.completer.plan import Admission, Plan
 from jupyter_turbopilot.completer.reply_iterators import Listener
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Completion, Feedback

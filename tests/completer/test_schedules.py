@@ -18,9 +18,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.completer.tenant import salted, session_of
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED

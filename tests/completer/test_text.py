@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
-from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.completer.plan import Admission, Plan
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after, typed_since
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token

@@ -32,7 +32,7 @@ from prompt_toolkit.key_binding.defaults import load_key_bindings
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import DummyOutput
 
-from jupyter_turbopilot.completer.admission import Admission
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.completer.reply_iterators import Listener
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.protocol.reply import Item, Reply

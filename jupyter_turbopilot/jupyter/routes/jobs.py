@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.completer.admission import Admission
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.completer.raw_plan import priority_of
 from jupyter_turbopilot.completer.reply_iterators import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED

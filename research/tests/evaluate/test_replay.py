@@ -8,6 +8,7 @@ from typing import ClassVar
 import pytest
 
 from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext, ObjectInfo
+from jupyter_turbopilot.completer.plan import LOCAL, Admission
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Completion
 from turbopilot_research.evaluate import replay, traces
@@ -38,17 +39,12 @@ class Knows:
         return Reply("id", "model", (Item(text, 0.9, "stop"),) if text else (), done=True)
 
     def submit(
-        self,
-        request: Completion,
-        listener: Callable[[Reply], None],
-        kernel_context: KernelContext = NONE,
-        caller: str = "",
-        tenant: str = "",
+        self, request: Completion, listener: Callable[[Reply], None], admission: Admission = LOCAL
     ) -> None:
-        self.callers.append(caller)
-        self.tenants.append(tenant)
+        self.callers.append(admission.caller)
+        self.tenants.append(admission.tenant)
         self.counters["continued"] += request.trigger == "automatic"
-        listener(self.last(request, kernel_context))
+        listener(self.last(request, admission.kernel_context))
 
 
 def rest_of_line(request: Completion) -> str:

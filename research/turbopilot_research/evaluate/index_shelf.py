@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.analysis.kernel_context import NONE
 from jupyter_turbopilot.analysis.lines import lines_of
-from jupyter_turbopilot.completer.admission import Admission
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.index.entries import page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, is_wanted, is_wanted_folder

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from jupyter_turbopilot.analysis.kernel_context import NONE
-from jupyter_turbopilot.completer.admission import Admission
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.models.connection import IDENTITY
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError

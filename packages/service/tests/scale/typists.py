@@ -7,8 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-from jupyter_turbopilot.completer.admission import Admission
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
