@@ -107,7 +107,7 @@ class CompletionJob(Job):
         with self._sending:
             if self._looks_up and not self.cancel.is_set():
                 self._ready = (error,)
-                Alarm(self.end_look_up).set(self.queued_at + LOOK_UP_SECONDS)
+                Alarm(self.end_look_up).set(time.monotonic() + LOOK_UP_SECONDS)
             else:
                 super().finish(error)
 
