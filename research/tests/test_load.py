@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import load
 
+from jupyter_turbopilot.completer.plan import Admission
 from jupyter_turbopilot.settings.config import Turbopilot
 from turbopilot_research.evaluate import notebooks
 
@@ -38,8 +39,8 @@ class Local:
         self.pilot = SimpleNamespace(completer=self, worker=worker, settings=Turbopilot())
         self.counters = {"continued": 0, "ended": 0}
 
-    def submit(self, request: object, _: object, kernel_context: object, caller: str, tenant: str) -> None:
-        self.callers.add(caller)
+    def submit(self, request: object, _: object, admission: Admission) -> None:
+        self.callers.add(admission.caller)
         self.pilot.worker.engine.start(request)
 
 
