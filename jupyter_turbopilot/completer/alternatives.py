@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.completer.text import Remainder
-from jupyter_turbopilot.protocol.engine_request import EngineRequest, Usage
+from jupyter_turbopilot.completer.text import Remainder, TextStart
+from jupyter_turbopilot.protocol.engine_request import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.protocol.engine_request import Token
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.reply import Item
 
 SAMPLED_TEMPERATURE = 0.8  # for engines without prefix constraints: greedy texts would all be the same
 CERTAIN = 0.9  # no alternative branches at a token with at least this probability
-
-
-class TextStart(NamedTuple):
-    """The start of a text."""
-
-    engine_request: EngineRequest
-    remainder: Remainder = Remainder(())  # tokens that are already generated
-    taken_over: bool = False  # whether an earlier request submitted the request
 
 
 def alternatives(

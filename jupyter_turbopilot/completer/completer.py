@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.listeners import Listeners
-from jupyter_turbopilot.completer.plan import LOCAL, Matches
+from jupyter_turbopilot.completer.plan import LOCAL
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.shared import Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
@@ -126,17 +126,18 @@ class Completer:
         # Reading the cache takes less time than queuing, and much less than the look-up.
         cached = job.find_cached() if refuses or not plan.asks_index else None
         is_cached = cached is not None and cached.complete
+        looks_up = plan.asks_index or is_cached
         if plan.asks_index:
             job.begin_look_up()
         try:
             refusal = _refusal() if refuses and not is_cached else None
             self.worker.submit(TextGeneration(job, self.shared), refusal)
         except BusyError as error:
-            if not (plan.asks_index or is_cached):
+            if not looks_up:
                 raise
             job.begin_look_up()
             job.finish(error)  # unless the look-up finds an answer
-        if (plan.asks_index or is_cached) and not lookups.submit(partial(self._look_up, job)):
+        if looks_up and not lookups.submit(partial(self._look_up, job)):
             job.end_look_up()
 
     def _look_up(self, job: CompletionJob) -> None:
@@ -144,13 +145,13 @@ class Completer:
         plan, state = job.plan, self.worker.state
         try:
             with tenant_cache(plan.cache_key.tenant):
-                if state.ready and not job.cancel.is_set():
-                    matches = plan.match() if plan.asks_index else Matches()
-                    if not job.take_matches(matches, state.model):
-                        self._answer_from_cache(job, state.model)
+                if not state.ready or job.cancel.is_set() or job.take_matches(plan.match(), state.model):
+                    return
+                self._answer_from_cache(job, state.model)
         except Exception as failure:  # noqa: BLE001 - the suggestion does not need the index
             log_failure(log, "Turbopilot: The notebook index could not be read", failure)
-        job.end_look_up()
+        finally:
+            job.end_look_up()
 
     def _answer_from_cache(self, job: CompletionJob, model: str) -> None:
         if job.started_at or not (cached := job.find_cached()) or not cached.complete:

@@ -32,6 +32,14 @@ class Remainder(NamedTuple):
         return self.aligned and not self.typed_ahead
 
 
+class TextStart(NamedTuple):
+    """The start of a text."""
+
+    engine_request: EngineRequest
+    remainder: Remainder = Remainder(())  # tokens that are already generated
+    taken_over: bool = False  # whether an earlier request submitted the request
+
+
 def typed_since(older: CacheKey, newer: CacheKey) -> str | None:
     """Return the text typed after the older request; None if the owner or any other text differs."""
     if newer.tenant != older.tenant:

@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.alternatives import TextStart, alternatives, ranked
-from jupyter_turbopilot.completer.text import Remainder, Text
+from jupyter_turbopilot.completer.alternatives import alternatives, ranked
+from jupyter_turbopilot.completer.text import Remainder, Text, TextStart
 from jupyter_turbopilot.engine.job import DEADLINE, YIELDED, Generation, Priority
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.protocol.engine_request import (

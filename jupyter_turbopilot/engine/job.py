@@ -68,6 +68,7 @@ class Job(ABC):
         self.caller = caller
         self.client = client
         self.tenant = tenant
+        self.editor = (tenant, caller, client)
         self.cell = cell
         self.sequence = sequence
         self.cancel = Cancel()
@@ -110,7 +111,6 @@ class Generation(ABC):
         self.job = job  # in the seat; protected by the lock of the worker
         self.caller = job.caller
         self.account = (job.caller, job.client)  # whose computing time is counted
-        self.editor = (job.tenant, job.caller, job.client)
         self.priority = job.priority  # the scheduler may lower it for a time
         self.seconds = 0.0  # of computing for this job
         self.uncharged = 0  # evaluated prompt tokens that the scheduler has not charged yet

@@ -174,8 +174,7 @@ class Scheduler:
 
     def find(self, job: Job) -> Generation | None:
         """Return the current generation of a job's editor; None without a client name."""
-        editor = (job.tenant, job.caller, job.client)
-        found = (one for one in self._generations if one.editor == editor and not one.is_cancelled)
+        found = (one for one in self._generations if one.job.editor == job.editor and not one.is_cancelled)
         return next(found, None) if job.client else None
 
     def seat(self, generation: Generation, job: Job) -> None:

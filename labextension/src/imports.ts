@@ -74,6 +74,6 @@ export function importsFor(
   return insertion.at <= from ? insertion : null;
 }
 
-function lineStart(source: string, offset: number): number {
+export function lineStart(source: string, offset: number): number {
   return source.slice(0, offset).lastIndexOf('\n') + 1;
 }

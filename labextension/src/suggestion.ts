@@ -1,7 +1,7 @@
 /** The text of a suggestion, how much of it is left as the user types, and what the user has seen of it. Pure. */
 
 import type { ICompletionFrame } from './client';
-import { type IInsertion, insertInto } from './imports';
+import { type IInsertion, insertInto, lineStart } from './imports';
 import { balancedLength, CLOSERS } from './local/brackets';
 
 /** Cause of a call: a keystroke or a timer, or the user's command. */
@@ -79,7 +79,7 @@ export class Suggestion {
 
   /** Start of the line that it begins on. */
   get from(): number {
-    return this._before.lastIndexOf('\n') + 1;
+    return lineStart(this._before, this._before.length);
   }
 
   stateAt(position: IPosition): ICurrent {
