@@ -60,6 +60,11 @@ class Scope:
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
     levels: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of the indices of tables
     keywords: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)  # the classes of objects that no cell replaces
+    changed: frozenset[tuple[str, str]] = frozenset()  # tables and labels that cells have yet to assign
+    from_files: frozenset[str] = (
+        frozenset()
+    )  # tables that cells have yet to read, with the columns of the files
 
     def without(self, bound: frozenset[str]) -> Scope:
         """Return the scope without the attributes, columns and keywords of names that are bound again."""
@@ -68,6 +73,7 @@ class Scope:
             attributes={name: found for name, found in self.attributes.items() if name not in bound},
             columns={name: found for name, found in self.columns.items() if name not in bound},
             keywords={name: found for name, found in self.keywords.items() if name not in bound},
+            kinds={name: found for name, found in self.kinds.items() if name not in bound},
         )
 
 

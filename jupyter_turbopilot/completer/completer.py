@@ -19,6 +19,7 @@ from jupyter_turbopilot.engine.job import YIELDED
 from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
 from jupyter_turbopilot.prompt.layout import LAYOUT
 from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError, log_failure
+from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Completion, Outcome
 from jupyter_turbopilot.util.bounds import tenant_cache
 from jupyter_turbopilot.util.lookups import lookups
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EVENTS = get_args(Outcome)
-_COUNTED = ("requests", "cache_hits", "index_matches", "continued", "ended", "hidden", *EVENTS)
+_COUNTED = ("requests", "cache_hits", "index_matches", "read", "continued", "ended", "hidden", *EVENTS)
 REFUSED_SECONDS = 5.0  # until the busiest users may send automatic requests again
 # Seconds for evaluating the first prompt of a notebook. If the whole prompt takes less, waiting for it pays:
 # with few cells, the gate often shows nothing (research/benchmarks/results/first-minutes.md).
@@ -122,6 +123,13 @@ class Completer:
     def _begin(self, job: CompletionJob, level: Level) -> None:
         """Queue the request. The look-up thread may answer it before, from the index or the cache."""
         plan = job.plan
+        if plan.known is not None:
+            hidden_reason = "" if plan.known else "unsure"
+            model = self.worker.state.model
+            job.answer(Reply(job.id, model, plan.known, hidden_reason=hidden_reason, uncached=True), "read")
+            with suppress(TurbopilotError):  # it supersedes the request before
+                self.worker.submit(TextGeneration(job, self.shared))
+            return
         refuses = plan.automatic and level is Level.REFUSE_BUSIEST
         # Reading the cache takes less time than queuing, and much less than the look-up.
         cached = job.find_cached() if refuses or not plan.asks_index else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.load_shedding import Level
+from jupyter_turbopilot.suggestion.readable import NO_READINGS, Readings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.protocol.engine_request import ExactRequest, Sampling
+    from jupyter_turbopilot.protocol.reply import Item
     from jupyter_turbopilot.suggestion.lookup import LineMatch
     from jupyter_turbopilot.suggestion.writing import Writing
 
@@ -31,6 +33,7 @@ class Admission:
     level: Level = Level.NONE  # of load shedding
     notebook_index: NotebookIndex | None = None  # None if the caller may not read it
     kernel_context: KernelContext = NONE
+    readings: Readings = NO_READINGS
 
 
 LOCAL = Admission()  # of the user's own process
@@ -80,6 +83,7 @@ class Plan(ABC):
     is_judged: bool = False  # whether the gate has a threshold, which requires the tokens' probabilities
     replays: bool = False  # whether a cached completion may be the answer; otherwise it is only a draft
     evaluates_whole: bool = True  # whether the prompt has its whole length on a slow machine, too
+    known: tuple[Item, ...] | None = None  # the answer, if it was read and so is not generated
     names_may_leave: bool = True  # whether a remote server may receive the names: the kernel may know them
 
     @abstractmethod

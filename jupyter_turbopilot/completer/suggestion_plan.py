@@ -20,6 +20,7 @@ from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.protocol.engine_request import Sampling
+from jupyter_turbopilot.protocol.reply import Item
 from jupyter_turbopilot.suggestion import lookup
 from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
 from jupyter_turbopilot.suggestion.continuations import continuations_at
@@ -27,6 +28,7 @@ from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.gate_fit import fit_for
 from jupyter_turbopilot.suggestion.names import Names, scope_of
+from jupyter_turbopilot.suggestion.readable import MOST_CHOICES, certain_text, digest_of, written
 from jupyter_turbopilot.suggestion.surroundings import MAX_LINES, is_multi_line, surroundings_of
 from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.gate_fit import Trees
+    from jupyter_turbopilot.suggestion.readable import Readings
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
 _PRIORITIES = {"warmup": Priority.WARMUP, "prefetch": Priority.PREFETCH}
@@ -53,11 +56,12 @@ class CursorContext:
     """The context of the cursor, computed lazily: a cached answer needs only a part of it."""
 
     def __init__(
-        self, request: Completion, kernel_context: KernelContext, settings: Turbopilot, max_lines: int
+        self, request: Completion, admission: Admission, settings: Turbopilot, max_lines: int
     ) -> None:
         """`max_lines`: of a suggestion."""
         self.request = request
-        self.kernel_context = kernel_context
+        self.kernel_context = admission.kernel_context
+        self._readings = admission.readings
         self.settings = settings
         self._max_lines = max_lines
 
@@ -92,7 +96,7 @@ class CursorContext:
     @cached_property
     def scope(self) -> Scope:
         """The names that are defined at the cursor."""
-        return scope_of(self.request, self.kernel_context)
+        return scope_of(self.request, self.kernel_context, self._readings.headers)
 
     @cached_property
     def features(self) -> CursorFeatures:
@@ -108,9 +112,8 @@ class CursorContext:
         """Return the names that a suggestion may use."""
         # An added import line becomes part of the next prompt, so it may not use data that may not be sent.
         request, _ = self._allowed_to_leave
-        return Names(
-            request, self.scope, sources_of(request, self.kernel_context, notebook_index, waits=waits)
-        )
+        sources = sources_of(request, self.kernel_context, notebook_index, waits=waits)
+        return Names(request, self.scope, sources, self._readings.reader)
 
 
 @dataclass(frozen=True)
@@ -183,7 +186,7 @@ def plan_suggestion(
     # An accepted index match becomes part of the notebook, and of the next prompt for a remote server.
     may_use = request.notebook_index and settings.may_send_index and not is_private_path(request.path)
     notebook_index = admission.notebook_index if may_use else None
-    kernel_context, tenant = admission.kernel_context, admission.tenant
+    readings, tenant = admission.readings, admission.tenant
     own = request.cells[request.active]
     unasked = request.trigger in {"automatic", "prefetch"}
     is_reduced = unasked and admission.level >= Level.SHORT_SUGGESTIONS
@@ -199,7 +202,7 @@ def plan_suggestion(
     if is_reduced:
         length = max(1, length // 2)
     return SuggestionPlan(
-        cursor=CursorContext(request, kernel_context, settings, max_lines),
+        cursor=CursorContext(request, admission, settings, max_lines),
         notebook_index=notebook_index,
         judgement=Judgement(eagerness, fit.trees, threshold, unasked=unasked),
         cache_key=CacheKey(
@@ -207,10 +210,10 @@ def plan_suggestion(
             before,
             limit=(length, max_lines, unasked, threshold),
             after=after,
-            kernel=kernel_context.digest,
+            kernel=admission.kernel_context.digest + digest_of(readings.headers),
             # Other open documents are not part of the key, so that their changes do not start a new text. An
             # answer that may depend on them is not saved to disk.
-            persistent=not (is_private_path(request.path) or request.documents),
+            persistent=not (is_private_path(request.path) or request.documents or readings.headers),
             tenant=tenant,
         ),
         limits=Limits(
@@ -230,6 +233,27 @@ def plan_suggestion(
         is_judged=threshold > 0,
         replays=request.n == 1 and length > 0,
         evaluates_whole=False,
+        known=_known(request, readings),
         names_may_leave=settings.engine_section.send_kernel_context,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
     )
+
+
+def _known(request: Completion, readings: Readings) -> tuple[Item, ...] | None:
+    """Return the texts that were read for the cursor; None if a text has to be generated.
+
+    An automatic request returns a certain one or none. An explicit one returns as many as it asks for.
+    """
+    place, texts = readings.place, readings.texts
+    if place is None or texts is None or request.trigger not in {"automatic", "invoke"}:
+        return None
+    is_invoked = request.trigger == "invoke"
+    most = MOST_CHOICES if request.n > 1 else 1
+    found = [written(place, text) for text in texts[:most]] if is_invoked else [certain_text(place, texts)]
+    closed = request.suffix[: len(place.end)] == place.end
+    rests = [text.removesuffix(place.end) if closed else text for text in found]
+    confidence = 1 / len(texts) if is_invoked else 1.0
+    items = (
+        Item(rest, confidence, "stop", number, is_read=True) for number, rest in enumerate(rests) if rest
+    )
+    return tuple(items)

@@ -102,6 +102,7 @@ class _CurrentState(Collector):
         for event, what in (
             ("cache_hits", "Requests answered from the completion cache."),
             ("index_matches", "Requests answered first with a line from the notebook index."),
+            ("read", "Requests answered with what the kernel or a folder knows."),
             ("continued", "Requests that continued the generation of an earlier one."),
         ):
             yield CounterMetricFamily(f"turbopilot_{event}", what, value=counters[event])

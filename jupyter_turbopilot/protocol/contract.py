@@ -76,6 +76,15 @@ Table = Annotated[
 ]
 
 
+Read = Annotated[
+    bool | UnsetType,
+    Meta(
+        description="the text was read from the kernel or its folder and not generated: do not send it unless "
+        "the user accepts it; missing if it was generated"
+    ),
+]
+
+
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     """A suggestion."""
 
@@ -86,6 +95,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     imports: Imports = UNSET
     opens: Opens = UNSET
     table: Table = UNSET
+    read: Read = UNSET
     finish_reason: Annotated[str, Meta(description="`stop`, `length` or `deadline`")]
 
     @classmethod
@@ -96,6 +106,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
             imports=[*item.imports] or UNSET,
             opens=item.opens or UNSET,
             table=item.table or UNSET,
+            read=item.is_read or UNSET,
             finish_reason=item.finish_reason,
         )
 
@@ -146,6 +157,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     imports: Imports = UNSET
     opens: Opens = UNSET
     table: Table = UNSET
+    read: Read = UNSET
     done: bool | UnsetType = UNSET
     finish_reason: str | UnsetType = UNSET
     hidden_reason: HiddenReason = UNSET

@@ -31,6 +31,7 @@ class Item:
     imports: tuple[str, ...] = ()  # import lines that its names need and the notebook lacks
     opens: str = ""  # the opening bracket, with a quote, that very probably follows the text
     table: str = ""  # the variable of the kernel whose column the text names at the cursor
+    is_read: bool = False  # whether it was read from the kernel or a folder: it is not kept
     from_index: bool = False  # whether it is an index match: its confidence is not one of the model's scores
 
     @property

@@ -139,8 +139,14 @@ class Turbopilot(Configurable):
     kernel_context = Bool(
         True,
         help="Query a notebook's Python kernel after each execution for its names, attributes, columns, "
-        "signatures and module search path, and an R kernel's completer for the columns behind `df$`. Values "
-        "are not read, and no user code runs; see the JupyterLab page of the documentation.",
+        "signatures and module search path, and an R kernel's completer for the columns behind `df$`. No "
+        "user code runs; see the JupyterLab page of the documentation.",
+    ).tag(config=True)
+    kernel_values = Bool(
+        True,
+        help="While a string is typed that names one of them, read the values of a column, row labels and "
+        "keys from the kernel, and file names and their columns from its folder. They are suggested, and "
+        "checked in suggestions, but reach no model, no cache on disk and no other machine.",
     ).tag(config=True)
     suggest_fixes = Bool(
         True,

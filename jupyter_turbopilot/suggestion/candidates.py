@@ -90,14 +90,14 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
     statement, line = statement_at(prefix)
     if statement.is_comment or not statement.at_end:
         return NO_CANDIDATES
-    bound = bindings(prefix[:line]) | _bound_in_line(prefix[line:])
+    bound = (bindings(prefix[:line]) - scope.from_files) | bound_in_line(prefix[line:])
     position = _position(statement, scope.without(bound))
     if position is None or is_in_long_string(prefix):
         return NO_CANDIDATES
     return _candidates(position, request.suffix)
 
 
-def _bound_in_line(line: str) -> frozenset[str]:
+def bound_in_line(line: str) -> frozenset[str]:
     """Return the names that the cursor's line binds; the target of its assignment still has the old value."""
     if ";" not in line:
         target = _TARGET.match(line)

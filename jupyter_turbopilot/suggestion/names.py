@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.analysis.column_changes import changed_columns
@@ -22,25 +23,32 @@ from jupyter_turbopilot.analysis.statements import statement_at, text_before_lin
 from jupyter_turbopilot.analysis.syntax import fitting
 from jupyter_turbopilot.suggestion.candidates import is_in_long_string, lacks_column
 from jupyter_turbopilot.suggestion.joining import first_word, joining
+from jupyter_turbopilot.suggestion.readable import NOTHING_READ, headers_at, lacks_text, place_at
 from jupyter_turbopilot.suggestion.surroundings import indentation
 from jupyter_turbopilot.suggestion.trim import is_word
 from jupyter_turbopilot.util.bounds import LINE, LONGEST_CELL, MOST_CODE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from jupyter_turbopilot.analysis.imports import Sources, Use
     from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.protocol.request import Completion
+    from jupyter_turbopilot.suggestion.readable import Place, Readable, Reader, Texts
 
 _METHOD = re.compile(r"^[ \t]*+(?:async[ \t]++)?def[ \t]++\w++[ \t]*+\(\s*+(?:self|cls)\b", re.MULTILINE)
 MOST_MISSING = 16  # a text with more missing names does not fit this notebook
 _NONE: frozenset[str] = frozenset()
 
 
-def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
-    """Combine the names of the kernel with those bound by cells that have not run."""
-    if not kernel_context.names and not kernel_context.all:
+def scope_of(
+    request: Completion, kernel_context: KernelContext, headers: Mapping[str, Texts] = MappingProxyType({})
+) -> Scope:
+    """Combine the names of the kernel with those bound by cells that have not run.
+
+    `headers`: the columns of tables that such cells read from files.
+    """
+    if not kernel_context.names and not kernel_context.all and not headers:
         return Scope()
     if request.language != "python":
         members = kernel_context.names.items()
@@ -72,6 +80,11 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
         for name, fact in sure.items()
         if fact.columns
     }
+    read = {
+        name: frozenset(header.texts) | {label for table, label in changes if table == name}
+        for name, header in headers.items()
+        if (name, "") not in changes
+    }
     known = frozenset(kernel_context.names).union(*(module_bindings(cell.source) for cell in above))
     # An executed cell may have run in an earlier kernel: then the names that it binds invisibly are missing.
     reported = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
@@ -89,14 +102,24 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
             for name, fact in sure.items()
             if fact.attributes is not None
         },
-        columns={name: labels for name, labels in columns.items() if sure[name].all},
+        columns={**{name: labels for name, labels in columns.items() if sure[name].all}, **read},
         levels={name: frozenset(fact.levels) for name, fact in sure.items() if fact.levels},
         keywords={
             name: frozenset(fact.parameters)
             for name, fact in sure.items()
             if fact.parameters is not None and not fact.open
         },
+        kinds={name: fact.type for name, fact in sure.items() if fact.type},
+        changed=frozenset(change for change in changes if change[1]),
+        from_files=frozenset(read),
     )
+
+
+def readable_at(
+    request: Completion, kernel_context: KernelContext
+) -> tuple[Place | None, dict[str, Readable]]:
+    """Return the place at the cursor that can be read, and the headers of tables that its line names."""
+    return place_at(request, scope_of(request, kernel_context)), headers_at(request)
 
 
 def _visible(prefix: str) -> frozenset[str]:
@@ -162,9 +185,16 @@ class Names(AnyNames):
     """Checks the names in a suggestion, and finds the import lines that it needs.
 
     `sources` provides the import lines. Without them, or if not all names are known, a text needs none.
+    `reader`: the values, keys and files that are known to exist.
     """
 
-    def __init__(self, request: Completion, scope: Scope, sources: Sources | None = None) -> None:
+    def __init__(
+        self,
+        request: Completion,
+        scope: Scope,
+        sources: Sources | None = None,
+        reader: Reader = NOTHING_READ,
+    ) -> None:
         cell, prefix = request.cells[request.active], request.prefix
         language = cell_language(cell.source, request.language)
         if language != request.language:
@@ -182,6 +212,7 @@ class Names(AnyNames):
         self._method_indents = {indentation(found[0]) for found in _METHOD.finditer(cell.source)}
         self._rest_of_word = first_word(request.suffix)
         self._scope = scope
+        self._reader = reader
         judges = language == "python" and scope != Scope() and len(self._line) <= LINE
         judges = judges and not (is_command(self._line) or is_in_long_string(prefix))
         self._bound = _visible(prefix) | bindings(request.suffix) if judges else None
@@ -221,8 +252,11 @@ class Names(AnyNames):
             return True
         # A text that ends with the beginning of the word at the cursor is checked with the rest of it.
         text += self._rest_of_word if is_word(text[-1:] or " ") else ""
-        certain = self._scope.without(self._bound | bindings(self._line + text))
+        bound = (self._bound - self._scope.from_files) | bindings(self._line + text)
+        certain = self._scope.without(bound)
         if certain.columns and lacks_column(self._prefix, text, certain):
+            return False
+        if lacks_text(self._prefix, text, certain, self._reader):
             return False
         missing = unresolved(self._line, text, self._scope, self._bound)
         if missing and self._scope.names is not None and (lines := self.imports(text)):

@@ -47,8 +47,9 @@ export class Alternatives implements IInlineCompletionProvider {
     if (!answer || !isWanted()) {
       return NOTHING;
     }
-    // If the shown suggestion is not among the items, there is one more than the user wants.
-    const items = distinct(answer.items, shown).slice(0, settings.alternatives);
+    // What was read costs nothing. If the shown suggestion is not among the items, there is one more than the user wants.
+    const most = answer.items.some(({ read }) => read) ? Infinity : settings.alternatives;
+    const items = distinct(answer.items, shown).slice(0, most);
     return { items: items.map(({ text, imports }) => ({ insertText: text, imports })) };
   }
 

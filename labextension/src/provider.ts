@@ -411,7 +411,7 @@ export class Provider implements IInlineCompletionProvider {
     received: (frame, { isTimedOut }) => this.activity.received(frame, isTimedOut),
     answered: (body, suggestion, { editor }) => {
       this._availability.answered();
-      if (suggestion?.text) {
+      if (suggestion?.text && !suggestion.isRead) {
         const closers = editor.getOption('autoClosingBrackets') === true ? suggestion.closers : '';
         this._prefetch(this._requests.afterAccepting(body, suggestion, closers));
       }

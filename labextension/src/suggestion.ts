@@ -59,6 +59,8 @@ export class Suggestion {
   opens = 0;
   /** The table of the kernel whose column it names at the cursor. */
   table?: string;
+  /** Whether it was read from the kernel or its folder: it is not sent, unless the user accepts it. */
+  isRead = false;
   done = false;
   /** Whether a received text did not continue the previous one; the next explicit request shows it. */
   hasDropped = false;
@@ -101,11 +103,12 @@ export class Suggestion {
   }
 
   /** Extend it by a frame of its request. */
-  receive({ id, text, imports, opens = '', table, finish_reason }: ICompletionFrame): void {
+  receive({ id, text, imports, opens = '', table, read, finish_reason }: ICompletionFrame): void {
     this.id = id;
     this.isTimedOut = finish_reason === 'deadline' && !text;
     this.grow(text + opens, imports, opens.length);
     this.table = table;
+    this.isRead = read === true;
   }
 
   /** Extend it. The shown text never changes, so a text that does not continue it is dropped. */

@@ -81,6 +81,8 @@ export interface ISuggestion {
   opens?: string;
   /** the variable of the kernel whose column the text names at the cursor; missing if there is none */
   table?: string;
+  /** the text was read from the kernel or its folder and not generated: do not send it, unless the user accepts it; missing if it was generated */
+  read?: boolean;
   /** `stop`, `length` or `deadline` */
   finish_reason: string;
 }
@@ -144,6 +146,8 @@ export interface IFrame {
   opens?: string;
   /** the variable of the kernel whose column the text names at the cursor; missing if there is none */
   table?: string;
+  /** the text was read from the kernel or its folder and not generated: do not send it, unless the user accepts it; missing if it was generated */
+  read?: boolean;
   done?: boolean;
   finish_reason?: string;
   /** why an automatic suggestion is not shown: the model is not confident, the text is not worth reading, it would not fit the code, it would use a name or a column that does not exist, or the model generated no text */

@@ -17,6 +17,7 @@ from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.suggestion.readable import NO_READINGS
 
 from ..scripted_engine import ScriptedEngine
 
@@ -32,6 +33,7 @@ class Desk:
         self.resting = False
         self.level = Level.NONE
         self.notebook_index: NotebookIndex | None = None
+        self.readings = NO_READINGS
         self.completer = Completer(
             self.worker, Turbopilot(**settings), CompletionCache(1 << 24), lambda: self.resting
         )
@@ -48,6 +50,7 @@ class Desk:
             level=self.level,
             notebook_index=self.notebook_index,
             kernel_context=kernel_context,
+            readings=self.readings,
         )
         return self.completer.submit(request, replies.listen, admission), replies
 

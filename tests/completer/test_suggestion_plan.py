@@ -8,6 +8,7 @@ from traitlets.config import Config
 from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
+from jupyter_turbopilot.suggestion.readable import Place, Readable, Readings, Texts
 
 from .desk import Desk, received, request
 
@@ -119,3 +120,67 @@ def test_task_leaves_out_an_import_of_an_earlier_cell_in_its_language(
     d = desk("import os\n")
     asked = Completion(cells=[above, Cell(source="x = 1\n")], active=1, offset=6, trigger="invoke")
     assert d.texts(asked)[-1:] == ([text] if text else [])
+
+
+class Known:
+    """A reader with the texts of one place."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = Texts(texts)
+
+    def find(self, _: Readable) -> Texts:
+        return self.texts
+
+    def is_awaited(self, _: Readable) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("texts", "more", "items"),
+    [
+        (("North", "South"), {}, ["orth'"]),
+        (("North", "Nordic"), {}, []),
+        (("North", "Nordic"), {"trigger": "invoke"}, ["orth'"]),
+        (("North", "Nordic"), {"trigger": "invoke", "n": 3}, ["orth'", "ordic'"]),
+    ],
+)
+def test_texts_that_were_read_are_the_answer_without_the_engine(
+    desk: Callable[..., Desk], texts: tuple[str, ...], more: dict[str, object], items: list[str]
+) -> None:
+    d = desk("else")
+    d.readings = Readings(Known(*texts), place=Place(Readable("values", "df['a']"), "N", "'"))
+    (reply,) = d.ask(request("df['a'] == 'N", **({"trigger": "automatic"} | more)))
+    assert [item.text for item in reply.items] == items
+    assert all(item.is_read for item in reply.items)
+    assert reply.uncached
+    assert d.completer.counters["read"] == 1
+    assert d.engine.prompts == []
+
+
+@pytest.mark.parametrize(("suffix", "item"), [("']", "orth"), ("", "orth'"), (" # it's", "orth'")])
+def test_text_that_was_read_is_closed_unless_the_editor_has_closed_it(
+    desk: Callable[..., Desk], suffix: str, item: str
+) -> None:
+    d = desk("else")
+    d.readings = Readings(Known("North"), place=Place(Readable("values", "df['a']"), "N", "'"))
+    text = "df['a'] == 'N"
+    assert d.texts(request(text + suffix, len(text), trigger="automatic")) == [item]
+
+
+@pytest.mark.parametrize("trigger", ["prefetch", "warmup"])
+def test_text_that_was_read_answers_no_request_that_nobody_waits_for(
+    desk: Callable[..., Desk], trigger: str
+) -> None:
+    d = desk("else")
+    d.readings = Readings(Known("North"), place=Place(Readable("values", "df['a']"), "N", "'"))
+    d.ask(request("df['a'] == 'N", trigger=trigger))
+    assert d.engine.prompts
+
+
+def test_suggestion_with_columns_of_a_file_is_not_saved(desk: Callable[..., Desk]) -> None:
+    d = desk("1")
+    d.readings = Readings(headers={"orders": Texts(("total",))})
+    answers: list[CacheEntry] = []
+    d.completer.shared.results = CompletionCache(1 << 20, answers.append)
+    assert d.texts(request("x = ", path="a.ipynb")) == ["1"]
+    assert answers == []

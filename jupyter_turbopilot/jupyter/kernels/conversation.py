@@ -5,7 +5,7 @@ kernels broadcast to all clients, and JupyterLab logs an error for each closed c
 A comm handler runs without IPython's hooks, history, output or execution count. Only the first message to a
 kernel, which installs the handler, is a silent execution, and triggers `pre_execute` and `post_execute` once.
 After an error and for a check, a query names the expressions to describe, and its answer has a report. The
-answer for a check has nothing else.
+answer for a check has nothing else. A query for texts names what to read, and its answer has only these.
 Kernels of other languages than Python are not queried so: their own completer lists the members of an object.
 This module does no I/O: the caller owns the sockets and the clock.
 """
@@ -20,9 +20,12 @@ from uuid import uuid4
 from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext, read_kernel_context
 from jupyter_turbopilot.analysis.report import KernelReport, read_report
 from jupyter_turbopilot.jupyter.kernels import probe
+from jupyter_turbopilot.jupyter.kernels.texts import read_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jupyter_turbopilot.suggestion.readable import Readable, Texts
 
 TARGET = "turbopilot.facts"
 ANSWERS = {"comm_msg", "comm_close", "complete_reply"}  # message types of an answer
@@ -54,6 +57,13 @@ class MembersAnswer:
 
 
 @dataclass(frozen=True)
+class TextsAnswer:
+    """The texts that were asked for."""
+
+    texts: dict[Readable, Texts | None]
+
+
+@dataclass(frozen=True)
 class ClosedWithoutAnswer:
     """The kernel closed the comm without an answer: the handler is not installed in this process."""
 
@@ -67,6 +77,7 @@ class Conversation:
     def __init__(self) -> None:
         self._installed = False
         self._open: Message | None = None
+        self._asked: Sequence[Readable] = ()  # by the last query for texts
 
     @property
     def is_open(self) -> bool:
@@ -80,6 +91,11 @@ class Conversation:
     def ask_for_report(self, wanted: Sequence[str], traced: Sequence[str] | None = None) -> list[Message]:
         """Return the messages of a query after an error, or for a check with traced expressions."""
         return self._query({"wanted": [*wanted], "traced": None if traced is None else [*traced]})
+
+    def ask_for_texts(self, asked: Sequence[Readable]) -> list[Message]:
+        """Return the messages of a query for texts."""
+        self._asked = asked
+        return self._query({"texts": [[readable.kind, readable.code] for readable in asked]})
 
     def ask_for_members(self, code: str) -> list[Message]:
         """Return the request to a kernel's own completer for the members after `df$`."""
@@ -95,7 +111,7 @@ class Conversation:
 
     def receive(
         self, kind: str, content: dict[str, Any], parent: str = ""
-    ) -> KernelAnswer | MembersAnswer | ClosedWithoutAnswer | None:
+    ) -> KernelAnswer | MembersAnswer | TextsAnswer | ClosedWithoutAnswer | None:
         """Return the answer in a kernel's message; None if the message belongs to something else.
 
         `parent`: the id of the message that it replies to.
@@ -111,6 +127,8 @@ class Conversation:
         if kind == "comm_close":
             return ClosedWithoutAnswer()
         data = content["data"]
+        if "texts" in asked.content["data"]:
+            return TextsAnswer(read_texts(data, self._asked))
         is_check = asked.content["data"].get("traced") is not None
         return KernelAnswer(
             None if is_check else read_kernel_context(data), read_report(data.get("report", {}))

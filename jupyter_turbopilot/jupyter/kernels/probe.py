@@ -4,8 +4,11 @@ The kernel receives the text of this file. It need not have this package, and ma
 Objects are identified by their exact class, found in modules that are already imported. Only data is read:
 class dictionaries, instance dictionaries, and values that classes written in C expose through descriptors.
 The user's properties, methods, metaclasses and keys are never called, compared, hashed or converted to text.
-A dictionary that may hold foreign keys is never searched directly: its plain keys are copied first. Values
-are never reported. The amount of work is bounded, also in time, so that the kernel is soon ready again.
+A dictionary that may hold foreign keys is never searched directly: its plain keys are copied first. The
+amount of work is bounded, also in time, so that the kernel is soon ready again.
+
+Values are not part of the context. A query may read texts instead: the different strings of a column, if they
+are few, the labels of an index, or the keys of a dictionary.
 
 After an error, a query may name expressions. The answer then also has a report: the fields of the error that
 are plain data, descriptions of these expressions, and the names of files near a missing file. A description
@@ -25,7 +28,7 @@ import stat
 import sys
 import types
 import weakref
-from collections import deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from contextlib import suppress
 from importlib.machinery import EXTENSION_SUFFIXES
 from itertools import islice
@@ -41,6 +44,9 @@ MOST_LABELS, MOST_LABEL_BYTES, LONGEST_LABEL, MOST_LEVELS, MOST_KEYS = 10_000, 2
 MOST_FRAMES, MOST_STEPS, LONGEST_PATH = 30, 100_000, 4096
 MOST_NEAR, MOST_FILES, MOST_AROUND, MOST_VALUES = 3, 500, 100, 100
 MOST_MISSING, MOST_MOUNTS = 16, 64 * 1024  # missing folders of a path; characters of the list of mounts
+# For texts: queries, rows that are read, in so many pieces; different values, labels or keys; characters.
+MOST_READ, MOST_ROWS, MOST_PIECES, MOST_DIFFERENT, MOST_TEXTS, LONGEST_TEXT = 8, 10_000, 200, 100, 1000, 80
+FEW_ROWS = 200  # in more rows, a value that occurs once may identify a person
 MOST_CODE = 100_000  # bytes of code before an instruction whose columns are looked up
 # For a check: expressions, objects that are walked from one of them, and elements of containers in all.
 MOST_TRACED, MOST_WALKED, MOST_ELEMENTS = 300, 2000, 300_000
@@ -61,7 +67,8 @@ _FUNCTION_OPEN, _OPTIMIZED = 8, 1  # CO_VARKEYWORDS, CO_OPTIMIZED
 _MISSING: Any = object()
 
 _KNOWN = {
-    "pandas": ("DataFrame", "Series", "Index"),
+    "pandas": ("Categorical", "CategoricalDtype", "DataFrame", "Series", "Index"),
+    "pandas._libs.internals": ("BlockPlacement",),
     "pandas.arrays": ("ArrowStringArray", "DatetimeArray", "StringArray"),
     "pandas.core.groupby": ("DataFrameGroupBy", "SeriesGroupBy"),
     "pandas.core.resample": ("DatetimeIndexResampler", "PeriodIndexResampler", "TimedeltaIndexResampler"),
@@ -125,6 +132,7 @@ _HOSTS = ("IPython", "debugpy", "ipykernel", "jupyter_client", "tornado", "zmq")
 _MAGIC_ALIASES = ("HTML", "SVG", "ed", "file", "hist", "rep")  # those of IPython
 # Operators and built-in functions are applied to these objects; other classes could define them in Python.
 _IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType")
+_DICTS = (dict, OrderedDict, defaultdict)
 
 
 def _is_one_of(value: Any, kinds: Any) -> bool:
@@ -148,7 +156,9 @@ def _is_public(name: str) -> bool:
 
 def _plain(mapping: Any, most: int = MOST_LOOKED_AT) -> Dict[str, Any]:
     """Copy a dictionary without keys other than plain strings: lookups in the copy run no user code."""
-    return {key: value for key, value in islice(mapping.items(), most) if type(key) is str}
+    # The items of an ordered dictionary look up each key.
+    items = dict.items(mapping) if type(mapping) is OrderedDict else mapping.items()
+    return {key: value for key, value in islice(items, most) if type(key) is str}
 
 
 def _words(names: Any) -> Optional[List[str]]:
@@ -480,6 +490,7 @@ def modules() -> Dict[str, Any]:
     return {
         "path": path,
         "here": here,
+        "folder": _safely(os.getcwd) or "",
         "builtin": _texts(own.get("builtin_module_names"), MOST_BUILTIN),
         "suffixes": _texts(EXTENSION_SUFFIXES, MOST_FOLDERS),
     }
@@ -537,10 +548,14 @@ class _ErrorLook(_Look):
         value = self._find(node.value, scope)
         if value is not _MISSING and type(node) is ast.Attribute:
             return self._attribute(value, node.attr)
-        if type(value) is dict and type(node) is ast.Subscript:
-            key = getattr(node.slice, "value", None)  # up to Python 3.8, within an `ast.Index`
-            key = getattr(key, "value", key)
-            return _plain(value).get(key, _MISSING) if type(key) is str else _MISSING
+        if type(node) is not ast.Subscript:
+            return _MISSING
+        key = getattr(node.slice, "value", None)  # up to Python 3.8, within an `ast.Index`
+        key = getattr(key, "value", key)
+        if _is_one_of(type(value), _DICTS) and type(key) is str:
+            return _plain(value).get(key, _MISSING)
+        if _is_one_of(type(value), (list, tuple)) and type(key) is int and 0 <= key < len(value):
+            return value[key]
         return _MISSING
 
     def _attribute(self, value: Any, name: str) -> Any:
@@ -565,6 +580,178 @@ class _ErrorLook(_Look):
     def describe_artist(self, artist: Any) -> Dict[str, Any]:
         """Describe an object of Matplotlib, with the parameters of its class."""
         return {**self.describe(artist), **self._constructor(type(artist))}
+
+
+class _TextLook(_ErrorLook):
+    """An inspection that reads the strings of columns, indexes and dictionaries."""
+
+    def read(self, kind: str, expression: str, scope: Dict[str, Any]) -> Optional[List[Any]]:
+        """Return the texts of an object, and whether they are all; None if they are unknown or too many.
+
+        `kind`: `values` of a column, the most frequent first, `labels` of an index, `keys` of a dictionary.
+        """
+        node: Any = ast.parse(expression, mode="eval").body
+        if kind == "values":
+            found = self._values(node, scope)
+        else:
+            value = self._find(node, scope)
+            found = self._index_labels(value) if kind == "labels" else self._keys(value)
+        if found is None:
+            return None
+        texts, is_all = found
+        kept = [text for text in texts if _is_writable(text)]
+        return [kept, is_all and len(kept) == len(texts)]
+
+    def _keys(self, value: Any) -> Optional[Tuple[List[str], bool]]:
+        """Return the keys of a dictionary, or the names of the variables of the environment."""
+        if type(value) is os._Environ:
+            value = (self._own(value) or {}).get("_data")
+            keys = [os.fsdecode(key) for key in value if type(key) is bytes] if type(value) is dict else []
+            return (keys, True) if keys and len(keys) <= MOST_TEXTS else None
+        if not _is_one_of(type(value), _DICTS) or len(value) > MOST_TEXTS:
+            return None
+        keys = [key for key, _ in dict.items(value)]
+        return [key for key in keys if type(key) is str], True
+
+    def _index_labels(self, table: Any) -> Optional[Tuple[List[str], bool]]:
+        """Return the labels of the rows of a pandas table, if all are strings."""
+        if self._kind(table)[0] != "pandas":
+            return None
+        axes = self._read(self._read(table, "_mgr"), "axes")
+        if type(axes) is not list or not axes or self._kind(axes[-1]) != ("pandas", "Index"):
+            return None
+        labels, count = self._labels_of(axes[-1], MOST_TEXTS + 1)
+        if not 0 < count <= MOST_TEXTS or any(type(label) is not str for label in labels):
+            return None
+        return [*dict.fromkeys(labels)], True
+
+    def _values(self, node: Any, scope: Dict[str, Any]) -> Optional[Tuple[List[str], bool]]:
+        """Return the strings in a column of a table, or in a Series."""
+        label: Any = None
+        if type(node) is ast.Subscript:
+            label = getattr(node.slice, "value", None)
+            label = getattr(label, "value", label)
+            node = node.value
+        value = self._find(node, scope)
+        package, name = self._kind(value)
+        if (name == "DataFrame") != (type(label) is str):
+            return None
+        if package == "polars":
+            return self._polars_values(value, label)
+        if name == "DataFrame":
+            labels, _ = self._labels(value)
+            places = [at for at, each in enumerate(labels) if type(each) is str and each == label]
+            return self._block_values(value, places[0]) if len(places) == 1 else None
+        return self._block_values(value, 0) if name == "Series" else None
+
+    def _block_values(self, table: Any, place: int) -> Optional[Tuple[List[str], bool]]:
+        """Return the strings in the block of a pandas table that has the column at a place."""
+        blocks = self._read(self._read(table, "_mgr"), "blocks")
+        for block in blocks if type(blocks) is tuple else ():
+            places = self._read(block, "_mgr_locs")
+            rows = self._read(places, "as_array") if self._kind(places)[1] == "BlockPlacement" else None
+            if rows is None or self._kind(rows)[1] != "ndarray":
+                return None
+            column = next((at for at, each in enumerate(rows.tolist()) if each == place), None)
+            if column is not None:
+                return self._array_values(self._read(block, "values"), column)
+        return None
+
+    def _array_values(self, values: Any, column: int) -> Optional[Tuple[List[str], bool]]:
+        kind = self._kind(values)[1]
+        if kind == "Categorical":
+            return self._categories(values)
+        data = self._read(values, _INNER[kind]) if kind in ("ArrowStringArray", "StringArray") else values
+        if self._kind(data)[1] == "ndarray" and self._read(self._read(data, "dtype"), "kind") == "O":
+            row = data[column] if data.ndim == 2 else data  # noqa: PLR2004 - a block of several columns
+            return self._different(row[:: _step(len(row))].tolist(), len(row))
+        kinds = self._kind(data)[1], self._kind(self._read(data, "type"))[1]
+        if kinds == ("ChunkedArray", "DataType"):
+            length = data.length()
+            return self._different(_pieces(length, lambda at, most: data.slice(at, most).to_pylist()), length)
+        return None
+
+    def _categories(self, values: Any) -> Optional[Tuple[List[str], bool]]:
+        """Return the categories of a column, the most frequent first."""
+        dtype, codes = self._read(values, "_dtype"), self._read(values, "_ndarray")
+        if (self._kind(dtype)[1], self._kind(codes)[1]) != ("CategoricalDtype", "ndarray"):
+            return None
+        labels, count = self._labels_of(self._read(dtype, "_categories"), MOST_DIFFERENT + 1)
+        if not 0 < count <= MOST_DIFFERENT or any(type(label) is not str for label in labels):
+            return None
+        counts = Counter(codes[:: _step(len(codes))].tolist())
+        return [labels[at] for at in sorted(range(count), key=lambda at: -counts[at])], True
+
+    def _polars_values(self, frame: Any, label: Any) -> Optional[Tuple[List[str], bool]]:
+        """Return the strings in a column of a polars table, or in a Series."""
+        if label is None:
+            column = self._read(frame, "_s")
+        else:
+            inner = self._read(frame, "_df")
+            if self._kind(inner) != ("polars", "PyDataFrame"):
+                return None
+            column = self._call(inner, "get_column", label)
+        if self._kind(column)[1] != "PySeries":
+            return None
+
+        def piece(at: int, most: int) -> List[Any]:
+            return self._call(self._call(column, "slice", at, most), "to_list")  # type: ignore[no-any-return]
+
+        length = self._call(column, "len")
+        if any(each is not None and type(each) is not str for each in piece(0, MOST_VALUES)):
+            return None  # converting lists or structures takes time
+        return self._different(_pieces(length, piece), length)
+
+    def _different(self, values: List[Any], rows: int) -> Optional[Tuple[List[str], bool]]:
+        """Return the different strings of a sample; None if there are many, or other values than missing."""
+        missing = self._module("pandas").get("NA", _MISSING)
+        counts: Dict[str, int] = {}
+        for value in values:
+            if type(value) is str:
+                counts[value] = counts.get(value, 0) + 1
+            elif (
+                value is not None
+                and value is not missing
+                and not (type(value) is float and math.isnan(value))
+            ):
+                return None
+            if len(counts) > MOST_DIFFERENT or (len(counts) == 1 and thread_time() > self.end):
+                return None
+        frequent = [text for text in counts if counts[text] > 1 or len(values) <= FEW_ROWS]
+        frequent.sort(key=lambda text: -counts[text])
+        return frequent, len(values) == rows and len(frequent) == len(counts)
+
+
+def _step(length: int) -> int:
+    return -(-length // MOST_ROWS) or 1
+
+
+def _pieces(length: int, piece: Any) -> List[Any]:
+    """Return some values of a column that are spread over its rows."""
+    if length <= MOST_ROWS:
+        return piece(0, length)  # type: ignore[no-any-return]
+    most = MOST_ROWS // MOST_PIECES
+    return [
+        each for at in range(MOST_PIECES) for each in piece(at * (length - most) // (MOST_PIECES - 1), most)
+    ]
+
+
+def _is_writable(text: str) -> bool:
+    """Return whether a text can be written between quotes as it is."""
+    return 0 < len(text) <= LONGEST_TEXT and text.isprintable() and not {*text} & {*"\"'\\`"}
+
+
+def texts(namespace: Any, asked: Any) -> Dict[str, Any]:
+    """Return the answers to queries for texts, which are pairs of a kind and an expression."""
+    look = _TextLook()
+    last = _last(namespace) if _is_one_of(dict, _mro(type(namespace))) else []
+    scope = {name: value for name, value in reversed(last) if type(name) is str}
+    answers: List[Any] = []
+    for each in asked[:MOST_READ]:
+        kind, expression = _texts(each, 2, LONGEST_LABEL)
+        is_late = thread_time() > look.end
+        answers.append(None if is_late else _safely(look.read, kind, expression, scope))
+    return {"texts": answers}
 
 
 class _CheckLook(_ErrorLook):
@@ -1229,6 +1416,8 @@ def report(namespace: Any, wanted: Any, traced: Any = None, shell: Any = None) -
 def _answer(namespace: Any, message: Any, shell: Any = None) -> Dict[str, Any]:
     """Return the answer to a query: the kernel context, a report if it names expressions, or both."""
     asked = _safely(lambda: message["content"]["data"])
+    if type(asked) is dict and type(asked.get("texts")) is list:
+        return _safely(texts, namespace, asked["texts"]) or {"texts": []}
     if type(asked) is not dict or type(asked.get("wanted")) is not list:
         return facts(namespace)
     traced = asked.get("traced")

@@ -1,7 +1,8 @@
 """Watches running kernels: queries each Python kernel's context once after every execution.
 
-The completer of an R kernel is asked for the members of an object when the cursor is behind it, once for each
-object until the next execution. A kernel answers messages in order, and a sent one cannot be taken back. So
+The completer of an R kernel is asked for the members of an object when the cursor is behind it, and a Python
+kernel for the values of a column when a string is being typed beside it, once until the next execution. A
+kernel answers messages in order, and a sent one cannot be taken back. So
 at most one query is open, and the others wait here: they delay an execution by one query at most.
 """
 
@@ -11,6 +12,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.session import Session
@@ -25,14 +27,17 @@ from jupyter_turbopilot.jupyter.kernels.conversation import (
     Conversation,
     KernelAnswer,
     MembersAnswer,
+    TextsAnswer,
 )
+from jupyter_turbopilot.jupyter.kernels.texts import KernelTexts
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.analysis.report import KernelReport
     from jupyter_turbopilot.jupyter.kernels.conversation import Message
+    from jupyter_turbopilot.suggestion.readable import Readable
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +50,7 @@ REPORT_SECONDS = 1.0  # until a query after an error times out
 CHECK_INTERVAL = 1.0  # seconds between two queries for checks
 FRESH = 2.0  # seconds after which a query for a check is repeated: objects may change without an execution
 MEMBER_SECONDS = 0.1  # until a request is answered without the members of an object
+TEXT_SECONDS = 0.05  # the same for texts
 MOST_OBJECTS = 100  # whose members are cached
 POLL = 0.005  # seconds between checks whether a kernel has become idle, or has answered
 UNUSED = 600.0  # seconds without a request after which a kernel is not queried any more
@@ -76,7 +82,7 @@ class Watch:
         self._used_at = time.monotonic()
         self._opened_at = time.monotonic()
         self._start = getattr(manager, "ready", None)  # which the manager replaces at each start
-        self._changes_before = 0  # number of changes at the last query
+        self._changes_before = self._texts_before = 0  # numbers of changes at the last query
         # The report that the open query returns to its caller; None in it: the handler is missing.
         self._answered: asyncio.Future[KernelReport | None] | None = None
         self._members: dict[str, KernelContext] = {}  # by code, since the last change
@@ -86,6 +92,7 @@ class Watch:
         self._next_check = 0.0  # when it may be sent
         self.busy = False
         self.kernel_context = NONE
+        self.texts = KernelTexts(lambda: not self.busy)
 
     def open(self) -> None:
         """Connect to the kernel; query it at once if it is idle."""
@@ -117,14 +124,26 @@ class Watch:
 
     async def members(self, code: str) -> KernelContext:
         """Return the members that the kernel's completer lists after `df$`, without waiting for a cell."""
+        ask = partial(self._conversation.ask_for_members, code)
+        await self._ask_until(lambda: code in self._members, ask, MEMBER_SECONDS)
+        return self._members.get(code, NONE)
+
+    async def read(self, asked: Sequence[Readable]) -> None:
+        """Read texts, without waiting for a cell."""
+        ask = partial(self._conversation.ask_for_texts, asked)
+        await self._ask_until(lambda: all(map(self.texts.is_answered, asked)), ask, TEXT_SECONDS)
+
+    async def _ask_until(
+        self, is_known: Callable[[], bool], ask: Callable[[], Sequence[Message]], seconds: float
+    ) -> None:
+        """Query the kernel as soon as it may be asked, until something is known or the time is over."""
         self._notice_restart()
         with suppress(TimeoutError):
-            async with asyncio.timeout(MEMBER_SECONDS):
-                while code not in self._members and not self.busy:
+            async with asyncio.timeout(seconds):
+                while not is_known() and not self.busy:
                     if self._may_ask():
-                        self._ask(self._conversation.ask_for_members(code))
+                        self._ask(ask())
                     await asyncio.sleep(POLL)
-        return self._members.get(code, NONE)
 
     async def check(self, wanted: Sequence[str], traced: Sequence[str] = ()) -> KernelReport:
         """Query the kernel about expressions; an empty report if it is busy, or after a newer check."""
@@ -202,7 +221,7 @@ class Watch:
 
     def _ask(self, messages: Sequence[Message]) -> None:
         """Send the messages of a query."""
-        self._changes_before, self._answered = self._changes, None
+        self._changes_before, self._texts_before, self._answered = self._changes, self.texts.changes, None
         self._send(messages)
         self._start_timeout()
 
@@ -255,6 +274,9 @@ class Watch:
             self._resolve(received.report)
         elif isinstance(received, MembersAnswer):
             self._learn_members(received)
+        elif isinstance(received, TextsAnswer):
+            for readable, texts in received.texts.items():
+                self.texts.learn(readable, texts, self._texts_before)
         elif self._answered and not self._answered.done():
             self._conversation.reinstall()
             self._resolve(None)
@@ -283,6 +305,7 @@ class Watch:
         """Ask again: any object may have changed."""
         self._changes += 1
         self._members.clear()
+        self.texts.forget()
         self._checked = None
 
     def _restore_activity(self) -> None:
@@ -335,6 +358,16 @@ class Kernels:
         """Return the members after `df$` in the code of a kernel's language."""
         watch = self._watch(kernel_id, language)
         return await watch.members(code) if watch else NONE
+
+    def texts(self, kernel_id: str) -> KernelTexts | None:
+        """Return the texts that were read from a kernel; None if it is not watched."""
+        watch = self._watch(kernel_id)
+        return watch.texts if watch else None
+
+    async def read(self, kernel_id: str, asked: Sequence[Readable]) -> None:
+        """Read texts from a kernel."""
+        if watch := self._watch(kernel_id):
+            await watch.read(asked)
 
     async def report(self, kernel_id: str, wanted: Sequence[str]) -> KernelReport:
         """Query a kernel after an error about its last exception and the wanted expressions."""

@@ -12,21 +12,28 @@ from tornado import web
 from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.analysis.members import member_at
 from jupyter_turbopilot.completer.raw_plan import priority_of
+from jupyter_turbopilot.context.private import is_private_path
+from jupyter_turbopilot.jupyter.kernels import folders
+from jupyter_turbopilot.jupyter.kernels.watch import TEXT_SECONDS
 from jupyter_turbopilot.jupyter.routes.auth import may
 from jupyter_turbopilot.jupyter.routes.jobs import DISK_SECONDS, Completions, Parser
 from jupyter_turbopilot.jupyter.runtime import check_public
-from jupyter_turbopilot.protocol.errors import BadRequestError, DisabledError, TooComplexError
+from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, DisabledError, TooComplexError
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.settings.access import UNCHECKED
+from jupyter_turbopilot.suggestion.names import readable_at
+from jupyter_turbopilot.suggestion.readable import Readings, may_be_read
 from jupyter_turbopilot.util.notebook_file import equivalent_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.index.reader import MaintainedIndex
+    from jupyter_turbopilot.jupyter.kernels.texts import KernelTexts
     from jupyter_turbopilot.jupyter.routes.base import Route
     from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.request import NotebookRequest
+    from jupyter_turbopilot.suggestion.readable import Place, Readable
 
 LINK_SECONDS = 0.05  # for the links of a path without denied paths; with them, DISK_SECONDS
 WINDOW = 1 << 18  # characters around the cursor that a page may send with each keystroke
@@ -70,7 +77,10 @@ async def admit_completion(route: Route, request: Completion) -> Completions:
     await admit(route, request, free=2 * WINDOW, awaited=request.is_awaited)
     notebook_index = await readable_index(route) if request.notebook_index else None
     context = await kernel_context(route, request)
-    return Completions(route, route.caller.name, kernel_context=context, notebook_index=notebook_index)
+    read = await readings(route, request, context)
+    return Completions(
+        route, route.caller.name, kernel_context=context, notebook_index=notebook_index, readings=read
+    )
 
 
 async def admit(route: Route, request: NotebookRequest, *, free: int = 0, awaited: bool = True) -> None:
@@ -153,6 +163,49 @@ async def kernel_context(route: Route, request: NotebookRequest) -> KernelContex
             if member := await Parser(route).run(member_at, request):
                 return await kernels.members(name, "r", member.code)
     return kernels.kernel_context(name)
+
+
+async def readings(route: Route, request: Completion, context: KernelContext) -> Readings:
+    """Read what is being typed at the cursor from the kernel or its folder, and what was looked up."""
+    kernels, name = route.pilot.kernels, request.kernel_id
+    is_asked = context is not NONE and request.language == "python" and route.pilot.settings.kernel_values
+    texts = kernels.texts(name) if kernels and name and is_asked else None
+    if not kernels or not name or texts is None:
+        return Readings()
+    place: Place | None = None
+    headers: dict[str, Readable] = {}
+    if request.is_awaited and may_be_read(request):
+        with suppress(TooComplexError):
+            place, headers = await Parser(route).run(readable_at, request, context)
+    at_cursor = [*headers.values(), *([place.readable] if place else [])]
+    unknown = [each for each in (*at_cursor, *texts.take_wanted()) if not texts.is_answered(each)]
+    in_kernel = [each for each in unknown if each.kind not in {"files", "header"}]
+    files = [each for each in unknown if each not in in_kernel and context.modules.folder]
+    reads = [read_file(route, context.modules.folder, each, texts) for each in files]
+    if unknown:
+        await asyncio.gather(kernels.read(name, in_kernel) if in_kernel else asyncio.sleep(0), *reads)
+    known = {table: found for table, header in headers.items() if (found := texts.find(header))}
+    return Readings(texts, known, place if place and texts.find(place.readable) else None)
+
+
+async def read_file(route: Route, folder: str, readable: Readable, texts: KernelTexts) -> None:
+    """Read the names in a folder or the columns of a file of a kernel, unless the disk does not answer."""
+    access = route.pilot.access
+
+    def is_allowed(path: str) -> bool:
+        if is_private_path(path):
+            return False
+        try:
+            return not any(map(is_private_path, access.check_file(path)))
+        except DisabledError:
+            return False
+
+    changes = texts.changes
+    reading = route.pilot.disk.run(
+        route.caller.name, ("read", folder, readable), folders.read, folder, readable, is_allowed
+    )
+    with suppress(TimeoutError, BusyError):
+        texts.learn(readable, await asyncio.wait_for(reading, TEXT_SECONDS), changes)
 
 
 async def allowed_kernel(route: Route, request: NotebookRequest) -> str | None:

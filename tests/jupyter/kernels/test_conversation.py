@@ -14,8 +14,10 @@ from jupyter_turbopilot.jupyter.kernels.conversation import (
     KernelAnswer,
     MembersAnswer,
     Message,
+    TextsAnswer,
     read_members,
 )
+from jupyter_turbopilot.suggestion.readable import Readable, Texts
 
 FACTS = {"names": {"df": {"type": "DataFrame"}}, "all": True}
 
@@ -96,3 +98,13 @@ def test_read_members_returns_the_texts_after_the_code(
     content = {"matches": matches, "cursor_start": start, "cursor_end": 3}
     names = read_members("df$", content).names
     assert (names["df$"].attributes if names else None) == members
+
+
+def test_ask_for_texts_names_what_to_read() -> None:
+    conversation = Conversation()
+    asked = [Readable("values", "df['region']"), Readable("keys", "config")]
+    messages = conversation.ask_for_texts(asked)
+    assert messages[-1].content["data"] == {"texts": [["values", "df['region']"], ["keys", "config"]]}
+    received = conversation.receive(*answer(comm_of(messages), {"texts": [[["North"], True], None]}))
+    assert received == TextsAnswer({asked[0]: Texts(("North",), all=True), asked[1]: None})
+    assert not conversation.is_open

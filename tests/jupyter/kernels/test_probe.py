@@ -394,6 +394,126 @@ def test_facts_and_report_run_no_code_of_the_user(kind: str, monkeypatch: pytest
     assert found.error.object == found.objects["held.value"]
 
 
+def texts_of(namespace: Any, kind: str, expression: str) -> Any:
+    """Return the texts as the server reads them."""
+    (found,) = json.loads(json.dumps(probe.texts(namespace, [[kind, expression]])))["texts"]
+    return found
+
+
+def hostile_column() -> Any:
+    values = np.array(["a", None, None], dtype=object)
+    values[1] = instance(hostile_class())
+    values[2] = Collides("b")
+    return pd.DataFrame({"a": pd.Series(values, dtype=object)})
+
+
+def hostile_categories() -> Any:
+    frame = pd.DataFrame({"a": pd.Categorical(["x", "y"])})
+    object.__setattr__(frame["a"].array.dtype, "_categories", instance(hostile_class()))
+    return frame
+
+
+def hostile_environment() -> Any:
+    environment = object.__new__(os._Environ)
+    environment._data = type("Data", (dict,), EVIL)()
+    return environment
+
+
+HOSTILE_TEXTS = {
+    **HOSTILE,
+    "values": hostile_column,
+    "categories": hostile_categories,
+    "a dictionary's keys": lambda: {Collides("a"): 1, Key("b"): 2},
+    "an ordered dictionary": lambda: OrderedDict({Collides("a"): 1}),
+    "a default dictionary": lambda: defaultdict(noted("factory"), {Collides("a"): {}}),
+    "an environment": hostile_environment,
+    "a list": lambda: [instance(hostile_class())],
+    "a list's subclass": lambda: type("Mine", (list,), EVIL.copy())([{"a": 1}]),
+    "row labels": lambda: pd.DataFrame({"a": [1]}, index=pd.Index([Collides("x")], dtype=object)),
+    "polars' objects": lambda: pl.DataFrame({"a": pl.Series([Key("a")], dtype=pl.Object)}),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_TEXTS)
+@pytest.mark.filterwarnings("ignore:non-string key:RuntimeWarning")
+def test_texts_run_no_code_of_the_user(kind: str) -> None:
+    value = HOSTILE_TEXTS[kind]()
+    namespace = {"value": value, "held": types.SimpleNamespace(value=value)}
+    asked = ["value", "value['a']", "value[0]", "value['a']['b']", "held.value", "held.value['a']", "value.a"]
+    RAN.clear()
+    for query in [[each, text] for each in ("values", "labels", "keys") for text in asked]:
+        probe.texts(namespace, [query])
+    assert RAN == []
+    namespace.clear()
+
+
+def test_texts_have_the_values_of_columns_by_frequency() -> None:
+    labels = ["south", "north", "south", None]
+    frame = pd.DataFrame({"n": [1, 2, 3, 4], "plain": labels, "other": [*"abcd"]})
+    frame["object"] = pd.Series(labels, dtype=object)
+    frame["category"] = pd.Categorical(labels, categories=["north", "south", "west"])
+    frame["mixed"] = pd.Series(["a", 1, "b", "c"], dtype=object)
+    table = pl.DataFrame({"plain": labels, "n": [1, 2, 3, 4], "list": [["a"]] * 4})
+    table = table.with_columns(pl.col("plain").cast(pl.Categorical).alias("category"))
+    namespace = {"frame": frame, "series": frame["plain"], "table": table, "column": table["plain"]}
+    for expression in ("frame['plain']", "frame['object']", "series", "table['plain']", "column"):
+        assert texts_of(namespace, "values", expression) == [["south", "north"], True], expression
+    assert texts_of(namespace, "values", "frame['category']") == [["south", "north", "west"], True]
+    assert texts_of(namespace, "values", "table['category']") == [["south", "north"], True]
+    for expression in (
+        "frame",
+        "frame['n']",
+        "frame['mixed']",
+        "frame['none']",
+        "table['n']",
+        "table['list']",
+    ):
+        assert texts_of(namespace, "values", expression) is None, expression
+
+
+def test_texts_leave_out_rare_values_and_those_that_need_an_escape() -> None:
+    texts = ["a"] * 200 + ["b"] * 2 + ["Smith"]
+    namespace: dict[str, Any] = {"many": pd.DataFrame({"x": texts}), "few": pd.DataFrame({"x": texts[-50:]})}
+    namespace["odd"] = pd.DataFrame({"x": ["it's", "back\\slash", "line\nend", "w" * 81, "fine", ""]})
+    namespace["different"] = pd.DataFrame({"x": [f"id {number}" for number in range(101)]})
+    assert texts_of(namespace, "values", "many['x']") == [["a", "b"], False]
+    assert texts_of(namespace, "values", "few['x']") == [["a", "b", "Smith"], True]
+    assert texts_of(namespace, "values", "odd['x']") == [["fine"], False]
+    assert texts_of(namespace, "values", "different['x']") is None
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, lambda data: pd.DataFrame(data, dtype=object)])
+def test_texts_of_many_rows_are_a_sample_of_all_of_them(make: Any) -> None:
+    rows = probe.MOST_ROWS * 5
+    namespace = {"t": make({"x": [f"group {number * 40 // rows:02}" for number in range(rows)]})}
+    found, is_all = texts_of(namespace, "values", "t['x']")
+    assert (sorted(found), is_all) == ([f"group {number:02}" for number in range(40)], False)
+
+
+def test_texts_have_row_labels_and_keys() -> None:
+    namespace = {
+        "table": pd.DataFrame({"a": [1, 2]}, index=["row 1", "row 2"]),
+        "numbered": pd.DataFrame({"a": [1]}),
+        "series": pd.Series([1], index=["only"]),
+        "config": {"model": {"rate": 0.1, 3: 1}, "path": "x"},
+        "rows": [{"name": 1}],
+        "ordered": OrderedDict(first=1),
+        "default": defaultdict(dict, inner={"deep": 1}),
+        "os": os,
+    }
+    assert texts_of(namespace, "labels", "table") == [["row 1", "row 2"], True]
+    assert texts_of(namespace, "labels", "series") == [["only"], True]
+    assert texts_of(namespace, "labels", "numbered") is None
+    assert texts_of(namespace, "keys", "config") == [["model", "path"], True]
+    assert texts_of(namespace, "keys", "config['model']") == [["rate"], True]
+    assert texts_of(namespace, "keys", "rows[0]") == [["name"], True]
+    assert texts_of(namespace, "keys", "ordered") == [["first"], True]
+    assert texts_of(namespace, "keys", "default['inner']") == [["deep"], True]
+    assert "PATH" in texts_of(namespace, "keys", "os.environ")[0]
+    for expression in ("rows", "rows[9]", "missing", "config['path']", "table"):
+        assert texts_of(namespace, "keys", expression) is None, expression
+
+
 HOSTILE_ERRORS = {
     "text": lambda: type("Odd", (KeyError,), EVIL)("key"),
     "key": lambda: KeyError(Collides("key")),

@@ -29,6 +29,8 @@ from jupyter_turbopilot.jupyter.kernels.watch import (
     Watch,
 )
 
+from jupyter_turbopilot.suggestion.readable import Readable, Texts
+
 from ...waiting import reached
 
 HOSTILE = """
@@ -804,3 +806,32 @@ def test_watch_returns_members_of_objects_in_r(r_kernel: str) -> None:
         assert await members("df$") == {"price", "`unit cost`", "region"}
 
     asyncio.run(with_kernel(scenario, r_kernel))
+
+
+def test_watch_reads_texts_until_the_next_execution() -> None:
+    async def scenario(person: Person) -> None:
+        region, keys = Readable("values", "df['region']"), Readable("keys", "config")
+        await person.run(
+            "import pandas as pd\nconfig = {'rate': 1}\n"
+            "df = pd.DataFrame({'region': ['north', 'south', 'north']})"
+        )
+        await person.kernel_context(lambda f: "df" in f.names)
+        texts = person.kernels.texts(person.kernel_id)
+        assert texts
+        end = time.monotonic() + 20
+        while not texts.is_answered(keys) and time.monotonic() < end:
+            await person.kernels.read(person.kernel_id, [region, keys])
+            await asyncio.sleep(POLL)
+        assert texts.find(region) == Texts(("north", "south"), all=True)
+        assert texts.find(keys) == Texts(("rate",), all=True)
+        await person.run("config['depth'] = 2")
+        await person.kernel_context(lambda _: not texts.is_answered(keys))
+        while not texts.is_answered(keys) and time.monotonic() < end:
+            await person.kernels.read(person.kernel_id, [keys])
+            await asyncio.sleep(POLL)
+        assert texts.find(keys) == Texts(("rate", "depth"), all=True)
+        assert texts.find(region) is None
+        assert person.kernels.texts("missing") is None
+        await person.kernels.read("missing", [keys])
+
+    asyncio.run(with_kernel(scenario))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,3 +110,83 @@ async def test_kernel_context_reaches_the_suggestion(
     unknown = (await ask("complete", {**body, "offset": body["offset"] + 1})).body
     assert b"a + b + c" in known
     assert b"missing" not in unknown
+
+
+CONFIG = 'config = {"learning_rate": 0.1, "depth": 3, "password": "hunter22"}'
+
+
+@pytest.fixture
+def read(ready: Any, session: Any, jp_serverapp: Any, jp_asyncio_loop: Any, jp_root_dir: Path) -> Any:
+    """Return a function that returns a request, in a kernel with a dictionary and two files."""
+    own = session["kernel"]["id"]
+    (jp_root_dir / "orders.csv").write_text("customer,total\nx,1\n")
+    (jp_root_dir / "notes.txt").write_text("x")
+    (jp_root_dir / ".env").write_text("x")
+
+    async def run() -> None:
+        code = f"import os; os.chdir({str(jp_root_dir)!r})\n{CONFIG}"
+        await run_in_kernel(jp_serverapp, own, code)
+        for _ in range(600):
+            if ready.kernels.kernel_context(own).names:
+                break
+            await asyncio.sleep(0.05)
+
+    jp_asyncio_loop.run_until_complete(run())
+
+    def body(text: str, **more: Any) -> dict[str, Any]:
+        given = {"path": "mine.ipynb", "kernel_id": own, "trigger": "automatic"} | more
+        return complete_body(text, **given)
+
+    return body
+
+
+async def until_read(ask: Ask, body: dict[str, Any]) -> Any:
+    """Ask until the kernel has answered in time."""
+    for _ in range(200):
+        answer = json.loads((await ask("complete", body)).body)
+        if any(item.get("read") for item in answer["items"]):
+            break
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("x = config['lea", "rning_rate'"),
+        ("x = config.get('d", "epth'"),
+        ("x = pd.read_csv('o", "rders.csv'"),
+        ("%run n", "otes.txt"),
+    ],
+)
+async def test_what_the_kernel_or_its_folder_knows_is_read(
+    ask: Ask, read: Any, engine: Any, text: str, rest: str
+) -> None:
+    engine.answer = "something else"
+    answer = await until_read(ask, read(text))
+    assert [item["text"] for item in answer["items"]] == [rest]
+    assert answer["uncached"]
+    assert not any(rest in prompt for prompt in engine.prompts)
+
+
+async def test_what_is_read_has_all_its_texts_as_alternatives(ask: Ask, read: Any) -> None:
+    answer = await until_read(ask, read("x = config['", trigger="invoke", n=3))
+    assert [item["text"] for item in answer["items"]] == ["learning_rate'", "depth'", "password'"]
+
+
+async def test_nothing_is_read_if_the_setting_is_off(ask: Ask, read: Any, ready: Any, engine: Any) -> None:
+    engine.answer = "x']"
+    await until_read(ask, read("x = config['lea"))
+    ready.settings.kernel_values = False
+    answer = json.loads((await ask("complete", read("x = config['lea", trigger="invoke"))).body)
+    assert not any(item.get("read") for item in answer["items"])
+
+
+async def test_columns_of_a_file_are_candidates_before_it_is_read(ask: Ask, read: Any, engine: Any) -> None:
+    engine.answer = "ustomer']"
+    text = "orders = pd.read_csv('orders.csv')\nx = orders['c"
+    await ask("complete", read(text))
+    for _ in range(200):
+        if any(sampling.beginning.candidates for sampling in engine.samplings):
+            break
+        await ask("complete", read(text))
+    assert b"ustomer'" in engine.samplings[-1].beginning.candidates[0]

@@ -1,0 +1,77 @@
+"""The texts that were read from a kernel and its folder, until its next execution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from jupyter_turbopilot.context.private import without_spread_secrets
+from jupyter_turbopilot.suggestion.readable import Texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jupyter_turbopilot.suggestion.readable import Readable
+
+MOST = 200  # readings that are kept
+MOST_ASKED = 8  # of a query
+
+
+class KernelTexts:
+    """What was read. Any thread may look something up, and so ask for it."""
+
+    def __init__(self, may_ask: Callable[[], bool]) -> None:
+        """`may_ask`: whether the kernel can answer at the moment."""
+        self._may_ask = may_ask
+        self._found: dict[Readable, Texts | None] = {}
+        self._wanted: dict[Readable, None] = {}
+        self.changes = 0  # how often everything was forgotten
+
+    def find(self, readable: Readable) -> Texts | None:
+        return self._found.get(readable)
+
+    def is_awaited(self, readable: Readable) -> bool:
+        if self.is_answered(readable) or not self._may_ask():
+            return False
+        self._wanted[readable] = None
+        return True
+
+    def is_answered(self, readable: Readable) -> bool:
+        """Return whether it was read, or cannot be."""
+        return readable in self._found
+
+    def take_wanted(self) -> list[Readable]:
+        """Return what was looked up and is not known yet, and forget that."""
+        wanted: list[Readable] = []
+        while self._wanted and len(wanted) < MOST_ASKED:
+            wanted.append(self._wanted.popitem()[0])
+        return [readable for readable in wanted if not self.is_answered(readable)]
+
+    def learn(self, readable: Readable, texts: Texts | None, changes: int) -> None:
+        """Keep what was read after a number of changes, unless there were more since."""
+        if changes == self.changes:
+            if len(self._found) >= MOST:
+                self._found.clear()
+            self._found[readable] = texts and without_secrets(readable, texts)
+
+    def forget(self) -> None:
+        """Read all again: any object and any file may have changed."""
+        self.changes += 1
+        self._found.clear()
+        self._wanted.clear()
+
+
+def without_secrets(readable: Readable, texts: Texts) -> Texts:
+    """Return the texts without those that look like secrets beside what they belong to."""
+    kept = tuple(text for text in texts.texts if without_spread_secrets(f'{readable.code} = "{text}"'))
+    return Texts(kept, texts.all and len(kept) == len(texts.texts))
+
+
+def read_texts(data: Any, asked: Sequence[Readable]) -> dict[Readable, Texts | None]:
+    """Parse a kernel's answer; invalid data gives nothing."""
+    try:
+        answers = msgspec.convert(data.get("texts"), list[Texts | None])
+    except (AttributeError, msgspec.ValidationError):
+        return {}
+    return dict(zip(asked, answers, strict=False))

@@ -1,0 +1,508 @@
+"""Texts that the kernel or a folder knows: values of a column, labels, keys, file names, headers. Pure.
+
+A place is where such a text is being typed. The texts that fit there are read and not generated.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import islice
+from os.path import commonprefix
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+
+from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_command
+from jupyter_turbopilot.analysis.resolve import Scope, bindings
+from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, statement_at, text_before_line
+from jupyter_turbopilot.analysis.syntax import lex
+from jupyter_turbopilot.analysis.table_methods import DATA_FRAME_ATTRIBUTES
+from jupyter_turbopilot.suggestion.candidates import MOST_LABELS, bound_in_line, is_in_long_string
+from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
+from jupyter_turbopilot.util.syntax_tree import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jupyter_turbopilot.analysis.statements import Bracket
+    from jupyter_turbopilot.protocol.request import Completion
+
+Kind: TypeAlias = Literal["values", "labels", "keys", "files", "header"]
+
+MOST_CHOICES = 100  # alternatives that a request returns
+WORTH_A_KEY = 4  # characters of a common beginning that is shown
+_QUOTES = frozenset("'\"")
+_EQUAL = frozenset({"==", "!="})
+_DICTIONARIES = frozenset({"dict", "OrderedDict", "defaultdict", "list", "tuple", "module"})
+_LISTS = frozenset({"loc", "at"})
+# Methods of columns whose argument is a list, a tuple or a dictionary of values.
+_IN_DISPLAYS = {"[": {"isin", "is_in", "replace"}, "(": {"isin", "is_in"}, "{": {"replace", "map"}}
+_ORDERS = frozenset({"hue_order", "col_order", "row_order", "style_order", "size_order"})
+_IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+_TEXTS = ".csv .tsv .txt .dat .csv.gz .csv.zip .csv.bz2 .csv.xz .tsv.gz .txt.gz"
+_JSON = ".json .jsonl .ndjson .json.gz .jsonl.gz"
+# Functions that read a file, with the endings of such files.
+_READERS = {
+    name: tuple(endings.split())
+    for names, endings in {
+        "read_csv read_table scan_csv loadtxt genfromtxt read_fwf": _TEXTS,
+        "read_excel ExcelFile load_workbook": ".xlsx .xls .xlsm .xlsb .ods",
+        "read_json read_ndjson scan_ndjson": _JSON,
+        "read_parquet scan_parquet ParquetFile": ".parquet .pq",
+        "read_feather read_ipc scan_ipc": ".feather .arrow .ipc",
+        "read_pickle": ".pkl .pickle .pkl.gz",
+        "read_hdf": ".h5 .hdf .hdf5",
+        "read_stata": ".dta",
+        "read_sas": ".sas7bdat .xpt",
+        "read_spss": ".sav",
+        "read_xml": ".xml",
+        "read_html": ".html .htm",
+        "load": ".npy .npz .joblib .pkl .pt",
+        "imread load_img": " ".join(_IMAGES),
+        "open": "",
+        "Path": "",
+    }.items()
+    for name in names.split()
+}
+_ANY_FILE = frozenset({"open", "Path"})  # the file may be a new one
+_PATHS = frozenset(
+    {"", "filepath_or_buffer", "io", "path", "path_or_buf", "source", "file", "fname", "filename"}
+)
+_RUN = re.compile(r"^\s*+%(?P<magic>run|load)[ \t]++(?P<typed>[\w./-]*+)$")
+_RUN_ENDINGS = {"run": (".py", ".ipynb"), "load": (".py",)}
+# In a query: a column, and the beginning of a string that it is compared with.
+_IN_QUERY = re.compile(
+    r"(?:^|[(&|~,]|\b(?:and|or|not)\b)\s*+(?:(?P<name>[^\W\d]\w*+)|`(?P<quoted>[^`]++)`)\s*+"
+    r"(?:[=!]=|(?:\bnot\s++)?\bin\s*+[\[(](?P<listed>(?:\s*+(?:'[^'\\]*+'|\"[^\"\\]*+\")\s*+,)*+))"
+    r"\s*+(?P<quote>['\"])(?P<typed>[^'\"\\]*+)$"
+)
+_ASSIGNED = re.compile(r"\]\s*+=(?!=)")
+# Arguments after which the first line of a file is not that of its columns.
+_OTHER_HEADERS = frozenset(
+    {"names", "header", "skiprows", "usecols", "index_col", "has_header", "columns", "skip_rows"}
+)
+_TABLE_READERS = {"read_csv": ",", "read_table": "\t"}
+
+
+# The names that the first argument of a method may be given, which is read.
+_ARGUMENTS = {
+    **dict.fromkeys(("eq", "ne", "replace", "get", "pop", "get_group"), frozenset({""})),
+    "xs": frozenset({"", "key"}),
+    "drop": frozenset({"", "index"}),
+}
+
+
+class Readable(NamedTuple):
+    """What can be read: in the kernel by an expression, or in its folder by a path."""
+
+    kind: Kind
+    code: str
+    separator: str = ""  # of the columns in a header
+
+
+class Texts(NamedTuple):
+    """Texts that were read."""
+
+    texts: tuple[str, ...] = ()
+    all: bool = False  # whether there are no others
+
+
+class Reader(Protocol):
+    """The texts that have been read so far."""
+
+    def find(self, readable: Readable) -> Texts | None:
+        """Return the texts; None if they are unknown."""
+
+    def is_awaited(self, readable: Readable) -> bool:
+        """Return whether the texts will be known soon; if not, ask for them."""
+
+
+class _NothingRead:
+    """A reader of nothing: texts are unknown, and stay so."""
+
+    def find(self, readable: Readable) -> Texts | None:  # noqa: ARG002 - for others
+        return None
+
+    def is_awaited(self, readable: Readable) -> bool:  # noqa: ARG002 - for others
+        return False
+
+
+NOTHING_READ = _NothingRead()
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What was read for a request."""
+
+    reader: Reader = NOTHING_READ
+    headers: Mapping[str, Texts] = field(default_factory=dict)  # the columns of tables that are not read yet
+    place: Place | None = None  # at the cursor, if its texts are known
+
+    @property
+    def texts(self) -> list[str] | None:
+        """The texts that may continue what is typed at the cursor; None if they are unknown, or none may."""
+        found = self.reader.find(self.place.readable) if self.place else None
+        return (found and self.place and texts_at(self.place, found)) or None
+
+
+NO_READINGS = Readings()
+
+
+class Place(NamedTuple):
+    """Where a text is being typed that can be read."""
+
+    readable: Readable
+    typed: str
+    end: str  # the quote that closes it
+    listed: frozenset[str] = frozenset()  # the texts beside it, which do not follow again
+    endings: tuple[str, ...] = ()  # of files that fit
+    must_exist: bool = True
+
+
+def digest_of(headers: Mapping[str, Texts]) -> str:
+    """Return a digest of the columns of tables that are not read yet."""
+    return blake2b(repr(sorted(headers.items())).encode(), digest_size=8).hexdigest() if headers else ""
+
+
+def may_be_read(request: Completion) -> bool:
+    """Return whether there may be a place at the cursor: this is quick."""
+    line = request.prefix[-LINE:].rpartition("\n")[2]
+    return not _QUOTES.isdisjoint(line) or "." in line or line.lstrip().startswith("%")
+
+
+def place_at(request: Completion, scope: Scope) -> Place | None:
+    """Return the place at the cursor, if there is one."""
+    cell, prefix = request.cells[request.active], request.prefix
+    line = prefix.rpartition("\n")[2]
+    if cell.type != "code" or len(line) > LINE or cell_language(cell.source, request.language) != "python":
+        return None
+    if found := _RUN.match(line):
+        return _file(found["typed"], "", _RUN_ENDINGS[found["magic"]])
+    if is_command(line) or _QUOTES.isdisjoint(line):
+        return None
+    statement, start = statement_at(prefix)
+    if statement.is_comment or not statement.at_end or statement.kind(len(statement.lexemes) - 1) != "string":
+        return None
+    bound = bindings(prefix[:start]) | bound_in_line(prefix[start:])
+    place = _place(statement, scope.without(bound))
+    return None if place is None or is_in_long_string(prefix) else place
+
+
+def texts_at(place: Place, found: Texts) -> list[str]:
+    """Return the texts that may continue what is typed: the files that fit, or else others."""
+    rests = [text for text in found.texts if text.startswith(place.typed) and text not in place.listed]
+    if place.endings:
+        fitting = [text for text in rests if text.endswith(("/", *place.endings))]
+        rests = fitting or rests
+    return rests
+
+
+def certain_text(place: Place, texts: Sequence[str]) -> str:
+    """Return the rest of the only text, with its quote, or a long common beginning; empty if it is open."""
+    rest = commonprefix(texts)[len(place.typed) :]  # noqa: RUF071 - no paths
+    if len(texts) == 1:
+        return written(place, texts[0]) if place.typed or len(rest) >= WORTH_A_KEY else ""
+    return rest if len(rest) >= WORTH_A_KEY else ""
+
+
+def written(place: Place, text: str) -> str:
+    """Return what must be typed for a text, with the quote behind it; a folder stays open."""
+    rest = text[len(place.typed) :]
+    return rest if text.endswith("/") or not rest else rest + place.end
+
+
+def lacks_text(prefix: str, text: str, scope: Scope, reader: Reader) -> bool:
+    """Return whether a text contains a string that certainly does not exist, or that is not yet known to."""
+    before = prefix[-STATEMENT_LENGTH:]
+    line = before.rpartition("\n")[2]
+    strings = (each for each in lex(line + text) if each.kind == "string" and each.end > len(line))
+    for lexeme in islice(strings, MOST_LABELS):
+        start, rest = len(before) - len(line) + lexeme.start, (line + text)[lexeme.end :].lstrip()
+        statement, _ = statement_at((before + text)[: start + 1])
+        place = _place(statement, scope) if statement.at_end else None
+        literal = lexeme.text[1:] if lexeme.unclosed else lexeme.text[1:-1]
+        if place is None or not place.must_exist or _ASSIGNED.match(rest) or "\\" in literal:
+            continue
+        if place.readable.kind == "files":
+            folder, _, literal = literal.rpartition("/")
+            place = _file(folder and f"{folder}/", place.end, place.endings)
+            if place is None:
+                continue
+        found = reader.find(place.readable)
+        if found is None:
+            if reader.is_awaited(place.readable):
+                return True
+            continue
+        texts = (each.removesuffix("/") for each in found.texts)
+        if not any(each.startswith(literal) if lexeme.unclosed else each == literal for each in texts):
+            return True
+    return False
+
+
+def _place(statement: Statement, scope: Scope) -> Place | None:
+    last = len(statement.lexemes) - 1
+    literal = statement.lexemes[last]
+    quote, typed = literal.text[:1], literal.text[1:]
+    if literal.kind != "string" or quote not in _QUOTES or literal.unclosed != quote or "\\" in typed:
+        return None
+    bracket = statement.open[-1] if statement.open else None
+    if statement.text(last - 1) in _EQUAL:
+        readable = _column(statement, last - 1, scope)
+        return readable and Place(readable, typed, quote)
+    is_element = bracket is not None and bracket.before == last - 1
+    if bracket is None or not is_element:
+        return None
+    if bracket.sign == "(" and statement.is_operand(bracket.at - 1):
+        return _in_call(statement, bracket, scope, typed, quote)
+    if not statement.is_operand(bracket.at - 1):
+        readable = None if bracket.keyword else _in_display(statement, bracket, scope)
+        inside = range(bracket.at + 1, last if bracket.sign != "{" else 0)
+        listed = frozenset(statement.text(at)[1:-1] for at in inside if statement.kind(at) == "string")
+        return readable and Place(readable, typed, quote, listed)
+    owner = bracket.at - 2
+    is_label = statement.text(bracket.at - 1) in _LISTS and statement.text(owner) == "."
+    readable = _labels(statement, owner, scope) if is_label else _keys(statement, bracket.at, scope)
+    readable = None if bracket.number else readable
+    return readable and Place(readable, typed, quote)
+
+
+def _in_call(statement: Statement, call: Bracket, scope: Scope, typed: str, quote: str) -> Place | None:
+    """Return the place in the first argument of a call."""
+    name, dot = statement.text(call.at - 1), call.at - 2
+    is_method = statement.text(dot) == "."
+    if name in _READERS and call.keyword in _PATHS and not call.number:
+        is_image = name == "open" and is_method and statement.text(dot - 1) == "Image"
+        endings = _IMAGES if is_image else _READERS[name]
+        return _file(typed, quote, endings, must_exist=is_method or name not in _ANY_FILE)
+    if is_method and name == "query" and not call.number:
+        return _in_query(statement, dot, scope, typed)
+    if not is_method or call.number or call.keyword not in _ARGUMENTS.get(name, ()):
+        return None
+    readable = _METHODS[name](statement, dot, scope)
+    return readable and Place(readable, typed, quote, must_exist=name not in {"get", "pop"})
+
+
+def _in_display(statement: Statement, display: Bracket, scope: Scope) -> Readable | None:
+    """Return what the elements of a list are, or the keys of a dictionary."""
+    outer = statement.open[-2] if len(statement.open) > 1 else None
+    if outer is None or outer.before != display.at - 1:
+        return None
+    name, dot, sign = statement.text(outer.at - 1), outer.at - 2, display.sign
+    if outer.sign == "(" and sign == "[" and outer.keyword in _ORDERS:
+        return _ordered(statement, outer, scope)
+    if outer.sign not in {"(", "["} or outer.number or statement.text(dot) != ".":
+        return None
+    in_subscript = outer.sign == "[" and name in _LISTS
+    if sign == "[" and (in_subscript or (name == "drop" and outer.keyword in _ARGUMENTS[name])):
+        return _labels(statement, dot, scope)
+    is_column = outer.sign == "(" and not outer.keyword and name in _IN_DISPLAYS.get(sign, ())
+    return _column(statement, dot, scope) if is_column else None
+
+
+def _column(statement: Statement, end: int, scope: Scope) -> Readable | None:
+    """Return the values of the column that an expression before `end` selects."""
+    last = end - 1
+    if statement.text(last) == "]":
+        start = statement.opener.get(last, -1)
+        if last - start != 2 or statement.kind(start + 1) != "string":  # noqa: PLR2004 - one string
+            return None
+        return _values(statement, start, statement.text(start + 1)[1:-1], scope)
+    if statement.text(last) == ")":
+        return _polars_column(statement, last, scope)
+    name = statement.text(last)
+    if statement.kind(last) != "name":
+        return None
+    if statement.text(last - 1) == ".":
+        return None if name in DATA_FRAME_ATTRIBUTES else _values(statement, last - 1, name, scope)
+    is_series = scope.kinds.get(name) == "Series" and not _is_changed(name, scope)
+    return Readable("values", name) if is_series else None
+
+
+def _values(statement: Statement, end: int, label: str, scope: Scope) -> Readable | None:
+    """Return the values of a column of the table before `end`."""
+    base, start = statement.table(end)
+    if scope.kinds.get(base) != "DataFrame":
+        base, added = statement.parameter(base)
+        if scope.kinds.get(base) != "DataFrame" or label in added:
+            return None
+    # Filling adds a value.
+    is_filled = "fillna" in map(statement.text, range(start, end))
+    return None if is_filled or (base, label) in scope.changed else _of_column(base, label)
+
+
+def _of_column(base: str, label: str) -> Readable:
+    return Readable("values", f"{base}[{label!r}]")
+
+
+def _polars_column(statement: Statement, last: int, scope: Scope) -> Readable | None:
+    """Return the values of `pl.col("label")` in a call of a table's method."""
+    start = statement.opener.get(last, -1)
+    is_column = statement.text(start - 1) == "col" and statement.text(start - 2) == "."
+    if not is_column or last - start != 2 or statement.kind(start + 1) != "string":  # noqa: PLR2004 - one string
+        return None
+    for call in reversed(statement.open):
+        is_method = call.sign == "(" and statement.text(call.at - 2) == "."
+        label = statement.text(start + 1)[1:-1]
+        if is_method and (readable := _values(statement, call.at - 2, label, scope)):
+            return readable
+    return None
+
+
+def _group(statement: Statement, end: int, scope: Scope) -> Readable | None:
+    """Return the values of the column by which a table before `end` is grouped."""
+    start = statement.opener.get(end - 1, -1)
+    is_group = statement.text(start - 1) in {"groupby", "group_by"} and statement.text(start - 2) == "."
+    if not is_group or end - start != 3 or statement.kind(start + 1) != "string":  # noqa: PLR2004 - one string
+        return None
+    return _values(statement, start - 2, statement.text(start + 1)[1:-1], scope)
+
+
+def _ordered(statement: Statement, call: Bracket, scope: Scope) -> Readable | None:
+    """Return the values of the column whose order an argument gives, as `hue_order` does for `hue`."""
+    name = call.keyword.removesuffix("_order")
+    column, base = "", ""
+    for at in range(call.at + 1, call.before):
+        if (
+            statement.text(at) == "="
+            and statement.text(at - 1) == name
+            and statement.kind(at + 1) == "string"
+        ):
+            column = statement.text(at + 1)[1:-1]
+        elif statement.text(at) == "=" and statement.text(at - 1) == "data":
+            base = statement.text(at + 1)
+        elif at == call.at + 1 and statement.text(at + 1) == ",":
+            base = statement.text(at)
+    is_known = column and scope.kinds.get(base) == "DataFrame" and (base, column) not in scope.changed
+    return _of_column(base, column) if is_known else None
+
+
+def _labels(statement: Statement, end: int, scope: Scope) -> Readable | None:
+    """Return the labels of the rows of the table or Series before `end`."""
+    base, _ = statement.table(end)
+    return Readable("labels", base) if scope.kinds.get(base) in {"DataFrame", "Series"} else None
+
+
+def _keys(statement: Statement, end: int, scope: Scope) -> Readable | None:
+    """Return the keys of the dictionary before `end`, or the labels of a Series."""
+    code, at = "", end - 1
+    while True:
+        start = statement.opener.get(at, -1)
+        if statement.text(at) == "]" and at - start == 2:  # noqa: PLR2004 - one key
+            key = statement.text(start + 1)
+            if statement.kind(start + 1) == "string" and key[0] in _QUOTES and "\\" not in key:
+                code = f"[{key[1:-1]!r}]{code}"
+            elif key == "0":
+                code = f"[0]{code}"
+            else:
+                return None
+            at = start - 1
+        elif statement.kind(at) == "name" and statement.text(at - 1) == ".":
+            code, at = f".{statement.text(at)}{code}", at - 2
+        else:
+            break
+    base = statement.text(at)
+    if statement.kind(at) != "name" or base not in scope.kinds or _is_changed(base, scope):
+        return None
+    kind = scope.kinds[base]
+    if kind == "Series" and not code:
+        return Readable("labels", base)
+    is_environment = kind == "module" and code == ".environ"
+    is_known = kind in _DICTIONARIES - {"module"} or is_environment
+    return Readable("keys", base + code) if is_known else None
+
+
+def _is_changed(name: str, scope: Scope) -> bool:
+    """Return whether a cell that has not run assigns to a part of an object."""
+    return any(table == name for table, _ in scope.changed)
+
+
+_METHODS: dict[str, Callable[[Statement, int, Scope], Readable | None]] = {
+    **dict.fromkeys(("eq", "ne", "replace"), _column),
+    **dict.fromkeys(("get", "pop"), _keys),
+    **dict.fromkeys(("xs", "drop"), _labels),
+    "get_group": _group,
+}
+
+
+def _in_query(statement: Statement, end: int, scope: Scope, text: str) -> Place | None:
+    """Return the place in a condition of a query on the table before `end`."""
+    found = _IN_QUERY.search(text)
+    if not found:
+        return None
+    readable = _values(statement, end, found["name"] or found["quoted"], scope)
+    listed = re.findall(r"['\"]([^'\"]*+)['\"]", found["listed"] or "")
+    return readable and Place(readable, found["typed"], found["quote"], frozenset(listed))
+
+
+def _file(typed: str, quote: str, endings: tuple[str, ...], *, must_exist: bool = True) -> Place | None:
+    """Return the place of a path that is relative to the folder of the kernel."""
+    folder, slash, name = typed.rpartition("/")
+    if typed.startswith(("/", "~")) or ":" in typed or "//" in typed:
+        return None
+    return Place(Readable("files", folder + slash), name, quote, endings=endings, must_exist=must_exist)
+
+
+def headers_at(request: Completion) -> dict[str, Readable]:
+    """Return the tables in the cursor's line that cells which have not run read from files."""
+    line = request.prefix.rpartition("\n")[2]
+    if _QUOTES.isdisjoint(line) and "." not in line:
+        return {}
+    words = frozenset(re.findall(r"[^\W\d]\w*+", line))
+    waiting = [
+        cell.source
+        for cell in request.cells[: request.active]
+        if cell.type == "code" and cell.executed is not True
+    ]
+    found: dict[str, Readable] = {}
+    for source in (*waiting, text_before_line(request.prefix)):
+        tables = _tables_read(source)
+        for name in bindings(source) & words:
+            found.pop(name, None)
+            if name in tables:
+                found[name] = tables[name]
+    return {name: readable for name, readable in found.items() if readable.code}
+
+
+@cached_function(2**21)
+def _tables_read(source: str) -> dict[str, Readable]:
+    """Return the names that a cell binds once, to a table that it reads from a file."""
+    count_operations(len(source) // 4)
+    if "read_" not in source:
+        return {}
+    try:
+        tree = parse(as_python(source))
+    except SyntaxError:
+        return {}
+    found: dict[str, Readable] = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call) if name not in found:
+                found[name] = _header_of(call)
+            case _:
+                for name in {*found} & bindings(ast.unparse(node)):
+                    found[name] = Readable("header", "")  # it is bound again
+    return found
+
+
+def _header_of(call: ast.Call) -> Readable:
+    """Return the header of the file that a call reads; without a path if it is unknown."""
+    nothing = Readable("header", "")
+    match call:
+        case ast.Call(func=ast.Attribute(attr=function), args=[ast.Constant(value=str(path))]):
+            named = {each.arg: each.value for each in call.keywords}
+        case _:
+            return nothing
+    separator = _TABLE_READERS.get(function, "")
+    if not separator or None in named or not _OTHER_HEADERS.isdisjoint(each or "" for each in named):
+        return nothing
+    for name in ("sep", "delimiter", "separator"):
+        match named.get(name):
+            case ast.Constant(value=str(sign)) if len(sign) == 1:
+                separator = sign
+            case None:
+                pass
+            case _:
+                return nothing
+    place = _file(path, "", ())
+    return Readable("header", path, separator) if place else nothing

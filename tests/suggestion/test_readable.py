@@ -1,0 +1,368 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.suggestion.candidates import names_at
+from jupyter_turbopilot.suggestion.names import Names, readable_at, scope_of
+from jupyter_turbopilot.suggestion.readable import (
+    Place,
+    Readable,
+    Readings,
+    Texts,
+    certain_text,
+    digest_of,
+    headers_at,
+    lacks_text,
+    may_be_read,
+    place_at,
+    texts_at,
+    written,
+)
+
+CONTEXT = KernelContext(
+    names={
+        "df": ObjectInfo(type="DataFrame", columns=["region", "n"], all=True, attributes=frozenset({"head"})),
+        "s": ObjectInfo(type="Series"),
+        "config": ObjectInfo(type="dict"),
+        "rows": ObjectInfo(type="list"),
+        "os": ObjectInfo(type="module", name="os"),
+        "model": ObjectInfo(type="Model"),
+    },
+    all=True,
+)
+REGION, LABELS = Readable("values", "df['region']"), Readable("labels", "df")
+
+
+class Known:
+    """A reader that knows some texts, and learns those that are looked up later."""
+
+    def __init__(self, texts: Mapping[Readable, Texts], *, learns: bool = False) -> None:
+        self.texts, self.learns = texts, learns
+        self.asked: list[Readable] = []
+
+    def find(self, readable: Readable) -> Texts | None:
+        return self.texts.get(readable)
+
+    def is_awaited(self, readable: Readable) -> bool:
+        self.asked.append(readable)
+        return self.learns
+
+
+def request(text: str, *above: tuple[str, bool | None], suffix: str = "", **more: Any) -> Completion:
+    cells = [Cell(source=source, executed=executed) for source, executed in above]
+    cells.append(Cell(source=text + suffix))
+    return Completion(cells=cells, active=len(above), offset=len(text), **more)
+
+
+def at(text: str, *above: tuple[str, bool | None]) -> Place | None:
+    asked = request(text, *above)
+    assert may_be_read(asked) or place_at(asked, scope_of(asked, CONTEXT)) is None
+    return readable_at(asked, CONTEXT)[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "df['region'] == '",
+        'df["region"] != "',
+        "x = df[df['region'] == '",
+        "x = df[df.region == '",
+        "x = df[(df.n > 1) & (df['region'] == '",
+        "df.loc[df.region == '",
+        "np.where(df['region'] == '",
+        "df['region'].isin(['",
+        "df[df['region'].isin(['a', '",
+        "df.head(3)['region'].isin(['",
+        "df['region'].eq('",
+        "df['region'].replace('",
+        "df['region'].replace({'",
+        "df['region'].map({'",
+        "df['region'].map({'a': 1, '",
+        "df.assign(x=lambda d: d['region'] == '",
+        "df.apply(lambda r: r['region'] == '",
+        "df.groupby('region').get_group('",
+        "sns.barplot(data=df, hue='region', hue_order=['",
+        "sns.barplot(df, x='n', hue='region', hue_order=['a', '",
+        "df.filter(pl.col('region') == '",
+        "df.filter(pl.col('region').is_in(['",
+        "if (df['region'] == '",
+    ],
+)
+def test_place_beside_a_column_has_its_values(text: str) -> None:
+    place = at(text)
+    assert place
+    assert (place.readable, place.typed, place.end) == (REGION, "", text[-1])
+    assert at(f"{text}No") == place._replace(typed="No")
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "end"),
+    [
+        ("df.query(\"region == 'No", "No", "'"),
+        ("df.query('n > 1 and region != \"", "", '"'),
+        ("df.query(\"`region` == '", "", "'"),
+        ("df.query(\"region in ['a', 'N", "N", "'"),
+    ],
+)
+def test_place_in_a_query_has_the_values_of_its_column(text: str, typed: str, end: str) -> None:
+    place = at(text)
+    assert place
+    assert (place.readable, place.typed, place.end) == (REGION, typed, end)
+
+
+@pytest.mark.parametrize(
+    ("text", "readable"),
+    [
+        ("df.loc['", LABELS),
+        ("df.loc[['a', '", LABELS),
+        ("df.at['", LABELS),
+        ("df.xs('", LABELS),
+        ("df.drop('", LABELS),
+        ("df.drop(index=['", LABELS),
+        ("s['", Readable("labels", "s")),
+        ("s.loc['", Readable("labels", "s")),
+        ("s == '", Readable("values", "s")),
+        ("s.isin(['", Readable("values", "s")),
+        ("config['", Readable("keys", "config")),
+        ("config['a']['", Readable("keys", "config['a']")),
+        ("config.get('", Readable("keys", "config")),
+        ("config['a'].pop('", Readable("keys", "config['a']")),
+        ("rows[0]['", Readable("keys", "rows[0]")),
+        ("os.environ['", Readable("keys", "os.environ")),
+        ("os.environ.get('", Readable("keys", "os.environ")),
+        ("pd.read_csv('", Readable("files", "")),
+        ("pd.read_csv('data/x", Readable("files", "data/")),
+        ("open('../x", Readable("files", "../")),
+        ("json.load(open('", Readable("files", "")),
+        ("Image.open('", Readable("files", "")),
+        ("%run ", Readable("files", "")),
+        ("%load lib/x", Readable("files", "lib/")),
+    ],
+)
+def test_place_has_labels_keys_and_files(text: str, readable: Readable) -> None:
+    place = at(text)
+    assert place
+    assert place.readable == readable
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "df['",  # a column
+        "df['region'] = '",
+        "df['region'] > '",
+        "df['region'].str.lower() == '",
+        "df['region'].fillna('x') == '",
+        "df.fillna('none')['region'] == '",
+        "df.loc[0, '",
+        "df.size == '",
+        "model['",
+        "model.config == '",
+        "os.path['",
+        "rows[1]['",
+        "config[key]['",
+        "config.get('a', '",
+        "config['a', '",
+        "print('",
+        "x = '",
+        "unknown['",
+        "# df['region'] == '",
+        "'''df['region'] == '",
+        "df['region'] == f'",
+        "df['region'] == 'a\\'",
+        "df = load()\ndf['region'] == '",
+        "df['region'] = clean(df)\ndf['region'] == '",
+        "config['x'] = 1\nconfig['",
+        "pd.read_csv('/etc/",
+        "pd.read_csv('~/x",
+        "pd.read_csv('https://x",
+        "pd.read_csv('a', '",
+        "df.to_csv('",
+        "sns.barplot(data=other, hue='region', hue_order=['",
+        "%cd x",
+        "other.groupby('region').get_group('",
+        "df.groupby(['region', 'n']).get_group('",
+    ],
+)
+def test_place_is_unknown_elsewhere(text: str) -> None:
+    assert at(text) is None
+
+
+def test_place_is_unknown_where_a_cell_that_has_not_run_changes_the_object() -> None:
+    text = "df['region'] == '"
+    for source in ("df = load()", "df['region'] = x", "df.update(other)", "clean(df)"):
+        assert at(text, (source, True))
+        assert at(text, (source, None)) is None
+    assert at(text, ("df['other'] = x", None))
+    assert at("config['", ("config['x'] = 1", None)) is None
+    assert at(text, ("# Title", None))
+
+
+def test_place_is_in_python_code() -> None:
+    for more in ({"language": "r"}, {"language": "julia"}):
+        asked = request("df['region'] == '", **more)
+        assert place_at(asked, scope_of(asked, CONTEXT)) is None
+    assert at("%%bash\ndf['region'] == '") is None
+    asked = Completion(cells=[Cell(type="markdown", source="df['region'] == '")], offset=17)
+    assert place_at(asked, scope_of(asked, CONTEXT)) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "texts", "certain"),
+    [
+        ("N", ["North", "South"], "orth'"),
+        ("", ["North"], "North'"),
+        ("", ["Yes"], ""),
+        ("Y", ["Yes"], "es'"),
+        ("N", ["North", "Nordic"], ""),
+        ("", ["Region A", "Region B"], "Region "),
+        ("", ["North", "South"], ""),
+        ("x", ["North"], ""),
+        ("North", ["North"], ""),
+    ],
+)
+def test_certain_text_is_the_only_one_or_a_common_beginning(
+    typed: str, texts: list[str], certain: str
+) -> None:
+    place = Place(REGION, typed, "'")
+    assert certain_text(place, texts_at(place, Texts(tuple(texts)))) == certain
+
+
+def test_texts_at_omit_listed_values_and_prefer_files_that_fit() -> None:
+    place = Place(REGION, "", "'", frozenset({"North"}))
+    assert texts_at(place, Texts(("South", "North", "West"))) == ["South", "West"]
+    files = Texts(("a.csv", "a.txt", "all/", "b.txt"))
+    place = Place(Readable("files", ""), "a", "'", endings=(".csv",))
+    assert texts_at(place, files) == ["a.csv", "all/"]
+    assert texts_at(place._replace(typed="b"), files) == ["b.txt"]
+    assert written(place, "all/") == "ll/"
+    assert written(place, "a.csv") == ".csv'"
+
+
+@given(st.text("ab/'", max_size=4), st.lists(st.text("ab/", min_size=1, max_size=4), max_size=5))
+def test_certain_text_begins_a_text(typed: str, texts: list[str]) -> None:
+    place = Place(REGION, typed, "'")
+    found = texts_at(place, Texts(tuple(texts)))
+    certain = certain_text(place, found)
+    assert not certain or all(f"{each}'".startswith(typed + certain) for each in found)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "is_lacking"),
+    [
+        ("x = df[df['region'] == ", "'North']", False),
+        ("x = df[df['region'] == ", "'Paris']", True),
+        ("x = df[df['region'] == 'P", "aris']", True),
+        ("x = df[df['region'] == 'N", "or", False),
+        ("x = df[df['region'] == 'N", "ix", True),
+        ("x = df", "[df['region'] == 'Paris']", True),
+        ("x = df", "[df['region'].isin(['North', 'Paris'])]", True),
+        ("x = df", "[df['n'] == 'Paris']", False),
+        ("x = ", "config['rate']", False),
+        ("x = ", "config['speed']", True),
+        ("", "config['speed'] = 1", False),
+        ("x = ", "config.get('speed', 1)", False),
+        ("x = pd.", "read_csv('orders.csv')", False),
+        ("x = pd.", "read_csv('bells.csv')", True),
+        ("x = pd.read_csv(", "'data/orders.csv')", False),
+        ("x = ", "open('new.txt', 'w')", False),
+        ("df.", "to_csv('new.csv')", False),
+        ("print(", "'Paris')", False),
+    ],
+)
+def test_lacks_text_finds_values_keys_and_files_that_do_not_exist(
+    prefix: str, text: str, is_lacking: bool
+) -> None:
+    known = {
+        REGION: Texts(("North", "South")),
+        Readable("keys", "config"): Texts(("rate",)),
+        Readable("files", ""): Texts(("data/", "orders.csv")),
+    }
+    scope = scope_of(request(prefix), CONTEXT)
+    assert lacks_text(prefix, text, scope, Known(known)) is is_lacking
+
+
+def test_lacks_text_asks_for_what_is_not_known() -> None:
+    scope = scope_of(request("x = "), CONTEXT)
+    for learns in (False, True):
+        reader = Known({}, learns=learns)
+        assert lacks_text("x = ", "df[df['region'] == 'Paris']", scope, reader) is learns
+        assert reader.asked == [REGION]
+
+
+def test_names_fit_only_texts_that_exist() -> None:
+    asked = request("x = df[df['region'] == ")
+    names = Names(asked, scope_of(asked, CONTEXT), reader=Known({REGION: Texts(("North",))}))
+    assert names.fit("'North']")
+    assert not names.fit("'Paris']")
+    assert names.lacks_name
+
+
+HEADER = Readable("header", "orders.csv", ",")
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("orders = pd.read_csv('orders.csv')", HEADER),
+        ("orders = pl.read_csv('orders.csv')", HEADER),
+        ("orders = pd.read_csv('orders.csv', sep=';')", HEADER._replace(separator=";")),
+        ("orders = pd.read_table('orders.csv')", HEADER._replace(separator="\t")),
+        ("orders = pd.read_csv('orders.csv', parse_dates=['day'])", HEADER),
+        ("orders = pd.read_csv('orders.csv', names=['a'])", None),
+        ("orders = pd.read_csv('orders.csv', index_col=0)", None),
+        ("orders = pd.read_csv('orders.csv', skiprows=1)", None),
+        ("orders = pd.read_csv('orders.csv', sep=None)", None),
+        ("orders = pd.read_csv('orders.csv', **more)", None),
+        ("orders = pd.read_csv(path)", None),
+        ("orders = pd.read_csv('/data/orders.csv')", None),
+        ("orders = pd.read_csv('orders.csv').dropna()", None),
+        ("orders = pd.read_csv('orders.csv')\norders = orders.rename(columns={})", None),
+        ("orders = pd.read_csv('orders.csv'", None),
+    ],
+)
+def test_headers_are_those_of_tables_that_are_not_read_yet(source: str, found: Readable | None) -> None:
+    expected = {} if found is None else {"orders": found}
+    assert headers_at(request("orders['", (source, None))) == expected
+    assert headers_at(request("orders['", (source, True))) == {}
+    if not source.endswith("csv'"):
+        assert headers_at(request(f"{source}\norders['")) == expected
+    assert headers_at(request("other['", (source, None))) == {}
+
+
+def test_headers_give_candidates_for_columns() -> None:
+    source = "orders = pd.read_csv('orders.csv')"
+    header = {"orders": Texts(("customer", "total"), all=True)}
+    for asked in (
+        request("x = orders['", (source, None)),
+        request(f"{source}\nx = orders['"),
+        request("x = orders.groupby('", (source, None)),
+    ):
+        scope = scope_of(asked, KernelContext(), header)
+        assert set(names_at(asked, scope).texts) == {"customer'", "total'"}
+    later = request("x = orders['", (source, None), ("orders['vat'] = 1", None))
+    names = names_at(later, scope_of(later, KernelContext(), header)).texts
+    assert set(names) == {"customer'", "total'", "vat'"}
+    changed = request("x = orders['", (source, None), ("orders.pop('total')", None))
+    assert not names_at(changed, scope_of(changed, KernelContext(), header)).texts
+
+
+def test_digest_of_headers_differs() -> None:
+    digests = {digest_of({}), digest_of({"a": Texts(("b",))}), digest_of({"a": Texts(("c",))})}
+    assert len(digests) == 3
+    assert "" in digests
+
+
+def test_readings_have_texts_if_any_may_follow() -> None:
+    known = Known({REGION: Texts(("North",))})
+    assert Readings().texts is None
+    assert Readings(known, place=Place(REGION, "N", "'")).texts == ["North"]
+    assert Readings(known, place=Place(REGION, "P", "'")).texts is None
+    assert Readings(known, place=Place(LABELS, "N", "'")).texts is None
