@@ -15,7 +15,7 @@ import { Suggestion } from './suggestion';
 import type { IAnswer } from './wire';
 
 /** Alternatives beside a provider that shows `main`; the test lets the server answer. */
-function bench({ main = 'first', typed = '', invoked = true, alternatives = 2, declined = false } = {}) {
+function bench({ main = 'first', typed = '', invoked = true, alternatives = 2, declined = false, read = false } = {}) {
   const text = `x${typed}`;
   const state = { offset: text.length, declined };
   let answer: (answer: IAnswer) => void = () => undefined;
@@ -46,7 +46,7 @@ function bench({ main = 'first', typed = '', invoked = true, alternatives = 2, d
   const settle = () => new Promise(resolve => setTimeout(resolve, 0));
   const reply = async (...texts: string[]) => {
     await settle();
-    answer({ id: 'a', items: texts.map(text => ({ text, confidence: 1 })) });
+    answer({ id: 'a', items: texts.map(text => ({ text, confidence: 1, read })) });
     return (await fetched).items.map(({ insertText }) => insertText);
   };
   return { provided, settle, reply, state, asked: () => asked };
@@ -67,6 +67,11 @@ describe('alternatives', () => {
 
   it('are as many as the setting if the shown suggestion is not among them', async () => {
     expect(await bench().reply('second', 'third', 'fourth')).toEqual(['second', 'third']);
+  });
+
+  it('are all if they were read from the kernel', async () => {
+    const one = bench({ read: true });
+    expect(await one.reply('first', 'second', 'third', 'fourth')).toEqual(['second', 'third', 'fourth']);
   });
 
   it('may differ only in indentation', async () => {

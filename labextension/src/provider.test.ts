@@ -975,6 +975,13 @@ describe('prefetching', () => {
     expect(one.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['prefetch', 8]]);
     expect(one.prefetched[0].sequence).toBeGreaterThan(one.asked[0].body.sequence);
   });
+
+  it('does not send what was read from the kernel', async () => {
+    const one = new Bench("config['le");
+    await one.ask();
+    await one.answer(0, { text: "arning_rate'", read: true });
+    expect(one.prefetched).toEqual([]);
+  });
 });
 
 describe('the other documents of a prompt', () => {
