@@ -1,0 +1,182 @@
+"""The characters of notebooks that a kernel or a folder could supply: values, labels, keys, files, headers.
+
+    python research/benchmarks/values.py SOURCE … [--places OUT.json] [--seconds 30]
+
+A source is a prepared set, or a folder of notebooks, which may read the files in it. The script runs the cells
+of each notebook in order, in a copy of the folder, and looks at the names before each cell. The interpreter
+needs IPython and what the notebooks import. A place is the text in quotes of something that exists; its
+candidates follow the rules for suggestions. The table has, by kind, the places, their characters, their share
+of all characters of code, the places with known candidates, then for 0, 1 and 2 typed characters: one candidate
+left, and right; several candidates with a common beginning, and right. `best` are the characters saved if
+each is accepted as soon as it is right. `file header` are columns of a file that the cell itself reads;
+`header, nothing run` those of files that cells above read. `--places` writes notebooks, folders and places.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import tempfile
+from collections import Counter, defaultdict
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from value_places import TODAY, Cell, Place
+
+from turbopilot_research.evaluate.notebooks import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from multiprocessing.connection import Connection
+
+    from turbopilot_research.evaluate.notebooks import TypedNotebook
+
+BEGINNING = 4  # characters of a common beginning that are worth showing
+TYPED = (0, 1, 2)
+NOT_NEW = (TODAY, "header, nothing run", "subscript of an unknown name")  # not in the sum
+
+
+def merged(before: Iterable[Place], after: Iterable[Place]) -> list[Place]:
+    """Return the places before a cell runs, and those of names that only the cell assigns as unknown."""
+    found = {(place.start, place.kind): place for place in before}
+    known = {place.start for place in found.values() if not place.unknown}
+    for place in after:
+        if place.start not in known and not place.unknown:
+            found = {key: one for key, one in found.items() if key[0] != place.start}
+            found[place.start, place.kind] = replace(
+                place, candidates=(), lost="", unknown="assigned in the cell"
+            )
+    return [*found.values()]
+
+
+def run(cells: list[tuple[str, str]], folder: str, seconds: int, answer: Connection) -> None:
+    """Run the cells of a notebook; send the number, the success and the places of each."""
+    os.chdir(folder)
+    os.environ["MPLBACKEND"] = "Agg"
+    from IPython.core.interactiveshell import InteractiveShell
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    shell: Any = InteractiveShell.instance(colors="nocolor")
+    shell.system = shell.system_raw = shell.getoutput = lambda *_, **__: []
+    signal.signal(signal.SIGALRM, late)
+    above: dict[str, tuple[str, ...]] = {}
+    with Path(os.devnull).open("w", encoding="utf-8") as none, redirect_stdout(none), redirect_stderr(none):
+        for number, (kind, source) in enumerate(cells):
+            if kind != "code" or not source.strip():
+                continue
+            cell, ran = Cell(source, dict(shell.user_ns), above), False
+            places = [*cell.places()]
+            if not re.match(r"\s*%%(?!time|capture)", source):
+                signal.alarm(seconds)
+                with suppress(BaseException):
+                    # A statement that another version of a library refuses does not stop those after it.
+                    code = shell.transform_cell(source)
+                    parts = [ast.get_source_segment(code, one) for one in ast.parse(code).body]
+                    ran = all([shell.run_cell(part).success for part in parts])
+                signal.alarm(0)
+            answer.send((number, ran, merged(places, Cell(source, shell.user_ns, above).places())))
+            above |= cell.reads
+    answer.send(None)
+
+
+def places_in(notebook: TypedNotebook, folder: str, seconds: int) -> Iterator[tuple[int, bool, list[Place]]]:
+    """Run a notebook in a new process; yield its code cells until one does not return."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    cells = [(cell.type, cell.source) for cell in notebook.cells]
+    process = context.Process(target=run, args=(cells, folder, seconds, sender), daemon=True)
+    process.start()
+    sender.close()
+    with suppress(EOFError):
+        while receiver.poll(2 * seconds) and (found := receiver.recv()):
+            yield found
+    process.kill()
+    process.join()
+
+
+def counted(places: Iterable[Place]) -> dict[str, Counter[str]]:
+    """Return the counts of places by kind."""
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for place in places:
+        row, length = table[place.kind], len(place.text)
+        row.update({"places": 1, "chars": length, "known": int(not place.unknown)})
+        row["unknown: " + place.unknown if place.unknown else "lost: " + place.lost if place.lost else "in"] += 1
+        best = 0
+        for typed in range(length):
+            one = len(fitting := place.fitting(typed)) == 1
+            common = "" if one else place.common(typed)
+            begins = len(common) >= BEGINNING
+            if typed in TYPED:
+                row[f"one {typed}"] += one
+                row[f"right {typed}"] += fitting == [place.text]
+                row[f"begin {typed}"] += begins
+                row[f"begin right {typed}"] += begins and place.text[typed:].startswith(common)
+            if typed and fitting == [place.text]:
+                best = max(best, length - typed)
+            elif begins and place.text[typed:].startswith(common):
+                best = max(best, len(common))
+        row["best"] += best
+    return table
+
+
+def show(table: Mapping[str, Counter[str]], characters: int) -> None:
+    """Print the counts by kind, and why texts are unknown or not among the candidates."""
+    columns = ["places", "chars", "share", "known", "in"]
+    columns += [f"{name} {typed}" for typed in TYPED for name in ("one", "right")]
+    columns += [f"{name} {typed}" for typed in TYPED for name in ("begin", "begin right")] + ["best"]
+    total = Counter[str]()
+    for kind, row in table.items():
+        if kind not in NOT_NEW:
+            total.update(row)
+    print("| kind |", *(f"{name} |" for name in columns))
+    print("|---|" + "---|" * len(columns))
+    for kind, row in [*sorted(table.items()), ("all new", total)]:
+        share = f"{row['chars'] / max(1, characters):.2%}"
+        print(f"| {kind} |", *(f"{share if name == 'share' else row[name]} |" for name in columns))
+    for kind, row in [*sorted(table.items()), ("all new", total)]:
+        print(f"{kind}:", {name: n for name, n in row.items() if name.startswith(("unknown", "lost"))})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("sources", type=Path, nargs="+")
+    parser.add_argument("--places", type=Path)
+    parser.add_argument("--seconds", type=int, default=30, help="at most, for one cell")
+    options = parser.parse_args()
+    notebooks, places, characters, ran = list[dict[str, Any]](), list[dict[str, Any]](), Counter[str](), Counter[str]()
+    found: dict[str, list[Place]] = defaultdict(list)
+    for source in options.sources:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+            if source.is_dir():
+                shutil.copytree(source, scratch, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git", ".ipynb_checkpoints"))
+            for notebook in read(Path(scratch) if source.is_dir() else source):
+                relative = Path(notebook.name).parent if source.is_dir() else Path()
+                folder = str(source / relative) if source.is_dir() else None
+                cells = [asdict(cell) for cell in notebook.cells]
+                characters[source.name] += sum(len(cell.source) for cell in notebook.cells if cell.type == "code")
+                for number, success, new in places_in(notebook, str(Path(scratch, relative)), options.seconds):
+                    ran[source.name, success] += 1
+                    found[source.name] += new
+                    places += [{"notebook": len(notebooks), "cell": number, **asdict(place)} for place in new]
+                notebooks.append({"name": notebook.name, "folder": folder, "cells": cells})
+        name = source.name
+        print(f"\n{name}: {characters[name]} characters, cells run {ran[name, True]}, failed {ran[name, False]}", flush=True)
+        show(counted(found[name]), characters[name])
+        if options.places:
+            options.places.write_text(json.dumps({"notebooks": notebooks, "places": places}), "utf-8")
+    print(f"\nall: {characters.total()} characters")
+    show(counted(place for name in found for place in found[name]), characters.total())
+
+
+if __name__ == "__main__":
+    main()
