@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 SAMPLE, ONCE, DISTINCT, LONGEST, LABELS = 1000, 200, 100, 80, 1000
 TODAY = "column of a table (today)"
 _SAME_ROWS = frozenset("assign copy dropna head loc iloc query reset_index sample sort_values tail".split())
-_OPENS = re.compile(r"(?:read|scan)_(?!sql|clipboard)(\w+)|open|Path|loadtxt|genfromtxt|imread|ExcelFile|load")
+_OPENS = re.compile(
+    r"(?:read|scan)_(?!sql|clipboard)(\w+)|open|Path|loadtxt|genfromtxt|imread|ExcelFile|load"
+)
 _ENDINGS = {"csv": "csv tsv txt gz", "table": "csv tsv txt gz", "excel": "xls xlsx", "parquet": "parquet"}
-_QUERY = re.compile(r"(`[^`]+`|\w+)\s*(?:[=!]=|in\s*[\[(](?:\s*['\"][^'\"]*['\"]\s*,)*)\s*(['\"])([^'\"]*)\2")
+_QUERY = re.compile(r"(`[^`]+`|\w+)\s*(?:[=!]=|(?:\.isin\(| in)\s*[\[(])\s*(['\"])([^'\"]+)\2")
 _UNREADABLE = frozenset({"names", "header", "skiprows", "usecols", "index_col"})
 
 
@@ -76,7 +78,9 @@ def labels(index: Any, text: str) -> Found | None:
 
 def files(folder: str, reader: str) -> tuple[str, ...]:
     """Return the folders and files in a folder, without those whose ending does not fit if others do."""
-    entries = sorted((one for one in os.scandir(folder or ".") if one.name[0] != "."), key=lambda one: one.name)
+    entries = sorted(
+        (one for one in os.scandir(folder or ".") if one.name[0] != "."), key=lambda one: one.name
+    )
     endings = tuple(f".{end}" for end in _ENDINGS.get(reader, reader).split())
     fitting = [one for one in entries if endings and one.name.endswith(endings)]
     chosen = [one for one in entries if one.is_dir() or not fitting or one in fitting]
@@ -111,6 +115,12 @@ class Cell:
             with suppress(Exception):  # unusual objects
                 if isinstance(node, ast.Assign):
                     self._assign(node)
+                elif (
+                    isinstance(call := self.parents[node], ast.Call)
+                    and node in call.args[:1]
+                    and self._queries(call.func)
+                ):
+                    yield from self._query(call.func.value, node)
                 elif (start := self._start(node)) is not None:
                     text = node.attr if isinstance(node, ast.Attribute) else node.value
                     yield from self._of_header(node, text, start)
@@ -122,25 +132,46 @@ class Cell:
 
     def _assign(self, node: ast.Assign) -> None:
         match node:
-            case ast.Assign([ast.Name(name)], ast.Call(ast.Attribute(_, way), [ast.Constant(file), *_], words)):
+            case ast.Assign(
+                [ast.Name(name)], ast.Call(ast.Attribute(_, way), [ast.Constant(file), *_], words)
+            ):
                 given = {word.arg: getattr(word.value, "value", None) for word in words}
                 if way in {"read_csv", "read_table"} and str(file).endswith((".csv", ".tsv", ".txt")):
                     separator = given.get("sep") or given.get("delimiter") or "\t,"[way == "read_csv"]
                     self.reads[name] = () if _UNREADABLE & {*given} else header(str(file), str(separator))
 
+    def _queries(self, method: ast.AST) -> bool:
+        return isinstance(method, ast.Attribute) and method.attr in {"query", "eval"}
+
+    def _query(self, table: ast.AST, node: ast.Constant) -> Iterator[Place]:
+        """Yield the places of values in a query, which may be written as several literals."""
+        begin, end = (
+            self._offset(node.lineno, node.col_offset),
+            self._offset(node.end_lineno, node.end_col_offset),
+        )
+        for found in _QUERY.finditer("\n".join(self.lines), begin + 1, end):
+            place = Place("query", found.start(3), found[3], unknown="unknown name")
+            with suppress(Missing):
+                column = self._look(table)[found[1].strip("`")]
+                yield from self._values(place.kind, column, place.text, place.start, [])
+                continue
+            yield place
+
+    def _offset(self, number: int | None, column: int | None) -> int:
+        """Return the characters before a position of the syntax tree."""
+        before, line = self.lines[: (number or 1) - 1], self.lines[(number or 1) - 1]
+        return sum(len(one) + 1 for one in before) + len(line.encode()[:column].decode())
+
     def _start(self, node: ast.Attribute | ast.Constant) -> int | None:
         """Return where an attribute or a text in quotes starts, unless it spans lines or has escapes."""
-        text, number = (node.attr, node.end_lineno) if isinstance(node, ast.Attribute) else (node.value, node.lineno)
-        line = self.lines[(number or 1) - 1]
+        source = "\n".join(self.lines)
         if isinstance(node, ast.Attribute):
-            at = len(line.encode()[: node.end_col_offset].decode()) - len(text)
-        else:
-            at = len(line.encode()[: node.col_offset].decode())
-            opening = re.match(r"[rR]?['\"](?!['\"]{2})", line[at:])
-            at = at + opening.end() if opening else len(line)
-        if not text or not isinstance(text, str) or not line.startswith(text, at):
+            return self._offset(node.end_lineno, node.end_col_offset) - len(node.attr)
+        at = self._offset(node.lineno, node.col_offset)
+        opening = re.compile(r"[rR]?['\"](?!['\"]{2})").match(source, at)
+        if not opening or not node.value or not isinstance(node.value, str):
             return None
-        return sum(len(one) + 1 for one in self.lines[: (number or 1) - 1]) + at
+        return opening.end() if source.startswith(node.value, opening.end()) else None
 
     def _look(self, node: ast.AST) -> Any:
         """Return what an expression stands for: for rows of a table, the table."""
@@ -195,7 +226,11 @@ class Cell:
             if isinstance(root, ast.Name) and root is not node:
                 for kind, tables in (("file header", self.reads), ("header, nothing run", self.above)):
                     if (columns := tables.get(root.id)) is not None:
-                        direct = isinstance(within, ast.Subscript) and self.parents[node] is within and within.value is root
+                        direct = (
+                            isinstance(within, ast.Subscript)
+                            and self.parents[node] is within
+                            and within.value is root
+                        )
                         if text in columns or (direct and isinstance(within.ctx, ast.Load)):
                             lost = "" if text in columns else "absent" if columns else "options of the reader"
                             yield Place(kind, start, text, columns, lost)
@@ -225,7 +260,9 @@ class Cell:
 
     def _labels(self, table: Any, text: str, start: int, others: list[str]) -> Iterator[Place]:
         if is_a(table, "DataFrame", "Series") and (found := labels(table.index, text)):
-            yield Place("index label", start, text, tuple(one for one in found[0] if one not in others), found[1])
+            yield Place(
+                "index label", start, text, tuple(one for one in found[0] if one not in others), found[1]
+            )
 
     def _keys(self, found: Any, text: str, start: int) -> Iterator[Place]:
         if isinstance(found, dict) or is_a(found, "_Environ"):
@@ -241,24 +278,32 @@ class Cell:
             above = self.parents[parent]
             if not isinstance(parent, ast.Slice):
                 elements = parent.keys if isinstance(parent, ast.Dict) else parent.elts
-                if holder not in elements or (isinstance(above, ast.Subscript) and holder is not elements[0] and isinstance(parent, ast.Tuple)):
+                if holder not in elements or (
+                    isinstance(above, ast.Subscript)
+                    and holder is not elements[0]
+                    and isinstance(parent, ast.Tuple)
+                ):
                     return
-                others += [one.value for one in elements[: elements.index(holder)] if isinstance(one, ast.Constant)]
+                others += [
+                    one.value for one in elements[: elements.index(holder)] if isinstance(one, ast.Constant)
+                ]
             holder, parent = parent, above
         kind = ""
         try:
             match parent:
-                case ast.Compare(left, [operator], [right]):
+                case ast.Compare(
+                    left, [ast.Eq() | ast.NotEq() | ast.In() | ast.NotIn() as operator], [right]
+                ):
                     column = right if holder is left else left
-                    if isinstance(operator, ast.Eq | ast.NotEq) or (holder is right is not node and isinstance(operator, ast.In | ast.NotIn)):
-                        root = ast.unparse(column)
-                        within: Any = parent
-                        while not isinstance(within, ast.stmt | ast.Lambda | ast.FunctionDef):
-                            within = self.parents[within]
-                        kind = "lambda" if isinstance(within, ast.Lambda) else "pl.col" if ".col(" in root else "== and !="
-                        found = self._look(column)
-                        kind_shown = kind
-                        yield from self._values(kind_shown, found, text, start, others)
+                    if isinstance(operator, ast.In | ast.NotIn) and (holder is node or column is right):
+                        return
+                    kind = "== and !=" if isinstance(column, ast.Subscript | ast.Attribute) else ""
+                    within: Any = parent
+                    while not isinstance(within := self.parents[within], ast.stmt | ast.Lambda):
+                        pass
+                    shown = "lambda" if isinstance(within, ast.Lambda) else "== and !="
+                    kind = "pl.col" if ".col(" in ast.unparse(column) else shown if kind else ""
+                    yield from self._values(kind or shown, self._look(column), text, start, others)
                 case ast.Subscript(ast.Attribute(table, "loc" | "at")):
                     kind = "index label"
                     yield from self._labels(self._look(table), text, start, others)
@@ -266,7 +311,9 @@ class Cell:
                     kind = "subscript of an unknown name"
                     found = self._look(table)
                     if is_a(found, "DataFrame"):
-                        columns = tuple(one for one in found.columns if isinstance(one, str) and one not in others)
+                        columns = tuple(
+                            one for one in found.columns if isinstance(one, str) and one not in others
+                        )
                         yield Place(TODAY, start, text, columns, "" if text in columns else "absent")
                     else:
                         yield from self._labels(found, text, start, others)
@@ -275,43 +322,42 @@ class Cell:
                     given = {one.arg: one.value for one in self.parents[parent].keywords}
                     kind, table = "hue_order and order", self._look(given["data"])
                     for name in (word.removesuffix("_order"), "x", "y"):
-                        if name in given and (found := [*self._values(kind, table[given[name].value], text, start, others)]):
+                        if name in given and (
+                            found := [*self._values(kind, table[given[name].value], text, start, others)]
+                        ):
                             yield found[0]
                             break
                 case ast.keyword("index"):
                     call = self.parents[parent]
                     if call.func.attr == "drop":
                         yield from self._labels(self._look(call.func.value), text, start, others)
-                case ast.Call(ast.Attribute(table, "isin" | "is_in" | "eq" | "ne" | "replace" | "map" as method), [first, *_]) if first is holder:
-                    kind = "isin" if method[0] in "ien" else method
-                    root = ".col(" in ast.unparse(table)
-                    unknown_allowed = kind == "isin"
-                    kind = "pl.col" if root else kind
-                    try:
-                        yield from self._values(kind, self._look(table), text, start, others)
-                    except Missing:
-                        if unknown_allowed:
-                            raise
-                case ast.Call(ast.Attribute(table, "query" | "eval"), [first, *_]) if first is node:
-                    for found in _QUERY.finditer(text):
-                        try:
-                            column = self._look(table)[found[1].strip("`")]
-                            yield from self._values("query", column, found[3], start + found.start(3), [])
-                        except Missing:
-                            yield Place("query", start + found.start(3), found[3], unknown="unknown name")
+                case ast.Call(ast.Attribute(table, "isin" | "is_in" | "eq" | "ne"), [first]) if (
+                    first is holder
+                ):
+                    kind = "pl.col" if ".col(" in ast.unparse(table) else "isin"
+                    yield from self._values(kind, self._look(table), text, start, others)
+                case ast.Call(ast.Attribute(table, "replace" | "map" as method), [first, *_]) if (
+                    first is holder
+                ):
+                    yield from self._values(method, self._look(table), text, start, others)
                 case ast.Call(ast.Attribute(table, "get_group"), [first, *_]) if first is holder:
                     kind, groups = "get_group", self._look(table)
                     by = groups.keys if isinstance(groups.keys, str) else groups.keys[0]
                     yield from self._values(kind, groups.obj[by], text, start, others)
                 case ast.Call(ast.Attribute(table, "xs" | "drop"), [first, *_], words) if first is holder:
-                    if not any(word.arg in {"axis", "level"} and getattr(word.value, "value", 0) in {1, "columns"} for word in words):
+                    if not any(
+                        word.arg in {"axis", "level"} and getattr(word.value, "value", 0) in {1, "columns"}
+                        for word in words
+                    ):
                         yield from self._labels(self._look(table), text, start, others)
-                case ast.Call(ast.Attribute(table, "get" | "pop" | "setdefault"), [first, *_]) if first is node:
+                case ast.Call(ast.Attribute(table, "get" | "pop" | "setdefault"), [first, *_]) if (
+                    first is node
+                ):
                     yield from self._keys(self._look(table), text, start)
                 case ast.Call(ast.Attribute(_, name) | ast.Name(name), [first, *rest]) if first is node:
                     writes = rest and str(getattr(rest[0], "value", "")).startswith(("w", "a", "x"))
                     if (reader := _OPENS.fullmatch(name)) and not (name == "open" and writes):
                         yield from self._path(text, start, reader[1] or "")
         except Missing:
-            if kind == "index label" or isinstance(parent, ast.Subscript | ast.Call) or isinstance(getattr(parent, "left", None), ast.Subscript):
+            if kind:
                 yield Place(kind, start, text, unknown="unknown name")

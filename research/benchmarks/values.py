@@ -22,6 +22,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import tempfile
 from collections import Counter, defaultdict
 from contextlib import redirect_stderr, redirect_stdout, suppress
@@ -67,7 +68,8 @@ def run(cells: list[tuple[str, str]], folder: str, seconds: int, answer: Connect
         raise TimeoutError
 
     shell: Any = InteractiveShell.instance(colors="nocolor")
-    shell.system = shell.system_raw = shell.getoutput = lambda *_, **__: []
+    shell.system = shell.system_raw = shell.getoutput = shell.enable_gui = lambda *_, **__: []
+    sys.path.insert(0, folder)
     signal.signal(signal.SIGALRM, late)
     above: dict[str, tuple[str, ...]] = {}
     with Path(os.devnull).open("w", encoding="utf-8") as none, redirect_stdout(none), redirect_stderr(none):
@@ -110,7 +112,9 @@ def counted(places: Iterable[Place]) -> dict[str, Counter[str]]:
     for place in places:
         row, length = table[place.kind], len(place.text)
         row.update({"places": 1, "chars": length, "known": int(not place.unknown)})
-        row["unknown: " + place.unknown if place.unknown else "lost: " + place.lost if place.lost else "in"] += 1
+        row[
+            "unknown: " + place.unknown if place.unknown else "lost: " + place.lost if place.lost else "in"
+        ] += 1
         best = 0
         for typed in range(length):
             one = len(fitting := place.fitting(typed)) == 1
@@ -153,24 +157,41 @@ def main() -> None:
     parser.add_argument("--places", type=Path)
     parser.add_argument("--seconds", type=int, default=30, help="at most, for one cell")
     options = parser.parse_args()
-    notebooks, places, characters, ran = list[dict[str, Any]](), list[dict[str, Any]](), Counter[str](), Counter[str]()
+    notebooks, places, characters, ran = (
+        list[dict[str, Any]](),
+        list[dict[str, Any]](),
+        Counter[str](),
+        Counter[str](),
+    )
     found: dict[str, list[Place]] = defaultdict(list)
     for source in options.sources:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
             if source.is_dir():
-                shutil.copytree(source, scratch, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".git", ".ipynb_checkpoints"))
+                shutil.copytree(
+                    source,
+                    scratch,
+                    dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns(".git", ".ipynb_checkpoints"),
+                )
             for notebook in read(Path(scratch) if source.is_dir() else source):
                 relative = Path(notebook.name).parent if source.is_dir() else Path()
                 folder = str(source / relative) if source.is_dir() else None
                 cells = [asdict(cell) for cell in notebook.cells]
-                characters[source.name] += sum(len(cell.source) for cell in notebook.cells if cell.type == "code")
-                for number, success, new in places_in(notebook, str(Path(scratch, relative)), options.seconds):
+                characters[source.name] += sum(
+                    len(cell.source) for cell in notebook.cells if cell.type == "code"
+                )
+                for number, success, new in places_in(
+                    notebook, str(Path(scratch, relative)), options.seconds
+                ):
                     ran[source.name, success] += 1
                     found[source.name] += new
                     places += [{"notebook": len(notebooks), "cell": number, **asdict(place)} for place in new]
                 notebooks.append({"name": notebook.name, "folder": folder, "cells": cells})
         name = source.name
-        print(f"\n{name}: {characters[name]} characters, cells run {ran[name, True]}, failed {ran[name, False]}", flush=True)
+        print(
+            f"\n{name}: {characters[name]} characters, cells run {ran[name, True]}, failed {ran[name, False]}",
+            flush=True,
+        )
         show(counted(found[name]), characters[name])
         if options.places:
             options.places.write_text(json.dumps({"notebooks": notebooks, "places": places}), "utf-8")
