@@ -2,14 +2,16 @@
 
     python research/benchmarks/values.py SOURCE … [--places OUT.json] [--seconds 30]
 
-A source is a prepared set, or a folder of notebooks, which may read the files in it. The script runs the cells
-of each notebook in order, in a copy of the folder, and looks at the names before each cell. The interpreter
-needs IPython and what the notebooks import. A place is the text in quotes of something that exists; its
-candidates follow the rules for suggestions. The table has, by kind, the places, their characters, their share
-of all characters of code, the places with known candidates, then for 0, 1 and 2 typed characters: one candidate
-left, and right; several candidates with a common beginning, and right. `best` are the characters saved if
-each is accepted as soon as it is right. `file header` are columns of a file that the cell itself reads;
-`header, nothing run` those of files that cells above read. `--places` writes notebooks, folders and places.
+A source is a prepared set, or a folder of notebooks, which may read the files in it. The script runs the
+cells of each notebook in order, in a copy of the folder, and looks at the names before each cell. The
+interpreter needs IPython and what the notebooks import. A place is the text in quotes of something that
+exists; its candidates follow the rules for suggestions. The table has, by kind, the places, their characters,
+their share of all characters of code, the places with known candidates and with the text among them; then,
+for 0, 1 and 2 typed characters, how often one candidate is left and is right, and how often several have a
+common beginning that is worth showing and is right. `saved` are the characters that are left when the first
+of these is right, from the first character typed. `file header` are columns of a file that the cell itself
+reads, `header, nothing run` those of files that cells above read. `--places` writes notebooks, folders and
+places.
 """
 
 from __future__ import annotations
@@ -71,7 +73,7 @@ def run(cells: list[tuple[str, str]], folder: str, seconds: int, answer: Connect
     shell.system = shell.system_raw = shell.getoutput = shell.enable_gui = lambda *_, **__: []
     sys.path.insert(0, folder)
     signal.signal(signal.SIGALRM, late)
-    above: dict[str, tuple[str, ...]] = {}
+    above: dict[str, list[str]] = {}
     with Path(os.devnull).open("w", encoding="utf-8") as none, redirect_stdout(none), redirect_stderr(none):
         for number, (kind, source) in enumerate(cells):
             if kind != "code" or not source.strip():
@@ -84,7 +86,7 @@ def run(cells: list[tuple[str, str]], folder: str, seconds: int, answer: Connect
                     # A statement that another version of a library refuses does not stop those after it.
                     code = shell.transform_cell(source)
                     parts = [ast.get_source_segment(code, one) for one in ast.parse(code).body]
-                    ran = all([shell.run_cell(part).success for part in parts])
+                    ran = not [part for part in parts if not shell.run_cell(part).success]
                 signal.alarm(0)
             answer.send((number, ran, merged(places, Cell(source, shell.user_ns, above).places())))
             above |= cell.reads
@@ -129,7 +131,7 @@ def counted(places: Iterable[Place]) -> dict[str, Counter[str]]:
                 best = max(best, length - typed)
             elif begins and place.text[typed:].startswith(common):
                 best = max(best, len(common))
-        row["best"] += best
+        row["saved"] += best
     return table
 
 
@@ -137,7 +139,7 @@ def show(table: Mapping[str, Counter[str]], characters: int) -> None:
     """Print the counts by kind, and why texts are unknown or not among the candidates."""
     columns = ["places", "chars", "share", "known", "in"]
     columns += [f"{name} {typed}" for typed in TYPED for name in ("one", "right")]
-    columns += [f"{name} {typed}" for typed in TYPED for name in ("begin", "begin right")] + ["best"]
+    columns += [f"{name} {typed}" for typed in TYPED for name in ("begin", "begin right")] + ["saved"]
     total = Counter[str]()
     for kind, row in table.items():
         if kind not in NOT_NEW:
