@@ -112,26 +112,23 @@ def counted(places: Iterable[Place]) -> dict[str, Counter[str]]:
     """Return the counts of places by kind."""
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for place in places:
-        row, length = table[place.kind], len(place.text)
+        row, length, saved = table[place.kind], len(place.text), 0
         row.update({"places": 1, "chars": length, "known": int(not place.unknown)})
-        row[
-            "unknown: " + place.unknown if place.unknown else "lost: " + place.lost if place.lost else "in"
-        ] += 1
-        best = 0
+        reason = (
+            f"unknown: {place.unknown}" if place.unknown else f"lost: {place.lost}" if place.lost else "in"
+        )
+        row[reason] += 1
         for typed in range(length):
-            one = len(fitting := place.fitting(typed)) == 1
-            common = "" if one else place.common(typed)
-            begins = len(common) >= BEGINNING
+            fitting, common = place.fitting(typed), place.common(typed)
+            one = len(fitting) == 1
+            begins = not one and len(common) >= BEGINNING
+            is_right = fitting == [place.text] if one else place.text.startswith(common, typed)
             if typed in TYPED:
-                row[f"one {typed}"] += one
-                row[f"right {typed}"] += fitting == [place.text]
-                row[f"begin {typed}"] += begins
-                row[f"begin right {typed}"] += begins and place.text[typed:].startswith(common)
-            if typed and fitting == [place.text]:
-                best = max(best, length - typed)
-            elif begins and place.text[typed:].startswith(common):
-                best = max(best, len(common))
-        row["saved"] += best
+                row.update({f"one {typed}": one, f"right {typed}": one and is_right})
+                row.update({f"begin {typed}": begins, f"begin right {typed}": begins and is_right})
+            if is_right and ((one and typed) or begins):
+                saved = max(saved, len(common))
+        row["saved"] += saved
     return table
 
 
@@ -159,46 +156,32 @@ def main() -> None:
     parser.add_argument("--places", type=Path)
     parser.add_argument("--seconds", type=int, default=30, help="at most, for one cell")
     options = parser.parse_args()
-    notebooks, places, characters, ran = (
-        list[dict[str, Any]](),
-        list[dict[str, Any]](),
-        Counter[str](),
-        Counter[str](),
-    )
-    found: dict[str, list[Place]] = defaultdict(list)
+    notebooks, places = list[dict[str, Any]](), list[dict[str, Any]]()
+    every, characters = list[Place](), 0
     for source in options.sources:
+        found, typed, ran = list[Place](), 0, Counter[bool]()
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-            if source.is_dir():
-                shutil.copytree(
-                    source,
-                    scratch,
-                    dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns(".git", ".ipynb_checkpoints"),
-                )
-            for notebook in read(Path(scratch) if source.is_dir() else source):
-                relative = Path(notebook.name).parent if source.is_dir() else Path()
-                folder = str(source / relative) if source.is_dir() else None
-                cells = [asdict(cell) for cell in notebook.cells]
-                characters[source.name] += sum(
-                    len(cell.source) for cell in notebook.cells if cell.type == "code"
-                )
-                for number, success, new in places_in(
-                    notebook, str(Path(scratch, relative)), options.seconds
-                ):
-                    ran[source.name, success] += 1
-                    found[source.name] += new
+            is_folder = source.is_dir()
+            if is_folder:
+                ignored = shutil.ignore_patterns(".git", ".ipynb_checkpoints")
+                shutil.copytree(source, scratch, dirs_exist_ok=True, ignore=ignored)
+            for notebook in read(Path(scratch) if is_folder else source):
+                below = Path(notebook.name).parent if is_folder else Path()
+                typed += sum(len(cell.source) for cell in notebook.cells if cell.type == "code")
+                for number, success, new in places_in(notebook, str(scratch / below), options.seconds):
+                    ran[success] += 1
+                    found += new
                     places += [{"notebook": len(notebooks), "cell": number, **asdict(place)} for place in new]
+                folder = str((source / below).resolve()) if is_folder else None
+                cells = [asdict(cell) for cell in notebook.cells]
                 notebooks.append({"name": notebook.name, "folder": folder, "cells": cells})
-        name = source.name
-        print(
-            f"\n{name}: {characters[name]} characters, cells run {ran[name, True]}, failed {ran[name, False]}",
-            flush=True,
-        )
-        show(counted(found[name]), characters[name])
+        print(f"\n{source.name}: {typed} characters, cells run {ran[True]}, failed {ran[False]}", flush=True)
+        show(counted(found), typed)
+        every, characters = every + found, characters + typed
         if options.places:
             options.places.write_text(json.dumps({"notebooks": notebooks, "places": places}), "utf-8")
-    print(f"\nall: {characters.total()} characters")
-    show(counted(place for name in found for place in found[name]), characters.total())
+    print(f"\nall: {characters} characters")
+    show(counted(every), characters)
 
 
 if __name__ == "__main__":
