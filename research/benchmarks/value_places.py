@@ -246,6 +246,8 @@ class Cell:
                 found = LABEL, table, labels
             case ast.Subscript(table):
                 found = SUBSCRIPT, table, lambda named, _: keys(named, text) or labels(named, text)
+            case ast.keyword("index") if getattr((call := self.parents[parent]).func, "attr", "") == "drop":
+                found = LABEL, call.func.value, labels
             case ast.keyword("hue_order" | "order" | "row_order" | "col_order" as word):
                 given = {one.arg: one.value for one in self.parents[parent].keywords}
                 names = [

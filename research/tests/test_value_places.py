@@ -50,6 +50,7 @@ def test_cell_does_not_offer_a_chosen_value_again() -> None:
     ("source", "kind", "candidates"),
     [
         ('orders.loc["b2"]', "index label", ("a1", "b2", "c3")),
+        ('orders.drop(index=["b2"])', "index label", ("a1", "b2", "c3")),
         ('orders.region["b2":]', "index label", ("a1", "b2", "c3")),
         ('config["model"]["lr"]', "key", ("lr", "layers")),
         ('rows[0].get("city")', "key", ("city",)),
