@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from os.path import commonprefix
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["values", "labels", "keys", "files", "header"]
 
 MOST_CHOICES = 100  # alternatives that a request returns
+_OF_NEW = 2  # characters of a text after which an existing one is more likely than a new one
 WORTH_A_KEY = 4  # characters of a common beginning that is shown
 _QUOTES = frozenset("'\"")
 _EQUAL = frozenset({"==", "!="})
@@ -158,6 +160,7 @@ class Place(NamedTuple):
     listed: frozenset[str] = frozenset()  # the texts beside it, which do not follow again
     endings: tuple[str, ...] = ()  # of files that fit
     must_exist: bool = True
+    least: int = 1  # characters after which the only text is certain
 
 
 def digest_of(headers: Mapping[str, Texts]) -> str:
@@ -201,9 +204,12 @@ def texts_at(place: Place, found: Texts) -> list[str]:
 def certain_text(place: Place, texts: Sequence[str]) -> str:
     """Return the rest of the only text, with its quote, or a long common beginning; empty if it is open."""
     rest = commonprefix(texts)[len(place.typed) :]  # noqa: RUF071 - no paths
-    if len(texts) == 1:
-        return written(place, texts[0]) if place.typed or len(rest) >= WORTH_A_KEY else ""
-    return rest if len(rest) >= WORTH_A_KEY else ""
+    is_long, is_begun = len(rest) >= WORTH_A_KEY, len(place.typed) >= place.least
+    if len(texts) == 1 and is_begun:
+        return written(place, texts[0])
+    if not is_long or (place.least > 1 and not is_begun):
+        return ""
+    return written(place, texts[0]) if len(texts) == 1 else rest
 
 
 def written(place: Place, text: str) -> str:
@@ -262,9 +268,11 @@ def _place(statement: Statement, scope: Scope) -> Place | None:
         return readable and Place(readable, typed, quote, listed)
     owner = bracket.at - 2
     is_label = statement.text(bracket.at - 1) in _LISTS and statement.text(owner) == "."
-    readable = _labels(statement, owner, scope) if is_label else _keys(statement, bracket.at, scope)
-    readable = None if bracket.number else readable
-    return readable and Place(readable, typed, quote)
+    # The line may be about to assign a new label or key.
+    least = _OF_NEW if statement.may_assign(bracket.at) else 1
+    find = partial(_labels, end=owner) if is_label else partial(_keys, end=bracket.at)
+    readable = None if bracket.number else find(statement, scope=scope)
+    return readable and Place(readable, typed, quote, least=least)
 
 
 def _in_call(statement: Statement, call: Bracket, scope: Scope, typed: str, quote: str) -> Place | None:

@@ -235,6 +235,24 @@ def test_certain_text_is_the_only_one_or_a_common_beginning(
     assert certain_text(place, texts_at(place, Texts(tuple(texts)))) == certain
 
 
+@pytest.mark.parametrize(
+    ("text", "certain"),
+    [
+        ("config['l", ""),
+        ("config['le", "arning_rate'"),
+        ("config['", ""),
+        ("x = config['l", "earning_rate'"),
+        ("x = config['", "learning_rate'"),
+        ("df.loc['l", ""),
+        ("x == df.loc['l", "earning_rate'"),
+    ],
+)
+def test_certain_text_of_a_line_that_may_assign_a_new_one_needs_two_letters(text: str, certain: str) -> None:
+    place = at(text)
+    assert place
+    assert certain_text(place, texts_at(place, Texts(("learning_rate",)))) == certain
+
+
 def test_texts_at_omit_listed_values_and_prefer_files_that_fit() -> None:
     place = Place(REGION, "", "'", frozenset({"North"}))
     assert texts_at(place, Texts(("South", "North", "West"))) == ["South", "West"]

@@ -28,7 +28,6 @@ from jupyter_turbopilot.jupyter.kernels.watch import (
     Kernels,
     Watch,
 )
-
 from jupyter_turbopilot.suggestion.readable import Readable, Texts
 
 from ...waiting import reached
