@@ -18,6 +18,7 @@ import { byteLength, wellFormed } from '../window';
 import type { IEditRequest, IFeedback, IFixCell } from '../wire';
 import type { EditFollower } from './edits';
 import { Executions } from './executions';
+import { mentions } from './identifiers';
 import type { JointUndo } from './jointundo';
 import type { IAction, IChangedCell, Offer } from './offer';
 import type { Offers, Setting } from './offers';
@@ -27,16 +28,25 @@ import type { OfferEdits } from './target';
 /** Milliseconds to wait for a response. */
 const TIMEOUT = 10_000;
 
-const closed = new WeakMap<NotebookPanel, AbortController>();
+/** Return a function that creates a value at the first call for an object, and returns it at the next ones. */
+export function memoize<Key extends object, Value>(create: (key: Key) => Value): (key: Key) => Value {
+  const known = new WeakMap<Key, Value>();
+  return key => {
+    const value = known.get(key) ?? create(key);
+    known.set(key, value);
+    return value;
+  };
+}
+
+const closingOf = memoize(({ disposed }: NotebookPanel) => {
+  const closing = new AbortController();
+  disposed.connect(() => closing.abort());
+  return closing.signal;
+});
 
 /** Return a signal that also aborts a request if its notebook is closed or the response takes too long. */
 export function withTimeout({ signal }: AbortController, panel: NotebookPanel): AbortSignal {
-  const known = closed.get(panel) ?? new AbortController();
-  if (!closed.has(panel)) {
-    panel.disposed.connect(() => known.abort());
-    closed.set(panel, known);
-  }
-  return AbortSignal.any([signal, known.signal, AbortSignal.timeout(TIMEOUT)]);
+  return AbortSignal.any([signal, closingOf(panel), AbortSignal.timeout(TIMEOUT)]);
 }
 
 /** The components that fixes, renames and repeated edits use. */
@@ -55,13 +65,22 @@ export interface IParts {
   shortcut: (isForAll?: boolean) => string;
 }
 
-const executions = new WeakMap<INotebookModel, Executions>();
-
 /** Return the executions in a notebook since it was opened. */
-export function executionsOf(model: INotebookModel): Executions {
-  const known = executions.get(model) ?? new Executions();
-  executions.set(model, known);
-  return known;
+export const executionsOf = memoize((_: INotebookModel) => new Executions());
+
+export function cellsOf({ content }: NotebookPanel): ICellModel[] {
+  return Array.from(content.model?.cells ?? []);
+}
+
+/** Return whether a name occurs in one of the code cells. */
+export function isMentioned(name: string, cells: readonly ICellModel[]): boolean {
+  return cells.some(({ type, sharedModel }) => type === 'code' && mentions(sharedModel.getSource(), name));
+}
+
+/** Return the code cell that shows a model. */
+export function cellOf({ content }: NotebookPanel, model: ICellModel | undefined): CodeCell | undefined {
+  return content.widgets.find(cell => cell.model === model && cell.model.type === 'code') as
+    CodeCell | undefined;
 }
 
 /** Return whether a cell is Python, and the settings, the server and the off switches allow requests for it. */
@@ -101,6 +120,23 @@ export function requestOf(panel: NotebookPanel, first: number, further = 0): IEd
       cells
     }
   );
+}
+
+/**
+ * Send the fields of a request and what all requests have, with `send`. Return null if it is not wanted, before or after,
+ * or has been cancelled, or the cell `first` does not fit.
+ */
+export async function ask<Fields extends object, Answer>(
+  panel: NotebookPanel,
+  first: number,
+  fields: Fields,
+  abort: AbortController,
+  isWanted: () => boolean,
+  send: (request: IEditRequest & Fields, signal: AbortSignal) => Promise<Answer | null>
+): Promise<Answer | null> {
+  const common = isWanted() ? requestOf(panel, first, byteLength(JSON.stringify(fields))) : null;
+  const answer = common && (await send({ ...common, ...fields }, withTimeout(abort, panel)));
+  return !abort.signal.aborted && isWanted() ? answer : null;
 }
 
 /** The most cells and bytes that the server accepts; the rest of the body needs the difference to 1 MiB. */
@@ -201,7 +237,9 @@ export function applyTarget(
     feedback('applied');
     live.say(trans.__('Applied.'));
     applied.stepped.connect((_, { step, changed }) => {
-      if (changed) {
+      if (!changed) {
+        edits.reset();
+      } else {
         const cell = describeCell(trans, panel, changed);
         notice.brief(
           step === 'undo'
@@ -221,14 +259,17 @@ export function applyTarget(
   return applied;
 }
 
-/** Replace an offer by a report of the change, with a button that undoes it; without another action, for some time. */
+/**
+ * Replace an offer by a report of the change, with a button that undoes it; without another action, for some time. `run`:
+ * the cells that the first action runs.
+ */
 export function report(
   { live, notice, offers, trans, shortcut }: IParts,
   offer: Offer,
   applied: JointUndo,
   question: string,
   actions: readonly IAction[] = [],
-  runs: CodeCell[] = []
+  run: readonly CodeCell[] = []
 ): void {
   const undo: IAction = {
     label: trans.__('Undo'),
@@ -259,7 +300,7 @@ export function report(
   offer.isReport = true;
   offer.display({
     question,
-    runs,
+    runs: run.filter(cell => cell !== offer.cell),
     actions: [...actions, undo],
     shortcuts: actions.map(() => shortcut())
   });

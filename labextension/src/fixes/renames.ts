@@ -2,25 +2,26 @@
 
 import type { CodeCell, ICellModel } from '@jupyterlab/cells';
 import { type INotebookModel, NotebookActions } from '@jupyterlab/notebook';
-import { positionOf } from '../editor';
-import { byteLength, wellFormed } from '../window';
+import { positionOf, setCursor } from '../editor';
+import { wellFormed } from '../window';
 import type { IRenameEdits } from '../wire';
 import type { IFollowed } from './edits';
-import { changeOf, type IChangedName, mentions } from './identifiers';
+import { changeOf } from './identifiers';
 import type { JointUndo } from './jointundo';
 import {
   applyTarget,
+  ask,
+  cellsOf,
   describeChanges,
   executionsOf,
   feedbackFor,
   type IParts,
   isAllowed,
+  isMentioned,
   present,
-  report,
-  requestOf,
-  withTimeout
+  report
 } from './notebook';
-import { type IAction, Offer, scrollTo } from './offer';
+import { Offer, scrollTo } from './offer';
 import { movedPosition } from './replacements';
 import { runCells } from './run';
 import { type IOwnEdit, targetOf } from './target';
@@ -42,37 +43,28 @@ export class RenameOffers {
 
   /** An edit of a cell has settled: if it renames something, offer to rename the other uses. Return whether it does. */
   async offer(followed: IFollowed, abort: AbortController): Promise<boolean> {
-    const change = changeOf(followed.before, followed.cell.model.sharedModel.getSource());
+    const { _parts: parts } = this;
+    const { panel, cell, before } = followed;
+    const { model } = cell;
+    const after = model.sharedModel.getSource();
+    const change = changeOf(before, after);
     if (change === 'other') {
       resetBaseline(followed);
     }
-    return typeof change === 'object' && this._ask(followed, change, abort);
-  }
-
-  private async _ask(followed: IFollowed, change: IChangedName, abort: AbortController): Promise<boolean> {
-    const { _parts: parts } = this;
-    const { panel, cell } = followed;
-    const cells = Array.from(panel.content.model?.cells ?? []);
-    const isUsed = cells.some(
-      ({ type, sharedModel }) => type === 'code' && mentions(sharedModel.getSource(), change.old)
-    );
-    const isOn = (): boolean => isAllowed(parts, 'suggestRenames', panel, cell);
-    const active = cells.indexOf(cell.model);
-    // Copy the baseline: it is reset if the cell gets the focus again during the request.
-    const own = {
-      model: cell.model,
-      before: followed.before,
-      after: cell.model.sharedModel.getSource(),
-      change
-    };
-    const before = wellFormed(own.before);
-    const common = isUsed && isOn() ? requestOf(panel, active, byteLength(JSON.stringify(before))) : null;
-    if (!common) {
+    const cells = cellsOf(panel);
+    if (typeof change === 'string' || !isMentioned(change.old, cells)) {
       return false;
     }
-    const answer = await parts.client.rename({ ...common, active, before }, withTimeout(abort, panel));
-    const isFound = answer?.edits.length && !abort.signal.aborted && isOn();
-    return !!isFound && this._show(followed, cells, answer, own);
+    const answer = await ask(
+      panel,
+      cells.indexOf(model),
+      { active: cells.indexOf(model), before: wellFormed(before) },
+      abort,
+      () => isAllowed(parts, 'suggestRenames', panel, cell),
+      (request, signal) => parts.client.rename(request, signal)
+    );
+    // The baseline may have been reset: the cell may have got the focus again during the request.
+    return !!answer?.edits.length && this._show(followed, cells, answer, { model, before, after, change });
   }
 
   /** Return whether the cells can be changed. */
@@ -82,40 +74,28 @@ export class RenameOffers {
     answer: IRenameEdits,
     own: IOwnEdit
   ): boolean {
-    const { trans, shortcut } = this._parts;
+    const { _parts: parts, _shown: shown } = this;
+    const { trans, shortcut } = parts;
     const { panel, cell } = followed;
-    const offer = new Offer(panel, cell, trans);
+    const { model } = panel.context;
     const target = targetOf(panel, cells, answer.edits, () => offer.dispose());
     if (!target) {
-      offer.dispose();
       return false;
     }
-    const { model } = panel.context;
-    this._shown.set(model, offer);
-    const feedback = feedbackFor(this._parts, answer.id);
+    const offer = new Offer(panel, cell, trans);
+    const feedback = feedbackFor(parts, answer.id);
+    shown.set(model, offer);
     offer.disposed.connect(() => {
       target.release();
-      if (this._shown.get(model) === offer) {
-        this._shown.delete(model);
+      if (shown.get(model) === offer) {
+        shown.delete(model);
       }
     });
     const apply = (): void => {
-      const { editor } = cell;
-      const cursor = editor && positionOf(editor).offset;
-      const applied = applyTarget(this._parts, offer, feedback, target, () =>
-        target.apply([cell.model], own)
-      );
+      const cursor = cell.editor ? positionOf(cell.editor).offset : 0;
+      const applied = applyTarget(parts, offer, feedback, target, () => target.apply([cell.model], own));
       if (applied) {
-        const moved = cursor !== null && movedPosition(cursor, target.edits.get(cell.model) ?? []);
-        const position = moved !== false && editor?.getPositionAt(moved);
-        if (position) {
-          editor?.setCursorPosition(position, { scroll: false });
-        }
-        applied.stepped.connect((_, { changed }) => {
-          if (!changed) {
-            this._parts.edits.reset();
-          }
-        });
+        setCursor(cell.editor, movedPosition(cursor, target.edits.get(cell.model) ?? []), { scroll: false });
         this._report(offer, cells, answer, applied);
         scrollTo(panel, cell, own.change.start); // the shortcut also applies an offer outside of the window
       }
@@ -128,7 +108,7 @@ export class RenameOffers {
       shortcuts: [shortcut()]
     });
     // A longer name is not offered again.
-    present(this._parts, 'suggestRenames', offer, feedback, () => resetBaseline(followed));
+    present(parts, 'suggestRenames', offer, feedback, () => resetBaseline(followed));
     return true;
   }
 
@@ -139,31 +119,30 @@ export class RenameOffers {
     { edits, run }: IRenameEdits,
     applied: JointUndo
   ): void {
-    const { trans } = this._parts;
+    const { _parts: parts } = this;
+    const { trans } = parts;
     const { panel } = offer;
-    const { content } = panel;
-    const runs = content.model && executionsOf(content.model);
-    const models = run.map(index => cells[index]).filter(cell => runs?.isChanged(cell));
-    const binding = content.widgets.filter(({ model }) => models.includes(model));
-    const actions: IAction[] = [];
-    let question = trans._n('Renamed %1 use.', 'Renamed %1 uses.', edits.length);
-    if (binding.length > 0) {
-      this._shown.delete(panel.context.model); // an edit does not answer the question
-      NotebookActions.executionScheduled.connect((_, { cell }) => {
-        if (models.includes(cell.model)) {
-          offer.dispose();
-        }
-      }, offer);
-      const ask = trans.__('The kernel still uses the old name. Run this cell?');
-      question = `${question} ${ask}`;
-      actions.push({
-        label: trans.__('Run Cell'),
-        caption: trans.__('Run the cell that assigns the name'),
-        run: () => void runCells(panel, binding)
-      });
+    const runs = executionsOf(panel.context.model);
+    const models = run.map(index => cells[index]).filter(cell => runs.isChanged(cell));
+    const binding = panel.content.widgets.filter(({ model }) => models.includes(model)) as CodeCell[];
+    const renamed = trans._n('Renamed %1 use.', 'Renamed %1 uses.', edits.length);
+    if (binding.length === 0) {
+      report(parts, offer, applied, renamed);
+      return;
     }
-    const others = (binding as CodeCell[]).filter(cell => cell !== offer.cell);
-    report(this._parts, offer, applied, question, actions, others);
+    this._shown.delete(panel.context.model); // an edit does not answer the question
+    NotebookActions.executionScheduled.connect((_, { cell }) => {
+      if (models.includes(cell.model)) {
+        offer.dispose();
+      }
+    }, offer);
+    const rerun = {
+      label: trans.__('Run Cell'),
+      caption: trans.__('Run the cell that assigns the name'),
+      run: () => void runCells(panel, binding)
+    };
+    const question = trans.__('The kernel still uses the old name. Run this cell?');
+    report(parts, offer, applied, `${renamed} ${question}`, [rerun], binding);
   }
 
   private readonly _shown = new WeakMap<INotebookModel, Offer>();

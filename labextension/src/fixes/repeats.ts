@@ -2,25 +2,30 @@
 
 import type { CodeCell, ICellModel } from '@jupyterlab/cells';
 import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
+import { Signal } from '@lumino/signaling';
 import type { IStep } from '../collaboration';
-import { byteLength, codePoints, wellFormed } from '../window';
-import type { IEdit, IRepeatEdits } from '../wire';
+import { setCursor } from '../editor';
+import { codePoints, wellFormed } from '../window';
+import type { IEdit } from '../wire';
 import type { IFollowed } from './edits';
 import { History, type ISettledEdit, hasAlikeChanges, MOST_AGE, replacedText } from './history';
-import { changedRegion, mentions } from './identifiers';
+import { changedRegion } from './identifiers';
 import type { JointUndo } from './jointundo';
 import {
   applyTarget,
+  ask,
+  cellOf,
+  cellsOf,
   describeCell,
   describeChanges,
   type Feedback,
   feedbackFor,
   type IParts,
   isAllowed,
+  isMentioned,
+  memoize,
   present,
-  report,
-  requestOf,
-  withTimeout
+  report
 } from './notebook';
 import { isInView, Offer } from './offer';
 import type { RenameOffers } from './renames';
@@ -30,22 +35,15 @@ import { type OfferEdits, targetOf } from './target';
 /** Characters of a cell's first line in a question. */
 const FIRST_WORDS = 30;
 
-/** The edits of a notebook, the request after the last one, and the offer to repeat one of them. */
-interface IState {
-  history: History;
-  abort: AbortController;
-  shown: RepeatOffer | null;
-}
-
 export class RepeatOffers {
   constructor(
     private readonly _parts: IParts,
     private readonly _renames: Pick<RenameOffers, 'offer'>
   ) {
     const { edits } = _parts;
-    edits.edited.connect((_, { panel }) => this._stateOf(panel).abort.abort());
+    edits.edited.connect((_, { panel }) => this._stateOf(panel.context.model).abort.abort());
     edits.undone.connect((_, { panel, cell }) => {
-      const { history, shown } = this._stateOf(panel);
+      const { history, shown } = this._stateOf(panel.context.model);
       history.forget(cell.model.id);
       if (shown?.edited === cell.model && shown.isOpen) {
         shown.end();
@@ -58,72 +56,71 @@ export class RepeatOffers {
 
   private async _settled(followed: IFollowed): Promise<void> {
     const { panel, cell, settled: before } = followed;
-    const state = this._stateOf(panel);
+    const state = this._stateOf(panel.context.model);
     const { history, shown } = state;
     shown?.display();
-    const after = cell.model.sharedModel.getSource();
-    followed.settled = after;
-    const edit = isAllowed(this._parts, 'suggestRepeats', panel, cell)
-      ? history.add(cell.model.id, before, after, Date.now())
+    followed.settled = cell.model.sharedModel.getSource();
+    const edit = this._isAllowed(followed)
+      ? history.add(cell.model.id, before, followed.settled, Date.now())
       : null;
     const abort = (state.abort = new AbortController());
     if (!(await this._renames.offer(followed, abort)) && edit && !abort.signal.aborted) {
-      await this._ask(panel, cell, edit, abort);
+      await this._ask(followed, edit, abort);
     }
   }
 
-  private async _ask(
-    panel: NotebookPanel,
-    cell: CodeCell,
-    edit: ISettledEdit,
-    abort: AbortController
-  ): Promise<void> {
+  private async _ask(followed: IFollowed, edit: ISettledEdit, abort: AbortController): Promise<void> {
     const { _parts: parts } = this;
-    const state = this._stateOf(panel);
+    const { panel, cell } = followed;
+    const state = this._stateOf(panel.context.model);
     const { history } = state;
-    const cells = Array.from(panel.content.model?.cells ?? []);
+    const cells = cellsOf(panel);
     const ids = cells.map(({ id }) => id);
     const sources = cells.map(({ sharedModel }) => sharedModel.getSource());
     const alike = history.earlierLike(edit, ids);
-    const isWanted = alike !== null || hasAlikeChanges(edit) || mayBeWrong(panel, cells, replacedText(edit));
+    const isWanted = alike !== null || hasAlikeChanges(edit) || mayBeWrong(replacedText(edit), panel);
+    if (!isWanted || history.isDeclined(edit)) {
+      return;
+    }
+    const active = ids.indexOf(edit.cell);
     const earlier = alike && {
       cell: ids.indexOf(alike.cell),
       before: wellFormed(alike.before),
       after: wellFormed(alike.after)
     };
-    const own = { active: ids.indexOf(edit.cell), before: wellFormed(edit.before), earlier };
-    const common =
-      isWanted && !history.isDeclined(edit)
-        ? requestOf(panel, own.active, byteLength(JSON.stringify(own)))
-        : null;
-    const answer = common && (await parts.client.repeat({ ...common, ...own }, withTimeout(abort, panel)));
-    if (!answer?.edits.length || abort.signal.aborted || !isAllowed(parts, 'suggestRepeats', panel, cell)) {
+    const answer = await ask(
+      panel,
+      active,
+      { active, before: wellFormed(edit.before), earlier },
+      abort,
+      () => this._isAllowed(followed),
+      (request, signal) => parts.client.repeat(request, signal)
+    );
+    if (!answer?.edits.length) {
       return;
     }
-    const { endAfter } = changedRegion(edit.before, edit.after);
-    const position = codePoints(edit.after.slice(0, endAfter));
-    const current = answer.edits.filter(({ cell }) => cells[cell]?.sharedModel.getSource() === sources[cell]); // the positions refer to the requested text
-    const edits = fromPosition(current, own.active, position);
     state.shown?.end();
-    const examples = [edit, ...(alike ? [alike] : [])]
-      .map(example => exampleOf(example, cells))
-      .filter(example => example !== null);
-    state.shown = new RepeatOffer(parts, panel, cell, cells, { ...answer, edits }, examples, () =>
-      history.decline(edit)
-    );
+    const current = answer.edits.filter(({ cell }) => cells[cell]?.sharedModel.getSource() === sources[cell]); // the positions refer to the requested text
+    const edits = fromPosition(current, active, edit);
+    const display = (): void => state.shown?.display();
+    const target = targetOf(panel, cells, edits, display, true);
+    if (target) {
+      const examples = [edit, ...(alike ? [alike] : [])].flatMap(example => exampleOf(example, cells) ?? []);
+      const decline = (): void => history.decline(edit);
+      state.shown = new RepeatOffer(parts, panel, cell, target, answer.id, examples, decline);
+    }
   }
 
-  private _stateOf({ context: { model } }: NotebookPanel): IState {
-    const state = this._states.get(model) ?? {
-      history: new History(),
-      abort: new AbortController(),
-      shown: null
-    };
-    this._states.set(model, state);
-    return state;
+  private _isAllowed({ panel, cell }: IFollowed): boolean {
+    return isAllowed(this._parts, 'suggestRepeats', panel, cell);
   }
 
-  private readonly _states = new WeakMap<INotebookModel, IState>();
+  /** The edits of a notebook, the request after the last one, and the offer to repeat one of them. */
+  private readonly _stateOf = memoize((_: INotebookModel) => ({
+    history: new History(),
+    abort: new AbortController(),
+    shown: null as RepeatOffer | null
+  }));
 }
 
 /** Text that an edit to repeat has inserted, with the rest of its words. */
@@ -132,47 +129,39 @@ interface IExample {
   range: IRange;
 }
 
-/** The occurrences at which an edit may be repeated, and the offer, which moves from one to the next. */
+/** The offer to change occurrences, which moves from one to the next. */
 class RepeatOffer {
   /** `decline`: this edit is not offered again. */
   constructor(
     private readonly _parts: IParts,
     private readonly _panel: NotebookPanel,
     cell: CodeCell,
-    cells: readonly ICellModel[],
-    { id, edits }: IRepeatEdits,
-    private readonly _examples: readonly IExample[],
+    private readonly _target: OfferEdits,
+    id: string,
+    examples: readonly IExample[],
     private readonly _decline: () => void
   ) {
     this.edited = cell.model;
     this._feedback = feedbackFor(_parts, id);
-    this._target = targetOf(_panel, cells, edits, this.display, true);
-    if (this._target) {
-      _panel.content.model?.cells.changed.connect(this.display); // the positions name cells
-      this._timer = setTimeout(() => this.end(), MOST_AGE);
-      _examples.forEach(({ model }) => model.sharedModel.changed.connect(this._exampleEdited));
-      this._show(cell);
-    }
+    this._offer = new Offer(_panel, cell, _parts.trans);
+    _panel.content.model?.cells.changed.connect(this.display, this); // the positions name cells
+    this._timer = setTimeout(() => this.end(), MOST_AGE);
+    examples.forEach(example => this._follow(example));
+    this._present();
   }
 
   /** The cell of the user's edit. */
   readonly edited: ICellModel;
 
   /** Whether it waits for an answer; otherwise, it has ended or is a report, whose button undoes all. */
-  get isOpen(): boolean {
-    return this._target !== null;
-  }
+  isOpen = true;
 
   end(): void {
-    this._stop();
-    this._offer?.dispose();
+    this._offer.dispose();
   }
 
-  /** Show the offer in a cell. */
-  private _show(cell: CodeCell): void {
-    const previous = this._offer;
-    const offer = (this._offer = new Offer(this._panel, cell, this._parts.trans));
-    previous?.dispose();
+  private _present(): void {
+    const { _offer: offer } = this;
     offer.disposed.connect(() => {
       if (this._offer === offer) {
         this._stop();
@@ -184,9 +173,9 @@ class RepeatOffer {
 
   /** The occurrences, or the lines around them, have changed. */
   readonly display = (): void => {
-    const { _target: target, _offer: offer, _parts: parts, _panel: panel } = this;
+    const { _target: target, _offer: offer, _parts: parts } = this;
     const { trans, shortcut } = parts;
-    if (!target || !offer) {
+    if (!this.isOpen) {
       return;
     }
     if (target.length === 0) {
@@ -197,33 +186,34 @@ class RepeatOffer {
       {
         label: trans.__('Apply'),
         caption: trans.__('Change the next occurrence, and go there'),
-        run: () => this._applyNext(target, offer)
+        run: () => this._applyNext()
       },
       {
         label: trans.__('Apply All'),
         caption: trans.__('Change all occurrences'),
-        run: () => this._applyAll(target, offer)
+        run: () => this._applyAll()
       }
-    ].slice(0, target.length);
+    ];
     offer.display({
-      question: this._question(target),
-      changes: describeChanges(trans, panel, target, offer.cell),
-      actions,
+      question: this._question(),
+      changes: describeChanges(trans, this._panel, target, offer.cell),
+      actions: actions.slice(0, target.length),
       shortcuts: [shortcut(), shortcut(true)]
     });
   };
 
   /** Ask to change the occurrences; name the cell of the next one unless it is visible. */
-  private _question({ next, length }: OfferEdits): string {
+  private _question(): string {
     const { trans } = this._parts;
-    const cell = this._cellOf(next?.[0]);
+    const { next, length } = this._target;
+    const cell = cellOf(this._panel, next?.[0]);
     if (!next || !cell || isInView(this._panel, cell, next[1].start)) {
       return trans._n('Change %1 more occurrence?', 'Change %1 more occurrences?', length);
     }
-    const count = cell.model.executionCount;
+    const { executionCount: count, sharedModel } = cell.model;
     const where = count
       ? trans.__('cell [%1]', count)
-      : `“${firstLine(cell.model.sharedModel.getSource(), FIRST_WORDS)}”`;
+      : `“${firstLine(sharedModel.getSource(), FIRST_WORDS)}”`;
     return trans._n(
       'Change %1 more occurrence, in %2?',
       'Change %1 more occurrences, next in %2?',
@@ -233,62 +223,58 @@ class RepeatOffer {
   }
 
   /** Leave alone the cells that may not be changed now; return whether others are left. */
-  private _omitLocked(target: OfferEdits): boolean {
+  private _omitLocked(): boolean {
     const { trans, notice } = this._parts;
-    const names = target.omitLocked().map(model => describeCell(trans, this._panel, model));
+    const names = this._target.omitLocked().map(model => describeCell(trans, this._panel, model));
     if (names.length > 0) {
       notice.brief(
         trans.__('Not changed, because read-only or edited by another user: %1.', names.join(', '))
       );
       this.display();
     }
-    return target.length > 0;
+    return this._target.length > 0;
   }
 
-  private _applyNext(target: OfferEdits, offer: Offer): void {
-    const next = this._omitLocked(target) ? target.next : null;
-    const cell = this._cellOf(next?.[0]);
+  private _applyNext(): void {
+    const { _target: target, _offer: offer, _panel: panel, _parts: parts } = this;
+    const next = this._omitLocked() ? target.next : null;
+    const cell = cellOf(panel, next?.[0]);
     if (!next || !cell) {
       return;
     }
     const [, { start, end, text }] = next;
-    setCursor(cell, end, { scroll: false }); // an undo restores this position
-    const applied = applyTarget(this._parts, offer, this._feedback, target, () =>
-      target.applyNext([this.edited])
-    );
-    if (!applied) {
+    setCursor(cell.editor, end, { scroll: false }); // an undo restores this position
+    if (!this._apply(() => target.applyNext([this.edited]))) {
       return;
     }
-    this._follow(applied);
-    void moveCursor(this._panel, cell, start + text.length).then(this.display, () => undefined);
+    void moveCursor(panel, cell, start + text.length).then(this.display, () => undefined);
     if (target.length === 0 || !this.isOpen) {
       this.end();
     } else if (cell === offer.cell) {
       this.display();
-      this._parts.live.say(offer.label);
+      parts.live.say(offer.label);
     } else {
-      this._show(cell);
+      this._offer = new Offer(panel, cell, parts.trans);
+      offer.dispose();
+      this._present();
     }
   }
 
-  private _applyAll(target: OfferEdits, offer: Offer): void {
-    const { trans } = this._parts;
-    const applied =
-      this._omitLocked(target) &&
-      applyTarget(this._parts, offer, this._feedback, target, () =>
-        target.apply([this.edited, offer.cell.model])
-      );
+  private _applyAll(): void {
+    const { _target: target, _offer: offer, _parts: parts } = this;
+    const { trans } = parts;
+    const applied = this._omitLocked() && this._apply(() => target.apply([this.edited, offer.cell.model]));
     if (applied) {
-      this._follow(applied);
       this._stop();
       const question = trans._n('Changed %1 occurrence.', 'Changed %1 occurrences.', target.length);
-      report(this._parts, offer, applied, question);
+      report(parts, offer, applied, question);
     }
   }
 
-  /** Withdraw the offer when the user undoes an application. */
-  private _follow(applied: JointUndo): void {
-    applied.stepped.connect((_, { step, changed }) => {
+  /** Change the cells; withdraw the offer when the user undoes it. */
+  private _apply(change: () => JointUndo | null): JointUndo | null {
+    const applied = applyTarget(this._parts, this._offer, this._feedback, this._target, change);
+    applied?.stepped.connect((_, { step, changed }) => {
       if (step === 'undo' && !changed && !this._isUndone) {
         this._isUndone = true;
         this._feedback('undone');
@@ -298,53 +284,41 @@ class RepeatOffer {
         }
       }
     });
+    return applied;
   }
 
-  private _cellOf(model: ICellModel | undefined): CodeCell | undefined {
-    return this._panel.content.widgets.find(cell => cell.model === model) as CodeCell | undefined;
+  /** Withdraw the offer if an edit changes an example. */
+  private _follow(example: IExample): void {
+    const edited = (_: unknown, { sourceChange = [] }: { sourceChange?: IStep[] }): void => {
+      const range = moved(example.range, sourceChange);
+      if (range) {
+        example.range = range;
+      } else {
+        this.end();
+      }
+    };
+    example.model.sharedModel.changed.connect(edited, this);
   }
 
   /** The offer has ended, or reports what was done. */
   private _stop(): void {
+    this.isOpen = false;
     clearTimeout(this._timer);
-    this._panel.content.model?.cells.changed.disconnect(this.display);
-    this._examples.forEach(({ model }) => model.sharedModel.changed.disconnect(this._exampleEdited));
-    this._target?.release();
-    this._target = null;
+    Signal.clearData(this);
+    this._target.release();
   }
 
-  /** Withdraw the offer if an edit has changed an example. */
-  private readonly _exampleEdited = (text: unknown, { sourceChange }: { sourceChange?: IStep[] }): void => {
-    for (const example of this._examples) {
-      if (sourceChange && example.model.sharedModel === text) {
-        const range = moved(example.range, sourceChange);
-        if (!range) {
-          this.end();
-          return;
-        }
-        example.range = range;
-      }
-    }
-  };
-
   private readonly _feedback: Feedback;
-  private _target: OfferEdits | null;
-  private _offer: Offer | null = null;
+  private readonly _timer: ReturnType<typeof setTimeout>;
+  private _offer: Offer;
   private _isUndone = false;
-  private _timer: ReturnType<typeof setTimeout> | undefined;
 }
 
 /** Return whether the kernel may show that a replaced text was wrong: it occurs elsewhere, and there is a kernel. */
-function mayBeWrong(
-  { sessionContext }: NotebookPanel,
-  cells: readonly ICellModel[],
-  replaced: string | null
-): boolean {
-  return (
-    replaced !== null &&
-    sessionContext.session?.kernel?.connectionStatus === 'connected' &&
-    cells.some(({ type, sharedModel }) => type === 'code' && mentions(sharedModel.getSource(), replaced))
-  );
+function mayBeWrong(replaced: string | null, panel: NotebookPanel): boolean {
+  const { session } = panel.sessionContext;
+  const isConnected = session?.kernel?.connectionStatus === 'connected';
+  return replaced !== null && isConnected && isMentioned(replaced, cellsOf(panel));
 }
 
 /** Return the inserted text of an edit in its cell; null if later edits have enclosed it. */
@@ -369,8 +343,9 @@ function exampleOf({ cell, before, after }: ISettledEdit, cells: readonly ICellM
   return range && { model, range };
 }
 
-/** Sort edits from a position in a cell to the end of the notebook, then from its beginning. */
-function fromPosition(edits: readonly IEdit[], active: number, position: number): IEdit[] {
+/** Sort edits from the end of the user's edit of a cell to the end of the notebook, then from its beginning. */
+function fromPosition(edits: readonly IEdit[], active: number, { before, after }: ISettledEdit): IEdit[] {
+  const position = codePoints(after.slice(0, changedRegion(before, after).endAfter));
   const isBelow = ({ cell, start }: IEdit): boolean =>
     cell > active || (cell === active && start >= position);
   return [...edits.filter(isBelow), ...edits.filter(edit => !isBelow(edit))];
@@ -382,17 +357,10 @@ async function moveCursor({ content }: NotebookPanel, cell: CodeCell, offset: nu
   content.activeCellIndex = index;
   await content.scrollToItem(index, 'smart');
   await cell.ready;
-  setCursor(cell, offset);
+  setCursor(cell.editor, offset);
   if (content.mode === 'edit') {
     cell.editor?.focus();
   } else {
     content.activate(); // the active cell does not get the focus otherwise
-  }
-}
-
-function setCursor({ editor }: CodeCell, offset: number, options?: { scroll: boolean }): void {
-  const position = editor?.getPositionAt(offset);
-  if (position) {
-    editor?.setCursorPosition(position, options);
   }
 }
