@@ -9,6 +9,7 @@ import type { IFinding, IFindings } from '../wire';
 import { showMarks } from './findings';
 import {
   applyTarget,
+  cellsOf,
   describeCell,
   executionsOf,
   feedbackFor,
@@ -238,7 +239,7 @@ export class NotebookCheck {
   private async _check(cell: CodeCell, isTyping = false): Promise<boolean | null> {
     const { _panel: panel, _parts: parts } = this;
     const state = this._stateOf(cell);
-    const cells = Array.from(panel.content.model?.cells ?? []);
+    const cells = cellsOf(panel);
     const active = cells.indexOf(cell.model);
     const isWanted = active >= 0 && this._isWanted(cell);
     const isPossible = panel.isVisible && panel.sessionContext.session?.kernel?.status === 'idle';

@@ -3,12 +3,16 @@
 import type { CodeCell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import { type Notebook, NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import type { PartialJSONObject } from '@lumino/coreutils';
+import { onEdit } from '../collaboration';
 import { inOneUndoStep } from '../editor';
-import type { IFix } from '../wire';
+import type { IFix, IFixRequest } from '../wire';
 import { readError } from './errors';
 import type { JointUndo } from './jointundo';
 import {
   applyTarget,
+  ask,
+  cellOf,
+  cellsOf,
   describeChanges,
   executionsOf,
   type Feedback,
@@ -16,9 +20,7 @@ import {
   type IParts,
   isAllowed,
   present,
-  report,
-  requestOf,
-  withTimeout
+  report
 } from './notebook';
 import { type IAction, Offer, scrollTo } from './offer';
 import { runCells } from './run';
@@ -70,19 +72,13 @@ export class FixOffers {
     const read = readError(ename ? { ename, evalue, traceback } : errorOutputOf(failed.model));
     const isWanted = (): boolean =>
       isAllowed(parts, 'suggestFixes', panel, failed) && !executionsOf(model).isChanged(failed.model);
-    const cells = Array.from(model.cells);
+    const cells = cellsOf(panel);
     const index = cells.indexOf(failed.model);
-    const common = read && isWanted() ? requestOf(panel, index) : null;
-    if (!read || !common) {
-      return;
-    }
     const abort = new AbortController();
     this._pending.set(failed.model, abort);
-    const answer = await parts.client.fix(
-      { ...common, failed: index, error: read },
-      withTimeout(abort, panel)
-    );
-    if (!answer || abort.signal.aborted || !isWanted() || failed.model.outputs.length === 0) {
+    const send = (request: IFixRequest, signal: AbortSignal) => parts.client.fix(request, signal);
+    const answer = read && (await ask(panel, index, { failed: index, error: read }, abort, isWanted, send));
+    if (!answer || failed.model.outputs.length === 0) {
       return;
     }
     const onConflict = (): void => this._shown.get(failed.model)?.dispose();
@@ -133,8 +129,7 @@ export class FixOffers {
           );
           const caption = trans.__('Run the cells concerned; stop at the first failure');
           const label = trans._n('Run Cell', 'Run Cells', run.length);
-          const others = run.filter(cell => cell !== offer.cell);
-          report(this._parts, offer, applied, question, [{ label, caption, run: runAll }], others);
+          report(this._parts, offer, applied, question, [{ label, caption, run: runAll }], run);
         }
         if (applied) {
           showChange(offer, target);
@@ -196,13 +191,14 @@ export class FixOffers {
       if (cell === offer.cell || isChanged(cell)) {
         continue;
       }
-      cell.model.sharedModel.changed.connect((_, { sourceChange }) => {
-        if (sourceChange && offer.isReport) {
+      const edited = (): void => {
+        if (offer.isReport) {
           offer.dispose();
-        } else if (sourceChange && offer.primary) {
+        } else if (offer.primary) {
           display(shown);
         }
-      }, offer);
+      };
+      onEdit(cell.model, edited, offer);
     }
     present(this._parts, 'suggestFixes', offer, feedback);
     const { content } = offer.panel;
@@ -232,11 +228,10 @@ function candidateOf(
   failed: CodeCell,
   onConflict: () => void
 ): ICandidate | null {
-  const { widgets } = panel.content;
   const indices = run.length > 0 ? run : [cells.indexOf(failed.model)];
-  const runs = indices.map(index => widgets.find(({ model }) => model === cells[index]));
+  const runs = indices.map(index => cellOf(panel, cells[index]));
   const before = insert && cells[insert.before];
-  if (runs.some(cell => cell?.model.type !== 'code') || (insert && !before)) {
+  if (runs.includes(undefined) || (insert && !before)) {
     return null;
   }
   const target = targetOf(panel, cells, edits, onConflict);
@@ -262,8 +257,7 @@ function insertCell({ content: { model } }: NotebookPanel, insert: ICandidate['i
 
 /** Scroll to the first change unless it is visible: the shortcut also applies an offer outside of the window. */
 function showChange({ panel, cell }: Offer, { next }: OfferEdits): void {
-  const changed = panel.content.widgets.find(({ model }) => model === next?.[0]) as CodeCell | undefined;
-  scrollTo(panel, changed ?? cell, next?.[1].start ?? 0);
+  scrollTo(panel, cellOf(panel, next?.[0]) ?? cell, next?.[1].start ?? 0);
 }
 
 /** Show and run cells one after the other; stop at the first failure. */

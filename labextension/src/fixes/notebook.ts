@@ -6,6 +6,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 import type { Availability } from '../availability';
 import type { IClient } from '../client';
+import { onEdit } from '../collaboration';
 import type { Completers } from '../completers';
 import { type ISwitches, switchedOff, switchOf } from '../decline';
 import { languageOfNotebook } from '../document';
@@ -287,14 +288,9 @@ export function report(
   }
   // After any edit of one of the cells, the change cannot be undone as a whole.
   const end = (): void => offer.dispose();
-  const edited = (_: unknown, { sourceChange }: { sourceChange?: unknown }): void => {
-    if (sourceChange) {
-      end();
-    }
-  };
-  for (const { sharedModel } of applied.models) {
-    sharedModel.changed.connect(edited, offer);
-    sharedModel.disposed.connect(end, offer);
+  for (const model of applied.models) {
+    onEdit(model, end, offer);
+    model.sharedModel.disposed.connect(end, offer);
   }
   offer.dismiss = () => offer.dispose();
   offer.isReport = true;

@@ -3,7 +3,7 @@
 import type { CodeCell, ICellModel } from '@jupyterlab/cells';
 import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
-import type { IStep } from '../collaboration';
+import { type IStep, onEdit } from '../collaboration';
 import { setCursor } from '../editor';
 import { codePoints, wellFormed } from '../window';
 import type { IEdit } from '../wire';
@@ -105,9 +105,11 @@ export class RepeatOffers {
     const display = (): void => state.shown?.display();
     const target = targetOf(panel, cells, edits, display, true);
     if (target) {
-      const examples = [edit, ...(alike ? [alike] : [])].flatMap(example => exampleOf(example, cells) ?? []);
-      const decline = (): void => history.decline(edit);
-      state.shown = new RepeatOffer(parts, panel, cell, target, answer.id, examples, decline);
+      const shown = new RepeatOffer(parts, panel, cell, target, answer.id, () => history.decline(edit));
+      state.shown = shown;
+      [edit, ...(alike ? [alike] : [])].forEach(example =>
+        followExample(example, cells, shown, () => shown.end())
+      );
     }
   }
 
@@ -123,12 +125,6 @@ export class RepeatOffers {
   }));
 }
 
-/** Text that an edit to repeat has inserted, with the rest of its words. */
-interface IExample {
-  model: ICellModel;
-  range: IRange;
-}
-
 /** The offer to change occurrences, which moves from one to the next. */
 class RepeatOffer {
   /** `decline`: this edit is not offered again. */
@@ -138,7 +134,6 @@ class RepeatOffer {
     cell: CodeCell,
     private readonly _target: OfferEdits,
     id: string,
-    examples: readonly IExample[],
     private readonly _decline: () => void
   ) {
     this.edited = cell.model;
@@ -146,7 +141,6 @@ class RepeatOffer {
     this._offer = new Offer(_panel, cell, _parts.trans);
     _panel.content.model?.cells.changed.connect(this.display, this); // the positions name cells
     this._timer = setTimeout(() => this.end(), MOST_AGE);
-    examples.forEach(example => this._follow(example));
     this._present();
   }
 
@@ -287,19 +281,6 @@ class RepeatOffer {
     return applied;
   }
 
-  /** Withdraw the offer if an edit changes an example. */
-  private _follow(example: IExample): void {
-    const edited = (_: unknown, { sourceChange = [] }: { sourceChange?: IStep[] }): void => {
-      const range = moved(example.range, sourceChange);
-      if (range) {
-        example.range = range;
-      } else {
-        this.end();
-      }
-    };
-    example.model.sharedModel.changed.connect(edited, this);
-  }
-
   /** The offer has ended, or reports what was done. */
   private _stop(): void {
     this.isOpen = false;
@@ -321,26 +302,36 @@ function mayBeWrong(replaced: string | null, panel: NotebookPanel): boolean {
   return replaced !== null && isConnected && isMentioned(replaced, cellsOf(panel));
 }
 
-/** Return the inserted text of an edit in its cell; null if later edits have enclosed it. */
-function exampleOf({ cell, before, after }: ISettledEdit, cells: readonly ICellModel[]): IExample | null {
+/** Call `changed` if an edit of its cell changes the inserted text of an edit, until the signals of `owner` are cleared. */
+function followExample(
+  { cell, before, after }: ISettledEdit,
+  cells: readonly ICellModel[],
+  owner: object,
+  changed: () => void
+): void {
   const model = cells.find(({ id }) => id === cell);
-  if (!model) {
-    return null;
-  }
   const { start, endAfter } = changedRegion(before, after);
   const inserted = after.slice(start, endAfter);
   const [head] = /(?<![\p{L}\p{N}_])[\p{L}\p{N}_]*$/u.exec(after.slice(0, start)) ?? [''];
   const [tail] = /^[\p{L}\p{N}_]*/u.exec(after.slice(endAfter)) ?? [''];
   const end = tail ? endAfter + tail.length : start + inserted.trimEnd().length;
-  const source = model.sharedModel.getSource();
+  const source = model?.sharedModel.getSource() ?? '';
   const later = changedRegion(after, source);
   const steps = [
     { retain: later.start },
     { insert: source.slice(later.start, later.endAfter) },
     { delete: later.end - later.start }
   ];
-  const range = moved({ start: start - head.length, end }, steps);
-  return range && { model, range };
+  let range = moved<IRange>({ start: start - head.length, end }, steps);
+  const edited = (steps: readonly IStep[]): void => {
+    range = range && moved(range, steps);
+    if (!range) {
+      changed();
+    }
+  };
+  if (model && range) {
+    onEdit(model, edited, owner);
+  }
 }
 
 /** Sort edits from the end of the user's edit of a cell to the end of the notebook, then from its beginning. */
