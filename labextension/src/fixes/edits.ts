@@ -164,8 +164,14 @@ function isReplaced(source: string, steps: readonly IStep[]): boolean {
   return inserted === source && steps.some(step => step.delete);
 }
 
+/** A further change of the name is not the continuation of this one. */
+export function resetBaseline(followed: IFollowed): void {
+  followed.before = followed.cell.model.sharedModel.getSource();
+}
+
 function resetBaselines(followed: IFollowed): void {
-  followed.before = followed.settled = followed.cell.model.sharedModel.getSource();
+  resetBaseline(followed);
+  followed.settled = followed.before;
 }
 
 function lineOf({ cell }: IFollowed): number | undefined {

@@ -67,7 +67,7 @@ export interface IParts {
 }
 
 /** Return the executions in a notebook since it was opened. */
-export const executionsOf = memoize((_: INotebookModel) => new Executions());
+export const executionsOf = memoize<INotebookModel, Executions>(() => new Executions());
 
 export function cellsOf({ content }: NotebookPanel): ICellModel[] {
   return Array.from(content.model?.cells ?? []);

@@ -1,14 +1,15 @@
 /** After the user has made an edit like an earlier one, offer to repeat it at other occurrences in the notebook. */
 
 import type { CodeCell, ICellModel } from '@jupyterlab/cells';
-import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
+import type { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import { type IStep, onEdit } from '../collaboration';
 import { setCursor } from '../editor';
 import { codePoints, wellFormed } from '../window';
 import type { IEdit } from '../wire';
+import type { IEditState } from './editoffers';
 import type { IFollowed } from './edits';
-import { History, type ISettledEdit, hasAlikeChanges, MOST_AGE, replacedText } from './history';
+import { type ISettledEdit, hasAlikeChanges, MOST_AGE, replacedText } from './history';
 import { changedRegion } from './identifiers';
 import type { JointUndo } from './jointundo';
 import {
@@ -23,110 +24,61 @@ import {
   type IParts,
   isAllowed,
   isMentioned,
-  memoize,
   present,
   report
 } from './notebook';
 import { isInView, Offer } from './offer';
-import type { RenameOffers } from './renames';
 import { firstLine, type IRange, moved } from './replacements';
 import { type OfferEdits, targetOf } from './target';
 
 /** Characters of a cell's first line in a question. */
 const FIRST_WORDS = 30;
 
-export class RepeatOffers {
-  constructor(
-    private readonly _parts: IParts,
-    private readonly _renames: Pick<RenameOffers, 'offer'>
-  ) {
-    const { edits } = _parts;
-    edits.edited.connect((_, { panel }) => this._stateOf(panel.context.model).abort.abort());
-    edits.undone.connect((_, { panel, cell }) => {
-      const { history, shown } = this._stateOf(panel.context.model);
-      history.forget(cell.model.id);
-      if (shown?.edited === cell.model && shown.isOpen) {
-        shown.end();
-      }
-    });
-    edits.settled.connect((_, followed) => {
-      void this._settled(followed).catch(() => undefined); // offers are optional: a failed request is not reported
-    });
+/** Offer to repeat an edit, if it is like an earlier one or itself, or may correct what the kernel shows to be wrong. */
+export async function offerRepeats(
+  parts: IParts,
+  { panel, cell }: IFollowed,
+  edit: ISettledEdit,
+  state: IEditState
+): Promise<void> {
+  const { history, abort } = state;
+  const cells = cellsOf(panel);
+  const ids = cells.map(({ id }) => id);
+  const sources = cells.map(({ sharedModel }) => sharedModel.getSource());
+  const alike = history.earlierLike(edit, ids);
+  const isRepeated = alike !== null || hasAlikeChanges(edit) || mayBeWrong(replacedText(edit), panel);
+  const isWanted = (): boolean => isRepeated && isAllowed(parts, 'suggestRepeats', panel, cell);
+  if (history.isDeclined(edit)) {
+    return;
   }
-
-  private async _settled(followed: IFollowed): Promise<void> {
-    const { panel, cell, settled: before } = followed;
-    const state = this._stateOf(panel.context.model);
-    const { history, shown } = state;
-    shown?.display();
-    followed.settled = cell.model.sharedModel.getSource();
-    const edit = this._isAllowed(followed)
-      ? history.add(cell.model.id, before, followed.settled, Date.now())
-      : null;
-    const abort = (state.abort = new AbortController());
-    if (!(await this._renames.offer(followed, abort)) && edit && !abort.signal.aborted) {
-      await this._ask(followed, edit, abort);
-    }
+  const active = ids.indexOf(edit.cell);
+  const earlier = alike && {
+    cell: ids.indexOf(alike.cell),
+    before: wellFormed(alike.before),
+    after: wellFormed(alike.after)
+  };
+  const fields = { active, before: wellFormed(edit.before), earlier };
+  const answer = await ask(panel, active, fields, abort, isWanted, (request, signal) =>
+    parts.client.repeat(request, signal)
+  );
+  if (!answer?.edits.length) {
+    return;
   }
-
-  private async _ask(followed: IFollowed, edit: ISettledEdit, abort: AbortController): Promise<void> {
-    const { _parts: parts } = this;
-    const { panel, cell } = followed;
-    const state = this._stateOf(panel.context.model);
-    const { history } = state;
-    const cells = cellsOf(panel);
-    const ids = cells.map(({ id }) => id);
-    const sources = cells.map(({ sharedModel }) => sharedModel.getSource());
-    const alike = history.earlierLike(edit, ids);
-    const isWanted = alike !== null || hasAlikeChanges(edit) || mayBeWrong(replacedText(edit), panel);
-    if (!isWanted || history.isDeclined(edit)) {
-      return;
-    }
-    const active = ids.indexOf(edit.cell);
-    const earlier = alike && {
-      cell: ids.indexOf(alike.cell),
-      before: wellFormed(alike.before),
-      after: wellFormed(alike.after)
-    };
-    const answer = await ask(
-      panel,
-      active,
-      { active, before: wellFormed(edit.before), earlier },
-      abort,
-      () => this._isAllowed(followed),
-      (request, signal) => parts.client.repeat(request, signal)
-    );
-    if (!answer?.edits.length) {
-      return;
-    }
-    state.shown?.end();
-    const current = answer.edits.filter(({ cell }) => cells[cell]?.sharedModel.getSource() === sources[cell]); // the positions refer to the requested text
-    const edits = fromPosition(current, active, edit);
-    const display = (): void => state.shown?.display();
-    const target = targetOf(panel, cells, edits, display, true);
-    if (target) {
-      const shown = new RepeatOffer(parts, panel, cell, target, answer.id, () => history.decline(edit));
-      state.shown = shown;
-      [edit, ...(alike ? [alike] : [])].forEach(example =>
-        followExample(example, cells, shown, () => shown.end())
-      );
-    }
+  state.repeat?.end();
+  const current = answer.edits.filter(({ cell }) => cells[cell]?.sharedModel.getSource() === sources[cell]); // the positions refer to the requested text
+  const target = targetOf(panel, cells, fromPosition(current, active, edit), () => shown.display(), true);
+  if (!target) {
+    return;
   }
-
-  private _isAllowed({ panel, cell }: IFollowed): boolean {
-    return isAllowed(this._parts, 'suggestRepeats', panel, cell);
+  const shown = new RepeatOffer(parts, panel, cell, target, answer.id, () => history.decline(edit));
+  state.repeat = shown;
+  for (const example of alike ? [edit, alike] : [edit]) {
+    followExample(example, cells, shown, () => shown.end());
   }
-
-  /** The edits of a notebook, the request after the last one, and the offer to repeat one of them. */
-  private readonly _stateOf = memoize((_: INotebookModel) => ({
-    history: new History(),
-    abort: new AbortController(),
-    shown: null as RepeatOffer | null
-  }));
 }
 
 /** The offer to change occurrences, which moves from one to the next. */
-class RepeatOffer {
+export class RepeatOffer {
   /** `decline`: this edit is not offered again. */
   constructor(
     private readonly _parts: IParts,
