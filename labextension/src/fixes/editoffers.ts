@@ -1,11 +1,11 @@
 /** After an edit of a cell, offer to rename or to repeat what it has changed. */
 
 import type { INotebookModel } from '@jupyterlab/notebook';
+import type { ChangeOffer } from './changeoffer';
 import { type IFollowed, resetBaseline } from './edits';
 import { History } from './history';
 import { changeOf } from './identifiers';
 import { type IParts, isAllowed, memoize } from './notebook';
-import type { Offer } from './offer';
 import { offerRename } from './renames';
 import { offerRepeats, type RepeatOffer } from './repeats';
 
@@ -14,7 +14,7 @@ export interface IEditState {
   history: History;
   abort: AbortController;
   /** ends at the next edit */
-  rename: Offer | null;
+  rename: ChangeOffer | null;
   repeat: RepeatOffer | null;
 }
 

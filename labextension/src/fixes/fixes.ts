@@ -6,23 +6,11 @@ import type { PartialJSONObject } from '@lumino/coreutils';
 import { onEdit } from '../collaboration';
 import { inOneUndoStep } from '../editor';
 import type { IFix, IFixRequest } from '../wire';
+import { ChangeOffer, feedbackFor } from './changeoffer';
 import { readError } from './errors';
 import type { JointUndo } from './jointundo';
-import {
-  applyTarget,
-  ask,
-  cellOf,
-  cellsOf,
-  describeChanges,
-  executionsOf,
-  type Feedback,
-  feedbackFor,
-  type IParts,
-  isAllowed,
-  present,
-  report
-} from './notebook';
-import { type IAction, Offer, scrollTo } from './offer';
+import { ask, cellOf, cellsOf, describeChanges, executionsOf, type IParts, isAllowed } from './notebook';
+import { type IAction, type Offer, scrollTo } from './offer';
 import { runCells } from './run';
 import { type OfferEdits, targetOf } from './target';
 
@@ -86,11 +74,12 @@ export class FixOffers {
       .map(fix => candidateOf(panel, cells, fix, failed, onConflict))
       .filter(candidate => candidate !== null);
     if (candidates.length > 0) {
-      this._show(new Offer(panel, failed, parts.trans), feedbackFor(parts, answer.id), candidates, read.name);
+      const offer = new ChangeOffer(parts, panel, failed, feedbackFor(parts, answer.id));
+      this._show(offer, candidates, read.name);
     }
   }
 
-  private _show(offer: Offer, feedback: Feedback, candidates: readonly ICandidate[], error: string): void {
+  private _show(offer: ChangeOffer, candidates: readonly ICandidate[], error: string): void {
     const { trans, shortcut, live } = this._parts;
     const { model } = offer.cell;
     const { outputs } = model;
@@ -109,9 +98,7 @@ export class FixOffers {
       shown = index;
       const { target, insert, title, run } = candidates[index];
       const apply = (): JointUndo | null =>
-        applyTarget(this._parts, offer, feedback, target, () =>
-          target.apply(target.edits.size > 0 ? [model] : [])
-        );
+        offer.apply(target, () => target.apply(target.edits.size > 0 ? [model] : []));
       const runAll = (): void => {
         offer.dispose();
         void runInOrder(offer.panel, run);
@@ -129,7 +116,7 @@ export class FixOffers {
           );
           const caption = trans.__('Run the cells concerned; stop at the first failure');
           const label = trans._n('Run Cell', 'Run Cells', run.length);
-          report(this._parts, offer, applied, question, [{ label, caption, run: runAll }], run);
+          offer.report(applied, question, [{ label, caption, run: runAll }], run);
         }
         if (applied) {
           showChange(offer, target);
@@ -200,7 +187,7 @@ export class FixOffers {
       };
       onEdit(cell.model, edited, offer);
     }
-    present(this._parts, 'suggestFixes', offer, feedback);
+    offer.present('suggestFixes');
     const { content } = offer.panel;
     if (!this._edited.has(content) && content.model && executionsOf(content.model).isLast(model)) {
       void offer.reveal();

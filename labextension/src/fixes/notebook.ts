@@ -6,7 +6,6 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
 import type { Availability } from '../availability';
 import type { IClient } from '../client';
-import { onEdit } from '../collaboration';
 import type { Completers } from '../completers';
 import { type ISwitches, switchedOff, switchOf } from '../decline';
 import { languageOfNotebook } from '../document';
@@ -16,12 +15,11 @@ import type { Notice } from '../notice';
 import { DISABLED } from '../requesterror';
 import type { Preferences } from '../settings';
 import { byteLength, wellFormed } from '../window';
-import type { IEditRequest, IFeedback, IFixCell } from '../wire';
+import type { IEditRequest, IFixCell } from '../wire';
 import type { EditFollower } from './edits';
 import { Executions } from './executions';
 import { mentions } from './identifiers';
-import type { JointUndo } from './jointundo';
-import type { IAction, IChangedCell, Offer } from './offer';
+import type { IChangedCell } from './offer';
 import type { Offers, Setting } from './offers';
 import { changedLines } from './replacements';
 import type { OfferEdits } from './target';
@@ -209,117 +207,4 @@ export function describeChanges(
     label: model === own?.model ? '' : describeCell(trans, panel, model),
     hunks: changedLines(model.sharedModel.getSource(), replacements)
   }));
-}
-
-/** Reports what became of an offer, each event once. */
-export type Feedback = (event: IFeedback['event']) => void;
-
-export function feedbackFor({ client }: IParts, id: string): Feedback {
-  const sent = new Set<string>();
-  return event => {
-    if (!sent.has(event)) {
-      sent.add(event);
-      client.feedback({ id, event, chars: 0, length: 0, before: 0, seconds: 0 });
-    }
-  };
-}
-
-/** Change the cells with `apply`, which returns null, without any change, if their text has changed meanwhile. */
-export function applyTarget(
-  { edits, live, notice, trans }: IParts,
-  offer: Offer,
-  feedback: Feedback,
-  { locked }: OfferEdits,
-  apply: () => JointUndo | null
-): JointUndo | null {
-  const { panel } = offer;
-  const applied = locked.length > 0 ? null : edits.apply(apply);
-  if (applied) {
-    feedback('applied');
-    live.say(trans.__('Applied.'));
-    applied.stepped.connect((_, { step, changed }) => {
-      if (!changed) {
-        edits.reset();
-      } else {
-        const cell = describeCell(trans, panel, changed);
-        notice.brief(
-          step === 'undo'
-            ? trans.__('%1 has changed since. Nothing was undone: undo again to change only this cell.', cell)
-            : trans.__('%1 has changed since. Nothing was redone: redo again to change only this cell.', cell)
-        );
-      }
-    });
-  } else {
-    const reason =
-      locked.length > 0
-        ? trans.__('%1 is read-only. Nothing was applied.', describeCell(trans, panel, locked[0]))
-        : trans.__('The code has changed since. Nothing was applied.');
-    offer.showFailure(reason);
-    live.say(reason);
-  }
-  return applied;
-}
-
-/**
- * Replace an offer by a report of the change, with a button that undoes it; without another action, for some time. `run`:
- * the cells that the first action runs.
- */
-export function report(
-  { live, notice, offers, trans, shortcut }: IParts,
-  offer: Offer,
-  applied: JointUndo,
-  question: string,
-  actions: readonly IAction[] = [],
-  run: readonly CodeCell[] = []
-): void {
-  const undo: IAction = {
-    label: trans.__('Undo'),
-    caption: trans.__('Undo the change in all cells'),
-    run: () => {
-      const changed = applied.undo();
-      if (changed) {
-        const cell = describeCell(trans, offer.panel, changed);
-        notice.brief(trans.__('%1 has changed since. Nothing was undone.', cell));
-      }
-    }
-  };
-  if (actions.length === 0) {
-    offer.disposeLater();
-  }
-  // After any edit of one of the cells, the change cannot be undone as a whole.
-  const end = (): void => offer.dispose();
-  for (const model of applied.models) {
-    onEdit(model, end, offer);
-    model.sharedModel.disposed.connect(end, offer);
-  }
-  offer.dismiss = () => offer.dispose();
-  offer.isReport = true;
-  offer.display({
-    question,
-    runs: run.filter(cell => cell !== offer.cell),
-    actions: [...actions, undo],
-    shortcuts: actions.map(() => shortcut())
-  });
-  const key = actions.length > 0 && offers.newestIn(offer.panel.content) === offer ? shortcut() : '';
-  live.say(key ? trans.__('%1 Press %2 to run.', question, key) : question);
-}
-
-/** Show a new offer, and announce it to screen readers. */
-export function present(
-  parts: IParts,
-  setting: Setting,
-  offer: Offer,
-  feedback: Feedback,
-  dismissed = (): void => undefined
-): void {
-  const { live, offers, trans } = parts;
-  offer.dismiss = () => {
-    dismissed();
-    feedback('dismissed');
-    offer.dispose();
-  };
-  offers.add(offer, setting, () => isAllowed(parts, setting, offer.panel, offer.cell));
-  feedback('shown');
-  const shortcut = offers.newestIn(offer.panel.content) === offer ? parts.shortcut() : '';
-  live.say(shortcut ? trans.__('%1 Press %2 to apply.', offer.label, shortcut) : offer.label);
 }

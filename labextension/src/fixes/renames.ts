@@ -5,23 +5,12 @@ import { NotebookActions } from '@jupyterlab/notebook';
 import { positionOf, setCursor } from '../editor';
 import { wellFormed } from '../window';
 import type { IRenameEdits } from '../wire';
+import { ChangeOffer, feedbackFor } from './changeoffer';
 import type { IEditState } from './editoffers';
 import { type IFollowed, resetBaseline } from './edits';
 import type { JointUndo } from './jointundo';
-import {
-  applyTarget,
-  ask,
-  cellsOf,
-  describeChanges,
-  executionsOf,
-  feedbackFor,
-  type IParts,
-  isAllowed,
-  isMentioned,
-  present,
-  report
-} from './notebook';
-import { Offer, scrollTo } from './offer';
+import { ask, cellsOf, describeChanges, executionsOf, type IParts, isAllowed, isMentioned } from './notebook';
+import { scrollTo } from './offer';
 import { movedPosition } from './replacements';
 import { runCells } from './run';
 import { type IOwnEdit, targetOf } from './target';
@@ -48,13 +37,12 @@ export async function offerRename(
   if (!target) {
     return false;
   }
-  const offer = new Offer(panel, cell, trans);
-  const feedback = feedbackFor(parts, answer.id);
+  const offer = new ChangeOffer(parts, panel, cell, feedbackFor(parts, answer.id));
   state.rename = offer;
   offer.disposed.connect(() => target.release());
   const apply = (): void => {
     const cursor = cell.editor ? positionOf(cell.editor).offset : 0;
-    const applied = applyTarget(parts, offer, feedback, target, () => target.apply([cell.model], own));
+    const applied = offer.apply(target, () => target.apply([cell.model], own));
     if (applied) {
       setCursor(cell.editor, movedPosition(cursor, target.edits.get(cell.model) ?? []), { scroll: false });
       reportRename(parts, offer, cells, answer, applied, state);
@@ -69,27 +57,26 @@ export async function offerRename(
     shortcuts: [shortcut()]
   });
   // A longer name is not offered again.
-  present(parts, 'suggestRenames', offer, feedback, () => resetBaseline(followed));
+  offer.present('suggestRenames', () => resetBaseline(followed));
   return true;
 }
 
 /** Report a rename; offer to run the cells that bind the name if the kernel still has the old one, and to undo it. */
 function reportRename(
-  parts: IParts,
-  offer: Offer,
+  { trans }: IParts,
+  offer: ChangeOffer,
   cells: readonly ICellModel[],
   { edits, run }: IRenameEdits,
   applied: JointUndo,
   state: IEditState
 ): void {
-  const { trans } = parts;
   const { panel } = offer;
   const runs = executionsOf(panel.context.model);
   const models = run.map(index => cells[index]).filter(cell => runs.isChanged(cell));
   const binding = panel.content.widgets.filter(({ model }) => models.includes(model)) as CodeCell[];
   const renamed = trans._n('Renamed %1 use.', 'Renamed %1 uses.', edits.length);
   if (binding.length === 0) {
-    report(parts, offer, applied, renamed);
+    offer.report(applied, renamed);
     return;
   }
   state.rename = null; // an edit does not answer the question
@@ -104,5 +91,5 @@ function reportRename(
     run: () => void runCells(panel, binding)
   };
   const question = trans.__('The kernel still uses the old name. Run this cell?');
-  report(parts, offer, applied, `${renamed} ${question}`, [rerun], binding);
+  offer.report(applied, `${renamed} ${question}`, [rerun], binding);
 }

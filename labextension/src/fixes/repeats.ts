@@ -7,27 +7,23 @@ import { type IStep, onEdit } from '../collaboration';
 import { setCursor } from '../editor';
 import { codePoints, wellFormed } from '../window';
 import type { IEdit } from '../wire';
+import { ChangeOffer, feedbackFor } from './changeoffer';
 import type { IEditState } from './editoffers';
 import type { IFollowed } from './edits';
 import { type ISettledEdit, hasAlikeChanges, MOST_AGE, replacedText } from './history';
 import { changedRegion } from './identifiers';
 import type { JointUndo } from './jointundo';
 import {
-  applyTarget,
   ask,
   cellOf,
   cellsOf,
   describeCell,
   describeChanges,
-  type Feedback,
-  feedbackFor,
   type IParts,
   isAllowed,
-  isMentioned,
-  present,
-  report
+  isMentioned
 } from './notebook';
-import { isInView, Offer } from './offer';
+import { isInView } from './offer';
 import { firstLine, type IRange, moved } from './replacements';
 import { type OfferEdits, targetOf } from './target';
 
@@ -46,11 +42,10 @@ export async function offerRepeats(
   const ids = cells.map(({ id }) => id);
   const sources = cells.map(({ sharedModel }) => sharedModel.getSource());
   const alike = history.earlierLike(edit, ids);
-  const isRepeated = alike !== null || hasAlikeChanges(edit) || mayBeWrong(replacedText(edit), panel);
-  const isWanted = (): boolean => isRepeated && isAllowed(parts, 'suggestRepeats', panel, cell);
-  if (history.isDeclined(edit)) {
-    return;
-  }
+  const isLikely =
+    !history.isDeclined(edit) &&
+    (alike !== null || hasAlikeChanges(edit) || mayBeWrong(replacedText(edit), panel));
+  const isWanted = (): boolean => isLikely && isAllowed(parts, 'suggestRepeats', panel, cell);
   const active = ids.indexOf(edit.cell);
   const earlier = alike && {
     cell: ids.indexOf(alike.cell),
@@ -89,8 +84,7 @@ export class RepeatOffer {
     private readonly _decline: () => void
   ) {
     this.edited = cell.model;
-    this._feedback = feedbackFor(_parts, id);
-    this._offer = new Offer(_panel, cell, _parts.trans);
+    this._offer = new ChangeOffer(_parts, _panel, cell, feedbackFor(_parts, id));
     _panel.content.model?.cells.changed.connect(this.display, this); // the positions name cells
     this._timer = setTimeout(() => this.end(), MOST_AGE);
     this._present();
@@ -114,13 +108,13 @@ export class RepeatOffer {
       }
     });
     this.display();
-    present(this._parts, 'suggestRepeats', offer, this._feedback, this._decline);
+    offer.present('suggestRepeats', this._decline);
   }
 
   /** The occurrences, or the lines around them, have changed. */
   readonly display = (): void => {
-    const { _target: target, _offer: offer, _parts: parts } = this;
-    const { trans, shortcut } = parts;
+    const { _target: target, _offer: offer } = this;
+    const { trans, shortcut } = this._parts;
     if (!this.isOpen) {
       return;
     }
@@ -200,30 +194,33 @@ export class RepeatOffer {
       this.display();
       parts.live.say(offer.label);
     } else {
-      this._offer = new Offer(panel, cell, parts.trans);
+      this._offer = new ChangeOffer(parts, panel, cell, offer.feedback);
       offer.dispose();
       this._present();
     }
   }
 
   private _applyAll(): void {
-    const { _target: target, _offer: offer, _parts: parts } = this;
-    const { trans } = parts;
+    const {
+      _target: target,
+      _offer: offer,
+      _parts: { trans }
+    } = this;
     const applied = this._omitLocked() && this._apply(() => target.apply([this.edited, offer.cell.model]));
     if (applied) {
       this._stop();
-      const question = trans._n('Changed %1 occurrence.', 'Changed %1 occurrences.', target.length);
-      report(parts, offer, applied, question);
+      offer.report(applied, trans._n('Changed %1 occurrence.', 'Changed %1 occurrences.', target.length));
     }
   }
 
   /** Change the cells; withdraw the offer when the user undoes it. */
   private _apply(change: () => JointUndo | null): JointUndo | null {
-    const applied = applyTarget(this._parts, this._offer, this._feedback, this._target, change);
+    const { _offer: offer } = this;
+    const applied = offer.apply(this._target, change);
     applied?.stepped.connect((_, { step, changed }) => {
       if (step === 'undo' && !changed && !this._isUndone) {
         this._isUndone = true;
-        this._feedback('undone');
+        offer.feedback('undone');
         this._decline();
         if (this.isOpen) {
           this.end();
@@ -241,9 +238,8 @@ export class RepeatOffer {
     this._target.release();
   }
 
-  private readonly _feedback: Feedback;
   private readonly _timer: ReturnType<typeof setTimeout>;
-  private _offer: Offer;
+  private _offer: ChangeOffer;
   private _isUndone = false;
 }
 
@@ -263,10 +259,9 @@ function followExample(
 ): void {
   const model = cells.find(({ id }) => id === cell);
   const { start, endAfter } = changedRegion(before, after);
-  const inserted = after.slice(start, endAfter);
   const [head] = /(?<![\p{L}\p{N}_])[\p{L}\p{N}_]*$/u.exec(after.slice(0, start)) ?? [''];
   const [tail] = /^[\p{L}\p{N}_]*/u.exec(after.slice(endAfter)) ?? [''];
-  const end = tail ? endAfter + tail.length : start + inserted.trimEnd().length;
+  const end = tail ? endAfter + tail.length : start + after.slice(start, endAfter).trimEnd().length;
   const source = model?.sharedModel.getSource() ?? '';
   const later = changedRegion(after, source);
   const steps = [
