@@ -45,8 +45,7 @@ export class History {
     if (edit.before === after) {
       return null;
     }
-    this._edits.push(edit);
-    this._edits = this._edits.slice(-MOST_EDITS);
+    this._edits = [...this._edits, edit].slice(-MOST_EDITS);
     return edit;
   }
 

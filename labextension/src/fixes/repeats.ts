@@ -86,7 +86,6 @@ export class RepeatOffer {
     this.edited = cell.model;
     this._offer = new ChangeOffer(_parts, _panel, cell, feedbackFor(_parts, id));
     _panel.content.model?.cells.changed.connect(this.display, this); // the positions name cells
-    this._timer = setTimeout(() => this.end(), MOST_AGE);
     this._present();
   }
 
@@ -115,11 +114,10 @@ export class RepeatOffer {
   readonly display = (): void => {
     const { _target: target, _offer: offer } = this;
     const { trans, shortcut } = this._parts;
-    if (!this.isOpen) {
-      return;
-    }
-    if (target.length === 0) {
+    if (this.isOpen && target.length === 0) {
       this.end();
+    }
+    if (!this.isOpen) {
       return;
     }
     const actions = [
@@ -201,11 +199,8 @@ export class RepeatOffer {
   }
 
   private _applyAll(): void {
-    const {
-      _target: target,
-      _offer: offer,
-      _parts: { trans }
-    } = this;
+    const { _target: target, _offer: offer } = this;
+    const { trans } = this._parts;
     const applied = this._omitLocked() && this._apply(() => target.apply([this.edited, offer.cell.model]));
     if (applied) {
       this._stop();
@@ -238,15 +233,14 @@ export class RepeatOffer {
     this._target.release();
   }
 
-  private readonly _timer: ReturnType<typeof setTimeout>;
+  private readonly _timer = setTimeout(() => this.end(), MOST_AGE);
   private _offer: ChangeOffer;
   private _isUndone = false;
 }
 
 /** Return whether the kernel may show that a replaced text was wrong: it occurs elsewhere, and there is a kernel. */
 function mayBeWrong(replaced: string | null, panel: NotebookPanel): boolean {
-  const { session } = panel.sessionContext;
-  const isConnected = session?.kernel?.connectionStatus === 'connected';
+  const isConnected = panel.sessionContext.session?.kernel?.connectionStatus === 'connected';
   return replaced !== null && isConnected && isMentioned(replaced, cellsOf(panel));
 }
 
