@@ -1,8 +1,9 @@
 import { YFile, YNotebook } from '@jupyter/ydoc';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
+import { Signal } from '@lumino/signaling';
 import { describe, expect, it } from 'vitest';
 import { applyUpdate, createRelativePositionFromTypeIndex, type Doc } from 'yjs';
-import { followEdits, followOthers, hasOtherCursor } from './collaboration';
+import { followEdits, followOthers, hasOtherCursor, onEdit } from './collaboration';
 
 interface ISharedText {
   source: string;
@@ -105,5 +106,19 @@ describe('hasOtherCursor', () => {
     notebook.awareness.states.set(1, { user: { username: 'eve' }, cursors: sent });
     expect(found()).toEqual([false, true]);
     expect(hasOtherCursor(YNotebook.create().addCell({ cell_type: 'code' }) as never)).toBe(false);
+  });
+});
+
+describe('onEdit', () => {
+  it('reports edits of the text, and no other changes, until the signals of the owner are cleared', () => {
+    const notebook = new YNotebook();
+    const sharedModel = notebook.addCell({ cell_type: 'code', source: 'ab' });
+    const [owner, steps] = [{}, [] as unknown[]];
+    onEdit({ sharedModel }, found => steps.push(...found), owner);
+    sharedModel.setMetadata('tags', ['a']);
+    sharedModel.updateSource(1, 1, 'x');
+    Signal.clearData(owner);
+    sharedModel.updateSource(0, 0, 'y');
+    expect(steps).toEqual([{ retain: 1 }, { insert: 'x' }]);
   });
 });

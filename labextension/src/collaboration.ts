@@ -39,6 +39,20 @@ export function followEdits(
   return () => doc?.off('beforeObserverCalls', check);
 }
 
+/** Call `edited` after each edit of a text, until the signals of `owner` are cleared. */
+export function onEdit(
+  { sharedModel }: Pick<CodeEditor.IModel, 'sharedModel'>,
+  edited: (steps: readonly IStep[]) => void,
+  owner: object
+): void {
+  const changed = (_: unknown, { sourceChange }: { sourceChange?: IStep[] }): void => {
+    if (sourceChange) {
+      edited(sourceChange);
+    }
+  };
+  sharedModel.changed.connect(changed, owner);
+}
+
 /** Return whether another user has the cursor in the text of a notebook's cell. */
 export function hasOtherCursor(sharedModel: CodeEditor.IModel['sharedModel']): boolean {
   const { awareness, ysource } = sharedModel as Partial<IYText>;

@@ -17,11 +17,10 @@ import { DownloadOffer } from './downloadoffer';
 import { Downloads } from './downloads';
 import { Engines, pageProperties } from './engines';
 import { NotebookCheck } from './fixes/check';
+import { EditOffers } from './fixes/editoffers';
 import { EditFollower } from './fixes/edits';
 import { FixOffers } from './fixes/fixes';
 import { Offers } from './fixes/offers';
-import { RenameOffers } from './fixes/renames';
-import { RepeatOffers } from './fixes/repeats';
 import { HttpClient } from './httpclient';
 import { shortcutOf } from './keys';
 import { LiveRegion } from './liveregion';
@@ -175,7 +174,7 @@ export function createOffers(
   const edits = new EditFollower(page);
   const parts = { ...engine, ...completion, ...notifications, edits, switches, offers, shortcut };
   new FixOffers(parts);
-  new RepeatOffers(parts, new RenameOffers(parts));
+  new EditOffers(parts);
   docRegistry.addWidgetExtension('Notebook', {
     createNew: panel => {
       new NotebookCheck(parts, panel as NotebookPanel);

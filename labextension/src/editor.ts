@@ -18,6 +18,18 @@ export function positionOf(editor: CodeEditor.IEditor): IPosition {
   };
 }
 
+/** Set the cursor of an editor, if there is one, to an offset. */
+export function setCursor(
+  editor: CodeEditor.IEditor | null,
+  offset: number,
+  options?: { scroll: boolean }
+): void {
+  const position = editor?.getPositionAt(offset);
+  if (position) {
+    editor?.setCursorPosition(position, options);
+  }
+}
+
 /** Return whether an editor still has this text and cursor position. */
 export function isAt(editor: CodeEditor.IEditor, position: IPosition): boolean {
   if (editor.isDisposed) {

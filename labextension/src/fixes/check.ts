@@ -6,18 +6,18 @@ import { Signal } from '@lumino/signaling';
 import { hasOtherCursor } from '../collaboration';
 import { element, withCode } from '../elements';
 import type { IFinding, IFindings } from '../wire';
+import { ChangeOffer, feedbackFor } from './changeoffer';
 import { showMarks } from './findings';
 import {
-  applyTarget,
+  cellsOf,
   describeCell,
   executionsOf,
-  feedbackFor,
   type IParts,
   isAllowed,
   requestOf,
   withTimeout
 } from './notebook';
-import { Offer, scrollTo } from './offer';
+import { type Offer, scrollTo } from './offer';
 import { replacementOf } from './replacements';
 import { targetOf } from './target';
 
@@ -238,7 +238,7 @@ export class NotebookCheck {
   private async _check(cell: CodeCell, isTyping = false): Promise<boolean | null> {
     const { _panel: panel, _parts: parts } = this;
     const state = this._stateOf(cell);
-    const cells = Array.from(panel.content.model?.cells ?? []);
+    const cells = cellsOf(panel);
     const active = cells.indexOf(cell.model);
     const isWanted = active >= 0 && this._isWanted(cell);
     const isPossible = panel.isVisible && panel.sessionContext.session?.kernel?.status === 'idle';
@@ -328,8 +328,7 @@ export class NotebookCheck {
     if (!target) {
       return;
     }
-    const offer = new Offer(panel, cell, trans);
-    const feedback = feedbackFor(parts, id);
+    const offer = new ChangeOffer(parts, panel, cell, feedbackFor(parts, id));
     let isAsked = false;
     const apply = async (): Promise<void> => {
       if (isAsked) {
@@ -344,7 +343,7 @@ export class NotebookCheck {
       const start = target.next?.[1].start ?? 0;
       if (offer.isDisposed) {
         notice.brief(trans.__('The kernel does not confirm this finding. Nothing was applied.'));
-      } else if (isAnswered && applyTarget(parts, offer, feedback, target, () => target.apply([]))) {
+      } else if (isAnswered && offer.apply(target, () => target.apply([]))) {
         offer.dispose();
         scrollTo(panel, cell, start); // the shortcut also applies an offer outside of the window
         void this._check(cell);
@@ -370,13 +369,13 @@ export class NotebookCheck {
     });
     offer.dismiss = () => {
       this._stateOf(cell).dismissed.set(message, code);
-      feedback('dismissed');
+      offer.feedback('dismissed');
       this._remove(cell);
       this._stateOf(cell).isDue = true;
       void this._check(cell); // for the other findings
     };
     offers.add(offer, 'check', () => this._isAllowed(cell));
-    feedback('shown');
+    offer.feedback('shown');
   }
 
   /** Announce the first new finding, and the number of the others; `isWhole`: no finding is missing. */

@@ -3,7 +3,7 @@
 import type { CodeCell } from '@jupyterlab/cells';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
-import { followEdits, type IStep, type Origin } from '../collaboration';
+import { followEdits, type IStep, onEdit, type Origin } from '../collaboration';
 import { isComposing } from '../editor';
 import type { Page } from '../page';
 
@@ -84,20 +84,19 @@ export class EditFollower {
     const { sharedModel } = model;
     const { selections } = editor.model;
     const unfollow = followEdits(sharedModel, origin => void (this._origin = origin));
-    sharedModel.changed.connect(this._edited);
-    selections.changed.connect(this._moved);
+    onEdit(model, this._edited, unfollow);
+    selections.changed.connect(this._moved, unfollow);
     const leave = (): void => {
       unfollow();
-      sharedModel.changed.disconnect(this._edited);
-      selections.changed.disconnect(this._moved);
+      Signal.clearData(unfollow);
     };
     const source = sharedModel.getSource();
     this._followed = { panel, cell: cell as CodeCell, leave, before: source, settled: source };
   }
 
-  private readonly _edited = (_: unknown, { sourceChange }: { sourceChange?: IStep[] }): void => {
+  private readonly _edited = (steps: readonly IStep[]): void => {
     const { _followed: followed, _origin: origin, _isApplying: isOffered } = this;
-    if (!sourceChange || !followed) {
+    if (!followed) {
       return;
     }
     this.edited.emit({ panel: followed.panel, isOffered });
@@ -107,7 +106,7 @@ export class EditFollower {
     const { sharedModel } = followed.cell.model;
     if (origin === 'other user') {
       resetBaselines(followed);
-    } else if (origin === 'undo' || isReplaced(sharedModel.getSource(), sourceChange)) {
+    } else if (origin === 'undo' || isReplaced(sharedModel.getSource(), steps)) {
       followed.settled = sharedModel.getSource();
     }
     if (origin === 'undo') {
@@ -165,8 +164,14 @@ function isReplaced(source: string, steps: readonly IStep[]): boolean {
   return inserted === source && steps.some(step => step.delete);
 }
 
+/** A further change of the name is not the continuation of this one. */
+export function resetBaseline(followed: IFollowed): void {
+  followed.before = followed.cell.model.sharedModel.getSource();
+}
+
 function resetBaselines(followed: IFollowed): void {
-  followed.before = followed.settled = followed.cell.model.sharedModel.getSource();
+  resetBaseline(followed);
+  followed.settled = followed.before;
 }
 
 function lineOf({ cell }: IFollowed): number | undefined {

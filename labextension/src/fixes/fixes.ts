@@ -3,24 +3,14 @@
 import type { CodeCell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import { type Notebook, NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import type { PartialJSONObject } from '@lumino/coreutils';
+import { onEdit } from '../collaboration';
 import { inOneUndoStep } from '../editor';
-import type { IFix } from '../wire';
+import type { IFix, IFixRequest } from '../wire';
+import { ChangeOffer, feedbackFor } from './changeoffer';
 import { readError } from './errors';
 import type { JointUndo } from './jointundo';
-import {
-  applyTarget,
-  describeChanges,
-  executionsOf,
-  type Feedback,
-  feedbackFor,
-  type IParts,
-  isAllowed,
-  present,
-  report,
-  requestOf,
-  withTimeout
-} from './notebook';
-import { type IAction, Offer, scrollTo } from './offer';
+import { ask, cellOf, cellsOf, describeChanges, executionsOf, type IParts, isAllowed } from './notebook';
+import { type IAction, type Offer, scrollTo } from './offer';
 import { runCells } from './run';
 import { type OfferEdits, targetOf } from './target';
 
@@ -70,19 +60,13 @@ export class FixOffers {
     const read = readError(ename ? { ename, evalue, traceback } : errorOutputOf(failed.model));
     const isWanted = (): boolean =>
       isAllowed(parts, 'suggestFixes', panel, failed) && !executionsOf(model).isChanged(failed.model);
-    const cells = Array.from(model.cells);
+    const cells = cellsOf(panel);
     const index = cells.indexOf(failed.model);
-    const common = read && isWanted() ? requestOf(panel, index) : null;
-    if (!read || !common) {
-      return;
-    }
     const abort = new AbortController();
     this._pending.set(failed.model, abort);
-    const answer = await parts.client.fix(
-      { ...common, failed: index, error: read },
-      withTimeout(abort, panel)
-    );
-    if (!answer || abort.signal.aborted || !isWanted() || failed.model.outputs.length === 0) {
+    const send = (request: IFixRequest, signal: AbortSignal) => parts.client.fix(request, signal);
+    const answer = read && (await ask(panel, index, { failed: index, error: read }, abort, isWanted, send));
+    if (!answer || failed.model.outputs.length === 0) {
       return;
     }
     const onConflict = (): void => this._shown.get(failed.model)?.dispose();
@@ -90,11 +74,12 @@ export class FixOffers {
       .map(fix => candidateOf(panel, cells, fix, failed, onConflict))
       .filter(candidate => candidate !== null);
     if (candidates.length > 0) {
-      this._show(new Offer(panel, failed, parts.trans), feedbackFor(parts, answer.id), candidates, read.name);
+      const offer = new ChangeOffer(parts, panel, failed, feedbackFor(parts, answer.id));
+      this._show(offer, candidates, read.name);
     }
   }
 
-  private _show(offer: Offer, feedback: Feedback, candidates: readonly ICandidate[], error: string): void {
+  private _show(offer: ChangeOffer, candidates: readonly ICandidate[], error: string): void {
     const { trans, shortcut, live } = this._parts;
     const { model } = offer.cell;
     const { outputs } = model;
@@ -113,9 +98,7 @@ export class FixOffers {
       shown = index;
       const { target, insert, title, run } = candidates[index];
       const apply = (): JointUndo | null =>
-        applyTarget(this._parts, offer, feedback, target, () =>
-          target.apply(target.edits.size > 0 ? [model] : [])
-        );
+        offer.apply(target, () => target.apply(target.edits.size > 0 ? [model] : []));
       const runAll = (): void => {
         offer.dispose();
         void runInOrder(offer.panel, run);
@@ -133,8 +116,7 @@ export class FixOffers {
           );
           const caption = trans.__('Run the cells concerned; stop at the first failure');
           const label = trans._n('Run Cell', 'Run Cells', run.length);
-          const others = run.filter(cell => cell !== offer.cell);
-          report(this._parts, offer, applied, question, [{ label, caption, run: runAll }], others);
+          offer.report(applied, question, [{ label, caption, run: runAll }], run);
         }
         if (applied) {
           showChange(offer, target);
@@ -196,15 +178,16 @@ export class FixOffers {
       if (cell === offer.cell || isChanged(cell)) {
         continue;
       }
-      cell.model.sharedModel.changed.connect((_, { sourceChange }) => {
-        if (sourceChange && offer.isReport) {
+      const edited = (): void => {
+        if (offer.isReport) {
           offer.dispose();
-        } else if (sourceChange && offer.primary) {
+        } else if (offer.primary) {
           display(shown);
         }
-      }, offer);
+      };
+      onEdit(cell.model, edited, offer);
     }
-    present(this._parts, 'suggestFixes', offer, feedback);
+    offer.present('suggestFixes');
     const { content } = offer.panel;
     if (!this._edited.has(content) && content.model && executionsOf(content.model).isLast(model)) {
       void offer.reveal();
@@ -232,11 +215,10 @@ function candidateOf(
   failed: CodeCell,
   onConflict: () => void
 ): ICandidate | null {
-  const { widgets } = panel.content;
   const indices = run.length > 0 ? run : [cells.indexOf(failed.model)];
-  const runs = indices.map(index => widgets.find(({ model }) => model === cells[index]));
+  const runs = indices.map(index => cellOf(panel, cells[index]));
   const before = insert && cells[insert.before];
-  if (runs.some(cell => cell?.model.type !== 'code') || (insert && !before)) {
+  if (runs.includes(undefined) || (insert && !before)) {
     return null;
   }
   const target = targetOf(panel, cells, edits, onConflict);
@@ -262,8 +244,7 @@ function insertCell({ content: { model } }: NotebookPanel, insert: ICandidate['i
 
 /** Scroll to the first change unless it is visible: the shortcut also applies an offer outside of the window. */
 function showChange({ panel, cell }: Offer, { next }: OfferEdits): void {
-  const changed = panel.content.widgets.find(({ model }) => model === next?.[0]) as CodeCell | undefined;
-  scrollTo(panel, changed ?? cell, next?.[1].start ?? 0);
+  scrollTo(panel, cellOf(panel, next?.[0]) ?? cell, next?.[1].start ?? 0);
 }
 
 /** Show and run cells one after the other; stop at the first failure. */

@@ -27,11 +27,8 @@ export interface IDifference {
   inserted: string[];
 }
 
-/** A difference without the lexemes that it keeps, such as the `x` in `x` → `np.log(x)`. */
-interface ISignature {
-  removed: string;
-  inserted: string;
-}
+/** A difference as two texts without the lexemes that it keeps, such as the `x` in `x` → `np.log(x)`. */
+type Signature = [removed: string, inserted: string];
 
 export class History {
   /**
@@ -48,8 +45,7 @@ export class History {
     if (edit.before === after) {
       return null;
     }
-    this._edits.push(edit);
-    this._edits = this._edits.slice(-MOST_EDITS);
+    this._edits = [...this._edits, edit].slice(-MOST_EDITS);
     return edit;
   }
 
@@ -72,11 +68,11 @@ export class History {
   /** The user does not want this edit to be repeated. */
   decline(edit: ISettledEdit): void {
     this._edits = [];
-    signaturesOf(edit).forEach(signature => this._declined.add(keyOf(signature)));
+    signaturesOf(edit).forEach(signature => this._declined.add(JSON.stringify(signature)));
   }
 
   isDeclined(edit: ISettledEdit): boolean {
-    return signaturesOf(edit).some(signature => this._declined.has(keyOf(signature)));
+    return signaturesOf(edit).some(signature => this._declined.has(JSON.stringify(signature)));
   }
 
   private _edits: ISettledEdit[] = [];
@@ -142,39 +138,27 @@ function continues({ before, after }: ISettledEdit, further: string): boolean {
   return start <= endAfter + word.length && endAfter <= end;
 }
 
-function signaturesOf({ before, after }: ISettledEdit): ISignature[] {
-  return differencesOf(before, after).map(difference => {
-    const [removed, inserted] = [difference.removed, difference.inserted].map(texts =>
-      texts.map(withoutQuotes)
-    );
-    return { removed: textOf(without(removed, inserted)), inserted: textOf(without(inserted, removed)) };
-  });
+function signaturesOf({ before, after }: ISettledEdit): Signature[] {
+  return differencesOf(before, after).map(({ removed, inserted }) => [
+    textWithout(removed, inserted),
+    textWithout(inserted, removed)
+  ]);
 }
 
-function areAlike(one: ISignature, other: ISignature): boolean {
-  const isSame = (part: keyof ISignature): boolean => one[part] !== '' && one[part] === other[part];
-  return isSame('removed') || isSame('inserted');
+/** Return whether two edits have removed the same, or inserted the same. */
+function areAlike(one: Signature, other: Signature): boolean {
+  return one.some((text, index) => text !== '' && text === other[index]);
 }
 
-function keyOf({ removed, inserted }: ISignature): string {
-  return JSON.stringify([removed, inserted]);
-}
-
-/** Return the texts that are not among others, each counted once. */
-function without(texts: readonly string[], others: readonly string[]): string[] {
-  const left = [...others];
-  return texts.filter(text => {
+/** Join the lexemes that are not among others, each counted once. An argument may be added before or after a comma. */
+function textWithout(lexemes: readonly string[], others: readonly string[]): string {
+  const left = others.map(withoutQuotes);
+  const isOther = (text: string): boolean => {
     const at = left.indexOf(text);
-    if (at >= 0) {
-      left.splice(at, 1);
-    }
-    return at < 0;
-  });
-}
-
-/** Join lexemes. An argument may be added before or after a comma. */
-function textOf(lexemes: readonly string[]): string {
-  return lexemes.join(' ').replace(/^, | ,$/g, '');
+    return at >= 0 && left.splice(at, 1).length > 0;
+  };
+  const texts = lexemes.map(withoutQuotes).filter(text => !isOther(text));
+  return texts.join(' ').replace(/^, | ,$/g, '');
 }
 
 /** Return the text of a string: as an attribute and as a key, a column has the same name. */

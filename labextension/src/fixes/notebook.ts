@@ -15,11 +15,11 @@ import type { Notice } from '../notice';
 import { DISABLED } from '../requesterror';
 import type { Preferences } from '../settings';
 import { byteLength, wellFormed } from '../window';
-import type { IEditRequest, IFeedback, IFixCell } from '../wire';
+import type { IEditRequest, IFixCell } from '../wire';
 import type { EditFollower } from './edits';
 import { Executions } from './executions';
-import type { JointUndo } from './jointundo';
-import type { IAction, IChangedCell, Offer } from './offer';
+import { mentions } from './identifiers';
+import type { IChangedCell } from './offer';
 import type { Offers, Setting } from './offers';
 import { changedLines } from './replacements';
 import type { OfferEdits } from './target';
@@ -27,16 +27,25 @@ import type { OfferEdits } from './target';
 /** Milliseconds to wait for a response. */
 const TIMEOUT = 10_000;
 
-const closed = new WeakMap<NotebookPanel, AbortController>();
+/** Return a function that creates a value at the first call for an object, and returns it at the next ones. */
+export function memoize<Key extends object, Value>(create: (key: Key) => Value): (key: Key) => Value {
+  const known = new WeakMap<Key, Value>();
+  return key => {
+    const value = known.get(key) ?? create(key);
+    known.set(key, value);
+    return value;
+  };
+}
+
+const closingOf = memoize(({ disposed }: NotebookPanel) => {
+  const closing = new AbortController();
+  disposed.connect(() => closing.abort());
+  return closing.signal;
+});
 
 /** Return a signal that also aborts a request if its notebook is closed or the response takes too long. */
 export function withTimeout({ signal }: AbortController, panel: NotebookPanel): AbortSignal {
-  const known = closed.get(panel) ?? new AbortController();
-  if (!closed.has(panel)) {
-    panel.disposed.connect(() => known.abort());
-    closed.set(panel, known);
-  }
-  return AbortSignal.any([signal, known.signal, AbortSignal.timeout(TIMEOUT)]);
+  return AbortSignal.any([signal, closingOf(panel), AbortSignal.timeout(TIMEOUT)]);
 }
 
 /** The components that fixes, renames and repeated edits use. */
@@ -55,13 +64,22 @@ export interface IParts {
   shortcut: (isForAll?: boolean) => string;
 }
 
-const executions = new WeakMap<INotebookModel, Executions>();
-
 /** Return the executions in a notebook since it was opened. */
-export function executionsOf(model: INotebookModel): Executions {
-  const known = executions.get(model) ?? new Executions();
-  executions.set(model, known);
-  return known;
+export const executionsOf = memoize<INotebookModel, Executions>(() => new Executions());
+
+export function cellsOf({ content }: NotebookPanel): ICellModel[] {
+  return Array.from(content.model?.cells ?? []);
+}
+
+/** Return whether a name occurs in one of the code cells. */
+export function isMentioned(name: string, cells: readonly ICellModel[]): boolean {
+  return cells.some(({ type, sharedModel }) => type === 'code' && mentions(sharedModel.getSource(), name));
+}
+
+/** Return the code cell that shows a model. */
+export function cellOf({ content }: NotebookPanel, model: ICellModel | undefined): CodeCell | undefined {
+  return content.widgets.find(cell => cell.model === model && cell.model.type === 'code') as
+    CodeCell | undefined;
 }
 
 /** Return whether a cell is Python, and the settings, the server and the off switches allow requests for it. */
@@ -101,6 +119,23 @@ export function requestOf(panel: NotebookPanel, first: number, further = 0): IEd
       cells
     }
   );
+}
+
+/**
+ * Send the fields of a request and what all requests have, with `send`. Return null if it is not wanted, before or after,
+ * or has been cancelled, or the cell `first` does not fit.
+ */
+export async function ask<Fields extends object, Answer>(
+  panel: NotebookPanel,
+  first: number,
+  fields: Fields,
+  abort: AbortController,
+  isWanted: () => boolean,
+  send: (request: IEditRequest & Fields, signal: AbortSignal) => Promise<Answer | null>
+): Promise<Answer | null> {
+  const common = isWanted() ? requestOf(panel, first, byteLength(JSON.stringify(fields))) : null;
+  const answer = common && (await send({ ...common, ...fields }, withTimeout(abort, panel)));
+  return !abort.signal.aborted && isWanted() ? answer : null;
 }
 
 /** The most cells and bytes that the server accepts; the rest of the body needs the difference to 1 MiB. */
@@ -172,117 +207,4 @@ export function describeChanges(
     label: model === own?.model ? '' : describeCell(trans, panel, model),
     hunks: changedLines(model.sharedModel.getSource(), replacements)
   }));
-}
-
-/** Reports what became of an offer, each event once. */
-export type Feedback = (event: IFeedback['event']) => void;
-
-export function feedbackFor({ client }: IParts, id: string): Feedback {
-  const sent = new Set<string>();
-  return event => {
-    if (!sent.has(event)) {
-      sent.add(event);
-      client.feedback({ id, event, chars: 0, length: 0, before: 0, seconds: 0 });
-    }
-  };
-}
-
-/** Change the cells with `apply`, which returns null, without any change, if their text has changed meanwhile. */
-export function applyTarget(
-  { edits, live, notice, trans }: IParts,
-  offer: Offer,
-  feedback: Feedback,
-  { locked }: OfferEdits,
-  apply: () => JointUndo | null
-): JointUndo | null {
-  const { panel } = offer;
-  const applied = locked.length > 0 ? null : edits.apply(apply);
-  if (applied) {
-    feedback('applied');
-    live.say(trans.__('Applied.'));
-    applied.stepped.connect((_, { step, changed }) => {
-      if (changed) {
-        const cell = describeCell(trans, panel, changed);
-        notice.brief(
-          step === 'undo'
-            ? trans.__('%1 has changed since. Nothing was undone: undo again to change only this cell.', cell)
-            : trans.__('%1 has changed since. Nothing was redone: redo again to change only this cell.', cell)
-        );
-      }
-    });
-  } else {
-    const reason =
-      locked.length > 0
-        ? trans.__('%1 is read-only. Nothing was applied.', describeCell(trans, panel, locked[0]))
-        : trans.__('The code has changed since. Nothing was applied.');
-    offer.showFailure(reason);
-    live.say(reason);
-  }
-  return applied;
-}
-
-/** Replace an offer by a report of the change, with a button that undoes it; without another action, for some time. */
-export function report(
-  { live, notice, offers, trans, shortcut }: IParts,
-  offer: Offer,
-  applied: JointUndo,
-  question: string,
-  actions: readonly IAction[] = [],
-  runs: CodeCell[] = []
-): void {
-  const undo: IAction = {
-    label: trans.__('Undo'),
-    caption: trans.__('Undo the change in all cells'),
-    run: () => {
-      const changed = applied.undo();
-      if (changed) {
-        const cell = describeCell(trans, offer.panel, changed);
-        notice.brief(trans.__('%1 has changed since. Nothing was undone.', cell));
-      }
-    }
-  };
-  if (actions.length === 0) {
-    offer.disposeLater();
-  }
-  // After any edit of one of the cells, the change cannot be undone as a whole.
-  const end = (): void => offer.dispose();
-  const edited = (_: unknown, { sourceChange }: { sourceChange?: unknown }): void => {
-    if (sourceChange) {
-      end();
-    }
-  };
-  for (const { sharedModel } of applied.models) {
-    sharedModel.changed.connect(edited, offer);
-    sharedModel.disposed.connect(end, offer);
-  }
-  offer.dismiss = () => offer.dispose();
-  offer.isReport = true;
-  offer.display({
-    question,
-    runs,
-    actions: [...actions, undo],
-    shortcuts: actions.map(() => shortcut())
-  });
-  const key = actions.length > 0 && offers.newestIn(offer.panel.content) === offer ? shortcut() : '';
-  live.say(key ? trans.__('%1 Press %2 to run.', question, key) : question);
-}
-
-/** Show a new offer, and announce it to screen readers. */
-export function present(
-  parts: IParts,
-  setting: Setting,
-  offer: Offer,
-  feedback: Feedback,
-  dismissed = (): void => undefined
-): void {
-  const { live, offers, trans } = parts;
-  offer.dismiss = () => {
-    dismissed();
-    feedback('dismissed');
-    offer.dispose();
-  };
-  offers.add(offer, setting, () => isAllowed(parts, setting, offer.panel, offer.cell));
-  feedback('shown');
-  const shortcut = offers.newestIn(offer.panel.content) === offer ? parts.shortcut() : '';
-  live.say(shortcut ? trans.__('%1 Press %2 to apply.', offer.label, shortcut) : offer.label);
 }

@@ -1,8 +1,8 @@
 import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IRenameRequest } from '../wire';
+import { EditOffers } from './editoffers';
 import { executionsOf } from './notebook';
-import { RenameOffers } from './renames';
 import { openNotebook, partsOf } from './testing/notebook';
 import { FakeOffer } from './testing/offer';
 
@@ -24,10 +24,9 @@ vi.mock('./offer', async () => ({
   scrollTo: (_: unknown, cell: unknown) => scrolled.push(cell)
 }));
 
-describe('RenameOffers', () => {
+describe('offerRename', () => {
   const SOURCES = ['rate = 1', 'print(rate)'];
   let edits: ReturnType<typeof partsOf>['edits'];
-  let offers: RenameOffers;
   let requests: IRenameRequest[];
   let sent: string[];
   let followed: object;
@@ -44,11 +43,11 @@ describe('RenameOffers', () => {
     };
     const { parts, ...others } = partsOf({ rename }, sent, []);
     ({ edits } = others);
-    offers = new RenameOffers(parts);
+    new EditOffers(parts);
   });
 
   /** Rename the variable where it is assigned. */
-  async function renamed(abort = new AbortController()) {
+  async function renamed() {
     const { notebook, panel } = openNotebook(SOURCES);
     const [cell] = panel.content.widgets;
     const executions = executionsOf(panel.content.model as never);
@@ -57,15 +56,15 @@ describe('RenameOffers', () => {
     executions.executed(cell.model);
     notebook.cells[0].updateSource(0, 4, 'rate_eur');
     followed = { panel, cell, before: SOURCES[0], settled: SOURCES[0], leave: () => undefined };
-    const isOffered = await offers.offer(followed as never, abort);
-    return { notebook, panel, isOffered, sources: () => notebook.cells.map(each => each.getSource()) };
+    edits.settled.emit(followed);
+    await new Promise(resolve => setTimeout(resolve));
+    return { notebook, panel, sources: () => notebook.cells.map(each => each.getSource()) };
   }
 
   const edit = (panel: unknown, isOffered = false) => edits.edited.emit({ panel, isOffered });
 
   it('renames the other uses', async () => {
-    const { isOffered, sources } = await renamed();
-    expect(isOffered).toBe(true);
+    const { sources } = await renamed();
     expect(requests.map(({ active, before }) => [active, before])).toEqual([[0, 'rate = 1']]);
     FakeOffer.shown[0].primary?.();
     expect(sources()).toEqual(['rate_eur = 1', 'print(rate_eur)']);
@@ -110,14 +109,6 @@ describe('RenameOffers', () => {
     notebook.cells[0].undo();
     await Promise.resolve();
     expect(sources()).toEqual(['# first\nrate_eur = 1', 'print(rate)']);
-  });
-
-  it('shows nothing if the request was cancelled', async () => {
-    const abort = new AbortController();
-    const offered = renamed(abort);
-    abort.abort();
-    expect((await offered).isOffered).toBe(false);
-    expect(FakeOffer.shown).toEqual([]);
   });
 
   it('keeps the offer of another notebook', async () => {

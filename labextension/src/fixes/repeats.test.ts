@@ -2,11 +2,12 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { createRelativePositionFromTypeIndex } from 'yjs';
 import { DEFAULTS } from '../settings';
 import type { IRepeatRequest } from '../wire';
-import { RepeatOffers } from './repeats';
+import { EditOffers } from './editoffers';
 import { openNotebook, partsOf } from './testing/notebook';
 import { FakeOffer } from './testing/offer';
 
 vi.mock('../document', () => ({ languageOfNotebook: () => 'python' }));
+vi.mock('@jupyterlab/notebook', () => ({}));
 
 let isVisible = true;
 vi.mock('./offer', async () => ({
@@ -14,7 +15,7 @@ vi.mock('./offer', async () => ({
   isInView: () => isVisible
 }));
 
-describe('RepeatOffers', () => {
+describe('offerRepeats', () => {
   const SOURCES = ['f(a)\nf(b)', 'f(c)', '# last\nf(d)', 'f(e)'];
   let notebook: ReturnType<typeof openNotebook>['notebook'];
   let panel: ReturnType<typeof openNotebook>['panel'];
@@ -24,7 +25,6 @@ describe('RepeatOffers', () => {
   let requests: IRepeatRequest[];
   let sent: string[];
   let log: string[];
-  let isRenamed: boolean;
   let occurrences: [number, number][];
   let meanwhile: () => void;
 
@@ -32,7 +32,7 @@ describe('RepeatOffers', () => {
     vi.useFakeTimers();
     FakeOffer.shown.splice(0);
     [requests, sent, log] = [[], [], []];
-    [isRenamed, isVisible] = [false, true];
+    isVisible = true;
     meanwhile = () => undefined;
     occurrences = [
       [0, 5],
@@ -53,9 +53,9 @@ describe('RepeatOffers', () => {
       }));
       return Promise.resolve({ id: `repeat-${requests.length}`, title: '', edits: found });
     };
-    const { parts, ...others } = partsOf({ repeat }, sent, log);
+    const { parts, ...others } = partsOf({ repeat, rename: () => Promise.resolve(null) }, sent, log);
     ({ edits, fakes } = others);
-    new RepeatOffers(parts, { offer: () => Promise.resolve(isRenamed) });
+    new EditOffers(parts);
   });
 
   const sources = () => notebook.cells.map(cell => cell.getSource());
@@ -102,7 +102,6 @@ describe('RepeatOffers', () => {
   it.each<[string, () => void]>([
     ['the setting is off', () => (fakes.preferences.current = { ...DEFAULTS, suggestRepeats: false })],
     ['the server does not offer it', () => (fakes.availability.state.health = { fixes: false })],
-    ['a rename is offered', () => (isRenamed = true)],
     ['there is no kernel and no earlier edit', () => (kernel.connectionStatus = 'disconnected')]
   ])('does not ask if %s', async (_, change) => {
     change();
@@ -111,11 +110,10 @@ describe('RepeatOffers', () => {
     expect(requests).toEqual([]);
   });
 
-  it('shows nothing if the user has continued to type', async () => {
-    notebook.cells[1].updateSource(0, 1, 'long');
-    edits.settled.emit({ panel, cell: panel.content.widgets[1], before: 'f(c)', settled: 'f(c)' });
-    edits.edited.emit({ panel, isOffered: false });
-    await vi.advanceTimersByTimeAsync(0);
+  it('shows nothing if the user has continued to type during the request', async () => {
+    meanwhile = () => edits.edited.emit({ panel, isOffered: false });
+    await repeated();
+    expect(requests).toHaveLength(1);
     expect(FakeOffer.shown).toEqual([]);
   });
 
@@ -165,6 +163,7 @@ describe('RepeatOffers', () => {
     await vi.advanceTimersByTimeAsync(0);
     expect(sources()).toEqual(before);
     expect(FakeOffer.shown).toEqual([]);
+    expect(fakes.edits.reset).toHaveBeenCalledOnce();
     expect(sent).toEqual(['repeat-1 shown', 'repeat-1 applied', 'repeat-1 undone']);
     notebook.cells[1].updateSource(0, 1, 'long');
     await settle(1, 'f(c)');
@@ -312,18 +311,6 @@ describe('RepeatOffers', () => {
     expect(log).toContain(`${text}Cell 3.`);
     expect(sources()[2]).toBe('# last\nf(d)');
     expect(FakeOffer.shown).toEqual([]);
-  });
-
-  it('cancels the request of a notebook after an edit there, and after no other', async () => {
-    const { notebook: second, panel: other } = openNotebook(SOURCES);
-    notebook.cells[1].updateSource(0, 1, 'long');
-    edits.settled.emit({ panel, cell: panel.content.widgets[1], before: 'f(c)', settled: 'f(c)' });
-    edits.edited.emit({ panel: other, isOffered: false });
-    second.cells[1].updateSource(0, 1, 'long');
-    edits.settled.emit({ panel: other, cell: other.content.widgets[1], before: 'f(c)', settled: 'f(c)' });
-    edits.edited.emit({ panel, isOffered: false });
-    await vi.advanceTimersByTimeAsync(0);
-    expect(FakeOffer.shown.map(offer => offer.panel)).toEqual([other]);
   });
 
   it('keeps the offer of another notebook', async () => {

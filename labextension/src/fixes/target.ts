@@ -2,7 +2,8 @@
 
 import type { ICellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import { hasOtherCursor, type IStep } from '../collaboration';
+import { Signal } from '@lumino/signaling';
+import { hasOtherCursor, type IStep, onEdit } from '../collaboration';
 import type { IEdit } from '../wire';
 import type { IChangedName } from './identifiers';
 import { JointUndo, undoesJointly } from './jointundo';
@@ -14,8 +15,6 @@ import {
   movedPosition,
   replacementOf
 } from './replacements';
-
-type ISharedText = ICellModel['sharedModel'];
 
 /** Undo steps in which the user may have typed a name. */
 const MOST_STEPS = 50;
@@ -99,10 +98,7 @@ export class OfferEdits {
 
   /** Stop following the cells. */
   release(): void {
-    for (const { sharedModel } of this.edits.keys()) {
-      sharedModel.changed.disconnect(this._edited);
-      sharedModel.disposed.disconnect(this._deleted);
-    }
+    Signal.clearData(this);
   }
 
   private _unlocked(models: readonly ICellModel[]): ICellModel[] {
@@ -110,10 +106,10 @@ export class OfferEdits {
   }
 
   private _follow(): void {
-    for (const { sharedModel } of this.edits.keys()) {
-      this._sources.set(sharedModel, sharedModel.getSource());
-      sharedModel.changed.connect(this._edited);
-      sharedModel.disposed.connect(this._deleted);
+    for (const model of this.edits.keys()) {
+      this._sources.set(model, model.sharedModel.getSource());
+      onEdit(model, steps => this._edited(model, steps), this);
+      model.sharedModel.disposed.connect(() => this._deleted(model), this);
     }
   }
 
@@ -129,36 +125,27 @@ export class OfferEdits {
     return kept.length === edits.length;
   }
 
-  private _modelOf(text: ISharedText): ICellModel | undefined {
-    return [...this.edits.keys()].find(({ sharedModel }) => sharedModel === text);
-  }
-
-  private readonly _edited = (text: ISharedText, { sourceChange }: { sourceChange?: IStep[] }): void => {
-    const model = this._modelOf(text);
-    if (!model || !sourceChange) {
-      return;
-    }
-    const [before, after] = [this._sources.get(text) ?? '', text.getSource()];
-    this._sources.set(text, after);
+  private _edited(model: ICellModel, steps: readonly IStep[]): void {
+    const [before, after] = [this._sources.get(model) ?? '', model.sharedModel.getSource()];
+    this._sources.set(model, after);
     const next = (edit: IReplacement): IReplacement | null => {
-      const kept = moved(edit, sourceChange);
+      const kept = moved(edit, steps);
       const isTouched = this._byLine && kept && linesAround(before, edit) !== linesAround(after, kept);
       return isTouched ? null : kept;
     };
     if (!this._keep(model, next)) {
       this._onConflict();
     }
-  };
+  }
 
-  private readonly _deleted = (text: ISharedText): void => {
-    const model = this._modelOf(text);
-    if (model && this.edits.delete(model)) {
+  private _deleted(model: ICellModel): void {
+    if (this.edits.delete(model)) {
       this._onConflict();
     }
-  };
+  }
 
   /** The texts of the cells before the next edit. */
-  private readonly _sources = new WeakMap<ISharedText, string>();
+  private readonly _sources = new WeakMap<ICellModel, string>();
 }
 
 /** Make changes as one undo step. */

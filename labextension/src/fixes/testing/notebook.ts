@@ -3,6 +3,7 @@
 import { YNotebook } from '@jupyter/ydoc';
 import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
+import { vi } from 'vitest';
 import { DEFAULTS } from '../../settings';
 import type { EditFollower } from '../edits';
 import type { IParts } from '../notebook';
@@ -59,7 +60,7 @@ export function partsOf(client: object, sent: string[], log: string[]) {
     refocused: new Signal<object, unknown>({}),
     settled: new Signal<object, unknown>({}),
     apply: (change: Parameters<EditFollower['apply']>[0]) => change(),
-    reset: () => undefined
+    reset: vi.fn()
   };
   const parts = {
     client: {
