@@ -135,7 +135,7 @@ NOTHING_READ = _NothingRead()
 
 @dataclass(frozen=True)
 class Readings:
-    """What was read for a request."""
+    """The texts that were read for a request."""
 
     reader: Reader = NOTHING_READ
     headers: Mapping[str, Texts] = field(default_factory=dict)  # the columns of tables that are not read yet

@@ -47,7 +47,7 @@ export class Alternatives implements IInlineCompletionProvider {
     if (!answer || !isWanted()) {
       return NOTHING;
     }
-    // What was read costs nothing. If the shown suggestion is not among the items, there is one more than the user wants.
+    // Reading several costs nothing. If the shown suggestion is not among the items, there is one more than the user wants.
     const most = answer.items.some(({ read }) => read) ? Infinity : settings.alternatives;
     const items = distinct(answer.items, shown).slice(0, most);
     return { items: items.map(({ text, imports }) => ({ insertText: text, imports })) };

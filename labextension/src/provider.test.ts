@@ -976,7 +976,7 @@ describe('prefetching', () => {
     expect(one.prefetched[0].sequence).toBeGreaterThan(one.asked[0].body.sequence);
   });
 
-  it('does not send what was read from the kernel', async () => {
+  it('does not send a text of the kernel', async () => {
     const one = new Bench("config['le");
     await one.ask();
     await one.answer(0, { text: "arning_rate'", read: true });

@@ -19,7 +19,7 @@ MOST_ASKED = 8  # of a query
 
 
 class KernelTexts:
-    """What was read. Any thread may look something up, and so ask for it."""
+    """The texts so far. Any thread may look one up, and so ask for it."""
 
     def __init__(self, may_ask: Callable[[], bool]) -> None:
         """`may_ask`: whether the kernel can answer at the moment."""
@@ -49,7 +49,7 @@ class KernelTexts:
         return [readable for readable in wanted if not self.is_answered(readable)]
 
     def learn(self, readable: Readable, texts: Texts | None, changes: int) -> None:
-        """Keep what was read after a number of changes, unless there were more since."""
+        """Keep texts that were read after a number of changes, unless there were more since."""
         if changes == self.changes:
             if len(self._found) >= MOST:
                 self._found.clear()

@@ -158,7 +158,7 @@ async def until_read(ask: Ask, body: dict[str, Any]) -> Any:
         ("%run n", "otes.txt"),
     ],
 )
-async def test_what_the_kernel_or_its_folder_knows_is_read(
+async def test_complete_reads_keys_and_files(
     ask: Ask, read: Any, engine: Any, text: str, rest: str
 ) -> None:
     engine.answer = "something else"
@@ -168,12 +168,12 @@ async def test_what_the_kernel_or_its_folder_knows_is_read(
     assert not any(rest in prompt for prompt in engine.prompts)
 
 
-async def test_what_is_read_has_all_its_texts_as_alternatives(ask: Ask, read: Any) -> None:
+async def test_complete_returns_all_keys_as_alternatives(ask: Ask, read: Any) -> None:
     answer = await until_read(ask, read("x = config['", trigger="invoke", n=3))
     assert [item["text"] for item in answer["items"]] == ["learning_rate'", "depth'", "password'"]
 
 
-async def test_nothing_is_read_if_the_setting_is_off(ask: Ask, read: Any, ready: Any, engine: Any) -> None:
+async def test_complete_reads_nothing_if_the_setting_is_off(ask: Ask, read: Any, ready: Any, engine: Any) -> None:
     engine.answer = "x']"
     await until_read(ask, read("x = config['lea"))
     ready.settings.kernel_values = False
@@ -181,7 +181,7 @@ async def test_nothing_is_read_if_the_setting_is_off(ask: Ask, read: Any, ready:
     assert not any(item.get("read") for item in answer["items"])
 
 
-async def test_columns_of_a_file_are_candidates_before_it_is_read(ask: Ask, read: Any, engine: Any) -> None:
+async def test_complete_chooses_among_the_columns_of_a_file(ask: Ask, read: Any, engine: Any) -> None:
     engine.answer = "ustomer']"
     text = "orders = pd.read_csv('orders.csv')\nx = orders['c"
     await ask("complete", read(text))
