@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.table_methods import methods
+from jupyter_turbopilot.analysis.library_facts import methods, values_of
 from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.nearest import SHORTEST, nearest, nearest_of_interface, nearest_short
 from jupyter_turbopilot.protocol.fix import quoted
@@ -22,17 +22,7 @@ _MISSING = re.compile(r"has no attribute '(\w+)'")
 # Errors without a fix: the object is None, a local file shadows a module, or the name is that of a keyword.
 _WITHOUT_FIX = re.compile(r"^'NoneType'|^partially init|consider renaming|keyword argument|no property")
 _NO_FUNCTION = re.compile(r"'(\w+)' is not a valid function\b|has no attribute '(\w+)'")
-_AGGREGATING = methods("by_name")
-_NAMES_OF_AGGREGATIONS = """
-    all any bfill count cummax cummin cumprod cumsum diff ffill first idxmax idxmin last max mean median min
-    mode nunique pct_change prod quantile rank sem shift size skew std sum unique value_counts var
-"""
-_AGGREGATIONS = frozenset(_NAMES_OF_AGGREGATIONS.split())
-# Functions that the objects in a message lack.
-_LACKING = (
-    ("GroupBy", frozenset({"mode"})),
-    ("DataFrame", frozenset({"first", "last", "size", "unique"})),
-)
+_AGGREGATING, _AGGREGATIONS = methods("by_name"), methods("aggregation")
 _DOTTED = re.compile(r"\A\s*+\.\s*+(\w++)\Z")
 
 
@@ -94,10 +84,12 @@ def find_aggregation(failure: FailedCell) -> Iterator[Fix]:
         if isinstance(node, ast.Constant) and node.value == word
         if not any(isinstance(each, ast.Lambda) for each in walk(argument))
     }
-    names = _AGGREGATIONS - next(
-        (lacking for owner, lacking in _LACKING if owner in failure.message), frozenset()
-    )
-    near = word and len(nodes) == 1 and nearest_of_interface(word, names)
+    lacking = {
+        name
+        for name, owners in values_of("lacks").items()
+        if any(f"{owner}'" in failure.message for owner in owners)  # not `DataFrameGroupBy` for `DataFrame`
+    }
+    near = word and len(nodes) == 1 and nearest_of_interface(word, _AGGREGATIONS - lacking)
     if near and not any(node.attr == word for node in failure.nodes(ast.Attribute)):
         node = nodes.pop()
         if part := replacement(failure.source, failure.span(node), node, near[0]):

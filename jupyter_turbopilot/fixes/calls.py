@@ -97,9 +97,9 @@ def _size(  # noqa: PLR0911 - one for each kind of function
                 return int(last)
             case [ast.Constant(value=int(first)), ast.Constant(value=int(last))]:
                 return int(last) - int(first)
-    if owner and owner.kind == "dict" and function.method in {"items", "keys", "values"}:
+    if owner and owner.kind == "dict" and function.method in quiet.VIEWS:
         return owner.size
-    if function.method in {"iterrows", "itertuples"} and isinstance(node.func, ast.Attribute):
+    if function.method in quiet.ROWS and isinstance(node.func, ast.Attribute):
         found = objects.described(node.func.value)
         return found.rows or -1 if found else -1
     return -1
@@ -110,7 +110,7 @@ def _record_changes(node: ast.Call, function: Value, given: list[Value], objects
     owner, method = function.owner, function.method or function.function.rpartition(".")[2]
     _record_changes_of_arguments(function, method, given, objects)
     names = {each.arg for each in node.keywords}
-    in_place = not names.isdisjoint({"inplace", "in_place"})
+    in_place = not names.isdisjoint(quiet.CHANGING_KEYWORDS)
     if owner is None or owner.kind in {"class", "module"}:
         if in_place or quiet.is_changing(method):
             objects.change(INERT)  # one of the arguments, or what it contains

@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from jupyter_turbopilot.analysis.languages import as_python, cell_language, cell_magic
+from jupyter_turbopilot.analysis.library_facts import MEMBERS, methods, names_columns, parameters
 from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, chain, expression_of, identifiers_in
 from jupyter_turbopilot.analysis.resolve import EVERYWHERE, bindings, binds_anything
-from jupyter_turbopilot.analysis.table_methods import methods, names_columns
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.evaluation import Evaluation
 from jupyter_turbopilot.fixes.imports import missing_import
@@ -37,15 +37,6 @@ _Near: TypeAlias = "tuple[str, float] | None"  # a name and a confidence
 MAX_FINDINGS = 10
 MAX_EXPRESSIONS, MAX_TRACED = 100, 300
 _MAGICS = frozenset({"", "time", "capture"})  # they run the cell in the namespace of the notebook
-_COMPUTED_BY_NUMPY = """
-    MachAr array_api bool bool8 bytes0 char chararray compat complex core ctypeslib distutils dtypes emath
-    exceptions f2py fft float int int0 lib linalg long ma math matlib object object0 polynomial random rec
-    row_stack str str0 strings testing typeDict typing uint0 unicode void0
-"""
-_COMPUTED = {  # attributes that a module adds at their first use
-    "matplotlib.backends": frozenset({"backend"}),
-    "numpy": frozenset(_COMPUTED_BY_NUMPY.split()),
-}
 _COMMANDS_WITHOUT_PERCENT = """
     alias alias_magic autoawait autocall automagic bookmark cat cd clear colors conda config cp debug dhist
     dirs edit env gui hist history less ll load load_ext logstart ls lsmagic macro magic man matplotlib mkdir
@@ -54,8 +45,9 @@ _COMMANDS_WITHOUT_PERCENT = """
 """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
 # Arguments beside which labels need not be columns; those that are unpacked have no name.
-_ON_OTHER_LABELS = frozenset({"axis", "errors", "level", None})
-_GROUPING, _ON_KEYS = methods("groups"), methods("strict")
+_ON_OTHER_LABELS = parameters("elsewhere") | {None}
+_GROUPING, _JOINS, _ON_KEYS = methods("groups"), methods("joins"), methods("strict")
+_LOCATORS = methods("locates")
 
 
 class Prepared(NamedTuple):
@@ -230,8 +222,8 @@ class _Check:
             return
         if is_table and (described.labels is None or self._evaluation.objects.has_any_label):
             return
-        others = () if described.closed else (name,)
-        may_be_computed = name in _COMPUTED.get(described.name or "", others)
+        others = frozenset[str]() if described.closed else {name}
+        may_be_computed = name in MEMBERS.get(described.name or "", others)  # at its first use
         is_changing = not is_table and described.name is None and self._evaluation.objects.has_any_attribute
         if may_be_computed or is_changing or name in self._evaluation.objects.added:
             return
@@ -291,7 +283,9 @@ class _Check:
                 return value
             case ast.Tuple(elts=[rows, last]) if node is last and not is_dict and _is_rows(rows):
                 match parents[parent]:
-                    case ast.Subscript(value=ast.Attribute(value=value, attr="loc" | "at"), ctx=ast.Load()):
+                    case ast.Subscript(value=ast.Attribute(value=value, attr=method), ctx=ast.Load()) if (
+                        method in _LOCATORS
+                    ):
                         table = self._evaluation.labels.table(value)
                         return value if table and table.rows is not None else None
         argument = parent.arg if isinstance(parent, ast.keyword) else None
@@ -303,7 +297,7 @@ class _Check:
         is_unpacked = any(isinstance(each, ast.Starred) for each in call.args)
         has_axis = is_dict and len(call.args) > 1
         is_column = names_columns(method, argument, is_dict=is_dict) and (method in _ON_KEYS or not is_dict)
-        if not is_column or is_unpacked or has_axis or method == "merge" or not self._is_pandas(owner):
+        if not is_column or is_unpacked or has_axis or method in _JOINS or not self._is_pandas(owner):
             return None
         if method in _GROUPING and isinstance(node, ast.List) and self._may_group_rows(owner, node):
             return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, TypeAlias
 
+from jupyter_turbopilot.analysis.library_facts import methods
 from jupyter_turbopilot.analysis.parsed_cell import chain
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.calls import evaluate
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Visit: TypeAlias = "Iterator[tuple[ast.AST, bool]]"  # nodes, with whether they are certainly evaluated
 _Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_VIEWS, _ADDING, _BY_ROW = methods("group", "window"), methods("more"), methods("rows")
 
 
 class Expressions:
@@ -171,8 +173,8 @@ class Expressions:
         match target, iterable:
             case (
                 ast.Tuple(elts=[_, ast.Name() as row]),
-                ast.Call(func=ast.Attribute(value=table, attr="iterrows")),
-            ):
+                ast.Call(func=ast.Attribute(value=table, attr=method)),
+            ) if method in _BY_ROW:
                 has_rows = self.objects.value(iterable).size > 0
                 if has_rows and (found := self.labels.table(table)) and not self.adds_columns(table):
                     self.objects.bind(row, row.id, self.objects.new_rows(found), is_certain=True)
@@ -185,13 +187,13 @@ class Expressions:
         if found is None:
             return None
         new = self.objects.new_rows(found, module=found.module)
-        is_view = any(getattr(each, "attr", "") in {"groupby", "resample", "rolling"} for each in chain(node))
+        is_view = any(getattr(each, "attr", "") in _VIEWS for each in chain(node))
         return new._replace(number=self.objects.value(chain(node)[-1]).number) if is_view else new
 
     def adds_columns(self, node: ast.expr) -> bool:
         """Return whether an expression may have other columns than the table at its beginning."""
         functions = (each.func for each in chain(node) if isinstance(each, ast.Call))
-        return any(getattr(each, "attr", "") in {"plot", "reset_index"} for each in functions) or any(
+        return any(getattr(each, "attr", "") in _ADDING for each in functions) or any(
             isinstance(each, ast.Attribute) and each.attr in self.objects.added for each in chain(node)
         )
 

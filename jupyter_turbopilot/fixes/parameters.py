@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.library_facts import MEMBERS
 from jupyter_turbopilot.analysis.parsed_cell import expression_of
 from jupyter_turbopilot.fixes.nearest import nearest_of_interface
 from jupyter_turbopilot.protocol.fix import quoted
@@ -17,17 +18,12 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.fix import Fix
 
 _UNEXPECTED = re.compile(r"(?:unexpected keyword argument|no property) '(\w+)'(?:\. Did you mean '(\w+)'\?)?")
-_OF_COLLECTIONS = frozenset({"array", "offsets", "paths", "sizes"})  # properties that no function accepts
+_OF_COLLECTIONS = MEMBERS["matplotlib.collections.Collection"]  # properties that no function accepts
 _PLOTTING = re.compile(r"pandas[/\\]plotting[/\\]")
 _LESS = 0.15  # confidence, for a function that passes arbitrary keywords on
 _START, _STEM, _MOST_MISSING = 4, 6, 2  # letters of a parameter without its end
 _COMPLETED = 0.7  # confidence
-# Parameters of the plots of pandas, which passes further ones on to Matplotlib.
-_PARAMETERS_OF_PLOT = """
-    backend colorbar colormap figsize fontsize grid include_bool kind layout legend loglog logx logy
-    mark_right position rot secondary_y sharex sharey stacked style subplots title use_index xerr xlabel xlim
-    xticks yerr ylabel ylim yticks
-"""
+_OF_PLOTS = MEMBERS["pandas.DataFrame.plot"]  # parameters
 
 
 def find(failure: FailedCell) -> Iterator[Fix]:
@@ -77,7 +73,7 @@ def _properties(failure: FailedCell) -> Iterator[str]:
         names = (name[4:] for name in error.object.attributes or () if name.startswith("set_"))
         yield from (name for name in names if name not in _OF_COLLECTIONS)
         if any(_PLOTTING.search(frame.file) for frame in error.frames):
-            yield from _PARAMETERS_OF_PLOT.split()
+            yield from sorted(_OF_PLOTS)
 
 
 def _parameters(failure: FailedCell, function: ast.expr) -> tuple[list[str] | None, bool]:

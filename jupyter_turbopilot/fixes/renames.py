@@ -13,6 +13,7 @@ import msgspec
 
 from jupyter_turbopilot.analysis.calls import name_of
 from jupyter_turbopilot.analysis.languages import cell_language
+from jupyter_turbopilot.analysis.library_facts import methods, parameters
 from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, identifiers_in
 from jupyter_turbopilot.protocol.fix import Edit, quoted
 from jupyter_turbopilot.util.bounds import changed_region, count_operations
@@ -42,13 +43,7 @@ _LOOKUPS = re.compile(
     r"(?:__all__|__main__|dmatrices|dmatrix|duckdb|f_globals|f_locals|get_ipython|globals|locals|numexpr|"
     r"sqldf|user_ns)\b)"
 )
-# Functions that show a text or open a file.
-_SHOWING = frozenset(
-    {"HTML", "Markdown", "Path", "annotate", "debug", "error", "info", "open", "print", "read_csv",
-     "read_excel", "read_json", "read_parquet", "savefig", "set_title", "set_xlabel", "set_ylabel",
-     "suptitle", "title", "to_csv", "to_excel", "to_parquet", "warning", "xlabel", "ylabel"}
-)  # fmt: skip
-_SHOWN = frozenset({"label", "title", "xlabel", "ylabel"})  # keyword arguments
+_SHOWING, _SHOWN = methods("text"), parameters("text")
 
 
 class Rename(msgspec.Struct, frozen=True, kw_only=True):

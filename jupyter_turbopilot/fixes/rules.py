@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.analysis.library_facts import MEMBERS
 from jupyter_turbopilot.analysis.parsed_cell import identifiers_in
-from jupyter_turbopilot.analysis.table_methods import DATA_FRAME_ATTRIBUTES
 from jupyter_turbopilot.fixes.changes import BLOCKS, is_literal
 from jupyter_turbopilot.fixes.patterns import (
     CALL,
@@ -388,6 +388,6 @@ def _are_columns(match: Match) -> bool:
     for node in match.nodes.values():
         if isinstance(node, AttributeName):
             attribute = parents[node]
-            if match.cell.call_of(attribute) or node.value in DATA_FRAME_ATTRIBUTES:
+            if match.cell.call_of(attribute) or node.value in MEMBERS["pandas.DataFrame"]:
                 return False
     return True
