@@ -86,6 +86,7 @@ def test_uncertain_attribute_is_not_corrected(known: ObjectDescription | None, m
         ("g.agg({'men': 'men'})", "'X' object has no attribute 'men'", None),
         ("getattr(g, 'men')", "'X' object has no attribute 'men'", None),
         ("g.agg('modee')", "'SeriesGroupBy' object has no attribute 'modee'", None),
+        ("g.agg('frist')", "'DataFrameGroupBy' object has no attribute 'frist'", "g.agg('first')"),
         ("s.agg('modee')", "'Series' object has no attribute 'modee'", "s.agg('mode')"),
         ("df.agg('firts')", "'firts' is not a valid function for 'DataFrame' object", None),
         ("s.apply(lambda v: getattr(v, 'sizes'))", "'X' object has no attribute 'sizes'", None),
