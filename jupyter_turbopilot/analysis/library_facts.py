@@ -77,10 +77,9 @@ def methods(*facts: Fact, library: str = "") -> frozenset[str]:
     return frozenset(row.name.rpartition(".")[2] for row in rows)
 
 
-def values_of(fact: Fact, library: str = "") -> dict[str, tuple[str, ...]]:
+def values_of(fact: Fact) -> dict[str, tuple[str, ...]]:
     """Return the values of a fact by method."""
-    rows = (row for row in ROWS if row.is_of(library) and fact in row.facts)
-    return {row.name.rpartition(".")[2]: row.facts[fact] for row in rows}
+    return {row.name.rpartition(".")[2]: row.facts[fact] for row in ROWS if fact in row.facts}
 
 
 def parameters(*meanings: Meaning) -> frozenset[str]:
