@@ -81,7 +81,7 @@ def bindings(source: str) -> frozenset[str]:
         tree = parse(source)
     except SyntaxError:
         return _loose_bindings(source)
-    return frozenset(_bound(tree))
+    return bound_in(tree)
 
 
 @cached_function(2**22)
@@ -100,6 +100,25 @@ def binds_anything(source: str) -> bool:
     """Return whether a cell binds names that are not visible in it, as `from x import *` does."""
     count_operations(len(source) // 16)
     return any(map(_ANYTHING.search, pieces(source)))
+
+
+def bound_in(tree: ast.AST) -> frozenset[str]:
+    """Return the names that a tree binds in any scope."""
+    return frozenset(_bound(tree))
+
+
+def _bound(tree: ast.AST) -> Iterator[str]:
+    for node in walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            yield node.name
 
 
 def _loose_bindings(source: str) -> frozenset[str]:
@@ -131,20 +150,6 @@ def _bound_loosely(source: str) -> Iterator[str]:
                 yield after[after.lastindex or 0]
                 at = after.end()
                 break
-
-
-def _bound(tree: ast.AST) -> Iterator[str]:
-    for node in walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.alias):
-            yield (node.asname or node.name).partition(".")[0]
-        elif isinstance(node, ast.arg):
-            yield node.arg
-        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
-            yield node.name
 
 
 def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = frozenset()) -> list[str]:

@@ -32,9 +32,9 @@ class Scopes:
     A name bound anywhere in a scope counts as bound in all of it, regardless of order and `del`.
     """
 
-    def __init__(self, source: str) -> None:
-        """Raise SyntaxError for source that does not parse, or is too long."""
-        self.tree = parse(source)
+    def __init__(self, source: str, tree: ast.Module | None = None) -> None:
+        """Raise SyntaxError for source that does not parse, or is too long. `tree`: if it is known."""
+        self.tree = tree or parse(source)
         module = _module_scope(self.tree)
         self._source = source
         self._lines = [0, *(end.end() for end in _LINE_END.finditer(source)), len(source)]

@@ -15,10 +15,10 @@ from jupyter_turbopilot.analysis.resolve import is_attribute
 from jupyter_turbopilot.fixes.renames import (
     LONGEST_NAME,
     NameChange,
-    OriginalCell,
     Rename,
     cells_of,
     changed_part,
+    hidden_strings,
     title_of,
 )
 from jupyter_turbopilot.util.bounds import count_operations
@@ -26,6 +26,7 @@ from jupyter_turbopilot.util.bounds import count_operations
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
     from jupyter_turbopilot.analysis.scopes import LexicalScope
     from jupyter_turbopilot.protocol.fix import Edit
     from jupyter_turbopilot.protocol.request import RenameRequest
@@ -81,7 +82,7 @@ def _table(source: str, start: int) -> str:
     return found[1] if found else ""
 
 
-def _uses(cells: dict[int, OriginalCell], change: NameChange, table: str) -> list[tuple[int, int]]:
+def _uses(cells: dict[int, ParsedCell], change: NameChange, table: str) -> list[tuple[int, int]]:
     """Return the cells and positions of the other labels; raise an _AmbiguousError if they are unclear."""
     here = cells[change.cell]
     target, value = _assignment(here, change, table)
@@ -91,7 +92,7 @@ def _uses(cells: dict[int, OriginalCell], change: NameChange, table: str) -> lis
     begin, end = here.span(value)
     uses: list[tuple[int, int]] = []
     for number, cell in cells.items():
-        starts = _ColumnLabels(cell, change, owner, table).starts(target)
+        starts = _ColumnLabels(cell, change, owner, table).starts(target if number == change.cell else None)
         for start, is_binding in starts:
             is_after = (number, start) > (change.cell, change.start)
             is_value = number == change.cell and begin <= start < end
@@ -102,7 +103,7 @@ def _uses(cells: dict[int, OriginalCell], change: NameChange, table: str) -> lis
     return uses
 
 
-def _assignment(cell: OriginalCell, change: NameChange, table: str) -> tuple[ast.expr, ast.expr]:
+def _assignment(cell: ParsedCell, change: NameChange, table: str) -> tuple[ast.expr, ast.expr]:
     """Return the variable and the value of the assignment to the changed label."""
     for node, _ in cell.scopes.nodes:
         match node:
@@ -117,16 +118,16 @@ def _assignment(cell: OriginalCell, change: NameChange, table: str) -> tuple[ast
 class _ColumnLabels:
     """The labels of a column in a cell."""
 
-    def __init__(self, cell: OriginalCell, change: NameChange, owner: LexicalScope, table: str) -> None:
+    def __init__(self, cell: ParsedCell, change: NameChange, owner: LexicalScope, table: str) -> None:
         count_operations(2 * len(cell.nodes))
         self._cell, self._change, self._owner, self._table = cell, change, owner, table
         self._parents = cell.parents
         self._found: set[ast.AST] = set()
 
-    def starts(self, target: ast.expr) -> Iterator[tuple[int, bool]]:
+    def starts(self, target: ast.expr | None) -> Iterator[tuple[int, bool]]:
         """Yield the positions of the labels, and those at which the table is bound (True).
 
-        `target`: the variable of the assignment.
+        `target`: the variable of the assignment, if this cell has it.
         """
         for each in self._cell.variables(self._table):
             if not each.owner.is_same_scope(self._owner):
@@ -211,8 +212,8 @@ class _ColumnLabels:
     def _check_others(self) -> None:
         """Raise an _AmbiguousError if another string, attribute or magic may be the old or the new label."""
         cell, labels = self._cell, {self._change.old, self._change.new}
-        hidden = any(node not in self._found for node, _ in cell.hidden_strings(self._change.old))
-        is_used = any(text == self._change.new for _, text in cell.hidden_strings(self._change.new))
+        hidden = any(node not in self._found for node, _ in hidden_strings(cell, self._change.old))
+        is_used = any(text == self._change.new for _, text in hidden_strings(cell, self._change.new))
         if hidden or is_used or cell.has_in_magic(self._change.old):
             raise _AmbiguousError
         for node in cell.nodes:

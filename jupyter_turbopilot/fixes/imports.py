@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.analysis.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.analysis.imports import imports_of, insertion, uses
-from jupyter_turbopilot.analysis.languages import as_python, cell_language
-from jupyter_turbopilot.analysis.parsed_cell import identifiers_in
-from jupyter_turbopilot.analysis.resolve import bindings
+from jupyter_turbopilot.analysis.languages import as_python
 from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.protocol.fix import Edit, Fix, InsertedCell, quoted, shortened
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from jupyter_turbopilot.analysis.imports import Sources
+    from jupyter_turbopilot.analysis.notebook import Notebook
     from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
-    from jupyter_turbopilot.protocol.request import FixCell
 
 _MOST_USES = 20  # different uses of a name, each of which may need another import
 _MODULE = re.compile(r"^No module named '([\w.]+)'\Z")  # a shadowed module has a longer message
@@ -51,16 +49,17 @@ for _name in (*sys.stdlib_module_names, "cupy"):  # the distribution of CuPy dep
 
 
 def missing_import(
-    word: str, source: str, cells: Sequence[FixCell], at: int, imports: Sources | None
+    word: str, source: str, notebook: Notebook, at: int, imports: Sources | None
 ) -> Fix | None:
     """Return the fix that inserts the only import line that binds a name as it is used; None without one.
 
     `source`: the code that uses the name. `at`: the cell that gets the line.
     """
-    cell = cells[at].source
+    cell = notebook[at].source
     if imports is None or not cell:
         return None
-    if any(all(known.name != word for known in imports_of(each)) for each in sources_binding(cells, word)):
+    binding = map(as_python, notebook.sources_binding(word))
+    if any(all(known.name != word for known in imports_of(each)) for each in binding):
         return None  # another object
     count_operations(len(source) // 2)
     used = dict.fromkeys(use for use in uses(source) if use.name == word)
@@ -72,20 +71,6 @@ def missing_import(
     title = shortened(f"Import {name} from {module}" if line.startswith("from ") else f"I{line[1:]}") + "?"
     edits = [Edit(cell=at, start=start, end=start, old="", text=text)]
     return Fix(title=title, source="imports", confidence=0.9, edits=edits)
-
-
-def sources_binding(cells: Sequence[FixCell], word: str) -> Iterator[str]:
-    """Yield the sources of the cells that bind a name."""
-    for cell in filter(is_python, cells):
-        if word in identifiers_in(cell.source or "") and word in bindings(as_python(cell.source or "")):
-            yield as_python(cell.source or "")
-
-
-def is_python(cell: FixCell) -> bool:
-    """Return whether a cell contains Python code."""
-    return (
-        cell.type == "code" and bool(cell.source) and cell_language(cell.source or "", "python") == "python"
-    )
 
 
 def find(failure: FailedCell) -> Iterator[Fix]:
@@ -130,10 +115,9 @@ def _modules(failure: FailedCell, module: str) -> Iterator[Fix]:
 
 def _imported(failure: FailedCell, missing: str) -> set[str]:
     """Return the modules that the notebook imports."""
-    count_operations(sum(len(cell.source or "") for cell in failure.cells) // 32)
-    found = {
-        name for cell in failure.cells if cell.type == "code" for name in _IMPORTED.findall(cell.source or "")
-    }
+    code = [source for _, source in failure.notebook.code]
+    count_operations(sum(map(len, code)) // 32)
+    found = {name for source in code for name in _IMPORTED.findall(source)}
     return {name for name in found if name != missing and not name.startswith(f"{missing}.")}
 
 

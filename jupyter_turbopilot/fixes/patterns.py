@@ -6,14 +6,13 @@ import ast
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from jupyter_turbopilot.analysis.library_facts import MEMBERS
-from jupyter_turbopilot.fixes.roles import is_alike
-from jupyter_turbopilot.fixes.structures import AttributeName, StructuredCell
+from jupyter_turbopilot.fixes.structures import AttributeName, is_alike
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.fixes.structures import Label, Structures
+    from jupyter_turbopilot.fixes.structures import Label, StructuredCell, Structures
 
     Parts: TypeAlias = tuple[int, ...]  # structure ids
 

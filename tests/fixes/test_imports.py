@@ -5,6 +5,7 @@ import ast
 import pytest
 
 from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.notebook import Notebook
 from jupyter_turbopilot.analysis.report import (
     Folder,
     KernelError,
@@ -152,7 +153,7 @@ def test_find_offers_nothing_for_errors_inside_libraries() -> None:
 def test_missing_import_is_found_before_an_error(
     source: str, word: str, above: str, fixed: str | None
 ) -> None:
-    cells = [FixCell(source=above), FixCell(source=source)]
+    cells = Notebook([FixCell(source=above), FixCell(source=source)])
     fix = missing_import(word, source, cells, 1, IMPORTS)
     assert (fix and apply(source, fix.edits)) == fixed
     assert missing_import(word, source, cells, 1, None) is None
