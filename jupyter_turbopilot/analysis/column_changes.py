@@ -27,9 +27,14 @@ def changed_columns(source: str) -> frozenset[tuple[str, str]]:
     try:
         tree = parse(as_python(without_cell_magic(source)))
     except SyntaxError:
-        count_operations(len(source) // 4)
-        return frozenset((word, "") for word in _WORD.findall(source))
+        return loose_changes(source)
     return frozenset(change for change in changes(tree) if change[0])
+
+
+def loose_changes(source: str) -> frozenset[tuple[str, str]]:
+    """Return the tables that unparsable text may change: any name."""
+    count_operations(len(source) // 4)
+    return frozenset((word, "") for word in _WORD.findall(source))
 
 
 def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:

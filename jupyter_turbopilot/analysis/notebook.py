@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.analysis.column_changes import changes
-from jupyter_turbopilot.analysis.languages import as_python, cell_language
+from jupyter_turbopilot.analysis.column_changes import changed_columns, changes, loose_changes
+from jupyter_turbopilot.analysis.languages import as_python, cell_language, cell_magic
 from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, identifiers_in
-from jupyter_turbopilot.analysis.resolve import bindings, binds_anything, bound_in
+from jupyter_turbopilot.analysis.resolve import bindings, binds_anything, bound_in, loose_bindings
 from jupyter_turbopilot.analysis.scopes import Scopes
+from jupyter_turbopilot.protocol.fix import Edit
 from jupyter_turbopilot.protocol.request import FixCell
-from jupyter_turbopilot.util.bounds import STATEMENT, OperationLimitError, count_operations
+from jupyter_turbopilot.util.bounds import (
+    STATEMENT,
+    OperationLimitError,
+    cached_function,
+    count_operations,
+    pieces,
+)
 from jupyter_turbopilot.util.syntax_tree import parse
 
 if TYPE_CHECKING:
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 _KEPT = 2  # operations for each node that is kept, as a garbage collection visits all of them at once
+# Line magics that run code in the namespace of the notebook.
+_RUN = re.compile(r"^[ \t]*+%(?:time|timeit|prun|memit)\b[ \t]*+([^\n]*+)", re.MULTILINE)
 _INNER = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -31,6 +41,37 @@ class Names(NamedTuple):
     bound: AbstractSet[str]
     read: AbstractSet[str]  # before or without binding them
     extended: AbstractSet[str]  # tables to which the cell adds columns
+
+
+class Bindings(NamedTuple):
+    """The names that a text binds, and the tables that it changes: too many rather than too few."""
+
+    all: frozenset[str]
+    shared: frozenset[str]  # for other cells, which do not see parameters, for example
+    changed: frozenset[tuple[str, str]]  # as of `changed_columns`
+
+
+# More than the names of `bounds.MOST_CODE` characters: keystrokes do not change most cells.
+@cached_function(2**23)
+def bindings_of(source: str) -> Bindings:
+    """Return the bindings and changes in the text of a cell, which is parsed once if it has no magics."""
+    python = as_python(source)
+    is_plain = python == source and len(source) <= STATEMENT
+    try:
+        tree = parse(python)
+    except SyntaxError:  # the cell is also too long to be parsed
+        bound = loose_bindings(source) if is_plain else bindings(source)
+        return Bindings(bound, bound, loose_changes(source) if is_plain else changed_columns(source))
+    bound = bound_in(tree) if is_plain else bindings(source)
+    changed = frozenset(each for each in changes(tree) if each[0])
+    try:
+        shared = frozenset(Scopes(python, tree).bound)
+    except SyntaxError:
+        shared = bound
+    else:
+        if run := [code for piece in pieces(source) for code in _RUN.findall(piece)]:
+            shared |= bindings("\n".join(run))
+    return Bindings(bound, shared, changed_columns(source) if cell_magic(source) else changed)
 
 
 class Notebook(list[FixCell]):
@@ -75,7 +116,10 @@ class Notebook(list[FixCell]):
     def bindings(self, source: str) -> frozenset[str]:
         """Return the names that the text of a cell binds, whether or not it is finished."""
         tree = self._trees.get(source) if len(source) <= STATEMENT else None
-        return bound_in(tree) if isinstance(tree, ast.Module) else bindings(as_python(source))
+        if isinstance(tree, ast.Module):
+            return bound_in(tree)
+        python = as_python(source)
+        return bindings_of(source).all if python == source else bindings(python)
 
     # Cells --------------------------------------------------------------------------------------------------
 
@@ -108,6 +152,11 @@ class Notebook(list[FixCell]):
             return True
         commands = (line for line in source.split("\n") if line.lstrip()[:1] in {"%", "!"})
         return name in self.bindings(source) or any(name in line for line in commands)
+
+    def edit(self, at: int, start: int, end: int, text: str) -> Edit:
+        """Return the edit that replaces a part of a cell."""
+        old = (self[at].source or "")[start:end]
+        return Edit(cell=at, start=start, end=end, old=old, text=text)
 
     # Executions ---------------------------------------------------------------------------------------------
 

@@ -10,8 +10,6 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.languages import as_python
-from jupyter_turbopilot.analysis.scopes import Scopes
 from jupyter_turbopilot.analysis.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import (
     LINE,
@@ -45,8 +43,6 @@ _ANYTHING = re.compile(
     r"|%%(?!(?:time|timeit|prun|memit|mprun|debug|writefile|file)\b)\w++[ \t]++\S)",
     re.MULTILINE,
 )
-# Line magics that run code in the namespace of the notebook.
-_RUN = re.compile(r"^[ \t]*+%(?:time|timeit|prun|memit)\b[ \t]*+([^\n]*+)", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d]\w*")
 _LINE = Lexeme("line", "\n", 0)  # represents the text beyond either end
 
@@ -76,23 +72,12 @@ class Scope:
 def bindings(source: str) -> frozenset[str]:
     """Return the names that a cell binds, whether or not it is finished."""
     if len(source) > STATEMENT:
-        return _loose_bindings(source)  # parsing it would take too long
+        return loose_bindings(source)  # parsing it would take too long
     try:
         tree = parse(source)
     except SyntaxError:
-        return _loose_bindings(source)
+        return loose_bindings(source)
     return bound_in(tree)
-
-
-@cached_function(2**22)
-def module_bindings(source: str) -> frozenset[str]:
-    """Return the names that a cell binds for other cells, which do not see parameters, for example."""
-    try:
-        bound = frozenset(Scopes(as_python(source)).bound)
-    except SyntaxError:  # the cell is also too long to be parsed
-        return bindings(source)
-    run = [code for piece in pieces(source) for code in _RUN.findall(piece)]
-    return bound | bindings("\n".join(run)) if run else bound
 
 
 @cached_function(2**21)
@@ -121,7 +106,7 @@ def _bound(tree: ast.AST) -> Iterator[str]:
             yield node.name
 
 
-def _loose_bindings(source: str) -> frozenset[str]:
+def loose_bindings(source: str) -> frozenset[str]:
     """Return the names that unparsable text may bind: too many rather than too few."""
     count_operations(len(source) // 2)
     if not source.isascii():

@@ -23,7 +23,7 @@ from jupyter_turbopilot.fixes.labels import is_mask
 from jupyter_turbopilot.fixes.nearest import SHORTEST, NameIndex, nearest, nearest_of_interface, nearest_short
 from jupyter_turbopilot.fixes.objects import is_reported
 from jupyter_turbopilot.protocol.contract import Finding
-from jupyter_turbopilot.protocol.fix import Edit, Fix, as_code, quoted
+from jupyter_turbopilot.protocol.fix import Fix, as_code, quoted
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 
 if TYPE_CHECKING:
@@ -341,9 +341,7 @@ class _Check:
         """Return the fix that replaces a name. `text`: the new text, by default the nearest name."""
         if not near:
             return None
-        start, end = span
-        old, new = self._parsed.source[start:end], text or near[0]
-        edit = Edit(cell=self._active, start=start, end=end, old=old, text=new)
+        edit = self._notebook.edit(self._active, *span, text or near[0])
         title = f"Did you mean {quoted(near[0])}?"
         return Fix(title=title, source="kernel", confidence=near[1], edits=[edit])
 

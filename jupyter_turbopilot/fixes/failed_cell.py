@@ -155,7 +155,7 @@ class FailedCell:
         """Return an edit of the cell that contains `position`."""
         if self.position is None:
             raise ValueError("The failure has no position.")
-        return Edit(cell=self.position.cell, start=start, end=end, old=self.source[start:end], text=text)
+        return self.notebook.edit(self.position.cell, start, end, text)
 
     def with_import(self, line: str, edits: Sequence[Edit]) -> list[Edit]:
         """Return edits of the cell that contains `position`, of which one also inserts an import line."""

@@ -12,7 +12,7 @@ from jupyter_turbopilot.analysis.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.analysis.imports import imports_of, insertion, uses
 from jupyter_turbopilot.analysis.languages import as_python
 from jupyter_turbopilot.fixes.nearest import nearest
-from jupyter_turbopilot.protocol.fix import Edit, Fix, InsertedCell, quoted, shortened
+from jupyter_turbopilot.protocol.fix import Fix, InsertedCell, quoted, shortened
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def missing_import(
     start, text = insertion(cell, [line])
     module, _, name = line.removeprefix("from ").partition(" import ")
     title = shortened(f"Import {name} from {module}" if line.startswith("from ") else f"I{line[1:]}") + "?"
-    edits = [Edit(cell=at, start=start, end=start, old="", text=text)]
+    edits = [notebook.edit(at, start, start, text)]
     return Fix(title=title, source="imports", confidence=0.9, edits=edits)
 
 

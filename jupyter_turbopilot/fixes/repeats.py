@@ -247,12 +247,7 @@ def _without_overlaps(occurrences: list[Occurrence]) -> list[Occurrence]:
 def _checked(number: int, cell: StructuredCell, occurrences: list[Occurrence]) -> Iterator[Edit]:
     """Yield the edits after which the cell parses with the expected structure."""
     edits = [
-        [
-            Edit(
-                cell=number, start=each.start, end=each.end, old=cell.source[each.start : each.end], text=text
-            )
-            for text in each.texts
-        ]
+        [cell.structures.notebook.edit(number, each.start, each.end, text) for text in each.texts]
         for each in occurrences
     ]
     preferred = [texts[0] for texts in edits]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jupyter_turbopilot.analysis.languages import cell_language
 from jupyter_turbopilot.analysis.parsed_cell import parses
 from jupyter_turbopilot.analysis.syntax import Lexeme, lex
-from jupyter_turbopilot.protocol.fix import Edit, Fix
+from jupyter_turbopilot.protocol.fix import Fix
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import TooLongError
 
@@ -77,7 +77,7 @@ def find(failure: FailedCell) -> Iterator[Fix]:
     if len(found) == 1:
         (repair,) = found.values()
         start, end, text, title, confidence, _ = repair
-        edits = [Edit(cell=failure.failed, start=start, end=end, old=source[start:end], text=text)]
+        edits = [failure.notebook.edit(failure.failed, start, end, text)]
         yield Fix(title=title, source="syntax", confidence=confidence, edits=edits, run=[failure.failed])
 
 

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.analysis.notebook import Notebook
+from jupyter_turbopilot.analysis.notebook import Notebook, bindings_of
 from jupyter_turbopilot.protocol.request import FixCell
 from jupyter_turbopilot.util import syntax_tree
+from jupyter_turbopilot.util.bounds import STATEMENT
 
 FAILED = FixCell(source="plot(total)", execution_count=9)
 
@@ -96,3 +97,22 @@ def test_names_are_those_before_and_without_their_bindings() -> None:
     assert names.bound == {"x", "a", "f"}
     assert names.read == {"x", "b", "t", "g"}
     assert names.extended == {"t"}
+
+
+@pytest.mark.parametrize(
+    ("source", "every", "shared", "changed"),
+    [
+        ("def f(a):\n    b = a", {"f", "a", "b"}, {"f"}, set()),
+        ("t['new'] = 1", set(), set(), {("t", "new")}),
+        ("x = (", {"x"}, {"x"}, {("x", "")}),
+        ("%time x = 1\ny = 2", {"time", "x", "y"}, {"x", "y"}, set()),
+        ("%%time\nx = 1\nt['new'] = 2", {"x"}, {"x"}, {("t", "new")}),
+        ("def f():\n    nonlocal a\nb = 1", {"f", "b"}, {"f", "b"}, set()),
+        (f"def f(a): pass\n{'#' * STATEMENT}", {"f", "a"}, {"f"}, set()),
+    ],
+)
+def test_bindings_of_are_those_of_any_text(
+    source: str, every: set[str], shared: set[str], changed: set[tuple[str, str]]
+) -> None:
+    found = bindings_of(source)
+    assert (found.all, found.shared, found.changed) == (every, shared, changed)
