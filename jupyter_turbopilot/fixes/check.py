@@ -17,9 +17,9 @@ from jupyter_turbopilot.analysis.parsed_cell import chain, expression_of
 from jupyter_turbopilot.analysis.resolve import EVERYWHERE
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.evaluation import Evaluation
-from jupyter_turbopilot.fixes.imports import missing_import
 from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.labels import is_mask
+from jupyter_turbopilot.fixes.names import missing_import
 from jupyter_turbopilot.fixes.nearest import SHORTEST, NameIndex, nearest, nearest_of_interface, nearest_short
 from jupyter_turbopilot.fixes.objects import is_reported
 from jupyter_turbopilot.protocol.contract import Finding

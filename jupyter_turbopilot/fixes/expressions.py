@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from jupyter_turbopilot.analysis.library_facts import methods
 from jupyter_turbopilot.analysis.parsed_cell import chain
 from jupyter_turbopilot.fixes import quiet
-from jupyter_turbopilot.fixes.calls import evaluate
 from jupyter_turbopilot.fixes.labels import LabelLookup
 from jupyter_turbopilot.fixes.objects import INERT, UNKNOWN, Objects, OpaqueError, Value
 from jupyter_turbopilot.util.bounds import count_operations
@@ -69,7 +68,7 @@ class Expressions:
         if is_certain and self._judge:
             self._judge(node)
         if isinstance(node, ast.expr | ast.keyword):
-            self.objects.values[node] = evaluate(node, self.objects)
+            self.objects.values[node] = quiet.evaluate(node, self.objects)
 
     def _visit_opaque(self, node: ast.AST, *, is_certain: bool) -> Visit:
         yield from all_of(parts_of(node), is_certain=is_certain)

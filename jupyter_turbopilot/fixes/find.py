@@ -18,10 +18,8 @@ from jupyter_turbopilot.fixes import (
     attributes,
     conversions,
     files,
-    imports,
     keys,
     names,
-    parameters,
     syntax,
 )
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
@@ -53,16 +51,16 @@ FINDERS: dict[str, tuple[Finder, ...]] = {
     "KeyError": (keys.find,),
     "ColumnNotFoundError": (keys.find,),  # polars
     "ValueError": (keys.find, attributes.find_aggregation),  # seaborn, plotly; pandas
-    "ModuleNotFoundError": (api_changes.find, imports.find),
-    "ImportError": (api_changes.find, imports.find),
+    "ModuleNotFoundError": (api_changes.find, names.find_module),
+    "ImportError": (api_changes.find, names.find_module),
     "AttributeError": (
         api_changes.find,
         attributes.find,
         attributes.find_aggregation,
-        parameters.find,  # Matplotlib
+        attributes.find_parameter,  # Matplotlib
         conversions.find,
     ),
-    "TypeError": (parameters.find, conversions.find),
+    "TypeError": (attributes.find_parameter, conversions.find),
     "UFuncTypeError": (conversions.find,),  # NumPy
     "FileNotFoundError": (files.find,),
     **dict.fromkeys(syntax.KINDS, (syntax.find,)),
