@@ -35,7 +35,7 @@ _RUN = re.compile(r"^[ \t]*+%(?:time|timeit|prun|memit)\b[ \t]*+([^\n]*+)", re.M
 _INNER = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-class Names(NamedTuple):
+class CellNames(NamedTuple):
     """The names in a cell."""
 
     bound: AbstractSet[str]
@@ -79,7 +79,7 @@ class Notebook(list[FixCell]):
 
     def __init__(self, cells: Iterable[FixCell]) -> None:
         super().__init__(cells)
-        self._trees: dict[str, ast.Module | SyntaxError] = {}
+        self._trees: dict[str, tuple[str, ast.Module | SyntaxError]] = {}  # with the texts as Python
         self._scopes: dict[str, Scopes] = {}
         self._parsed: dict[str, ParsedCell] = {}
 
@@ -90,20 +90,12 @@ class Notebook(list[FixCell]):
 
     def tree(self, source: str) -> ast.Module:
         """Return the tree of the text of a cell; raise SyntaxError if it does not parse."""
-        if source not in self._trees:
-            try:
-                self._trees[source] = parse(as_python(source))
-            except SyntaxError as error:
-                self._trees[source] = error
-        result = self._trees[source]
-        if isinstance(result, SyntaxError):
-            raise result
-        return result
+        return self._as_python(source)[1]
 
     def scopes(self, source: str) -> Scopes:
         """Return the scopes in the text of a cell; raise SyntaxError if it does not parse."""
         if source not in self._scopes:
-            found = self._scopes[source] = Scopes(as_python(source), self.tree(source))
+            found = self._scopes[source] = Scopes(*self._as_python(source))
             count_operations(_KEPT * len(found.nodes))
         return self._scopes[source]
 
@@ -113,13 +105,24 @@ class Notebook(list[FixCell]):
             self._parsed[source] = ParsedCell(source, self.scopes(source))
         return self._parsed[source]
 
+    def _as_python(self, source: str) -> tuple[str, ast.Module]:
+        if source not in self._trees:
+            python = as_python(source)
+            try:
+                self._trees[source] = python, parse(python)
+            except SyntaxError as error:
+                self._trees[source] = python, error
+        python, tree = self._trees[source]
+        if isinstance(tree, SyntaxError):
+            raise tree
+        return python, tree
+
     def bindings(self, source: str) -> frozenset[str]:
         """Return the names that the text of a cell binds, whether or not it is finished."""
-        tree = self._trees.get(source) if len(source) <= STATEMENT else None
-        if isinstance(tree, ast.Module):
+        python, tree = self._trees.get(source) or (as_python(source), None)
+        if isinstance(tree, ast.Module) and len(source) <= STATEMENT:
             return bound_in(tree)
-        python = as_python(source)
-        return bindings_of(source).all if python == source else bindings(python)
+        return bindings(python)
 
     # Cells --------------------------------------------------------------------------------------------------
 
@@ -179,13 +182,13 @@ class Notebook(list[FixCell]):
         ran = (source for at, source in self.python if not self.needs_run(self[at], failed))
         return frozenset[str]().union(*map(self.bindings, ran))
 
-    def names(self, cell: FixCell) -> Names:
+    def names(self, cell: FixCell) -> CellNames:
         """Return the names in a cell; none if it does not parse."""
         nothing = frozenset[str]()
         try:
             scopes = self.scopes(cell.source or "")
         except SyntaxError:
-            return Names(nothing, nothing, nothing)
+            return CellNames(nothing, nothing, nothing)
         count_operations(4 * len(scopes.nodes))
         reads = {node.id for node in scopes.free}
         bound: set[str] = set()
@@ -195,7 +198,7 @@ class Notebook(list[FixCell]):
             # `x = x + 1` reads `x`, whereas a loop binds its names before its body reads them.
             reads |= loaded - bound - (set() if isinstance(statement, ast.Assign | ast.AugAssign) else own)
             bound |= own
-        return Names(scopes.bound, reads, {table for table, label in changes(scopes.tree) if label})
+        return CellNames(scopes.bound, reads, {table for table, label in changes(scopes.tree) if label})
 
     def to_run(self, at: int, name: str, exists: AbstractSet[str]) -> tuple[list[int], AbstractSet[str]]:
         """Return the cells to run so that a cell has a name, in order, and the names that no cell binds.

@@ -49,12 +49,14 @@ class ParsedCell:
     def __init__(self, source: str, scopes: Scopes | None = None) -> None:
         """Raise SyntaxError for a cell that does not parse or is too long. `scopes`: if they are known."""
         self.source = source
-        self.python = as_python(source)
-        self.scopes = scopes or Scopes(self.python)
+        self.scopes = scopes or Scopes(as_python(source))
+        self.python = self.scopes.source
         texts = (self.python, source)
         self._python_lines, self._source_lines = (
             [0, *accumulate(map(len, lines_of(each)))] for each in texts
         )
+        if self.python.isascii() and ast.JoinedStr not in map(type, self.nodes):
+            return
         names = (node for node in self.nodes if isinstance(node, ast.Name))
         if not all(unicodedata.normalize("NFKC", self.scopes.text(node)) == node.id for node in names):
             raise SyntaxError("Up to Python 3.11, positions in nested f-strings of several lines are wrong.")

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jupyter_turbopilot.analysis.imports import imports_of
-from jupyter_turbopilot.analysis.parsed_cell import expression_of, identifiers_in
+from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, expression_of, identifiers_in
 from jupyter_turbopilot.analysis.report import NONE
 from jupyter_turbopilot.analysis.resolve import binds_anything
 from jupyter_turbopilot.fixes.changes import changes, is_literal
 from jupyter_turbopilot.fixes.patterns import LONGEST_TEXT
 from jupyter_turbopilot.fixes.rules import BUILTINS, names_in, pattern_rule
 from jupyter_turbopilot.fixes.special_rules import argument_rule, path_rule
-from jupyter_turbopilot.fixes.structures import Structures
+from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
 from jupyter_turbopilot.protocol.fix import Edit, apply
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import LONGEST, walk
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.analysis.report import KernelReport
     from jupyter_turbopilot.fixes.changes import Change
     from jupyter_turbopilot.fixes.rules import Occurrence, Rule
-    from jupyter_turbopilot.fixes.structures import StructuredCell
     from jupyter_turbopilot.protocol.request import RepeatRequest
 
 _MOST_OCCURRENCES = 200
@@ -268,7 +267,7 @@ def _is_right(cell: StructuredCell, edits: list[Edit], occurrences: list[Occurre
     ):
         return False
     try:
-        after = cell.structures.cell(apply(cell.source, edits))
+        after = StructuredCell(ParsedCell(apply(cell.source, edits)), cell.structures)
     except SyntaxError:
         return False
     if occurrences[0].replaced:
