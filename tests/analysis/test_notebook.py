@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 
 import pytest
 
@@ -114,7 +114,7 @@ def test_names_are_those_before_and_without_their_bindings() -> None:
     ],
 )
 def test_bindings_of_are_those_of_any_text(
-    source: str, every: Set[str], shared: Set[str], changed: Set[tuple[str, str]]
+    source: str, every: AbstractSet[str], shared: AbstractSet[str], changed: AbstractSet[tuple[str, str]]
 ) -> None:
     found = bindings_of(source)
     assert (found.all, found.shared) == (every, shared)
