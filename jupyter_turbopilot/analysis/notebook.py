@@ -138,8 +138,9 @@ class Notebook(list[FixCell]):
 
     def sources_binding(self, name: str) -> Iterator[str]:
         """Yield the sources of the cells that bind a name."""
-        for _, source in self.python:
-            if name in identifiers_in(source) and name in self.bindings(source):
+        for _, source in self.code:
+            is_used = name in identifiers_in(source) and cell_language(source, "python") == "python"
+            if is_used and name in self.bindings(source):
                 yield source
 
     def may_bind(self, name: str) -> bool:
