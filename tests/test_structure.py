@@ -10,7 +10,7 @@ TESTED_WITH_OTHERS = {
     "analysis": "column_changes conventions report statements",
     "completer": "shared",
     "engine/stepping": "kv_cache run",
-    "fixes": "argument_rules calls changes evaluation expressions labels objects path_rules patterns quiet roles rules",
+    "fixes": "changes evaluation expressions labels objects patterns quiet rules special_rules",
     "index": "base",
     "jupyter/routes": "streams",
     "models": "checkpoint checkpoint_config entries model transfer user_cache",

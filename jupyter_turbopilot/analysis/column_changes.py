@@ -7,15 +7,16 @@ import re
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.analysis.languages import as_python, without_cell_magic
+from jupyter_turbopilot.analysis.library_facts import methods, parameters
 from jupyter_turbopilot.analysis.resolve import EVERYWHERE
-from jupyter_turbopilot.analysis.table_methods import methods
 from jupyter_turbopilot.util.bounds import cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHANGING = methods("changes")
+CHANGING = methods("changes", library="pandas") | methods("changes", library="polars")
+_IN_PLACE = parameters("changes")
 NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
 _WORD = re.compile(r"[^\W\d]\w*+")
 
@@ -26,9 +27,14 @@ def changed_columns(source: str) -> frozenset[tuple[str, str]]:
     try:
         tree = parse(as_python(without_cell_magic(source)))
     except SyntaxError:
-        count_operations(len(source) // 4)
-        return frozenset((word, "") for word in _WORD.findall(source))
+        return loose_changes(source)
     return frozenset(change for change in changes(tree) if change[0])
+
+
+def loose_changes(source: str) -> frozenset[tuple[str, str]]:
+    """Return the tables that unparsable text may change: any name."""
+    count_operations(len(source) // 4)
+    return frozenset((word, "") for word in _WORD.findall(source))
 
 
 def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
@@ -46,7 +52,7 @@ def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield label or (_variable(node), "")
         elif isinstance(node, ast.Call):
             if isinstance(node.func, ast.Attribute):
-                in_place = any(each.arg == "inplace" for each in node.keywords)
+                in_place = any(each.arg in _IN_PLACE for each in node.keywords)
                 if in_place or node.func.attr in CHANGING:
                     yield _variable(node.func), ""
             elif isinstance(node.func, ast.Name) and node.func.id not in NOT_CHANGING:

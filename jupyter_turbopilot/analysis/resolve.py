@@ -10,8 +10,6 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.languages import as_python
-from jupyter_turbopilot.analysis.scopes import Scopes
 from jupyter_turbopilot.analysis.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import (
     LINE,
@@ -45,8 +43,6 @@ _ANYTHING = re.compile(
     r"|%%(?!(?:time|timeit|prun|memit|mprun|debug|writefile|file)\b)\w++[ \t]++\S)",
     re.MULTILINE,
 )
-# Line magics that run code in the namespace of the notebook.
-_RUN = re.compile(r"^[ \t]*+%(?:time|timeit|prun|memit)\b[ \t]*+([^\n]*+)", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d]\w*")
 _LINE = Lexeme("line", "\n", 0)  # represents the text beyond either end
 
@@ -82,23 +78,12 @@ class Scope:
 def bindings(source: str) -> frozenset[str]:
     """Return the names that a cell binds, whether or not it is finished."""
     if len(source) > STATEMENT:
-        return _loose_bindings(source)  # parsing it would take too long
+        return loose_bindings(source)  # parsing it would take too long
     try:
         tree = parse(source)
     except SyntaxError:
-        return _loose_bindings(source)
-    return frozenset(_bound(tree))
-
-
-@cached_function(2**22)
-def module_bindings(source: str) -> frozenset[str]:
-    """Return the names that a cell binds for other cells, which do not see parameters, for example."""
-    try:
-        bound = frozenset(Scopes(as_python(source)).bound)
-    except SyntaxError:  # the cell is also too long to be parsed
-        return bindings(source)
-    run = [code for piece in pieces(source) for code in _RUN.findall(piece)]
-    return bound | bindings("\n".join(run)) if run else bound
+        return loose_bindings(source)
+    return bound_in(tree)
 
 
 @cached_function(2**21)
@@ -108,7 +93,26 @@ def binds_anything(source: str) -> bool:
     return any(map(_ANYTHING.search, pieces(source)))
 
 
-def _loose_bindings(source: str) -> frozenset[str]:
+def bound_in(tree: ast.AST) -> frozenset[str]:
+    """Return the names that a tree binds in any scope."""
+    return frozenset(_bound(tree))
+
+
+def _bound(tree: ast.AST) -> Iterator[str]:
+    for node in walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            yield node.name
+
+
+def loose_bindings(source: str) -> frozenset[str]:
     """Return the names that unparsable text may bind: too many rather than too few."""
     count_operations(len(source) // 2)
     if not source.isascii():
@@ -137,20 +141,6 @@ def _bound_loosely(source: str) -> Iterator[str]:
                 yield after[after.lastindex or 0]
                 at = after.end()
                 break
-
-
-def _bound(tree: ast.AST) -> Iterator[str]:
-    for node in walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.alias):
-            yield (node.asname or node.name).partition(".")[0]
-        elif isinstance(node, ast.arg):
-            yield node.arg
-        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
-            yield node.name
 
 
 def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = frozenset()) -> list[str]:

@@ -32,11 +32,11 @@ class Scopes:
     A name bound anywhere in a scope counts as bound in all of it, regardless of order and `del`.
     """
 
-    def __init__(self, source: str) -> None:
-        """Raise SyntaxError for source that does not parse, or is too long."""
-        self.tree = parse(source)
+    def __init__(self, source: str, tree: ast.Module | None = None) -> None:
+        """Raise SyntaxError for source that does not parse, or is too long. `tree`: if it is known."""
+        self.tree = tree or parse(source)
         module = _module_scope(self.tree)
-        self._source = source
+        self.source = source
         self._lines = [0, *(end.end() for end in _LINE_END.finditer(source)), len(source)]
         # For lines with non-ASCII characters: where each character ends, in bytes.
         self._bytes: dict[int, list[int]] = {}
@@ -58,14 +58,14 @@ class Scopes:
 
     def text(self, node: Located) -> str:
         """Return the source text of a node."""
-        return self._source[slice(*self.span(node))]
+        return self.source[slice(*self.span(node))]
 
     def _offset(self, line: int, column: int) -> int:
         begin = self._lines[line - 1]
-        if self._source.isascii():
+        if self.source.isascii():
             return begin + column
         if line not in self._bytes:
-            text = self._source[begin : self._lines[line]]
+            text = self.source[begin : self._lines[line]]
             self._bytes[line] = [*accumulate(len(character.encode()) for character in text)]
         return begin + bisect_left(self._bytes[line], column) + (column > 0)
 

@@ -6,9 +6,9 @@ import keyword
 import re
 from dataclasses import dataclass
 
+from jupyter_turbopilot.analysis.library_facts import methods
 from jupyter_turbopilot.analysis.resolve import bindings
 from jupyter_turbopilot.analysis.syntax import Lexeme, lex
-from jupyter_turbopilot.analysis.table_methods import methods
 from jupyter_turbopilot.util.bounds import cached_function
 
 STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
@@ -20,8 +20,8 @@ _READS = _COMPARISONS | {
     *("and", "assert", "if", "in", "is", "not", "or", "return", "while", "yield"),
 }
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
-_KEEPING = methods("keeps")
-_WITH_CALLABLE = methods("passes") | {"loc"}
+_KEEPING = methods("group", "same", "window")
+_ACCESSORS, _LOCATORS, _PASSING = methods("accessor"), methods("locates"), methods("passes")
 _NONE: frozenset[str] = frozenset()
 
 
@@ -94,7 +94,7 @@ class Statement:
         while at >= self.line:
             if self.kind(at) == "name" and self.text(at - 1) != ".":
                 return (self.text(at), at) if not keyword.iskeyword(self.text(at)) else ("", at)
-            if self.kind(at) == "name" and self.text(at) in {"loc", "plot"}:
+            if self.kind(at) == "name" and self.text(at) in _ACCESSORS:
                 at -= 2
                 continue
             start = self.opener.get(at, -1)
@@ -113,7 +113,7 @@ class Statement:
             if self.text(first) != "lambda" or self.text(first + 1) != name:
                 continue
             adds = method == "assign"
-            is_passed = method in _WITH_CALLABLE and (adds or not call.number)
+            is_passed = method in _PASSING and (adds or not call.number)
             # The body may bind the name again, and a dictionary after `**` may add any column.
             is_bound = name in bindings(" ".join(lexeme.text for lexeme in self.lexemes[first + 3 :]))
             is_open = "**" in map(self.text, range(call.at, first))
@@ -144,7 +144,9 @@ class Statement:
     def _selects_rows(self, start: int, end: int) -> bool:
         """Return whether a subscript is a condition, so that its result has all columns."""
         inside = {*map(self.text, range(start, end))}
-        return not _COMPARISONS.isdisjoint(inside) and not (self.text(start - 1) == "loc" and "," in inside)
+        return not _COMPARISONS.isdisjoint(inside) and not (
+            self.text(start - 1) in _LOCATORS and "," in inside
+        )
 
 
 def statement_at(prefix: str) -> tuple[Statement, int]:

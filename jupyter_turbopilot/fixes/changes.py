@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.fixes.roles import Role
-from jupyter_turbopilot.fixes.structures import AttributeName, StructuredCell
+from jupyter_turbopilot.fixes.structures import AttributeName, Role
 from jupyter_turbopilot.util.bounds import changed_region, count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.fixes.structures import Structures
+    from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
 
 BLOCKS = ("body", "orelse", "finalbody")
 _MOST_CHANGES = 8
@@ -55,10 +54,10 @@ def changes(before: str, after: str, structures: Structures) -> tuple[list[Chang
     Of a cell that does not parse, the changed lines are compared.
     """
     try:
-        return _Comparison(StructuredCell(before, structures), StructuredCell(after, structures)).result()
+        return _Comparison(structures.cell(before), structures.cell(after)).result()
     except SyntaxError:
         lines = _changed_lines(before, after)
-        return _Comparison(*(StructuredCell(text, structures) for text in lines)).result()
+        return _Comparison(*map(structures.cell, lines)).result()
 
 
 def _changed_lines(before: str, after: str) -> tuple[str, str]:
@@ -81,7 +80,7 @@ class _Comparison:
 
     def result(self) -> tuple[list[Change], Change | None]:
         """Compare the trees."""
-        work: list[list[tuple[ast.AST, ast.AST]]] = [[(self._before.scopes.tree, self._after.scopes.tree)]]
+        work: list[list[tuple[ast.AST, ast.AST]]] = [[(self._before.tree, self._after.tree)]]
         while work:
             path = work.pop()
             old, new = path[-1]

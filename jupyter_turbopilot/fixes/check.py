@@ -7,29 +7,30 @@ gives none, nor does one that the cell, or a cell to be executed before it, may 
 from __future__ import annotations
 
 import ast
-from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from jupyter_turbopilot.analysis.languages import as_python, cell_language, cell_magic
-from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, chain, expression_of, identifiers_in
-from jupyter_turbopilot.analysis.resolve import EVERYWHERE, bindings, binds_anything
-from jupyter_turbopilot.analysis.table_methods import methods, names_columns
+from jupyter_turbopilot.analysis.languages import cell_magic
+from jupyter_turbopilot.analysis.library_facts import MEMBERS, methods, names_columns, parameters
+from jupyter_turbopilot.analysis.notebook import Notebook
+from jupyter_turbopilot.analysis.parsed_cell import chain, expression_of
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.evaluation import Evaluation
-from jupyter_turbopilot.fixes.imports import missing_import
 from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.labels import is_mask
+from jupyter_turbopilot.fixes.names import missing_import
 from jupyter_turbopilot.fixes.nearest import SHORTEST, NameIndex, nearest, nearest_of_interface, nearest_short
 from jupyter_turbopilot.fixes.objects import is_reported
 from jupyter_turbopilot.protocol.contract import Finding
-from jupyter_turbopilot.protocol.fix import Edit, Fix, as_code, quoted
+from jupyter_turbopilot.protocol.fix import Fix, as_code, quoted
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.analysis.imports import Sources
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
     from jupyter_turbopilot.analysis.report import KernelReport
     from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
 
@@ -37,15 +38,6 @@ _Near: TypeAlias = "tuple[str, float] | None"  # a name and a confidence
 MAX_FINDINGS = 10
 MAX_EXPRESSIONS, MAX_TRACED = 100, 300
 _MAGICS = frozenset({"", "time", "capture"})  # they run the cell in the namespace of the notebook
-_COMPUTED_BY_NUMPY = """
-    MachAr array_api bool bool8 bytes0 char chararray compat complex core ctypeslib distutils dtypes emath
-    exceptions f2py fft float int int0 lib linalg long ma math matlib object object0 polynomial random rec
-    row_stack str str0 strings testing typeDict typing uint0 unicode void0
-"""
-_COMPUTED = {  # attributes that a module adds at their first use
-    "matplotlib.backends": frozenset({"backend"}),
-    "numpy": frozenset(_COMPUTED_BY_NUMPY.split()),
-}
 _COMMANDS_WITHOUT_PERCENT = """
     alias alias_magic autoawait autocall automagic bookmark cat cd clear colors conda config cp debug dhist
     dirs edit env gui hist history less ll load load_ext logstart ls lsmagic macro magic man matplotlib mkdir
@@ -54,13 +46,15 @@ _COMMANDS_WITHOUT_PERCENT = """
 """
 _COMMANDS = frozenset(_COMMANDS_WITHOUT_PERCENT.split())
 # Arguments beside which labels need not be columns; those that are unpacked have no name.
-_ON_OTHER_LABELS = frozenset({"axis", "errors", "level", None})
-_GROUPING, _ON_KEYS = methods("groups"), methods("strict")
+_ON_OTHER_LABELS = parameters("elsewhere") | {None}
+_GROUPING, _JOINS, _ON_KEYS = methods("groups"), methods("joins"), methods("strict")
+_LOCATORS = methods("locates")
 
 
 class Prepared(NamedTuple):
     """The cells to evaluate, and the expressions that the kernel is asked about."""
 
+    notebook: Notebook
     cells: list[ParsedCell]  # those above that are executed first, and the checked one
     described: list[str]
     traced: list[str]
@@ -71,12 +65,12 @@ def prepare(request: CheckRequest) -> Prepared | None:
     cell = request.cells[request.active]
     if cell.type != "code" or cell_magic(cell.source or "") not in _MAGICS:
         return None
-    counts = Counter(each.execution_count for each in request.cells)
-    before = [each for each in _code_before(request) if not _is_executed(each, counts)]
+    notebook = Notebook(request.cells)
+    before = [each for each in _code_before(request) if not notebook.is_current(each)]
     if any(each.source is None or cell_magic(each.source) not in _MAGICS for each in before):
         return None
     try:
-        cells = [ParsedCell(each.source or "") for each in (*before, cell)]
+        cells = [notebook.parsed(each.source or "") for each in (*before, cell)]
     except SyntaxError:
         return None
     described: dict[str, None] = {}
@@ -85,7 +79,7 @@ def prepare(request: CheckRequest) -> Prepared | None:
         _add_expressions(parsed, described, traced)
     if len(traced) > MAX_TRACED:
         return None
-    return Prepared(cells, [*described][:MAX_EXPRESSIONS], [*traced])
+    return Prepared(notebook, cells, [*described][:MAX_EXPRESSIONS], [*traced])
 
 
 def _code_before(request: CheckRequest) -> Iterator[FixCell]:
@@ -95,11 +89,6 @@ def _code_before(request: CheckRequest) -> Iterator[FixCell]:
         line = (cell.source or "").partition("\n")[0]
         if cell.type == "code" and not (magic in quiet.CELL_MAGICS and "--" not in line):
             yield cell
-
-
-def _is_executed(cell: FixCell, counts: Counter[int | None]) -> bool:
-    """Return whether a cell was executed as it is. A count of an earlier kernel may appear twice."""
-    return cell.changed is False and cell.execution_count is not None and counts[cell.execution_count] == 1
 
 
 def _add_expressions(parsed: ParsedCell, described: dict[str, None], traced: dict[str, None]) -> None:
@@ -148,7 +137,7 @@ def find(
     magics = (cell_magic(each.source or "") for each in request.cells[: request.active + 1])
     if any(map(report.commands.get, magics)):
         return []  # they run code of the user
-    check = _Check(request, prepared.cells[-1], report, imports)
+    check = _Check(request, prepared, report, imports)
     with suppress(OperationLimitError):  # the findings so far remain
         check.run(prepared.cells)
     return sorted(check.findings, key=lambda finding: finding.start)[:MAX_FINDINGS]
@@ -158,11 +147,12 @@ class _Check:
     """The judgement of the nodes of a cell in the order of their evaluation."""
 
     def __init__(
-        self, request: CheckRequest, parsed: ParsedCell, report: KernelReport, imports: Sources | None
+        self, request: CheckRequest, prepared: Prepared, report: KernelReport, imports: Sources | None
     ) -> None:
         self.findings: list[Finding] = []
         self._evaluation = Evaluation(report)
-        self._request, self._parsed, self._report, self._imports = request, parsed, report, imports
+        self._active, self._notebook, self._parsed = request.active, prepared.notebook, prepared.cells[-1]
+        self._report, self._imports = report, imports
         self._names = self._evaluation.objects.existing
         self._index: tuple[set[str], NameIndex] | None = None
         self._sets: dict[int, tuple[Sequence[str], frozenset[str]]] = {}  # by the identity of the labels
@@ -203,7 +193,7 @@ class _Check:
         name, span = node.id, self._parsed.span(node)
         if name in self._names or name in self._evaluation.objects.added or not is_reported(name):
             return
-        if any(_may_bind(cell, name) for cell in self._request.cells):
+        if self._notebook.may_bind(name):
             return
         if self._parsed.source[slice(*span)] != name:
             return
@@ -215,9 +205,8 @@ class _Check:
         line = source[source.rfind("\n", 0, span[0]) + 1 : span[1]]
         is_command = line.split(maxsplit=1)[0] in (_COMMANDS | self._report.commands.keys()) - self._names
         if not is_command and (near or not isinstance(self._parsed.parents[node], ast.Expr)):
-            fix = missing_import(
-                name, source, self._request.cells, self._request.active, self._imports
-            ) or self._replacement(span, near)
+            fix = missing_import(name, source, self._notebook, self._active, self._imports)
+            fix = fix or self._replacement(span, near)
             self._add(span, f"{as_code(name)} is not defined.", fix)
 
     def _judge_attribute(self, node: ast.Attribute) -> None:
@@ -230,8 +219,8 @@ class _Check:
             return
         if is_table and (described.labels is None or self._evaluation.objects.has_any_label):
             return
-        others = () if described.closed else (name,)
-        may_be_computed = name in _COMPUTED.get(described.name or "", others)
+        others = frozenset[str]() if described.closed else {name}
+        may_be_computed = name in MEMBERS.get(described.name or "", others)  # at its first use
         is_changing = not is_table and described.name is None and self._evaluation.objects.has_any_attribute
         if may_be_computed or is_changing or name in self._evaluation.objects.added:
             return
@@ -291,7 +280,9 @@ class _Check:
                 return value
             case ast.Tuple(elts=[rows, last]) if node is last and not is_dict and _is_rows(rows):
                 match parents[parent]:
-                    case ast.Subscript(value=ast.Attribute(value=value, attr="loc" | "at"), ctx=ast.Load()):
+                    case ast.Subscript(value=ast.Attribute(value=value, attr=method), ctx=ast.Load()) if (
+                        method in _LOCATORS
+                    ):
                         table = self._evaluation.labels.table(value)
                         return value if table and table.rows is not None else None
         argument = parent.arg if isinstance(parent, ast.keyword) else None
@@ -303,7 +294,7 @@ class _Check:
         is_unpacked = any(isinstance(each, ast.Starred) for each in call.args)
         has_axis = is_dict and len(call.args) > 1
         is_column = names_columns(method, argument, is_dict=is_dict) and (method in _ON_KEYS or not is_dict)
-        if not is_column or is_unpacked or has_axis or method == "merge" or not self._is_pandas(owner):
+        if not is_column or is_unpacked or has_axis or method in _JOINS or not self._is_pandas(owner):
             return None
         if method in _GROUPING and isinstance(node, ast.List) and self._may_group_rows(owner, node):
             return None
@@ -350,9 +341,7 @@ class _Check:
         """Return the fix that replaces a name. `text`: the new text, by default the nearest name."""
         if not near:
             return None
-        start, end = span
-        old, new = self._parsed.source[start:end], text or near[0]
-        edit = Edit(cell=self._request.active, start=start, end=end, old=old, text=new)
+        edit = self._notebook.edit(self._active, *span, text or near[0])
         title = f"Did you mean {quoted(near[0])}?"
         return Fix(title=title, source="kernel", confidence=near[1], edits=[edit])
 
@@ -365,18 +354,6 @@ def _shown(node: ast.expr) -> str:
     """Return an expression, or the variable that it begins with, for a message."""
     first = chain(node)[-1]
     return as_code(expression_of(node) or (first.id if isinstance(first, ast.Name) else "object"))
-
-
-def _may_bind(cell: FixCell, name: str) -> bool:
-    """Return whether a cell may bind a name."""
-    source = cell.source or ""
-    is_without = source.isascii() and name not in source  # quicker than the identifiers
-    if cell.type != "code" or is_without or name not in identifiers_in(source):
-        return cell.source is None
-    if cell_language(source, "python") != "python" or binds_anything(source):
-        return True
-    commands = (line for line in source.split("\n") if line.lstrip()[:1] in {"%", "!"})
-    return name in bindings(as_python(source)) or any(name in line for line in commands)
 
 
 def _is_rows(node: ast.expr) -> bool:

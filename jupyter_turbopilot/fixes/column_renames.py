@@ -10,38 +10,34 @@ import re
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.analysis.calls import name_of
+from jupyter_turbopilot.analysis.library_facts import MEMBERS, methods, names_columns, parameters
 from jupyter_turbopilot.analysis.resolve import is_attribute
-from jupyter_turbopilot.analysis.table_methods import (
-    COLUMN_KEYWORDS,
-    DATA_FRAME_ATTRIBUTES,
-    methods,
-    names_columns,
-)
 from jupyter_turbopilot.fixes.renames import (
     LONGEST_NAME,
     NameChange,
-    OriginalCell,
     Rename,
     cells_of,
     changed_part,
+    hidden_strings,
     title_of,
 )
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from collections.abc import Set as AbstractSet
 
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
     from jupyter_turbopilot.analysis.scopes import LexicalScope
     from jupyter_turbopilot.protocol.fix import Edit
     from jupyter_turbopilot.protocol.request import RenameRequest
 
 _OUTSIDE = frozenset("'\"\\\n{}")  # characters that no label in a plain string contains
 _SUBSCRIPTED = re.compile(r"(?<!\w)(\w++)\[['\"]\Z")
-_TABLES = frozenset({"data", "data_frame"})  # parameters of functions that take a table and labels
-_AGGREGATING, _KEEPING = methods("aggregates"), methods("keeps")
-_NEW_COLUMNS = methods("named") | {"dict"}
-_ACCESSORS = frozenset({"cat", "dt", "str"})  # attributes of a column whose attributes are not columns
+_COLUMNS, _TABLES = parameters("column"), parameters("table")
+_AGGREGATING, _JOINS, _NEW_COLUMNS = methods("aggregates"), methods("joins"), methods("named")
+_KEEPING = methods("group", "same", "window")
+_ACCESSORS, _LOCATORS, _OF_VALUES = methods("accessor"), methods("locates"), methods("of_values")
+_OF_TABLES = MEMBERS["pandas.DataFrame"]
 
 
 class _AmbiguousError(Exception):
@@ -86,7 +82,7 @@ def _table(source: str, start: int) -> str:
     return found[1] if found else ""
 
 
-def _uses(cells: dict[int, OriginalCell], change: NameChange, table: str) -> list[tuple[int, int]]:
+def _uses(cells: dict[int, ParsedCell], change: NameChange, table: str) -> list[tuple[int, int]]:
     """Return the cells and positions of the other labels; raise an _AmbiguousError if they are unclear."""
     here = cells[change.cell]
     target, value = _assignment(here, change, table)
@@ -96,7 +92,7 @@ def _uses(cells: dict[int, OriginalCell], change: NameChange, table: str) -> lis
     begin, end = here.span(value)
     uses: list[tuple[int, int]] = []
     for number, cell in cells.items():
-        starts = _ColumnLabels(cell, change, owner, table).starts(target)
+        starts = _ColumnLabels(cell, change, owner, table).starts(target if number == change.cell else None)
         for start, is_binding in starts:
             is_after = (number, start) > (change.cell, change.start)
             is_value = number == change.cell and begin <= start < end
@@ -107,7 +103,7 @@ def _uses(cells: dict[int, OriginalCell], change: NameChange, table: str) -> lis
     return uses
 
 
-def _assignment(cell: OriginalCell, change: NameChange, table: str) -> tuple[ast.expr, ast.expr]:
+def _assignment(cell: ParsedCell, change: NameChange, table: str) -> tuple[ast.expr, ast.expr]:
     """Return the variable and the value of the assignment to the changed label."""
     for node, _ in cell.scopes.nodes:
         match node:
@@ -122,16 +118,16 @@ def _assignment(cell: OriginalCell, change: NameChange, table: str) -> tuple[ast
 class _ColumnLabels:
     """The labels of a column in a cell."""
 
-    def __init__(self, cell: OriginalCell, change: NameChange, owner: LexicalScope, table: str) -> None:
+    def __init__(self, cell: ParsedCell, change: NameChange, owner: LexicalScope, table: str) -> None:
         count_operations(2 * len(cell.nodes))
         self._cell, self._change, self._owner, self._table = cell, change, owner, table
         self._parents = cell.parents
         self._found: set[ast.AST] = set()
 
-    def starts(self, target: ast.expr) -> Iterator[tuple[int, bool]]:
+    def starts(self, target: ast.expr | None) -> Iterator[tuple[int, bool]]:
         """Yield the positions of the labels, and those at which the table is bound (True).
 
-        `target`: the variable of the assignment.
+        `target`: the variable of the assignment, if this cell has it.
         """
         for each in self._cell.variables(self._table):
             if not each.owner.is_same_scope(self._owner):
@@ -169,9 +165,9 @@ class _ColumnLabels:
             case ast.Attribute():
                 return self._of_attribute(parent, outer)
             case ast.keyword(arg=name) if name in _TABLES and isinstance(outer, ast.Call):
-                return _keyword_labels(outer, COLUMN_KEYWORDS), None
-            case ast.Call(args=[first, *_]) if first is table:
-                return _keyword_labels(parent, COLUMN_KEYWORDS), None
+                return _keyword_labels(outer, is_left=name != "right"), None
+            case ast.Call(args=[first, *others]) if first is table:
+                return _keyword_labels(parent, is_left=bool(others)), None
         return (), None
 
     def _of_attribute(
@@ -180,10 +176,10 @@ class _ColumnLabels:
         """Return the labels at an attribute of a table, and the code if it has the same columns."""
         if isinstance(outer, ast.Call) and outer.func is node:
             return _argument_labels(outer, node.attr), outer if node.attr in _KEEPING else None
-        if node.attr in {"loc", "at"} and isinstance(outer, ast.Subscript):
+        if node.attr in _LOCATORS and isinstance(outer, ast.Subscript):
             keys = outer.slice.elts if isinstance(outer.slice, ast.Tuple) else []
             return (self._subscript_labels(outer, keys[1]) if len(keys) > 1 else ()), None
-        return ((), node) if node.attr == "plot" else ((node,), None)
+        return ((), node) if node.attr in _ACCESSORS else ((node,), None)
 
     def _subscript_labels(self, subscript: ast.Subscript, key: ast.expr) -> Iterator[ast.expr]:
         """Yield the labels of a subscript; raise an _AmbiguousError for a second assignment."""
@@ -196,9 +192,9 @@ class _ColumnLabels:
         """Return the position of the old label in a string or an attribute; None for another label."""
         old, new = self._change.old, self._change.new
         if isinstance(node, ast.Attribute):
-            if node.attr != old or old in DATA_FRAME_ATTRIBUTES:
+            if node.attr != old or old in _OF_TABLES:
                 return None
-            is_possible = is_attribute(new) and new not in DATA_FRAME_ATTRIBUTES
+            is_possible = is_attribute(new) and new not in _OF_TABLES
             start, is_stored = self._cell.span(node)[1] - len(old), not isinstance(node.ctx, ast.Load)
             if not is_possible or is_stored:
                 raise _AmbiguousError
@@ -216,14 +212,14 @@ class _ColumnLabels:
     def _check_others(self) -> None:
         """Raise an _AmbiguousError if another string, attribute or magic may be the old or the new label."""
         cell, labels = self._cell, {self._change.old, self._change.new}
-        hidden = any(node not in self._found for node, _ in cell.hidden_strings(self._change.old))
-        is_used = any(text == self._change.new for _, text in cell.hidden_strings(self._change.new))
+        hidden = any(node not in self._found for node, _ in hidden_strings(cell, self._change.old))
+        is_used = any(text == self._change.new for _, text in hidden_strings(cell, self._change.new))
         if hidden or is_used or cell.has_in_magic(self._change.old):
             raise _AmbiguousError
         for node in cell.nodes:
             match node:
                 case ast.Attribute(attr=name, value=base) if name in labels and node not in self._found:
-                    is_other = name in DATA_FRAME_ATTRIBUTES or name_of(base) in _ACCESSORS
+                    is_other = name in _OF_TABLES or name_of(base) in _OF_VALUES
                     is_ambiguous = not (is_other or cell.call_of(node))
                 case ast.keyword(arg=str(name)) if name in labels:
                     outer = self._parents[node]
@@ -241,7 +237,7 @@ class _ColumnLabels:
         given = [*call.args, *(each.value for each in call.keywords)]
         if isinstance(call.func, ast.Attribute):
             given.append(call.func.value)
-        return name not in COLUMN_KEYWORDS and self._table in map(name_of, given)
+        return name not in _COLUMNS and self._table in map(name_of, given)
 
 
 def _strings(node: ast.expr) -> Iterator[ast.Constant]:
@@ -260,14 +256,17 @@ def _argument_labels(call: ast.Call, method: str) -> Iterator[ast.AST]:
         if isinstance(value, ast.Dict):
             if names_columns(method, name or "", is_dict=True):
                 yield from (label for key in value.keys if key for label in _strings(key))
-        elif names_columns(method, name or "") and (method, name) != ("merge", "on"):
+        elif names_columns(method, name or "") and not names_columns(method, name or "", of_other=True):
             yield from _strings(value)
         elif method in _AGGREGATING and isinstance(value, ast.Tuple) and value.elts:
             yield from _strings(value.elts[0])  # `total=("price", "sum")`
 
 
-def _keyword_labels(call: ast.Call, names: AbstractSet[str]) -> Iterator[ast.AST]:
-    """Yield the labels in keyword arguments."""
+def _keyword_labels(call: ast.Call, *, is_left: bool) -> Iterator[ast.AST]:
+    """Yield the labels in keyword arguments of a function. `is_left`: the table is the first of a join."""
+    method = name_of(call.func)
     for each in call.keywords:
-        if each.arg in names:
+        name = each.arg or ""
+        of_tables = names_columns(method, name), names_columns(method, name, of_other=True)
+        if name in _COLUMNS and (method not in _JOINS or of_tables == (is_left, not is_left)):
             yield from _strings(each.value)

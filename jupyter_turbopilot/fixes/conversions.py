@@ -6,6 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, TypeGuard
 
+from jupyter_turbopilot.analysis.library_facts import MEMBERS, methods
 from jupyter_turbopilot.fixes.api_changes import module_expression
 from jupyter_turbopilot.fixes.attributes import missing_attribute
 from jupyter_turbopilot.protocol.fix import MOST_TITLE
@@ -31,16 +32,8 @@ _MAY_BE_NUMBER = re.compile(r"\A\s*+[-+]?+[\d.,]++\s*+\Z")
 _PLACEHOLDER = re.compile(r"%[-+#.\d]{0,8}[sdfgir]|\{\w{0,40}\}")
 _LONGEST = 10_000  # characters of a string that is searched for placeholders
 _TO_STRING = frozenset({"format", "join"})  # methods of strings
-# Methods whose result, without arguments, is one number.
-_TO_NUMBER = frozenset({"count", "max", "mean", "median", "min", "nunique", "std", "sum", "var"})
-# Attributes of `Series.dt` for dates, but not for durations or strings.
-_DATE_ATTRIBUTES = """
-    date day day_name day_of_week day_of_year dayofweek dayofyear days_in_month daysinmonth hour is_leap_year
-    is_month_end is_month_start is_quarter_end is_quarter_start is_year_end is_year_start isocalendar minute
-    month month_name normalize quarter second strftime time timetz to_period to_pydatetime tz tz_convert
-    tz_localize week weekday weekofyear year
-"""
-_OF_DATES = frozenset(_DATE_ATTRIBUTES.split())
+_TO_NUMBER = methods("number")
+_OF_DATES = MEMBERS["pandas.Series.dt"]  # attributes for dates, but not for durations or strings
 
 
 def find(failure: FailedCell) -> Iterator[Fix]:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, TypeAlias
 
+from jupyter_turbopilot.analysis.library_facts import methods
 from jupyter_turbopilot.analysis.parsed_cell import chain
 from jupyter_turbopilot.fixes import quiet
-from jupyter_turbopilot.fixes.calls import evaluate
 from jupyter_turbopilot.fixes.labels import LabelLookup
 from jupyter_turbopilot.fixes.objects import INERT, UNKNOWN, Objects, OpaqueError, Value
 from jupyter_turbopilot.util.bounds import count_operations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Visit: TypeAlias = "Iterator[tuple[ast.AST, bool]]"  # nodes, with whether they are certainly evaluated
 _Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+_VIEWS, _ADDING, _BY_ROW = methods("group", "window"), methods("more"), methods("rows")
 
 
 class Expressions:
@@ -67,7 +68,7 @@ class Expressions:
         if is_certain and self._judge:
             self._judge(node)
         if isinstance(node, ast.expr | ast.keyword):
-            self.objects.values[node] = evaluate(node, self.objects)
+            self.objects.values[node] = quiet.evaluate(node, self.objects)
 
     def _visit_opaque(self, node: ast.AST, *, is_certain: bool) -> Visit:
         yield from all_of(parts_of(node), is_certain=is_certain)
@@ -171,8 +172,8 @@ class Expressions:
         match target, iterable:
             case (
                 ast.Tuple(elts=[_, ast.Name() as row]),
-                ast.Call(func=ast.Attribute(value=table, attr="iterrows")),
-            ):
+                ast.Call(func=ast.Attribute(value=table, attr=method)),
+            ) if method in _BY_ROW:
                 has_rows = self.objects.value(iterable).size > 0
                 if has_rows and (found := self.labels.table(table)) and not self.adds_columns(table):
                     self.objects.bind(row, row.id, self.objects.new_rows(found), is_certain=True)
@@ -185,13 +186,13 @@ class Expressions:
         if found is None:
             return None
         new = self.objects.new_rows(found, module=found.module)
-        is_view = any(getattr(each, "attr", "") in {"groupby", "resample", "rolling"} for each in chain(node))
+        is_view = any(getattr(each, "attr", "") in _VIEWS for each in chain(node))
         return new._replace(number=self.objects.value(chain(node)[-1]).number) if is_view else new
 
     def adds_columns(self, node: ast.expr) -> bool:
         """Return whether an expression may have other columns than the table at its beginning."""
         functions = (each.func for each in chain(node) if isinstance(each, ast.Call))
-        return any(getattr(each, "attr", "") in {"plot", "reset_index"} for each in functions) or any(
+        return any(getattr(each, "attr", "") in _ADDING for each in functions) or any(
             isinstance(each, ast.Attribute) and each.attr in self.objects.added for each in chain(node)
         )
 

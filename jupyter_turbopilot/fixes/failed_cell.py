@@ -13,12 +13,8 @@ from jupyter_turbopilot.analysis.imports import insertion
 from jupyter_turbopilot.analysis.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.analysis.kernel_context import KernelContext
 from jupyter_turbopilot.analysis.languages import cell_magic
-from jupyter_turbopilot.analysis.parsed_cell import (
-    ParsedCell,
-    expression_of,
-    lines_of,
-    parses,
-)
+from jupyter_turbopilot.analysis.notebook import Notebook
+from jupyter_turbopilot.analysis.parsed_cell import expression_of, lines_of, parses
 from jupyter_turbopilot.analysis.report import NONE, KernelReport
 from jupyter_turbopilot.protocol.fix import Edit, Fix, apply
 from jupyter_turbopilot.util.bounds import count_operations
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.analysis.imports import Sources
+    from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
     from jupyter_turbopilot.analysis.report import ObjectDescription, TracebackFrame
     from jupyter_turbopilot.analysis.scopes import Located
     from jupyter_turbopilot.protocol.fix import Source
@@ -65,6 +62,11 @@ class FailedCell:
     report: KernelReport = NONE
     kernel_context: KernelContext = NO_CONTEXT
     imports: Sources | None = None  # sources of import lines; None: unknown
+
+    @cached_property
+    def notebook(self) -> Notebook:
+        """The notebook: who binds a name, and the parsed cells."""
+        return Notebook.of(self.cells)
 
     @cached_property
     def source(self) -> str:
@@ -117,7 +119,7 @@ class FailedCell:
     def parsed(self) -> ParsedCell | None:
         """The cell that contains `position`, parsed; None if it is not valid Python."""
         try:
-            return ParsedCell(self.source)
+            return self.notebook.parsed(self.source)
         except SyntaxError:
             return None
 
@@ -153,7 +155,7 @@ class FailedCell:
         """Return an edit of the cell that contains `position`."""
         if self.position is None:
             raise ValueError("The failure has no position.")
-        return Edit(cell=self.position.cell, start=start, end=end, old=self.source[start:end], text=text)
+        return self.notebook.edit(self.position.cell, start, end, text)
 
     def with_import(self, line: str, edits: Sequence[Edit]) -> list[Edit]:
         """Return edits of the cell that contains `position`, of which one also inserts an import line."""

@@ -8,8 +8,6 @@ from contextlib import suppress
 from posixpath import split
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.analysis.languages import cell_language
-from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
 from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.protocol.fix import Edit, Fix, quoted
 from jupyter_turbopilot.util.bounds import count_operations
@@ -110,17 +108,12 @@ def _plain(folder: str) -> str:
 def _literals(failure: FailedCell, path: str) -> list[_Literal]:
     """Return the string literals that equal a path."""
     found = []
-    for number, cell in enumerate(failure.cells):
-        source = cell.source or ""
+    for number, source in failure.notebook.python:
         count_operations(1 + len(source) // 64)
-        if (
-            cell.type != "code"
-            or path[-_IN_FIND:] not in source
-            or cell_language(source, "python") != "python"
-        ):
+        if path[-_IN_FIND:] not in source:
             continue
         try:
-            parsed = ParsedCell(source)
+            parsed = failure.notebook.parsed(source)
         except SyntaxError:
             return []
         # The parts of f-strings are not whole paths.
@@ -130,7 +123,7 @@ def _literals(failure: FailedCell, path: str) -> list[_Literal]:
                 continue
             start, end = parsed.span(node)
             literal = _Literal(number, start, source[start:end], path)
-            if cell.changed or path not in literal.text:
+            if failure.cells[number].changed or path not in literal.text:
                 return []
             found.append(literal)
     return found

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.analysis.languages import as_python
 from jupyter_turbopilot.analysis.parsed_cell import expression_of
 from jupyter_turbopilot.analysis.report import NONE
 from jupyter_turbopilot.fixes import (
@@ -19,10 +18,8 @@ from jupyter_turbopilot.fixes import (
     attributes,
     conversions,
     files,
-    imports,
     keys,
     names,
-    parameters,
     syntax,
 )
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
@@ -31,12 +28,12 @@ from jupyter_turbopilot.protocol.fix import Fix
 from jupyter_turbopilot.protocol.request import FixCell
 from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
-from jupyter_turbopilot.util.syntax_tree import parse
 from jupyter_turbopilot.util.threads import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from jupyter_turbopilot.analysis.notebook import Notebook
     from jupyter_turbopilot.analysis.report import KernelError
     from jupyter_turbopilot.protocol.request import ErrorOutput
 
@@ -54,16 +51,16 @@ FINDERS: dict[str, tuple[Finder, ...]] = {
     "KeyError": (keys.find,),
     "ColumnNotFoundError": (keys.find,),  # polars
     "ValueError": (keys.find, attributes.find_aggregation),  # seaborn, plotly; pandas
-    "ModuleNotFoundError": (api_changes.find, imports.find),
-    "ImportError": (api_changes.find, imports.find),
+    "ModuleNotFoundError": (api_changes.find, names.find_module),
+    "ImportError": (api_changes.find, names.find_module),
     "AttributeError": (
         api_changes.find,
         attributes.find,
         attributes.find_aggregation,
-        parameters.find,  # Matplotlib
+        attributes.find_parameter,  # Matplotlib
         conversions.find,
     ),
-    "TypeError": (parameters.find, conversions.find),
+    "TypeError": (attributes.find_parameter, conversions.find),
     "UFuncTypeError": (conversions.find,),  # NumPy
     "FileNotFoundError": (files.find,),
     **dict.fromkeys(syntax.KINDS, (syntax.find,)),
@@ -155,16 +152,16 @@ def expressions_to_describe(cells: Sequence[FixCell], failed: int, error: ErrorO
     found: dict[str, int] = {}
     with suppress(OperationLimitError):
         for source in dict.fromkeys((failure.source, cells[failed].source or "")):
-            for name, at in _expressions(source):
+            for name, at in _expressions(failure.notebook, source):
                 found[name] = min(found.get(name, abs(at - line)), abs(at - line))
             line = 1 - len(source.splitlines())  # names in the failed cell come after those at the error
     return sorted(found, key=lambda name: found[name])[:MAX_EXPRESSIONS]
 
 
-def _expressions(source: str) -> Iterator[tuple[str, int]]:
+def _expressions(notebook: Notebook, source: str) -> Iterator[tuple[str, int]]:
     """Yield each dotted name with its line, also with literal keys, and the modules of imported names."""
     try:
-        tree = parse(as_python(source))
+        tree = notebook.tree(source)
     except SyntaxError:
         return
     count_operations(len(source) // 2)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from keyword import iskeyword
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.library_facts import methods
 from jupyter_turbopilot.fixes.labels import LabelLookup
 from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.protocol.fix import quoted
@@ -44,6 +45,7 @@ _UNDEFINED = re.compile(r"(name|local variable) '(?:BACKTICK_QUOTED_STRING_)?(\w
 # The parts of a query: quoted columns, strings, variables, attributes, names and numbers, but not the name
 # of a function or the target of an assignment.
 _IN_QUERY = re.compile(r"`[^`]*+`|'[^']*+'|\"[^\"]*+\"|[@.]?(?<!\w)\w++(?!\s*+(?:\(|=(?!=)))")
+_WITH_COLUMNS = methods("condition", "formula")
 _PLAIN = re.compile(r"""(["'])[^"'\\\n]*\1""")
 
 
@@ -86,7 +88,7 @@ def find_in_query(failure: FailedCell) -> Iterator[Fix]:
     queries = [
         node
         for call in failure.nodes(ast.Call)
-        if isinstance(call.func, ast.Attribute) and call.func.attr in {"query", "eval"}
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _WITH_COLUMNS
         for argument in (*call.args[:1], *(each.value for each in call.keywords if each.arg == "expr"))
         for node in walk(argument)
         if isinstance(node, ast.Constant)

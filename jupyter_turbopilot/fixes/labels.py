@@ -6,7 +6,7 @@ import ast
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
-from jupyter_turbopilot.analysis.table_methods import methods
+from jupyter_turbopilot.analysis.library_facts import methods, names_columns, parameters, values_of
 from jupyter_turbopilot.fixes.nearest import NameIndex
 from jupyter_turbopilot.util.bounds import count_operations
 
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
     from jupyter_turbopilot.analysis.report import ObjectDescription
 
-_SAME, _ON_LEVELS = methods("keeps", "mostly"), methods("of_levels")
+_SAME, _ON_LEVELS = methods("group", "more", "part", "same", "window"), methods("of_levels")
 _JOINS, _NOT_ON_COLUMNS = methods("joins"), methods("of_rows")
-_BY_AXIS = {"drop": "labels", "rename": "mapper"}  # names of the parameter whose meaning `axis` decides
-_TABLES = frozenset({"data", "data_frame", "left", "right"})  # names of parameters
+_EXPRESSIONS, _GROUPING, _BY_ROW = methods("expression"), methods("group"), methods("rows")
+_BY_AXIS = values_of("axis")
+_LOCATORS = methods("locates", "positions")
+_LEVELS, _TABLES = parameters("level"), parameters("table")
 
 
 class LabelLookup:
@@ -65,7 +67,7 @@ class LabelLookup:
             if found is None:
                 passed.append((node, is_level))
                 found = self._of_parent(node, is_level=is_level)
-            is_level = is_level or (isinstance(node, ast.keyword) and node.arg == "level")
+            is_level = is_level or (isinstance(node, ast.keyword) and node.arg in _LEVELS)
             node = self._parents.get(node, node)
         count_operations(2 * len(passed))
         self._known.update(dict.fromkeys(passed, found))
@@ -80,7 +82,7 @@ class LabelLookup:
                 if not isinstance(parent.value, ast.Name) or not self._is_bound_by_lambda(parent):
                     return self._of_subscript(parent, node)
             case ast.Call() if node is not parent.func:
-                is_level = is_level or (isinstance(node, ast.keyword) and node.arg == "level")
+                is_level = is_level or (isinstance(node, ast.keyword) and node.arg in _LEVELS)
                 return self._of_call(parent, node, is_level=is_level)
             case ast.Tuple() if _is_locator(owner := getattr(self._parents[parent], "value", None)):
                 return () if node is parent.elts[0] else self.columns(owner.value)
@@ -102,7 +104,7 @@ class LabelLookup:
             owner, method = call.func.value, call.func.attr
         elif isinstance(call.func, ast.Name):
             method = call.func.id
-        if method == "col":
+        if method in _EXPRESSIONS:
             return None  # the table that the expression is passed to
         found = self._described(owner) if owner else None
         if found and found.keys is not None:
@@ -120,7 +122,7 @@ class LabelLookup:
         if is_level or method in _ON_LEVELS:
             return table.levels
         if method in _JOINS:
-            return _of_join(tables, word, is_left=method == "join" and not _is_polars(table))
+            return _of_join(tables, method, word or "")
         return () if _is_of_rows(call, method, word, table) else self._labels_and_levels(table)
 
     def _labels_and_levels(self, table: ObjectDescription) -> Sequence[str]:
@@ -177,7 +179,7 @@ class LabelLookup:
             match loop:
                 case ast.For() | ast.comprehension():
                     match loop.iter:
-                        case ast.Call(func=ast.Attribute(value=value, attr="iterrows")):
+                        case ast.Call(func=ast.Attribute(value=value, attr=method)) if method in _BY_ROW:
                             for each in ast.walk(loop.target):
                                 if isinstance(each, ast.Name):
                                     tables.setdefault(each.id, value)
@@ -208,11 +210,11 @@ def is_mask(node: ast.AST) -> bool:
 
 
 def _is_locator(node: ast.AST | None) -> TypeGuard[ast.Attribute]:
-    return isinstance(node, ast.Attribute) and node.attr in {"loc", "at", "iloc", "iat"}
+    return isinstance(node, ast.Attribute) and node.attr in _LOCATORS
 
 
-def _is_polars(table: ObjectDescription) -> bool:
-    return (table.module or "").startswith("polars")
+def _library(table: ObjectDescription) -> str:
+    return (table.module or "").partition(".")[0]
 
 
 def _has_columns_axis(call: ast.Call) -> bool:
@@ -221,34 +223,31 @@ def _has_columns_axis(call: ast.Call) -> bool:
     return any(isinstance(value, ast.Constant) and value.value in {1, "columns"} for value in values)
 
 
-def _of_join(tables: Sequence[ObjectDescription], word: str | None, *, is_left: bool) -> Sequence[str]:
+def _of_join(tables: Sequence[ObjectDescription], method: str, word: str) -> Sequence[str]:
     """Return the labels that a parameter of a join refers to."""
     left, *right = (table.labels or [] for table in tables)
     count_operations(sum(map(len, right)) // 8)
-    if word == "left_on" or (word == "on" and is_left):
-        return left
-    if not right or word not in {"on", "right_on", "by"}:
-        return ()
+    is_of_left = names_columns(method, word, library=_library(tables[0]))
+    if not names_columns(method, word, of_other=True, library=_library(tables[0])):
+        return left if is_of_left else ()
     in_left = frozenset(left)
-    return [label for label in right[0] if word == "right_on" or label in in_left]
+    return [label for label in right[0] if not is_of_left or label in in_left] if right else ()
 
 
 def _is_of_rows(call: ast.Call, method: str, word: str | None, table: ObjectDescription) -> bool:
     """Return whether an argument of a table's method refers to labels of rows, or to none."""
-    if method in _NOT_ON_COLUMNS or (method in _BY_AXIS and word == "index"):
+    by_axis = _BY_AXIS.get(method) if _library(table) != "polars" else None
+    if method in _NOT_ON_COLUMNS or (by_axis and word == "index"):
         return True
-    if method in _BY_AXIS:
-        is_of_rows = word in {None, _BY_AXIS[method]} and not _is_polars(table)
-    else:
-        is_of_rows = method == "apply" and not _is_grouped(call)
-    return is_of_rows and not _has_columns_axis(call)
+    is_of_rows = by_axis and word in {None, *by_axis} and not _is_grouped(call)
+    return bool(is_of_rows) and not _has_columns_axis(call)
 
 
 def _is_grouped(call: ast.Call) -> bool:
     """Return whether a method is called on the groups of a table."""
     node = call.func
     while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
-        if isinstance(node, ast.Attribute) and node.attr.startswith("group"):
+        if isinstance(node, ast.Attribute) and node.attr in _GROUPING:
             return True
         node = node.func if isinstance(node, ast.Call) else node.value
     return False

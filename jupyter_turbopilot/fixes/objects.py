@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
+from jupyter_turbopilot.analysis.library_facts import methods
 from jupyter_turbopilot.analysis.resolve import EVERYWHERE
 from jupyter_turbopilot.fixes.labels import is_mask
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.analysis.scopes import LexicalScope
 
 
+_LOCATORS = methods("locates")
 LONGEST_NAME = 120  # the kernel reports no longer ones
 
 
@@ -215,7 +217,7 @@ class Objects:
     def set_item(self, owner: ast.expr, index: ast.expr) -> None:
         """Record an assignment to an item."""
         value = self.value(owner)
-        if value.owner and value.method in {"loc", "at"}:
+        if value.owner and value.method in _LOCATORS:
             value, self.has_any_row = value.owner, True
         elif value.owner and (value.root.kind == "table" or value.root.table):
             self.has_any_key = True  # as of its `attrs`

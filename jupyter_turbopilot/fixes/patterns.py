@@ -5,15 +5,14 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from jupyter_turbopilot.analysis.table_methods import DATA_FRAME_ATTRIBUTES
-from jupyter_turbopilot.fixes.roles import is_alike
-from jupyter_turbopilot.fixes.structures import AttributeName, StructuredCell
+from jupyter_turbopilot.analysis.library_facts import MEMBERS
+from jupyter_turbopilot.fixes.structures import AttributeName, is_alike
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.fixes.structures import Label, Structures
+    from jupyter_turbopilot.fixes.structures import Label, StructuredCell, Structures
 
     Parts: TypeAlias = tuple[int, ...]  # structure ids
 
@@ -22,7 +21,9 @@ LONGEST_TEXT = 4000  # characters of a new text; a longer one is refused
 CALL = (ast.Call,)  # the label of a call whose number of arguments differs; only the function is compared
 _MIN_SPECIFICITY_OF_ANY = 3  # of a pattern, without its owners, that accepts any owner
 # Attributes of tables that lists, dictionaries, strings and plots lack.
-_OF_TABLES = DATA_FRAME_ATTRIBUTES.difference(*map(dir, (dict, list, set, str)), {"boxplot", "hist", "plot"})
+_OF_TABLES = MEMBERS["pandas.DataFrame"].difference(
+    *map(dir, (dict, list, set, str)), {"boxplot", "hist", "plot"}
+)
 # Expressions that need no parentheses anywhere.
 _ATOMS = (
     ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.Subscript, ast.List, ast.Dict, ast.Set, ast.ListComp,

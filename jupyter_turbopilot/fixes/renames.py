@@ -6,14 +6,15 @@ import ast
 import builtins
 import keyword
 import re
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from jupyter_turbopilot.analysis.calls import name_of
 from jupyter_turbopilot.analysis.languages import cell_language
-from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, identifiers_in
+from jupyter_turbopilot.analysis.library_facts import methods, parameters
+from jupyter_turbopilot.analysis.notebook import Notebook
+from jupyter_turbopilot.analysis.parsed_cell import identifiers_in, word_pattern
 from jupyter_turbopilot.protocol.fix import Edit, quoted
 from jupyter_turbopilot.util.bounds import changed_region, count_operations
 from jupyter_turbopilot.util.syntax_tree import LONGEST, all_arguments, walk
@@ -21,34 +22,23 @@ from jupyter_turbopilot.util.syntax_tree import LONGEST, all_arguments, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from jupyter_turbopilot.analysis.parsed_cell import Mention, ParsedCell
     from jupyter_turbopilot.analysis.scopes import LexicalScope
     from jupyter_turbopilot.protocol.request import RenameRequest
 
 # IPython binds these, or gives them a meaning.
 _RESERVED = frozenset(dir(builtins)) | {"_", "In", "Out", "get_ipython", "display", "exit", "quit"}
 LONGEST_NAME = 200  # characters; each edit contains the name
-_LONGEST_HEAD = 2000  # characters of a statement before the name
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_KEPT = 2  # operations for each node that is kept, as a garbage collection visits all of them at once
 # The languages of magics that do not give their body access to variables.
 _SEPARATE = frozenset({"bash", "bat", "html", "javascript", "latex", "markdown", "perl", "ruby", "text"})
-# Commands whose arguments are text, in which IPython replaces only `$name` and `{name}`.
-_COMMAND = re.compile(
-    r"!|%(?:autoreload|cd|conda|config|env|load_ext|ls|matplotlib|mkdir|pip|reload_ext|run|uv)\b"
-)
 # In a notebook with one of these, a string may be the name or the code of a variable; `model.eval()` is not.
 _LOOKUPS = re.compile(
     r"(?<![\w.])(?:eval|exec|vars)\b|\.eval\((?!\))|\b(?:(?:sql|timeit\.\w++|timeit)\(|sys\.modules\b|"
     r"(?:__all__|__main__|dmatrices|dmatrix|duckdb|f_globals|f_locals|get_ipython|globals|locals|numexpr|"
     r"sqldf|user_ns)\b)"
 )
-# Functions that show a text or open a file.
-_SHOWING = frozenset(
-    {"HTML", "Markdown", "Path", "annotate", "debug", "error", "info", "open", "print", "read_csv",
-     "read_excel", "read_json", "read_parquet", "savefig", "set_title", "set_xlabel", "set_ylabel",
-     "suptitle", "title", "to_csv", "to_excel", "to_parquet", "warning", "xlabel", "ylabel"}
-)  # fmt: skip
-_SHOWN = frozenset({"label", "title", "xlabel", "ylabel"})  # keyword arguments
+_SHOWING, _SHOWN = methods("text"), parameters("text")
 
 
 class Rename(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,139 +133,32 @@ def title_of(change: NameChange, edits: list[Edit]) -> str:
     return f"Rename {uses} use{'s' * (uses > 1)} of {names} in {cells} cell{'s' * (cells > 1)}?"
 
 
-class _Mention(NamedTuple):
-    """An occurrence of a variable."""
-
-    start: int  # in the source
-    role: str  # "binding", "import" (without an alias) or "use"
-    node: ast.AST
-    scope: LexicalScope
-    owner: LexicalScope
-
-
-class OriginalCell(ParsedCell):
-    """A parsed cell, as before the change."""
-
-    def has_in_magic(self, name: str) -> bool:
-        """Return whether a magic may refer to a name."""
-        count_operations(len(self.source) // 4)
-        lines = zip(self.source.split("\n"), self.python.split("\n"), strict=True)
-        # The replacement of a magic is `pass`, or `_` in an assignment.
-        magics = (
-            line[len(python) - (1 if python.endswith("_") else len("pass")) :]
-            for line, python in lines
-            if line != python
-        )
-        return any(_refers(magic, name) for magic in magics)
-
-    def hidden_strings(self, name: str) -> Iterator[tuple[ast.AST, str]]:
-        """Yield the strings that contain a name, and are not only shown to the user."""
-        count_operations(len(self.nodes))
-        contains = word_pattern(name).search
-        for node in self.nodes:
-            match node:
-                case ast.Constant(value=str(text)) if contains(text) and not self._is_shown(node):
-                    yield node, text
-
-    def _is_shown(self, node: ast.AST) -> bool:
-        outer = self.parents[node]
-        while isinstance(outer, ast.JoinedStr):
-            node, outer = outer, self.parents[outer]
-        match outer:
-            case ast.Expr():
-                return True
-            case ast.keyword(arg=name):
-                return name in _SHOWN
-            case ast.Call(func=function):
-                name = name_of(function)
-                return node is not function and (name in _SHOWING or name.endswith("Error"))
-        return False
-
-    @cached_property
-    def annotations(self) -> set[ast.AST]:
-        """The parts of annotations."""
-        count_operations(len(self.nodes))
-        fields = ("annotation", "returns")
-        found = (each for node in self.nodes for field in fields if (each := getattr(node, field, None)))
-        return {part for each in found for part in ast.walk(each)}
-
-    def variables(self, name: str) -> Iterator[_Mention]:
-        """Yield the occurrences of a variable name in all scopes, without attributes and keywords."""
-        count_operations(len(self.scopes.nodes))
-        for node, scope in self.scopes.nodes:
-            if role := self._role(node, name):
-                start = self.name_start(node, name)
-                yield _Mention(start, role, node, scope, scope.owner(name))
-
-    def name_start(self, node: ast.AST, name: str) -> int:
-        """Return the position of a name in the source of its node."""
-        text, start, end = self.python, 0, len(self.python)
-        if isinstance(node, ast.NamedExpr):
-            node = node.target
-        if hasattr(node, "lineno"):
-            start, end = self.scopes.span(node)  # type: ignore[arg-type]
+def hidden_strings(cell: ParsedCell, name: str) -> Iterator[tuple[ast.AST, str]]:
+    """Yield the strings of a cell that contain a name, and are not only shown to the user."""
+    count_operations(len(cell.nodes))
+    contains = word_pattern(name).search
+    for node in cell.nodes:
         match node:
-            case ast.alias(asname=str()) | ast.MatchAs() | ast.MatchStar():
-                start = end - len(name)
-            case ast.MatchMapping():
-                start = max(start, text.rfind(name, start, end))
-            case ast.ExceptHandler(type=ast.expr() as kind):
-                start = _first(name, text, self.scopes.span(kind)[1])
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Global() | ast.Nonlocal():
-                start = _first(name, text, start)
-        return self.position(start)
+            case ast.Constant(value=str(text)) if contains(text) and not _is_shown(cell, node):
+                yield node, text
 
-    def may_pass_keywords(self, call: ast.Call, name: str, attribute: str) -> bool:
-        """Return whether a call may pass its keyword arguments to a function, as with `partial`."""
-        if isinstance(call.func, ast.Attribute) and call.func.attr == attribute:
+
+def _is_shown(cell: ParsedCell, node: ast.AST) -> bool:
+    outer = cell.parents[node]
+    while isinstance(outer, ast.JoinedStr):
+        node, outer = outer, cell.parents[outer]
+    match outer:
+        case ast.Expr():
             return True
-        if attribute in {"", "__init__"} and isinstance(call.func, ast.Name):
-            return True  # a lambda, or a subclass
-        passed = [node for argument in call.args for node in walk(argument)]
-        count_operations(2 * len(passed))
-        return any(_mentions(node, name, attribute) for node in passed)
-
-    @cached_property
-    def _augmented(self) -> set[int]:
-        return {id(node.target) for node, _ in self.scopes.nodes if isinstance(node, ast.AugAssign)}
-
-    def _role(self, node: ast.AST, name: str) -> str:
-        match node:
-            case ast.Name(id=found):
-                is_use = not isinstance(node.ctx, ast.Store) or id(node) in self._augmented
-                role = "use" if is_use else "binding"
-            case ast.NamedExpr():
-                found, role = node.target.id, "binding"
-            case ast.arg(arg=found) | ast.alias(asname=str(found)) | ast.MatchMapping(rest=str(found)):
-                role = "binding"
-            case ast.alias():
-                found, role = node.name.partition(".")[0], "import"
-            case ast.Global() | ast.Nonlocal():
-                found, role = name if name in node.names else "", "use"
-            case _:
-                found, role = getattr(node, "name", ""), "binding"
-        return role if found == name else ""
+        case ast.keyword(arg=name):
+            return name in _SHOWN
+        case ast.Call(func=function):
+            name = name_of(function)
+            return node is not function and (name in _SHOWING or name.endswith("Error"))
+    return False
 
 
-def _first(name: str, text: str, start: int) -> int:
-    """Return the position of a name near the start of a statement."""
-    found = word_pattern(name).search(text, start, start + _LONGEST_HEAD)
-    return found.start() if found else start
-
-
-def word_pattern(word: str) -> re.Pattern[str]:
-    """Return a pattern for a word, or for a label of several words."""
-    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
-
-
-def _refers(magic: str, name: str) -> bool:
-    """Return whether a magic may refer to a name; `!` and `%cd` only by `$name` and `{name}`."""
-    if _COMMAND.match(magic) and "{" not in magic:
-        return f"${name}" in magic
-    return word_pattern(name).search(magic) is not None
-
-
-def _has_hidden_uses(request: RenameRequest, cells: dict[int, OriginalCell], name: str) -> bool:
+def _has_hidden_uses(request: RenameRequest, cells: dict[int, ParsedCell], name: str) -> bool:
     """Return whether a magic or a string may refer to a variable, as in `eval("x + 1")`."""
     if any(cell.has_in_magic(name) for cell in cells.values()):
         return True
@@ -286,18 +169,18 @@ def _has_hidden_uses(request: RenameRequest, cells: dict[int, OriginalCell], nam
     return any(
         has_lookups or f"@{name}" in text or "~" in text or node in cell.annotations
         for cell in cells.values()
-        for node, text in cell.hidden_strings(name)
+        for node, text in hidden_strings(cell, name)
     )
 
 
-def cells_of(request: RenameRequest, change: NameChange, *names: str) -> dict[int, OriginalCell] | None:
+def cells_of(request: RenameRequest, change: NameChange, *names: str) -> dict[int, ParsedCell] | None:
     """Parse the cells that contain one of the names.
 
     Return None if one of these does not parse, or a cell in another language may use the changed name.
     """
     used = identifiers_in(change.old).union(*map(identifiers_in, names))
     named = [identifiers_in(name) for name in (change.old, change.new, *names)]
-    cells = {}
+    cells, notebook = {}, Notebook(request.cells)
     for number, cell in enumerate(request.cells):
         source = request.before if number == change.cell else cell.source or ""
         if cell.type != "code" or not any(map(identifiers_in(source).issuperset, named)):
@@ -308,16 +191,13 @@ def cells_of(request: RenameRequest, change: NameChange, *names: str) -> dict[in
                 return None
             continue
         try:
-            cells[number] = OriginalCell(source)
+            cells[number] = notebook.parsed(source)
         except SyntaxError:
             return None
-        count_operations(_KEPT * len(cells[number].scopes.nodes))
     return cells
 
 
-def _uses(
-    cells: dict[int, OriginalCell], change: NameChange, binding: _Mention
-) -> list[tuple[int, int]] | None:
+def _uses(cells: dict[int, ParsedCell], change: NameChange, binding: Mention) -> list[tuple[int, int]] | None:
     """Return the cells and positions of the other uses; None for a second binding or a name in use."""
     is_global = binding.owner.outer is None
     if is_global and change.old in _RESERVED:
@@ -341,7 +221,7 @@ def _uses(
 
 
 def _keywords(
-    cells: dict[int, OriginalCell], change: NameChange, binding: _Mention
+    cells: dict[int, ParsedCell], change: NameChange, binding: Mention
 ) -> list[tuple[int, int]] | None:
     """Return the keyword arguments that are the renamed parameter; None if others may be."""
     function, scope = next(
@@ -363,7 +243,7 @@ def _keywords(
 
 
 def _keyword_arguments(
-    cells: dict[int, OriginalCell], parameter: str, name: str, attribute: str, owner: LexicalScope
+    cells: dict[int, ParsedCell], parameter: str, name: str, attribute: str, owner: LexicalScope
 ) -> list[tuple[int, int]] | None:
     """Return the keyword arguments of calls of a function; None if other calls may have them."""
     starts: list[tuple[int, int]] = []
@@ -388,12 +268,23 @@ def _keyword_arguments(
                 if any(each.arg is None for each in node.keywords):
                     return None  # `f(**options)` may contain the parameter
                 starts += [(number, cell.name_start(each, parameter)) for each in found]
-            elif found and cell.may_pass_keywords(node, name, attribute):
+            elif found and _may_pass_keywords(node, name, attribute):
                 return None
             else:
                 has_others = has_others or bool(found)
     # Another name of the function may be called with the parameter.
     return None if is_value and has_others else starts
+
+
+def _may_pass_keywords(call: ast.Call, name: str, attribute: str) -> bool:
+    """Return whether a call may pass its keyword arguments to a function, as with `partial`."""
+    if isinstance(call.func, ast.Attribute) and call.func.attr == attribute:
+        return True
+    if attribute in {"", "__init__"} and isinstance(call.func, ast.Name):
+        return True  # a lambda, or a subclass
+    passed = [node for argument in call.args for node in walk(argument)]
+    count_operations(2 * len(passed))
+    return any(_mentions(node, name, attribute) for node in passed)
 
 
 def _mentions(node: ast.AST, *names: str) -> bool:

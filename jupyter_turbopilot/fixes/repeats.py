@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jupyter_turbopilot.analysis.imports import imports_of
-from jupyter_turbopilot.analysis.languages import cell_language
-from jupyter_turbopilot.analysis.parsed_cell import expression_of, identifiers_in
+from jupyter_turbopilot.analysis.parsed_cell import ParsedCell, expression_of, identifiers_in
 from jupyter_turbopilot.analysis.report import NONE
-from jupyter_turbopilot.analysis.resolve import bindings, binds_anything
-from jupyter_turbopilot.fixes.argument_rules import argument_rule
+from jupyter_turbopilot.analysis.resolve import binds_anything
 from jupyter_turbopilot.fixes.changes import changes, is_literal
-from jupyter_turbopilot.fixes.path_rules import path_rule
 from jupyter_turbopilot.fixes.patterns import LONGEST_TEXT
 from jupyter_turbopilot.fixes.rules import BUILTINS, names_in, pattern_rule
+from jupyter_turbopilot.fixes.special_rules import argument_rule, path_rule
 from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
 from jupyter_turbopilot.protocol.fix import Edit, apply
 from jupyter_turbopilot.util.bounds import count_operations
@@ -32,6 +30,7 @@ from jupyter_turbopilot.util.syntax_tree import LONGEST, walk
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from jupyter_turbopilot.analysis.notebook import Notebook
     from jupyter_turbopilot.analysis.report import KernelReport
     from jupyter_turbopilot.fixes.changes import Change
     from jupyter_turbopilot.fixes.rules import Occurrence, Rule
@@ -74,7 +73,7 @@ def rule_of(request: RepeatRequest) -> Rule | None:
     """Return the rule of the edits, or None. A single edit is compared with itself."""
     earlier, after = request.earlier, request.cells[request.active].source or ""
     examples = [(earlier.before, earlier.after)] if earlier else []
-    structures = Structures()
+    structures = Structures(request.cells)
     try:
         found = [changes(*each, structures) for each in (*examples, (request.before, after))]
     except SyntaxError:
@@ -83,7 +82,7 @@ def rule_of(request: RepeatRequest) -> Rule | None:
     blocks = [block for _, block in found if block]
     if len(singles) > bool(blocks) and all(expressions for expressions, _ in found):
         last = singles[-1]
-        is_renamed = len(singles) > 1 and _is_renamed(request, last)
+        is_renamed = len(singles) > 1 and _is_renamed(structures.notebook, last)
         rules = [
             argument_rule(each, last)
             or path_rule(each, last)
@@ -95,16 +94,16 @@ def rule_of(request: RepeatRequest) -> Rule | None:
     return pattern_rule(*blocks) if len(blocks) == len(found) > 1 else None
 
 
-def _is_renamed(request: RepeatRequest, change: Change) -> bool:
+def _is_renamed(notebook: Notebook, change: Change) -> bool:
     """Return whether an edit replaces a variable that no cell binds by one that a cell binds."""
     old, new = change.old[0], change.new[0]
     if not (isinstance(old, ast.Name) and isinstance(new, ast.Name)) or old.id in BUILTINS:
         return False
-    code = [cell.source or "" for cell in request.cells if cell.type == "code"]
+    code = [source for _, source in notebook.code]
     count_operations(sum(map(len, code)) // 16)
 
     def is_bound(name: str) -> bool:
-        return any(name in source and name in bindings(source) for source in code)
+        return any(name in source and name in notebook.bindings(source) for source in code)
 
     return not any(map(binds_anything, code)) and not is_bound(old.id) and is_bound(new.id)
 
@@ -120,23 +119,19 @@ def _edits(request: RepeatRequest, rule: Rule) -> Iterator[Edit]:
 
 def _parsed(request: RepeatRequest, rule: Rule) -> Iterator[tuple[int, StructuredCell]]:
     """Parse the cells that contain the identifiers of a rule."""
-    example = rule.last.after
-    for number, cell in enumerate(request.cells):
-        source = cell.source or ""
-        if cell.type != "code" or len(source) > LONGEST or cell_language(source, "python") != "python":
-            continue
-        if number == request.active and source == example.source:
-            yield number, example
-        elif identifiers_in(source).issuperset(rule.used):
+    structures = rule.last.after.structures
+    for number, source in structures.notebook.python:
+        is_used = len(source) <= LONGEST and identifiers_in(source).issuperset(rule.used)
+        if is_used or (number == request.active and source == rule.last.after.source):
             with suppress(SyntaxError):  # the user is editing it
-                yield number, StructuredCell(source, example.structures)
+                yield number, structures.cell(source)
 
 
 class _Meaning:
     """Whether the names of a rule have the same meaning in an occurrence as in the examples."""
 
     def __init__(self, request: RepeatRequest, rule: Rule, cells: dict[int, StructuredCell]) -> None:
-        self._request, self._rule = request, rule
+        self._active, self._rule, self._notebook = request.active, rule, rule.last.after.structures.notebook
         first, last = (each.after.scope(each.new[0]) for each in (rule.first, rule.last))
         self._owners = {name: last.owner(name) for name in rule.names}
         self._is_possible = all(
@@ -168,7 +163,10 @@ class _Meaning:
                 for at, start, end in self._made
             )
             and (not self._bound or names_in([occurrence.node]).isdisjoint(self._bound))
-            and all(scope.owner(name).is_same_scope(owner) for name, owner in self._owners.items())
+            and all(
+                scope.owner(name).is_same_scope(owner) and (owner.outer is None or number == self._active)
+                for name, owner in self._owners.items()
+            )
             and (not occurrence.owners or occurrence.owners.isdisjoint(self._modules))
             # If the examples have several values, the value does not matter.
             and (len(self._values) > 1 or self._value_at(number, occurrence.start) in self._values)
@@ -177,12 +175,11 @@ class _Meaning:
     @cached_property
     def _modules(self) -> set[str]:
         """The imported names: their attributes have another meaning than those of a table."""
-        code = (cell.source or "" for cell in self._request.cells if cell.type == "code")
-        return {found.name for source in code for found in imports_of(source)}
+        return {found.name for _, source in self._notebook.code for found in imports_of(source)}
 
     def _first_cell(self, name: str) -> int:
         """Return the first cell with a name that the edit introduced: cells above cannot use it."""
-        cells = enumerate(self._request.cells)
+        cells = enumerate(self._notebook)
         return next((at for at, cell in cells if name in identifiers_in(cell.source or "")), 0)
 
     def _bindings_of(self, name: str, cells: dict[int, StructuredCell]) -> Iterator[tuple[int, int, int]]:
@@ -192,20 +189,18 @@ class _Meaning:
         """
         # The signs are matched, too, so that no part of a long line is scanned twice.
         assigned = re.compile(rf"(?<![\w.]){re.escape(name)}\b[^\n=]*+(=*+)")
-        for number, cell in enumerate(self._request.cells):
-            source = cell.source or ""
+        for number, source in self._notebook.code:
             count_operations(len(source) // 4)
-            is_code = cell.type == "code" and name in source and len(source) <= LONGEST
-            if is_code and (
+            if (name in source and len(source) <= LONGEST) and (
                 number in cells
                 or _BINDS.search(source)
                 or any(found[1] == "=" for found in assigned.finditer(source))
             ):
                 with suppress(SyntaxError):
-                    parsed = cells.get(number) or StructuredCell(source, self._rule.last.after.structures)
-                    for each in parsed.variables(name):
+                    cell = self._rule.last.after.structures.cell(source)
+                    for each in cell.parsed.variables(name):
                         if each.role != "use" and each.owner.outer is None:
-                            structure = _new_value(parsed, each.node, name)
+                            structure = _new_value(cell, each.node, name)
                             if structure is not None:
                                 yield number, each.start, structure or -1 - number * LONGEST - each.start
 
@@ -251,12 +246,7 @@ def _without_overlaps(occurrences: list[Occurrence]) -> list[Occurrence]:
 def _checked(number: int, cell: StructuredCell, occurrences: list[Occurrence]) -> Iterator[Edit]:
     """Yield the edits after which the cell parses with the expected structure."""
     edits = [
-        [
-            Edit(
-                cell=number, start=each.start, end=each.end, old=cell.source[each.start : each.end], text=text
-            )
-            for text in each.texts
-        ]
+        [cell.structures.notebook.edit(number, each.start, each.end, text) for text in each.texts]
         for each in occurrences
     ]
     preferred = [texts[0] for texts in edits]
@@ -277,7 +267,7 @@ def _is_right(cell: StructuredCell, edits: list[Edit], occurrences: list[Occurre
     ):
         return False
     try:
-        after = StructuredCell(apply(cell.source, edits), cell.structures)
+        after = StructuredCell(ParsedCell(apply(cell.source, edits)), cell.structures)
     except SyntaxError:
         return False
     if occurrences[0].replaced:
@@ -287,7 +277,7 @@ def _is_right(cell: StructuredCell, edits: list[Edit], occurrences: list[Occurre
         added.subtract(old for each in occurrences for old in each.replaced)
         return all(counts[structure] >= count for structure, count in added.items())
     expected = cell.structure_with({each.node: each.structures[0] for each in occurrences})
-    return after.structure_of[after.scopes.tree] == expected
+    return after.structure_of[after.tree] == expected
 
 
 def _replaced_name(change: Change) -> tuple[str | None, str, str]:

@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.analysis.library_facts import MEMBERS
 from jupyter_turbopilot.analysis.parsed_cell import identifiers_in
-from jupyter_turbopilot.analysis.table_methods import DATA_FRAME_ATTRIBUTES
 from jupyter_turbopilot.fixes.changes import BLOCKS, is_literal
 from jupyter_turbopilot.fixes.patterns import (
     CALL,
@@ -25,8 +25,7 @@ from jupyter_turbopilot.fixes.patterns import (
     substituted,
     texts_in,
 )
-from jupyter_turbopilot.fixes.roles import CALLED, Role, are_alike, is_alike, path_of
-from jupyter_turbopilot.fixes.structures import AttributeName
+from jupyter_turbopilot.fixes.structures import CALLED, AttributeName, Role, are_alike, is_alike, path_of
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.fixes.changes import Change
     from jupyter_turbopilot.fixes.patterns import Pattern
-    from jupyter_turbopilot.fixes.roles import Steps
-    from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
+    from jupyter_turbopilot.fixes.structures import Steps, StructuredCell, Structures
 
 BUILTINS = frozenset(dir(builtins))
 _MOST_AROUND = 2  # levels of expressions around a changed one
@@ -164,7 +162,7 @@ class _BlockRule(Rule):
         for at in range(len(statements) - count + 1):
             nodes, match = statements[at : at + count], Match(cell)
             if all(map(match.add, self.old, nodes)) and self._is_below_same(structures, at):
-                start, end = cell.start(nodes[0]), cell.span(nodes[-1])[1]
+                start, end = cell.bounds(nodes[0])[0], cell.bounds(nodes[-1])[1]
                 before, after = cell.source.rfind("\n", 0, start) + 1, cell.source.find("\n", end)
                 rest = cell.source[end : after if after >= 0 else None].lstrip()
                 if (indent := cell.source[before:start]).strip() or rest[:1] not in {"", "#"}:
@@ -388,6 +386,7 @@ def _are_columns(match: Match) -> bool:
     for node in match.nodes.values():
         if isinstance(node, AttributeName):
             attribute = parents[node]
-            if match.cell.call_of(attribute) or node.value in DATA_FRAME_ATTRIBUTES:
+            is_called = getattr(parents[attribute], "func", None) is attribute
+            if is_called or node.value in MEMBERS["pandas.DataFrame"]:
                 return False
     return True

@@ -11,17 +11,18 @@ from itertools import pairwise
 from keyword import kwlist
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.analysis.languages import as_python, cell_language
+from jupyter_turbopilot.analysis.languages import cell_language
 from jupyter_turbopilot.analysis.parsed_cell import parses
 from jupyter_turbopilot.analysis.syntax import Lexeme, lex
-from jupyter_turbopilot.protocol.fix import Edit, Fix
+from jupyter_turbopilot.protocol.fix import Fix
 from jupyter_turbopilot.util.bounds import count_operations
-from jupyter_turbopilot.util.syntax_tree import TooLongError, parse
+from jupyter_turbopilot.util.syntax_tree import TooLongError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
+    from jupyter_turbopilot.analysis.notebook import Notebook
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
 
 # The last one is the error of Python 3.13 for the end of a cell in brackets.
@@ -66,7 +67,7 @@ def find(failure: FailedCell) -> Iterator[Fix]:
     source = cell.source or ""
     if failure.name not in KINDS or cell.changed or cell_language(source, "python") != "python":
         return
-    error = _error(source)
+    error = _error(failure.notebook, source)
     if error is None or error.lineno is None:
         return
     repairs = _working(source, _ErrorLines(source, error))
@@ -76,14 +77,14 @@ def find(failure: FailedCell) -> Iterator[Fix]:
     if len(found) == 1:
         (repair,) = found.values()
         start, end, text, title, confidence, _ = repair
-        edits = [Edit(cell=failure.failed, start=start, end=end, old=source[start:end], text=text)]
+        edits = [failure.notebook.edit(failure.failed, start, end, text)]
         yield Fix(title=title, source="syntax", confidence=confidence, edits=edits, run=[failure.failed])
 
 
-def _error(source: str) -> SyntaxError | None:
+def _error(notebook: Notebook, source: str) -> SyntaxError | None:
     """Return the error of a cell; None if it parses or is too long."""
     try:
-        parse(as_python(source))
+        notebook.tree(source)
     except TooLongError:
         return None
     except SyntaxError as error:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.analysis.column_changes import changed_columns
 from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_command
+from jupyter_turbopilot.analysis.library_facts import methods, names_columns, parameters
 from jupyter_turbopilot.analysis.members import member_at
 from jupyter_turbopilot.analysis.resolve import BINDS, Scope, bindings, is_attribute
 from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, statement_at
 from jupyter_turbopilot.analysis.syntax import lex, scan
-from jupyter_turbopilot.analysis.table_methods import COLUMN_KEYWORDS, methods, names_columns
 from jupyter_turbopilot.util.bounds import LINE
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ _MEMBER_NAME = re.compile(r"[\w.]++|`[^`\\]++`")  # a quoted name in R ends at t
 _AFTER_MEMBER = "\n $(),:;[]}+-*/^<>=!&|~%"
 _QUERY_WORDS = frozenset({"index", "not", "True", "False"})  # words of a query that are no columns
 _AGGREGATING, _WITH_LEVELS = methods("aggregates"), methods("levels")
+_CONDITIONS, _LOCATORS = methods("condition"), methods("locates")
+_COLUMNS, _TABLES = parameters("column"), parameters("table")
 
 
 class Candidates(NamedTuple):
@@ -229,7 +231,7 @@ def _of_tables(columns: Iterable[frozenset[str]]) -> _Position | None:
 
 def _selected(statement: Statement, scope: Scope, bracket: Bracket, display: str) -> _Position | None:
     """Return the columns that can be written in a subscript."""
-    if display in {"{", "("} or bracket.number != (statement.text(bracket.at - 1) in {"loc", "at"}):
+    if display in {"{", "("} or bracket.number != (statement.text(bracket.at - 1) in _LOCATORS):
         return None
     base, start = statement.table(bracket.at - 2 if bracket.number else bracket.at)
     is_direct = bracket.at - start == (3 if bracket.number else 1)
@@ -252,15 +254,15 @@ def _labels(statement: Statement, scope: Scope, bracket: Bracket, display: str) 
     if base not in scope.columns:
         # Functions such as `sns.lineplot` receive the table as an argument, maybe as a later one.
         tables = statement.arguments(bracket) & scope.columns.keys()
-        is_other = "data" in bracket.named and not tables
-        if argument not in COLUMN_KEYWORDS or display == "{" or is_other:
+        is_other = not tables and not _TABLES.isdisjoint(bracket.named)
+        if argument not in _COLUMNS or display == "{" or is_other:
             return None
         return _of_tables(_with_levels(scope, table) for table in tables or scope.columns)
     # A named aggregation: `total=("price", "sum")`.
     is_aggregation = display == "(" and method in _AGGREGATING and bracket.keyword
-    is_named = is_aggregation or names_columns(method, argument, is_dict=display == "{")
-    if not is_named or argument == "right_on":
-        others = statement.arguments(bracket) & scope.columns.keys() if is_named else _NONE
+    if not is_aggregation and not names_columns(method, argument, is_dict=display == "{"):
+        is_of_other = display != "{" and names_columns(method, argument, of_other=True)
+        others = statement.arguments(bracket) & scope.columns.keys() if is_of_other else _NONE
         return _of_tables(_with_levels(scope, other) for other in others)
     names = _with_levels(scope, base) if method in _WITH_LEVELS else scope.columns[base]
     return _Position(names, "", table=base)
@@ -278,7 +280,7 @@ def _in_query(statement: Statement, scope: Scope, call: Bracket, text: str) -> _
         call.sign != "("
         or call.number
         or statement.text(before - 1) != "."
-        or statement.text(before) != "query"
+        or statement.text(before) not in _CONDITIONS
     ):
         return None
     base, operand = statement.table(before - 1)[0], _OPERAND.search(text)

@@ -7,16 +7,15 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.column_changes import changed_columns
 from jupyter_turbopilot.analysis.imports import bound_name, uses
 from jupyter_turbopilot.analysis.languages import cell_language, is_command, without_cell_magic
+from jupyter_turbopilot.analysis.notebook import bindings_of
 from jupyter_turbopilot.analysis.resolve import (
     EVERYWHERE,
     Scope,
     bindings,
     binds_anything,
     exists,
-    module_bindings,
     unresolved,
 )
 from jupyter_turbopilot.analysis.statements import statement_at, text_before_line
@@ -53,27 +52,23 @@ def scope_of(
     if request.language != "python":
         members = kernel_context.names.items()
         return Scope(attributes={code: fact.attributes or _NONE for code, fact in members})
-    code = [
+    lengths = [
         len(cell.source)
         for number, cell in enumerate(request.cells)
         if cell.type == "code" or number == request.active
     ]
-    if max(code) > LONGEST_CELL or sum(code) > MOST_CODE:
+    if max(lengths) > LONGEST_CELL or sum(lengths) > MOST_CODE:
         return Scope()
-    others = [
-        (cell, bindings(cell.source))
-        for number, cell in enumerate(request.cells)
-        if cell.type == "code" and number != request.active
-    ]
+    code = [(number, cell) for number, cell in enumerate(request.cells) if cell.type == "code"]
+    above = [(cell, bindings_of(cell.source)) for number, cell in code if number < request.active]
+    # Cells below have not run, otherwise the kernel would know their names.
+    below = [(cell, bindings(cell.source)) for number, cell in code if number > request.active]
+    others = [*((cell, bound.all) for cell, bound in above), *below]
     # A cell that has not run may change its names before the active one runs.
     changing = frozenset[str]().union(*(bound for cell, bound in others if cell.executed is not True))
     sure = {name: fact for name, fact in kernel_context.names.items() if name not in changing}
-    # Cells below have not run, otherwise the kernel would know their names.
-    above = [cell for cell in request.cells[: request.active] if cell.type == "code"]
-    waiting = (cell.source for cell in above if cell.executed is not True)
-    changes = frozenset[tuple[str, str]]().union(
-        *map(changed_columns, (text_before_line(request.prefix), *waiting))
-    )
+    waiting = [bound for cell, bound in above if cell.executed is not True]
+    changes = bindings_of(text_before_line(request.prefix)).changed.union(*(each.changed for each in waiting))
     sure = {name: fact for name, fact in sure.items() if (name, "") not in changes}
     columns = {
         name: frozenset(fact.columns) | {label for table, label in changes if table == name}
@@ -85,13 +80,13 @@ def scope_of(
         for name, header in headers.items()
         if (name, "") not in changes
     }
-    known = frozenset(kernel_context.names).union(*(module_bindings(cell.source) for cell in above))
+    known = frozenset(kernel_context.names).union(*(bound.shared for _, bound in above))
     # An executed cell may have run in an earlier kernel: then the names that it binds invisibly are missing.
     reported = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
     has_more = not kernel_context.names.keys() <= reported
     to_run = [
         without_cell_magic(request.prefix),
-        *(cell.source for cell in above if not (has_more and cell.executed)),
+        *(cell.source for cell, _ in above if not (has_more and cell.executed)),
     ]
     return Scope(
         names=known if kernel_context.all and not any(map(binds_anything, to_run)) else None,
@@ -127,8 +122,8 @@ def _visible(prefix: str) -> frozenset[str]:
     _, start = statement_at(prefix)
     line = prefix[start:]
     # Without indentation, the line sees no parameters, and no variables of comprehensions.
-    find = bindings if line[:1] in {" ", "\t"} else module_bindings
-    return find(text_before_line(prefix)) | bindings(line)
+    above = bindings_of(text_before_line(prefix))
+    return (above.all if line[:1] in {" ", "\t"} else above.shared) | bindings(line)
 
 
 def _is_in_class(code: str, indent: int) -> bool:

@@ -18,7 +18,7 @@ from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_c
 from jupyter_turbopilot.analysis.resolve import Scope, bindings
 from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, statement_at, text_before_line
 from jupyter_turbopilot.analysis.syntax import lex
-from jupyter_turbopilot.analysis.table_methods import DATA_FRAME_ATTRIBUTES
+from jupyter_turbopilot.analysis.library_facts import MEMBERS
 from jupyter_turbopilot.suggestion.candidates import MOST_LABELS, bound_in_line, is_in_long_string
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
@@ -322,7 +322,7 @@ def _column(statement: Statement, end: int, scope: Scope) -> Readable | None:
     if statement.kind(last) != "name":
         return None
     if statement.text(last - 1) == ".":
-        return None if name in DATA_FRAME_ATTRIBUTES else _values(statement, last - 1, name, scope)
+        return None if name in MEMBERS["pandas.DataFrame"] else _values(statement, last - 1, name, scope)
     is_series = scope.kinds.get(name) == "Series" and not _is_changed(name, scope)
     return Readable("values", name) if is_series else None
 

@@ -7,6 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_turbopilot.analysis.notebook import Notebook
 from jupyter_turbopilot.analysis.report import read_report
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
@@ -75,7 +76,9 @@ def _corrected_input(
 ) -> CorrectedInput | None:
     inputs = shell.history_manager.input_hist_raw[: number + 1]
     first = max(1, len(inputs) - CELLS)
-    cells = [FixCell(source=source, execution_count=first + n) for n, source in enumerate(inputs[first:])]
+    cells = Notebook(
+        FixCell(source=source, execution_count=first + n) for n, source in enumerate(inputs[first:])
+    )
     failed = len(cells) - 1
     reported = read_report(probe.report(shell.user_ns, [])).error
     if failed < 0 or not reported:

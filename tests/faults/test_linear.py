@@ -251,7 +251,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "cell_text": lambda text: notebook._cell_text("code", text, "python", "python"),
     "headings": lambda text: notebook._cell_text("markdown", text, "python", "python"),
     "bindings": resolve.bindings,
-    "loose bindings": resolve._loose_bindings,
+    "loose bindings": resolve.loose_bindings,
     "lex": lambda text: [*syntax.lex(text)],
     "unresolved": lambda text: resolve.unresolved(text[:1], text, resolve.Scope(names=frozenset("a"))),
     "missing_functions": missing_functions,

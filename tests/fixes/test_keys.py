@@ -51,6 +51,11 @@ POLARS = ObjectDescription(type="DataFrame", module="polars.dataframe.frame", la
             'df.apply(lambda row: row["city"], axis=1)',
         ),
         (
+            'df.resample("D").apply(lambda part: part["citty"].nunique())',
+            "KeyError: 'citty'",
+            'df.resample("D").apply(lambda part: part["city"].nunique())',
+        ),
+        (
             '[r["citty"] for _, r in df.iterrows()]',
             "KeyError: 'citty'",
             '[r["city"] for _, r in df.iterrows()]',
@@ -92,6 +97,7 @@ def test_misspelled_key_is_corrected(source: str, error: str, fixed: str) -> Non
         ('df.loc["citty", "city"]', "KeyError: 'citty'"),
         ('df.drop("citty")', "KeyError: \"['citty'] not found in axis\""),
         ('df.apply(lambda column: column["citty"])', "KeyError: 'citty'"),
+        ('df.rolling(2).apply(lambda column: column["citty"])', "KeyError: 'citty'"),
         ('os.environ["citty"]', "KeyError: 'citty'"),
         ('series["citty"]', "KeyError: 'citty'"),
         ('df["city"]["citty"]', "KeyError: 'citty'"),

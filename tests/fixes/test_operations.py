@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.analysis.kernel_context import KernelContext, Modules
+from jupyter_turbopilot.analysis.notebook import Notebook
 from jupyter_turbopilot.analysis.report import Folder, KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.fixes import check as checks
 from jupyter_turbopilot.fixes import repeats
@@ -51,9 +52,9 @@ def report_of(name: str) -> KernelReport:
 
 def find(request: FixRequest, *, reported: bool) -> None:
     """Find fixes as the server does."""
-    error = request.error
-    assert len(expressions_to_describe(request.cells, request.failed, error)) <= 100
-    _find(request, report_of(error.name) if reported else KernelReport(), CONTEXT, None)
+    error, notebook = request.error, Notebook(request.cells)
+    assert len(expressions_to_describe(notebook, request.failed, error)) <= 100
+    _find(request, notebook, report_of(error.name) if reported else KernelReport(), CONTEXT, None)
 
 
 def rename(request: RenameRequest) -> None:
@@ -120,12 +121,12 @@ def test_checks_count_operations_for_any_notebook(others: list[str], source: str
     body = encoded({"cells": [*cells, {"source": source}], "active": len(others)})
     request = parse_check(body)
     objects = dict.fromkeys(NAMES, TABLE)
-    report = KernelReport(objects=objects, names=LABELS, all=True, executions=9)
+    report = KernelReport(objects=objects, names=LABELS, all=True, executions=9, alone=True)
 
     def find() -> None:
         with suppress(OperationLimitError):
             if prepared := checks.prepare(request):
-                checks.find(request, prepared[0], report)
+                checks.find(request, prepared, report)
 
     check(body, find)
 

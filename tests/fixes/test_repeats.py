@@ -12,7 +12,6 @@ from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
 from jupyter_turbopilot.analysis.report import NONE, KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.fixes.patterns import LONGEST_TEXT
 from jupyter_turbopilot.fixes.repeats import RepeatOffer, expressions_to_describe, find, rule_of
-from jupyter_turbopilot.fixes.structures import StructuredCell
 from jupyter_turbopilot.protocol.fix import apply
 from jupyter_turbopilot.protocol.request import EditedCell, FixCell, RepeatRequest
 from jupyter_turbopilot.util.bounds import MOST_OPERATIONS, Operations, counted_operations
@@ -401,7 +400,7 @@ def test_find_bounds_the_length_of_new_texts() -> None:
     assert [each.old for each in offer.edits] == ["f(z)"]
     rule = rule_of(request)
     assert rule is not None
-    cell = StructuredCell(request.cells[2].source or "", rule.last.after.structures)
+    cell = rule.last.after.structures.cell(request.cells[2].source or "")
     assert max(len(text) for each in rule.occurrences(cell) for text in each.texts) < 2 * LONGEST_TEXT
 
 

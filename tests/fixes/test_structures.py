@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
+from jupyter_turbopilot.fixes.structures import Structures
 
 SNIPPETS = [
     "x[a:b:c], x[(a, b)], x[-a], x[~a], x[+a], x[not a], x['a'], x[b'a'], x[u'a'], x[1], x[1.0], x[1j], x[True], x[None], x[...]",
@@ -90,7 +90,7 @@ def test_equal_structures_are_equal_code(source: str) -> None:
     structures, found = Structures(), dict[int, str]()
     for variant in {*filter(is_valid, variants(source))}:
         try:
-            cell = StructuredCell(variant, structures)
+            cell = structures.cell(variant)
         except SyntaxError:  # of `nonlocal`
             continue
         for node in cell.nodes:

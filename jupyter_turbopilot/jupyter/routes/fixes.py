@@ -9,6 +9,7 @@ import msgspec
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.analysis.kernel_context import NONE as NO_CONTEXT
+from jupyter_turbopilot.analysis.notebook import Notebook
 from jupyter_turbopilot.analysis.report import NONE as NO_REPORT
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.engine.job import DISCONNECTED
@@ -129,16 +130,18 @@ async def _found(route: Route, request: R, find: Callable[[Route, R], Awaitable[
 
 async def _fixes(route: Route, request: FixRequest) -> list[Fix]:
     parser, report, kernel_context = Parser(route), NO_REPORT, NO_CONTEXT
+    notebook = Notebook(request.cells)
     kernels, name = route.pilot.kernels, await allowed_kernel(route, request)
     if kernels and name:
-        names = await parser.run(expressions_to_describe, request.cells, request.failed, request.error)
+        names = await parser.run(expressions_to_describe, notebook, request.failed, request.error)
         report = await kernels.report(name, names)
         kernel_context = kernels.kernel_context(name)
-    return await parser.run(_find, request, report, kernel_context, await readable_index(route))
+    return await parser.run(_find, request, notebook, report, kernel_context, await readable_index(route))
 
 
 def _find(
     request: FixRequest,
+    notebook: Notebook,
     report: KernelReport,
     kernel_context: KernelContext,
     notebook_index: NotebookIndex | None,
@@ -146,7 +149,7 @@ def _find(
     sources, error = _imports(request, kernel_context, notebook_index), request.error
     return find_fixes(
         FailedCell(
-            request.cells,
+            notebook,
             request.failed,
             error.name,
             error.message,

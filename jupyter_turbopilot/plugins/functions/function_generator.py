@@ -18,6 +18,7 @@ from jupyter_turbopilot.analysis.calls import missing_functions, missing_names
 from jupyter_turbopilot.analysis.imports import ModuleLocation, Sources, Use, uses, with_imports
 from jupyter_turbopilot.analysis.kernel_context import NONE
 from jupyter_turbopilot.analysis.languages import cell_language
+from jupyter_turbopilot.analysis.notebook import bindings_of
 from jupyter_turbopilot.analysis.resolve import EVERYWHERE, bindings, binds_anything
 from jupyter_turbopilot.plugins.functions.parsing import (
     ParsedFunction,
@@ -163,7 +164,7 @@ class _FunctionGenerator:
             room -= len(cell.source)
             is_python = cell.type == "code" and cell_language(cell.source, "python") == "python"
             if room >= 0 and is_python and not (cell.executed and self._request.names):
-                self._names |= bindings(cell.source)
+                self._names |= bindings_of(cell.source).all
                 self._is_open = self._is_open or binds_anything(cell.source)
 
     # Requests ---------------------------------------------------------------------------------------------
