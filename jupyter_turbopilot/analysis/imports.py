@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyter_turbopilot.analysis.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.analysis.resolve import BINDS
-from jupyter_turbopilot.analysis.syntax import Lexeme, lex
+from jupyter_turbopilot.analysis.lexer import Lexeme, lex
 from jupyter_turbopilot.util.bounds import cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
 
@@ -223,19 +223,17 @@ def imported(line: str) -> str:
 def uses(source: str) -> Iterator[Use]:
     """Yield the names that a source reads, as far as that is visible without parsing."""
     lexemes = [*lex(source)]
-    first, depth = True, 0
+    first = True
     importing = binds = False
     for at, lexeme in enumerate(lexemes):
         if lexeme.kind == "comment":
             continue
-        if (lexeme.kind == "line" and not depth) or lexeme.text == ";":
+        if (lexeme.kind == "line" and not lexeme.depth) or lexeme.text == ";":
             first, binds = True, False
             continue
         if first and lexeme.kind != "line":
             importing, first = lexeme.text in {"import", "from"}, False
-        if lexeme.kind == "sign":
-            depth = max(0, depth + (lexeme.text in "([{") - (lexeme.text in ")]}"))
-        if lexeme.text == "in" or (lexeme.text == ":" and not depth):
+        if lexeme.text == "in" or (lexeme.text == ":" and not lexeme.depth):
             binds = False
         before = lexemes[at - 1] if at else _NOTHING
         if lexeme.kind == "name" and before.text != "." and not importing:

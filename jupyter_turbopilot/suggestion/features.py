@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.brackets import closers_after, open_quote
+from jupyter_turbopilot.analysis.lexer import closers_after, open_quote
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations, end_of
 
 if TYPE_CHECKING:

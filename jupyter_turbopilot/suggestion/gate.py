@@ -13,8 +13,14 @@ import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.analysis.brackets import balanced_length, closing_length
-from jupyter_turbopilot.analysis.syntax import CLOSERS, end_of_line, scan
+from jupyter_turbopilot.analysis.lexer import (
+    CLOSERS,
+    OPENERS,
+    balanced_length,
+    closing_length,
+    end_of_line,
+    scan,
+)
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
@@ -34,7 +40,6 @@ _TRIED = 128  # boundaries of a line that are checked at most: each check parses
 # Probability of brackets and quotes that a suggestion closes at its end. It is that of the likeliest token:
 # often several tokens begin with them, such as `)`, `):` and `))`.
 _CLOSED = 0.3
-_OPENED = {closed: opened for opened, closed in CLOSERS.items()}
 # Signs and words of Python that need an operand.
 _NEEDY_SIGNS = frozenset("=+-*/%&|^~<>@,!:")
 _NEEDY_WORDS = frozenset(keyword.kwlist) - {"True", "False", "None", "break", "continue", "pass"}
@@ -89,7 +94,7 @@ def is_complete(line: str, scanned: str, *, whole: bool) -> bool:
 def opening_of(line: str) -> str:
     """Return a short line that leaves the same brackets and quote or comment open."""
     opened = scan(line)
-    brackets = "".join(_OPENED[bracket] for bracket in reversed(opened.brackets))
+    brackets = "".join(OPENERS[bracket] for bracket in reversed(opened.brackets))
     return f"{brackets}{opened.quote}{'#' if opened.comment else ''}"
 
 

@@ -12,7 +12,7 @@ from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.brackets import balanced_length, closing_length
+from jupyter_turbopilot.analysis.lexer import balanced_length, closing_length
 from jupyter_turbopilot.suggestion.features import sigmoid
 from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, expected_gain, is_complete, may_end
 from jupyter_turbopilot.suggestion.trim import trim

@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jupyter_turbopilot.analysis import syntax
-from jupyter_turbopilot.analysis.brackets import balanced_length, closers_of_given, outside
+from jupyter_turbopilot.analysis import lexer
 from jupyter_turbopilot.suggestion.matching import Matcher
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
 from jupyter_turbopilot.util.bounds import LINE
@@ -50,7 +49,7 @@ def end_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:  # n
     if surroundings.multi:
         return Cut(text)
     is_single = surroundings.max_lines == 1
-    end = text.find("\n") if is_single else syntax.end_of_line(surroundings.line[-LINE:], text)
+    end = text.find("\n") if is_single else lexer.end_of_line(surroundings.line[-LINE:], text)
     return Cut(text) if end < 0 else Cut(text[:end], done=True)
 
 
@@ -245,7 +244,7 @@ def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
     rest = surroundings.rest.strip()
     if not rest:
         return Cut(text)
-    is_outside = outside(text, surroundings.quote)
+    is_outside = lexer.outside(text, surroundings.quote)
     matcher = Matcher(rest[: len(text) + 1])
     end = 0
     while (end := matcher.find(text, end)) >= 0:
@@ -263,7 +262,7 @@ def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 def closed_after(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop before a bracket that would close what is already closed after the cursor."""
-    return Cut(text[: balanced_length(text, surroundings.closed)])
+    return Cut(text[: lexer.balanced_length(text, surroundings.closed)])
 
 
 def unfinished_list(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
@@ -271,7 +270,7 @@ def unfinished_list(text: str, surroundings: Surroundings, final: bool) -> Cut: 
     left = surroundings.closable
     if left is None:
         return Cut(text)
-    for at in closers_of_given(text, surroundings.quote):
+    for at in lexer.closers_of_given(text, surroundings.quote):
         line = (surroundings.line + text[:at]).rpartition("\n")[2]
         if left == 0 and line.strip():
             return Cut(text[:at], done=True)
