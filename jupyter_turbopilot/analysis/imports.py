@@ -9,8 +9,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyter_turbopilot.analysis.conventions import BY_USE, MEMBERS, MODULES
-from jupyter_turbopilot.analysis.resolve import BINDS
 from jupyter_turbopilot.analysis.lexer import Lexeme, lex
+from jupyter_turbopilot.analysis.resolve import BINDS
 from jupyter_turbopilot.util.bounds import cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
 

@@ -10,16 +10,16 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.analysis.languages import as_python
-from jupyter_turbopilot.analysis.lexer import CLOSERS, lex, scan
+from jupyter_turbopilot.analysis.lexer import CLOSERS, count_lexemes, lex, scan
 from jupyter_turbopilot.util.bounds import STATEMENT, cached_function
 from jupyter_turbopilot.util.syntax_tree import TooLongError, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from tree_sitter import LogType, Parser
 
-    from jupyter_turbopilot.analysis.lexer import Lexeme, Open
+    from jupyter_turbopilot.analysis.lexer import Open
 
 _ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the text is not an error
 _DONT_IMPLY_DEDENT, _AWAIT = 0x200, 0x2000
@@ -46,11 +46,13 @@ class ParseResult(NamedTuple):
     parsed: int
 
 
-def _repeats_keyword(lexemes: Sequence[Lexeme]) -> bool:
+def _repeats_keyword(code: str) -> bool:
     """Return whether a call has a keyword argument twice, which only Python's compiler refuses."""
+    if code.count("=") < 2:  # noqa: PLR2004
+        return False  # the usual case, and this runs at every token
     calls: list[set[str]] = []
     name, before, lambda_depth = "", "", 0
-    for lexeme in lexemes:
+    for lexeme in lex(code):
         if lexeme.kind in {"line", "comment"}:
             continue
         del calls[lexeme.depth :]
@@ -77,10 +79,9 @@ def judged(text: str) -> ParseResult:
     plain = as_python(text)
     opened = scan(plain)
     parsed, code = 0, plain[opened.start :]
-    lexemes = [*lex(code)] if opened.balanced else []
-    if not opened.balanced or (code.count("=") > 1 and _repeats_keyword(lexemes)):
+    if not opened.balanced or _repeats_keyword(code):
         return ParseResult(valid=False, parsed=0)
-    cost = max(len(code), _PER_WORD * len(lexemes))
+    cost = max(len(code), _PER_WORD * count_lexemes(code))
     for whole in _completed(code, opened):
         parsed += cost
         if (at := _unexpected(whole)) is None or parsed > _MOST:

@@ -168,7 +168,7 @@ def _repairs(error: _ErrorLines) -> Iterator[_Repair]:
         if not lexemes:
             continue
         for repair in (
-            *_prints(lexemes),
+            *_prints(line, lexemes),
             *_colons(lexemes),
             *_conditions(lexemes),
             *_quotes(line, lexemes),
@@ -178,22 +178,12 @@ def _repairs(error: _ErrorLines) -> Iterator[_Repair]:
             yield repair._replace(start=start + repair.start, end=start + repair.end)
 
 
-def _prints(lexemes: list[Lexeme]) -> Iterator[_Repair]:
+def _prints(line: str, lexemes: list[Lexeme]) -> Iterator[_Repair]:
     """Add the parentheses of `print x`."""
     for one, other in pairwise(lexemes):
         if one.text == "print" and other.text != "(":
-            text = _text(lexemes, other.start)
-            yield _Repair(one.end, lexemes[-1].end, f"({text})", "Add parentheses to print?", 0.97)
-
-
-def _text(lexemes: list[Lexeme], start: int) -> str:
-    """Return the text of a line from a position on, with its white space."""
-    result, at = [], start
-    for lexeme in lexemes:
-        if lexeme.start >= start:
-            result += [" " * (lexeme.start - at), lexeme.text]
-            at = lexeme.end
-    return "".join(result)
+            end = lexemes[-1].end
+            yield _Repair(one.end, end, f"({line[other.start:end]})", "Add parentheses to print?", 0.97)
 
 
 def _colons(lexemes: list[Lexeme]) -> Iterator[_Repair]:

@@ -13,14 +13,8 @@ import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.analysis.lexer import (
-    CLOSERS,
-    OPENERS,
-    balanced_length,
-    closing_length,
-    end_of_line,
-    scan,
-)
+from jupyter_turbopilot.analysis import lexer
+from jupyter_turbopilot.analysis.lexer import CLOSERS, OPENERS, scan
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
@@ -143,7 +137,7 @@ class Gate:
         head, newline, rest = piece.partition("\n")
         written = self.text[self._start :] + head
         begun = "" if self._line else self._opening
-        ends = bool(newline and written.strip()) and end_of_line(begun, f"{written}\n") >= 0
+        ends = bool(newline and written.strip()) and lexer.end_of_line(begun, f"{written}\n") >= 0
         if self._sure and not (ends and not head) and may_end(self.text, piece):
             self._note(whole=False)
         self._sure.append(math.log(max(SMALLEST, probability)))
@@ -230,7 +224,7 @@ class Gate:
 
     def _with_closers(self, line: str, text: str, end: int) -> int:
         """Return the end after the brackets and quotes that probably close the line directly after `end`."""
-        for length in range(closing_length(line, text[end:]), 0, -1):
+        for length in range(lexer.closing_length(line, text[end:]), 0, -1):
             closed = text[: end + length]
             if self._probability(end, len(closed)) >= _CLOSED and self._may_stand(closed):
                 return len(closed)
@@ -281,7 +275,7 @@ class Gate:
         return None
 
     def _may_stand(self, text: str) -> bool:
-        return balanced_length(text, self.cursor.closed) == len(text) and self.names.fit(text)
+        return lexer.balanced_length(text, self.cursor.closed) == len(text) and self.names.fit(text)
 
     def _note(self, *, whole: bool) -> None:
         text = self.text[self._start :]

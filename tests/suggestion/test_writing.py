@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.analysis.syntax import judged, scan
+from jupyter_turbopilot.analysis.lexer import scan
+from jupyter_turbopilot.analysis.syntax import judged
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.suggestion.candidates import Candidates
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
