@@ -11,7 +11,6 @@ TESTED_WITH_OTHERS = {
     "completer": "shared",
     "engine/stepping": "kv_cache run",
     "fixes": "argument_rules calls changes evaluation expressions labels objects path_rules patterns quiet roles rules",
-    "index": "base",
     "jupyter/routes": "streams",
     "models": "checkpoint checkpoint_config entries model transfer user_cache",
     "models/tuning": "recipe",

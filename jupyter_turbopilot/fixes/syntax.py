@@ -183,7 +183,7 @@ def _prints(line: str, lexemes: list[Lexeme]) -> Iterator[_Repair]:
     for one, other in pairwise(lexemes):
         if one.text == "print" and other.text != "(":
             end = lexemes[-1].end
-            yield _Repair(one.end, end, f"({line[other.start:end]})", "Add parentheses to print?", 0.97)
+            yield _Repair(one.end, end, f"({line[other.start : end]})", "Add parentheses to print?", 0.97)
 
 
 def _colons(lexemes: list[Lexeme]) -> Iterator[_Repair]:

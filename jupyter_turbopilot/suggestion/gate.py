@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from jupyter_turbopilot.analysis import lexer
 from jupyter_turbopilot.analysis.lexer import CLOSERS, OPENERS, scan
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
-from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
-from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
 from jupyter_turbopilot.suggestion.names import ANY_NAMES
+from jupyter_turbopilot.suggestion.scores import DEFAULT, SMALLEST, CursorFeatures, features, fit_for
 from jupyter_turbopilot.suggestion.trim import is_word
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.candidates import Candidates
-    from jupyter_turbopilot.suggestion.gate_fit import Trees
     from jupyter_turbopilot.suggestion.names import AnyNames
+    from jupyter_turbopilot.suggestion.scores import Trees
 
 READING = 4  # keystrokes that take as long as reading a suggestion (research/measure.md)
 WORTH_A_KEY = 4  # minimum characters of a certain text

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.analysis.lexer import balanced_length, closing_length
-from jupyter_turbopilot.suggestion.features import sigmoid
 from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, expected_gain, is_complete, may_end
+from jupyter_turbopilot.suggestion.scores import sigmoid
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jupyter_turbopilot.analysis.lines import Continuation
-    from jupyter_turbopilot.suggestion.features import CursorFeatures
+    from jupyter_turbopilot.suggestion.scores import CursorFeatures
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
 MOST_COMPARED, MOST_TEXTS = 6, 8  # continuations that are compared, and texts that are scored

@@ -29,9 +29,9 @@ from jupyter_turbopilot.analysis.resolve import Scope
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.suggestion import lookup
 from jupyter_turbopilot.suggestion.continuations import continuations_at
-from jupyter_turbopilot.suggestion.features import cursor_features, sigmoid
 from jupyter_turbopilot.suggestion.gate import expected_gain
 from jupyter_turbopilot.suggestion.names import Names
+from jupyter_turbopilot.suggestion.scores import cursor_features, sigmoid
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from turbopilot_research.evaluate.index_shelf import SIBLINGS, IndexShelf, Other
 from turbopilot_research.evaluate.notebooks import read

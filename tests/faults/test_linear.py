@@ -39,8 +39,8 @@ from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion import trim
-from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
+from jupyter_turbopilot.suggestion.scores import cursor_features
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.writing import TrimmedText, Verbatim
 

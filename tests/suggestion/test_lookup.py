@@ -4,10 +4,9 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.analysis.lines import Continuation
 from jupyter_turbopilot.analysis.syntax import fitting
 from jupyter_turbopilot.suggestion import lookup
-from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import may_end
-from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS
 from jupyter_turbopilot.suggestion.lookup import candidates
+from jupyter_turbopilot.suggestion.scores import EAGERNESS, cursor_features
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 
 
