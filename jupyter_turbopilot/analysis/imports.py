@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyter_turbopilot.analysis.conventions import BY_USE, MEMBERS, MODULES
-from jupyter_turbopilot.analysis.lexer import Lexeme, lex
+from jupyter_turbopilot.analysis.lexer import Lexeme, lex, logical_lines
 from jupyter_turbopilot.analysis.resolve import BINDS
 from jupyter_turbopilot.util.bounds import cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
@@ -18,26 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 DOMINATES = 0.8  # share of the documents importing a name that must agree on the line
-# Text that must precede import lines, with comments and blank lines in between.
-_BLANK = r"(?:[ \t]*+(?:\#[^\n]*+)?\n)*+"
-_REST = r"[ \t]*+(?:\#[^\n]*+)?(?:\n|\Z)"
 _MAGICS = re.compile(r"\A(?:\s*+%%[^\n]*+(?:\n|\Z))++")
 _INDENT = re.compile(r"(?:[ \t]*+\n)*+([ \t]*+)")
-_DOCSTRING = re.compile(
-    r"\A"
-    + _BLANK
-    + r"[ \t]*+[rRuU]?(?:\"{3}(?:[^\"\\]|\\.|\"(?!\"\"))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"
-    r"|\"(?!\"\")(?:[^\"\\\n]|\\.)*+\"|'(?!'')(?:[^'\\\n]|\\.)*+')" + _REST,
-    re.DOTALL,
-)
-_FUTURE = re.compile(
-    r"\A" + _BLANK + r"[ \t]*+from[ \t]++__future__[ \t]++import\b(?:[^\n(#\\]|\\\n|\([^)]*+\))*+" + _REST
-)
+_DOCSTRING = re.compile(r"[rRuU]?[\"']")  # its beginning
 _STATEMENT = re.compile(
     r"^[ \t]*+((?:import[ \t]|from[ \t]++[\w.]++[ \t]++import\b)(?:[^\n()#;\\]*+)(?:\([^()]{0,4000}\))?)",
     re.MULTILINE,
 )
 _TYPES = ("from typing ", "from collections.abc ")
+_FUTURE = ["from", "__future__", "import"]
 _NOTHING = Lexeme("", "", 0)
 
 
@@ -269,20 +258,16 @@ class Insertion(NamedTuple):
 
 def insertion(source: str, lines: Iterable[str]) -> Insertion:
     """Return the insertion of import lines: after cell magics, a docstring and `from __future__`."""
-    end = _end_of(_MAGICS, source, 0)
+    start = end = found.end() if (found := _MAGICS.match(source)) else 0
     # IPython accepts a cell that is indented as a whole.
     indent = found[1] if (found := _INDENT.match(source, end)) else ""
-    end = _end_of(_DOCSTRING, source, end)
-    while (end_next := _end_of(_FUTURE, source, end)) > end:
-        end = end_next
+    for number, (first, *others) in enumerate(logical_lines(source[start:])):
+        is_docstring = not (number or len(others) > 1 or first.unclosed) and _DOCSTRING.match(first.text)
+        if not is_docstring and [first.text, *(each.text for each in others[:2])] != _FUTURE:
+            break
+        end = min(start + others[-1].end, len(source))
     is_open = end and source[end - 1] != "\n"
     return Insertion(end, "\n" * bool(is_open) + "".join(f"{indent}{line}\n" for line in lines))
-
-
-def _end_of(pattern: re.Pattern[str], source: str, at: int) -> int:
-    """Return the end of a pattern's match at a position; the position itself without a match."""
-    found = pattern.match(source[at:])
-    return at + (found.end() if found else 0)
 
 
 def with_imports(source: str, lines: Iterable[str]) -> str:

@@ -133,6 +133,18 @@ def end_of_line(before: str, text: str) -> int:
     return next((end for end in ends if end >= 0), -1)
 
 
+def logical_lines(source: str) -> Iterator[list[Lexeme]]:
+    """Yield the lexemes of each finished logical line, without comments; the last one is its end."""
+    line: list[Lexeme] = []
+    for lexeme in lex(f"{source}\n"):
+        if lexeme.kind == "line" and not lexeme.depth:
+            if line and line[-1].text != "\\":
+                yield [*line, lexeme]
+                line = []
+        elif lexeme.kind not in {"line", "comment"}:
+            line.append(lexeme)
+
+
 def rest_of_statement(prefix: str, suffix: str) -> str:
     """Return the text after the cursor up to the end of its statement.
 

@@ -18,6 +18,7 @@ from jupyter_turbopilot.analysis.lexer import (
     depths,
     end_of_line,
     lex,
+    logical_lines,
     open_field,
     open_quote,
     outside,
@@ -132,6 +133,22 @@ def test_end_of_line_is_the_first_line_end_with_nothing_open(before: str, text: 
     assert end_of_line(before, text) == min(
         (end - len(before) for end in ends if end >= len(before)), default=-1
     )
+
+
+@given(SOURCES)
+def test_logical_lines_contain_all_lexemes_of_closed_lines(source: str) -> None:
+    lines = [*logical_lines(source)]
+    found = [each for line in lines for each in line if each.kind != "line"]
+    assert found == [each for each in lex(source) if each.kind not in {"line", "comment"}][: len(found)]
+    for *words, end in lines:
+        assert (end.kind, end.depth) == ("line", 0)
+        assert all(each.kind != "line" for each in words)
+        assert words[-1].text != "\\"
+
+
+def test_logical_lines_continue_in_brackets_and_after_backslashes() -> None:
+    lines = logical_lines("# a\n\nx = f(\n1)  # b\ny = \\\n2\nz = (")
+    assert [[each.text for each in line] for line in lines] == [[*"x=f(1)", "\n"], [*"y=\\2", "\n"]]
 
 
 @pytest.mark.parametrize(
