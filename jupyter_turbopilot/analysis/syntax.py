@@ -155,6 +155,9 @@ def fitting(language: str, prefix: str) -> Callable[[str], bool]:
     """Return a check whether a text fits after `prefix`: it must not add errors to the cell."""
     if len(prefix) > STATEMENT:
         return lambda _: True  # parsing it would take too long
+    if language == "python":
+        plain = as_python(prefix)
+        prefix = prefix.split("\n", plain.count("\n", 0, scan(plain).start))[-1]
     left = MOST_PARSED
 
     @cache

@@ -189,6 +189,13 @@ def test_judged_limits_the_work_for_one_text() -> None:
     assert not syntax.judged("x = [f(**a, b, c").valid
 
 
+@pytest.mark.parametrize("above", ["x = 1\n", "%time f(')\n\n", "x = f(a)]\n", "if x:\n    y\n"])
+def test_fitting_checks_the_last_statement(above: str) -> None:
+    fits = fitting("python", f"{above}y = f(")
+    assert fits("a)")
+    assert not fits("a]")
+
+
 def test_fitting_rejects_everything_after_too_much_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(syntax, "MOST_PARSED", 3000)
     fits = fitting("python", "x = ")
