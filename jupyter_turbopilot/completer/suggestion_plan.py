@@ -22,7 +22,6 @@ from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.protocol.engine_request import Sampling
 from jupyter_turbopilot.suggestion import lookup
 from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
-from jupyter_turbopilot.suggestion.continuations import continuations_at
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.scores import cursor_features, fit_for
@@ -161,7 +160,7 @@ class SuggestionPlan(Plan):
         if not (notebook_index and self.asks_index):
             return Matches()
         surroundings = self.cursor.surroundings
-        candidates = continuations_at(notebook_index, request, surroundings)
+        candidates = lookup.continuations_at(notebook_index, request, surroundings)
         if not candidates:
             return Matches()
         # The model answers an invoked request; a line of the index is only its draft.
