@@ -14,7 +14,7 @@ from jupyter_turbopilot.analysis import lexer
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
 from jupyter_turbopilot.util.bounds import LINE
 
-_CLOSERS = frozenset(")]}\"'`;,:")
+_CLOSERS = ")]}\"'`;,: \t\n"
 MIN_REPEATED = 3
 _LONGEST_PIECE = 60  # characters of a repeated piece within one or a few lines
 _LEAST_REPEATED = 32  # characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
@@ -283,7 +283,7 @@ def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
         inside_word = at > 0 and is_word(text[at - 1]) and is_word(rest[0])
         if is_outside[at] and not inside_word:
             return Cut(text[:at], done=True)
-    closing = _closers_at_the_end(text)
+    closing = len(text) - len(text.rstrip(_CLOSERS))
     for length in matcher.beginnings():
         sure = length == len(rest) or length <= closing
         if is_outside[len(text) - length] and (not final or sure):
@@ -307,13 +307,6 @@ def unfinished_list(text: str, surroundings: Surroundings, final: bool) -> Cut: 
             return Cut(text[:at], done=True)
         left = max(0, left - 1)
     return Cut(text)
-
-
-def _closers_at_the_end(text: str) -> int:
-    start = len(text)
-    while start and (text[start - 1] in _CLOSERS or text[start - 1].isspace()):
-        start -= 1
-    return len(text) - start
 
 
 def is_word(char: str) -> bool:
