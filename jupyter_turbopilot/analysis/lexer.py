@@ -75,8 +75,9 @@ def lex(source: str, pending: list[str] | None = None) -> Iterator[Lexeme]:
     for match in _LEXEME.finditer(source):
         kind, text = match.lastgroup, match[0]
         unclosed = match["quote"] if kind == "string" and not match["closed"] else ""
-        yield Lexeme._make((kind, text, match.end(), unclosed, len(pending)))  # faster than `Lexeme(...)`
-        if text in _BRACKETS:
+        # Faster than `Lexeme(...)`.
+        yield tuple.__new__(Lexeme, (kind, text, match.end(), unclosed, len(pending)))
+        if kind == "sign" and text in _BRACKETS:
             # A bracket of the wrong kind closes the innermost one, too.
             _follow(pending, pending[-1] if pending and text in CLOSING else text)
 
