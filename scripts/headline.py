@@ -9,7 +9,7 @@ from pathlib import Path
 from jupyter_turbopilot.engine.load.machine import MAX_THREADS
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.recommend import MEMORY_SHARE, measured, memory_of
-from jupyter_turbopilot.suggestion.gate_fit import DEFAULT
+from jupyter_turbopilot.suggestion.scores import DEFAULT
 
 RESULTS = Path(__file__).resolve().parents[1] / "research" / "benchmarks" / "RESULTS.md"
 BY_MODEL = "Qwen2.5-Coder 0.5 B with its adapter"  # the row of the default model

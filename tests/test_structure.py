@@ -11,7 +11,6 @@ TESTED_WITH_OTHERS = {
     "completer": "shared",
     "engine/stepping": "kv_cache run",
     "fixes": "changes evaluation expressions labels objects patterns quiet rules special_rules",
-    "index": "base",
     "jupyter/routes": "streams",
     "models": "checkpoint checkpoint_config entries model transfer user_cache",
     "models/tuning": "recipe",

@@ -9,8 +9,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyter_turbopilot.analysis.conventions import BY_USE, MEMBERS, MODULES
+from jupyter_turbopilot.analysis.lexer import Lexeme, lex, logical_lines
 from jupyter_turbopilot.analysis.resolve import BINDS
-from jupyter_turbopilot.analysis.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
 
@@ -18,26 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 DOMINATES = 0.8  # share of the documents importing a name that must agree on the line
-# Text that must precede import lines, with comments and blank lines in between.
-_BLANK = r"(?:[ \t]*+(?:\#[^\n]*+)?\n)*+"
-_REST = r"[ \t]*+(?:\#[^\n]*+)?(?:\n|\Z)"
 _MAGICS = re.compile(r"\A(?:\s*+%%[^\n]*+(?:\n|\Z))++")
 _INDENT = re.compile(r"(?:[ \t]*+\n)*+([ \t]*+)")
-_DOCSTRING = re.compile(
-    r"\A"
-    + _BLANK
-    + r"[ \t]*+[rRuU]?(?:\"{3}(?:[^\"\\]|\\.|\"(?!\"\"))*+\"{3}|'{3}(?:[^'\\]|\\.|'(?!''))*+'{3}"
-    r"|\"(?!\"\")(?:[^\"\\\n]|\\.)*+\"|'(?!'')(?:[^'\\\n]|\\.)*+')" + _REST,
-    re.DOTALL,
-)
-_FUTURE = re.compile(
-    r"\A" + _BLANK + r"[ \t]*+from[ \t]++__future__[ \t]++import\b(?:[^\n(#\\]|\\\n|\([^)]*+\))*+" + _REST
-)
+_DOCSTRING = re.compile(r"[rRuU]?[\"']")  # its beginning
 _STATEMENT = re.compile(
     r"^[ \t]*+((?:import[ \t]|from[ \t]++[\w.]++[ \t]++import\b)(?:[^\n()#;\\]*+)(?:\([^()]{0,4000}\))?)",
     re.MULTILINE,
 )
 _TYPES = ("from typing ", "from collections.abc ")
+_FUTURE = ["from", "__future__", "import"]
 _NOTHING = Lexeme("", "", 0)
 
 
@@ -223,19 +212,17 @@ def imported(line: str) -> str:
 def uses(source: str) -> Iterator[Use]:
     """Yield the names that a source reads, as far as that is visible without parsing."""
     lexemes = [*lex(source)]
-    first, depth = True, 0
+    first = True
     importing = binds = False
     for at, lexeme in enumerate(lexemes):
         if lexeme.kind == "comment":
             continue
-        if (lexeme.kind == "line" and not depth) or lexeme.text == ";":
+        if (lexeme.kind == "line" and not lexeme.depth) or lexeme.text == ";":
             first, binds = True, False
             continue
         if first and lexeme.kind != "line":
             importing, first = lexeme.text in {"import", "from"}, False
-        if lexeme.kind == "sign":
-            depth = max(0, depth + (lexeme.text in "([{") - (lexeme.text in ")]}"))
-        if lexeme.text == "in" or (lexeme.text == ":" and not depth):
+        if lexeme.text == "in" or (lexeme.text == ":" and not lexeme.depth):
             binds = False
         before = lexemes[at - 1] if at else _NOTHING
         if lexeme.kind == "name" and before.text != "." and not importing:
@@ -271,20 +258,16 @@ class Insertion(NamedTuple):
 
 def insertion(source: str, lines: Iterable[str]) -> Insertion:
     """Return the insertion of import lines: after cell magics, a docstring and `from __future__`."""
-    end = _end_of(_MAGICS, source, 0)
+    start = end = found.end() if (found := _MAGICS.match(source)) else 0
     # IPython accepts a cell that is indented as a whole.
     indent = found[1] if (found := _INDENT.match(source, end)) else ""
-    end = _end_of(_DOCSTRING, source, end)
-    while (end_next := _end_of(_FUTURE, source, end)) > end:
-        end = end_next
+    for number, (first, *others) in enumerate(logical_lines(source[start:])):
+        is_docstring = not (number or len(others) > 1 or first.unclosed) and _DOCSTRING.match(first.text)
+        if not is_docstring and [first.text, *(each.text for each in others[:2])] != _FUTURE:
+            break
+        end = min(start + others[-1].end, len(source))
     is_open = end and source[end - 1] != "\n"
     return Insertion(end, "\n" * bool(is_open) + "".join(f"{indent}{line}\n" for line in lines))
-
-
-def _end_of(pattern: re.Pattern[str], source: str, at: int) -> int:
-    """Return the end of a pattern's match at a position; the position itself without a match."""
-    found = pattern.match(source[at:])
-    return at + (found.end() if found else 0)
 
 
 def with_imports(source: str, lines: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.analysis.languages import cell_language
-from jupyter_turbopilot.analysis.syntax import lex
+from jupyter_turbopilot.analysis.lexer import lex
 from jupyter_turbopilot.util.bounds import LINE, LONGEST_CELL, MOST_CODE, cached_function, count_operations
 
 if TYPE_CHECKING:

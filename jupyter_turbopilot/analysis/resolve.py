@@ -10,7 +10,7 @@ import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.syntax import Lexeme, lex
+from jupyter_turbopilot.analysis.lexer import CLOSERS, Lexeme, lex
 from jupyter_turbopilot.util.bounds import (
     LINE,
     STATEMENT,
@@ -155,6 +155,7 @@ def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = froze
     binds = False  # whether the statement so far contains a keyword that binds names
     for at, lexeme in enumerate(lexemes):
         before = lexemes[at - 1] if at else _LINE
+        del calls[lexeme.depth :]
         new = lexeme.end > len(line)
         if lexeme.kind == "line" and not calls:
             binds = False
@@ -166,10 +167,8 @@ def unresolved(line: str, text: str, scope: Scope, bound: frozenset[str] = froze
             chained = at > 1 and lexemes[at - 2].text == "."
             base = before.text if before.kind == "name" and not chained else ""
             calls.append(base)
-        elif lexeme.text in "[{":
+        elif lexeme.text in CLOSERS:
             calls.append("")
-        elif lexeme.text in ")]}" and calls:
-            calls.pop()
     return missing
 
 

@@ -6,9 +6,9 @@ import keyword
 import re
 from dataclasses import dataclass
 
+from jupyter_turbopilot.analysis.lexer import CLOSERS, CLOSING, Lexeme, lex
 from jupyter_turbopilot.analysis.library_facts import methods
 from jupyter_turbopilot.analysis.resolve import bindings
-from jupyter_turbopilot.analysis.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import cached_function
 
 STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
@@ -19,7 +19,6 @@ _READS = _COMPARISONS | {
     *"=+-*/%&|@",
     *("and", "assert", "if", "in", "is", "not", "or", "return", "while", "yield"),
 }
-_PAIRS = {"(": ")", "[": "]", "{": "}"}
 _KEEPING = methods("group", "same", "window")
 _ACCESSORS, _LOCATORS, _PASSING = methods("accessor"), methods("locates"), methods("passes")
 _NONE: frozenset[str] = frozenset()
@@ -49,22 +48,22 @@ class Statement:
         self.is_comment = False
         for lexeme in lex(text):
             self.is_comment = lexeme.kind == "comment"
-            if lexeme.kind == "line" and not self.open:
+            if lexeme.kind == "line" and not lexeme.depth:
                 self.line, self.line_start = len(self.lexemes) + 1, lexeme.end
-            if not (self.is_comment or (lexeme.kind == "line" and self.open)):
+            if not (self.is_comment or (lexeme.kind == "line" and lexeme.depth)):
                 self._add(lexeme)
         self.at_end = bool(self.lexemes) and self.lexemes[-1].end == len(text)
 
     def _add(self, lexeme: Lexeme) -> None:
         at, sign = len(self.lexemes), lexeme.text if lexeme.kind == "sign" else ""
         self.lexemes.append(lexeme)
-        if sign in _PAIRS:
+        if sign in CLOSERS:
             self.open.append(Bracket(sign, at, at))
             return
         if not self.open:
             return
         inner = self.open[-1]
-        if sign == _PAIRS[inner.sign]:
+        if sign in CLOSING:
             self.opener[at] = self.open.pop().at
         elif sign == ",":
             inner.before, inner.number, inner.keyword = at, inner.number + 1, ""

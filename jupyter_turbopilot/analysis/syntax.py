@@ -1,4 +1,4 @@
-"""Lexing, and syntax checks of unfinished code: by Python's parser, or by tree-sitter. Pure.
+"""Syntax checks of unfinished code: by Python's parser, or by tree-sitter. Pure.
 
 An unfinished cell does not parse. So only errors count that no further text could fix: an early end of the
 text is not an error.
@@ -6,12 +6,12 @@ text is not an error.
 
 from __future__ import annotations
 
-import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.analysis.languages import as_python
-from jupyter_turbopilot.util.bounds import STATEMENT, cached_function, count_operations
+from jupyter_turbopilot.analysis.lexer import CLOSERS, count_lexemes, lex, scan
+from jupyter_turbopilot.util.bounds import STATEMENT, cached_function
 from jupyter_turbopilot.util.syntax_tree import TooLongError, parse
 
 if TYPE_CHECKING:
@@ -19,21 +19,11 @@ if TYPE_CHECKING:
 
     from tree_sitter import LogType, Parser
 
+    from jupyter_turbopilot.analysis.lexer import Open
 
-# Names may contain combining marks, as in decomposed umlauts and Indic vowels, which `\w` does not match.
-_LEXEME = re.compile(
-    r"""(?P<string>[rbfuRBFU]{0,2}(?P<quote>(?P<long>\"{3}|'{3})|["'])
-        (?:\\(?:.|\Z)|(?!(?P=quote))(?(long)[^\\]|[^\\\n]))*+(?P<closed>(?P=quote))?)
-    |(?P<comment>\#[^\n]*+)|(?P<number>\d[\w.]*+)|(?P<name>[^\W\d][\w\u0300-\u036f\u0900-\u0e7f]*+)
-    |(?P<sign>\*\*|[=!<>]=|[^\s\w])|(?P<line>\n)""",
-    re.VERBOSE | re.DOTALL,
-)
 _ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the text is not an error
 _DONT_IMPLY_DEDENT, _AWAIT = 0x200, 0x2000
 _FLAGS = _ALLOW_INCOMPLETE | _DONT_IMPLY_DEDENT | _AWAIT
-CLOSERS = {"(": ")", "[": "]", "{": "}"}
-CLOSING = frozenset(CLOSERS.values())
-_CONTINUATIONS = frozenset({"else", "elif", "except", "finally", "case"})
 # Possible completions of an unfinished line: the rest of an expression, a statement's head, or a clause.
 _ENDINGS = (
     "", " _", ":", "():", " _:", " in _:", " in _", " _ in _", " import _", " else _", ": _", " _: _", "=_",
@@ -49,39 +39,6 @@ LOGGED = 10  # factor by which a logged parse of tree-sitter is slower than one 
 MOST_PARSED = 200_000  # characters for one answer; further texts are rejected without parsing
 
 
-class Lexeme(NamedTuple):
-    """A word, number, string, sign, comment or line end of a source text."""
-
-    kind: str
-    text: str
-    end: int
-    unclosed: str = ""  # the quote that a string lacks at its end
-
-    @property
-    def start(self) -> int:
-        """Position of its first character in the source."""
-        return self.end - len(self.text)
-
-
-def lex(source: str) -> Iterator[Lexeme]:
-    """Split a source text into lexemes; white space other than line ends is omitted."""
-    count_operations(len(source))
-    for match in _LEXEME.finditer(source):
-        kind = str(match.lastgroup)
-        unclosed = match["quote"] if kind == "string" and not match["closed"] else ""
-        yield Lexeme(kind, match[0], match.end(), unclosed)
-
-
-class Open(NamedTuple):
-    """The open constructs at the end of a text."""
-
-    quote: str
-    brackets: str
-    balanced: bool
-    comment: bool
-    start: int  # of the last top-level statement; the text above it has no influence
-
-
 class ParseResult(NamedTuple):
     """Whether a text can become a valid program, and the number of characters parsed to find out."""
 
@@ -89,73 +46,29 @@ class ParseResult(NamedTuple):
     parsed: int
 
 
-def scan(text: str) -> Open:
-    """Find the quote and the brackets that are open at the end."""
-    stack: list[str] = []
-    balanced, decorated, start = True, False, 0
-    last = Lexeme("line", "", 0)
-    for last in lex(text):
-        if last.text in CLOSERS:
-            stack.append(CLOSERS[last.text])
-        elif last.text in CLOSING:
-            balanced = balanced and stack[-1:] == [last.text]
-            del stack[-1:]
-        elif not stack and _opens_statement(text, last):
-            start = start if decorated else last.start
-            decorated = last.text == "@"
-    # An unclosed string or a comment that a line follows is not the last lexeme.
-    return Open(last.unclosed, "".join(reversed(stack)), balanced, last.kind == "comment", start)
-
-
-def end_of_line(before: str, text: str) -> int:
-    """Return the offset in `text` where the line `before` ends; -1 if it does not.
-
-    Brackets and strings that the line opens continue it.
-    """
-    if "\n" not in text:
-        return -1  # the usual case, and this runs at every token
-    depth = 0
-    for lexeme in lex(before + text):
-        if lexeme.kind == "line" and not depth and lexeme.start >= len(before):
-            return lexeme.start - len(before)
-        depth += (lexeme.text in CLOSERS) - (depth > 0 and lexeme.text in CLOSING)
-    return -1
-
-
-def repeats_keyword(text: str) -> bool:
+def _repeats_keyword(code: str) -> bool:
     """Return whether a call has a keyword argument twice, which only Python's compiler refuses."""
-    if text.count("=") < 2:  # noqa: PLR2004
+    if code.count("=") < 2:  # noqa: PLR2004
         return False  # the usual case, and this runs at every token
     calls: list[set[str]] = []
     name, before, lambda_depth = "", "", 0
-    for lexeme in lex(text):
+    for lexeme in lex(code):
         if lexeme.kind in {"line", "comment"}:
             continue
+        del calls[lexeme.depth :]
         if lexeme.text in CLOSERS:
             calls.append(set())
-        elif lexeme.text in CLOSING:
-            del calls[-1:]
         elif lexeme.text == "lambda":
-            lambda_depth = len(calls)
-        elif lexeme.text == ":" and len(calls) == lambda_depth:
+            lambda_depth = lexeme.depth
+        elif lexeme.text == ":" and lexeme.depth == lambda_depth:
             lambda_depth = 0
-        elif lexeme.text == "=" and name and calls and len(calls) != lambda_depth:
+        elif lexeme.text == "=" and name and calls and lexeme.depth != lambda_depth:
             if name in calls[-1]:
                 return True
             calls[-1].add(name)
         name = lexeme.text if lexeme.kind == "name" and before in {"(", ","} else ""
         before = lexeme.text
     return False
-
-
-def _opens_statement(text: str, lexeme: Lexeme) -> bool:
-    """Return whether a top-level statement certainly begins here."""
-    start = lexeme.start
-    if start and (text[start - 1] != "\n" or text.endswith("\\\n", 0, start)):
-        return False
-    return not (
-        lexeme.kind in {"line", "comment"} or lexeme.text[0] in "'\"" or lexeme.text in _CONTINUATIONS
-    )
 
 
 @cached_function(2**20)
@@ -165,10 +78,10 @@ def judged(text: str) -> ParseResult:
         return ParseResult(valid=True, parsed=0)  # parsing it would take too long
     plain = as_python(text)
     opened = scan(plain)
-    if not opened.balanced or repeats_keyword(plain[opened.start :]):
-        return ParseResult(valid=False, parsed=0)
     parsed, code = 0, plain[opened.start :]
-    cost = max(len(code), _PER_WORD * sum(1 for _ in _LEXEME.finditer(code)))
+    if not opened.balanced or _repeats_keyword(code):
+        return ParseResult(valid=False, parsed=0)
+    cost = max(len(code), _PER_WORD * count_lexemes(code))
     for whole in _completed(code, opened):
         parsed += cost
         if (at := _unexpected(whole)) is None or parsed > _MOST:
@@ -242,6 +155,9 @@ def fitting(language: str, prefix: str) -> Callable[[str], bool]:
     """Return a check whether a text fits after `prefix`: it must not add errors to the cell."""
     if len(prefix) > STATEMENT:
         return lambda _: True  # parsing it would take too long
+    if language == "python":
+        plain = as_python(prefix)
+        prefix = prefix.split("\n", plain.count("\n", 0, scan(plain).start))[-1]
     left = MOST_PARSED
 
     @cache

@@ -23,12 +23,10 @@ from jupyter_turbopilot.protocol.engine_request import Sampling
 from jupyter_turbopilot.protocol.reply import Item
 from jupyter_turbopilot.suggestion import lookup
 from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
-from jupyter_turbopilot.suggestion.continuations import continuations_at
-from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
-from jupyter_turbopilot.suggestion.gate_fit import fit_for
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.readable import MOST_CHOICES, certain_text, digest_of, written
+from jupyter_turbopilot.suggestion.scores import cursor_features, fit_for
 from jupyter_turbopilot.suggestion.surroundings import MAX_LINES, is_multi_line, surroundings_of
 from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText
 
@@ -44,9 +42,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.layout import Layout
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.settings.config import Turbopilot
-    from jupyter_turbopilot.suggestion.features import CursorFeatures
-    from jupyter_turbopilot.suggestion.gate_fit import Trees
     from jupyter_turbopilot.suggestion.readable import Readings
+    from jupyter_turbopilot.suggestion.scores import CursorFeatures, Trees
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
 _PRIORITIES = {"warmup": Priority.WARMUP, "prefetch": Priority.PREFETCH}
@@ -166,7 +163,7 @@ class SuggestionPlan(Plan):
         if not (notebook_index and self.asks_index):
             return Matches()
         surroundings = self.cursor.surroundings
-        candidates = continuations_at(notebook_index, request, surroundings)
+        candidates = lookup.continuations_at(notebook_index, request, surroundings)
         if not candidates:
             return Matches()
         # The model answers an invoked request; a line of the index is only its draft.

@@ -12,8 +12,8 @@ from keyword import kwlist
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.analysis.languages import cell_language
+from jupyter_turbopilot.analysis.lexer import CLOSERS, OPENERS, Lexeme, lex
 from jupyter_turbopilot.analysis.parsed_cell import parses
-from jupyter_turbopilot.analysis.syntax import Lexeme, lex
 from jupyter_turbopilot.protocol.fix import Fix
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import TooLongError
@@ -34,8 +34,6 @@ _LINES_ABOVE = 20  # whose indentation a line may have
 _COMPOUND = {"if", "elif", "else", "for", "while", "def", "class", "try", "except", "finally", "with",
              "match", "case", "async"}  # fmt: skip
 _CONDITIONS = {"if", "elif", "while", "assert", "and", "or", "not"}
-_CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_OPENERS = {closer: opener for opener, closer in _CLOSERS.items()}
 _KEYWORDS = {*kwlist} - {"None", "True", "False"}
 # The end of a string is before a sign or the end of the line, its start after a sign.
 _QUOTABLE = re.compile(r"(?<!['\"])(?=\s{0,8}(?:[,)\]}.:+%*]|$))|(?<![^\s(\[{,=+])(?=[^\s'\"])")
@@ -171,7 +169,7 @@ def _repairs(error: _ErrorLines) -> Iterator[_Repair]:
         if not lexemes:
             continue
         for repair in (
-            *_prints(lexemes),
+            *_prints(line, lexemes),
             *_colons(lexemes),
             *_conditions(lexemes),
             *_quotes(line, lexemes),
@@ -181,22 +179,12 @@ def _repairs(error: _ErrorLines) -> Iterator[_Repair]:
             yield repair._replace(start=start + repair.start, end=start + repair.end)
 
 
-def _prints(lexemes: list[Lexeme]) -> Iterator[_Repair]:
+def _prints(line: str, lexemes: list[Lexeme]) -> Iterator[_Repair]:
     """Add the parentheses of `print x`."""
     for one, other in pairwise(lexemes):
         if one.text == "print" and other.text != "(":
-            text = _text(lexemes, other.start)
-            yield _Repair(one.end, lexemes[-1].end, f"({text})", "Add parentheses to print?", 0.97)
-
-
-def _text(lexemes: list[Lexeme], start: int) -> str:
-    """Return the text of a line from a position on, with its white space."""
-    result, at = [], start
-    for lexeme in lexemes:
-        if lexeme.start >= start:
-            result += [" " * (lexeme.start - at), lexeme.text]
-            at = lexeme.end
-    return "".join(result)
+            end = lexemes[-1].end
+            yield _Repair(one.end, end, f"({line[other.start : end]})", "Add parentheses to print?", 0.97)
 
 
 def _colons(lexemes: list[Lexeme]) -> Iterator[_Repair]:
@@ -226,16 +214,15 @@ def _quotes(line: str, lexemes: list[Lexeme]) -> Iterator[_Repair]:
 
 def _commas(lexemes: list[Lexeme]) -> Iterator[_Repair]:
     """Separate two adjacent values in brackets."""
-    depth, braces = 0, 0
+    braces = 0
     for one, other in zip(lexemes, [*lexemes[1:], None], strict=True):
-        depth += (one.text in _CLOSERS) - (one.text in _OPENERS)
         braces += (one.text == "{") - (one.text == "}")
-        if one.text not in _OPENERS and not _is_value(one):
+        if one.text not in OPENERS and not _is_value(one):
             continue
         if other is None:
             yield _Repair(one.end, one.end, ",", "Add the missing comma?")
-        elif _is_value(other) or other.text in _CLOSERS:
-            if depth > 0:
+        elif _is_value(other) or other.text in CLOSERS:
+            if other.depth:
                 yield _Repair(one.end, one.end, ",", "Add the missing comma?")
             if braces > 0:
                 yield _Repair(one.end, one.end, ":", "Add the missing ':'?")
@@ -245,18 +232,18 @@ def _brackets(line: str, lexemes: list[Lexeme]) -> Iterator[_Repair]:
     """Add a bracket, or replace one of the wrong kind."""
     opened: list[Lexeme] = []
     for n, lexeme in enumerate(lexemes):
-        if lexeme.text in _CLOSERS:
+        if lexeme.text in CLOSERS:
             opened.append(lexeme)
-        elif lexeme.text in _OPENERS and opened and _CLOSERS[opened[-1].text] == lexeme.text:
+        elif lexeme.text in OPENERS and opened and CLOSERS[opened[-1].text] == lexeme.text:
             opened.pop()
-        elif lexeme.text in _OPENERS:
-            yield from _openers(lexemes[:n], _OPENERS[lexeme.text])
+        elif lexeme.text in OPENERS:
+            yield from _openers(lexemes[:n], OPENERS[lexeme.text])
             break
     subscript = _SUBSCRIPT.search(line)
     if subscript and not hasattr(str if subscript["string"] else list, subscript["name"] or ""):
         yield _Repair(subscript.end("key"), subscript.end("key"), "]", "Add the missing ']'?")
     elif opened:
-        yield from _closers(lexemes, opened[-1], _CLOSERS[opened[-1].text])
+        yield from _closers(lexemes, opened[-1], CLOSERS[opened[-1].text])
 
 
 def _openers(lexemes: list[Lexeme], opener: str) -> Iterator[_Repair]:
@@ -278,17 +265,15 @@ def _closers(lexemes: list[Lexeme], opened: Lexeme, closer: str) -> Iterator[_Re
     is_statement = "=" not in before and before[:1] != ["return"] and not _COMPOUND.intersection(before[:1])
     is_single = "=" in before and "," not in before
     is_argument = closer == "]" and "(" in before  # another argument may follow
-    depth = 0
     for one, other in zip(lexemes[at:], [*lexemes[at + 1 :], None], strict=True):
-        depth += (one.text in _CLOSERS) - (one.text in _OPENERS)
         if other is not None and other.text == closer == "]":
             continue  # the same text as with a bracket after this one
         if other is not None and not (other.text == ":" and other is lexemes[-1]):
-            if other.text in _CLOSERS or one is opened or is_print:
+            if other.text in CLOSERS or one is opened or is_print:
                 continue  # results are seldom called, and calls seldom lack arguments
             is_tuple = other.text == "," and (is_single or is_statement) and not is_argument
-            is_operation = is_statement and other.text not in {".", ",", *_OPENERS}
-            if depth == 1 and (is_tuple or is_operation):
+            is_operation = is_statement and other.text not in {".", ",", *OPENERS}
+            if other.depth == opened.depth + 1 and (is_tuple or is_operation):
                 continue
         yield _Repair(one.end, one.end, closer, f"Add the missing '{closer}'?")
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.index.base import is_under
 from jupyter_turbopilot.index.entries import page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
 from jupyter_turbopilot.index.paths import delete_old, deletion_mark, indexes
@@ -26,13 +25,12 @@ from jupyter_turbopilot.util.sqlite_file import NEXT_START, FileState, is_busy, 
 from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cpu_usage import Pause
-    from jupyter_turbopilot.index.base import FileInfo
     from jupyter_turbopilot.index.entries import Page
-    from jupyter_turbopilot.index.local_files import LocalFiles
+    from jupyter_turbopilot.index.local_files import FileInfo, LocalFiles
 
 log = logging.getLogger(__name__)
 
@@ -445,3 +443,15 @@ class Builder:
         if reason != self.progress.error:
             log.warning("Turbopilot: There is no index of your code in %s: %s.", self.path, reason)
         self.progress = BuildProgress(error=reason)
+
+
+def is_under(path: str, folders: Collection[str]) -> bool:
+    """Return whether a path is one of `folders` or inside one of them; "" is the root folder."""
+    if not folders:
+        return False
+    end = len(path)
+    while end > 0:
+        if path[:end] in folders:
+            return True
+        end = path.rfind("/", 0, end)
+    return "" in folders

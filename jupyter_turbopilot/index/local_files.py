@@ -8,12 +8,12 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.index.base import FileInfo
 from jupyter_turbopilot.index.excluded import ENVIRONMENT, MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.util.lookups import LookupThread
 
@@ -28,6 +28,16 @@ _FLAGS = (
 )
 
 _checks = LookupThread()  # apart from index look-ups, which wait for it
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """Metadata of a file that may be indexed."""
+
+    path: str  # relative to the root folder, separated by `/`
+    stamp: str  # changes whenever the file changes
+    modified: float
+    size: int  # bytes
 
 
 class LocalFiles:

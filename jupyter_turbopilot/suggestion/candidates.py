@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.analysis.column_changes import changed_columns
 from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_command
+from jupyter_turbopilot.analysis.lexer import lex, open_field, scan
 from jupyter_turbopilot.analysis.library_facts import methods, names_columns, parameters
 from jupyter_turbopilot.analysis.members import member_at
 from jupyter_turbopilot.analysis.resolve import BINDS, Scope, bindings, is_attribute
 from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, statement_at
-from jupyter_turbopilot.analysis.syntax import lex, scan
 from jupyter_turbopilot.util.bounds import LINE
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ def _in_string(statement: Statement, scope: Scope) -> _Position | None:
     last = len(statement.lexemes) - 1
     literal = statement.lexemes[last]
     if literal.text[0] in "fF" and literal.unclosed:
-        return _in_field(literal.text, scope)
+        field = Statement(f"({open_field(literal)}")
+        return _position(field, scope) if field.at_end else None
     quote, typed = literal.text[0], literal.text[1:]
     bracket = statement.open[-1] if statement.open else None
     if bracket is None or bracket.before != last - 1 or literal.unclosed != quote or "\\" in typed:
@@ -196,15 +197,6 @@ def _in_string(statement: Statement, scope: Scope) -> _Position | None:
         return _in_query(statement, scope, bracket, typed)
     closer = "]" if bracket.sign == "[" and statement.is_operand(bracket.at - 1) else ""
     return position and position._replace(typed=typed, end=quote, closer=closer)
-
-
-def _in_field(literal: str, scope: Scope) -> _Position | None:
-    """Return the position in a replacement field of an f-string, which contains an expression."""
-    head, _, field = literal.rpartition("{")
-    if not head or head.endswith("{") or "}" in field:
-        return None
-    statement = Statement(f"({field}")
-    return _position(statement, scope) if statement.at_end else None
 
 
 def _in_display(statement: Statement, scope: Scope, display: Bracket) -> _Position | None:

@@ -13,18 +13,17 @@ import math
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.analysis.brackets import balanced_length, closing_length
-from jupyter_turbopilot.analysis.syntax import CLOSERS, end_of_line, scan
+from jupyter_turbopilot.analysis import lexer
+from jupyter_turbopilot.analysis.lexer import CLOSERS, OPENERS, scan
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
-from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
-from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
 from jupyter_turbopilot.suggestion.names import ANY_NAMES
+from jupyter_turbopilot.suggestion.scores import DEFAULT, SMALLEST, CursorFeatures, features, fit_for
 from jupyter_turbopilot.suggestion.trim import is_word
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.candidates import Candidates
-    from jupyter_turbopilot.suggestion.gate_fit import Trees
     from jupyter_turbopilot.suggestion.names import AnyNames
+    from jupyter_turbopilot.suggestion.scores import Trees
 
 READING = 4  # keystrokes that take as long as reading a suggestion (research/measure.md)
 WORTH_A_KEY = 4  # minimum characters of a certain text
@@ -34,7 +33,6 @@ _TRIED = 128  # boundaries of a line that are checked at most: each check parses
 # Probability of brackets and quotes that a suggestion closes at its end. It is that of the likeliest token:
 # often several tokens begin with them, such as `)`, `):` and `))`.
 _CLOSED = 0.3
-_OPENED = {closed: opened for opened, closed in CLOSERS.items()}
 # Signs and words of Python that need an operand.
 _NEEDY_SIGNS = frozenset("=+-*/%&|^~<>@,!:")
 _NEEDY_WORDS = frozenset(keyword.kwlist) - {"True", "False", "None", "break", "continue", "pass"}
@@ -89,7 +87,7 @@ def is_complete(line: str, scanned: str, *, whole: bool) -> bool:
 def opening_of(line: str) -> str:
     """Return a short line that leaves the same brackets and quote or comment open."""
     opened = scan(line)
-    brackets = "".join(_OPENED[bracket] for bracket in reversed(opened.brackets))
+    brackets = "".join(OPENERS[bracket] for bracket in reversed(opened.brackets))
     return f"{brackets}{opened.quote}{'#' if opened.comment else ''}"
 
 
@@ -138,7 +136,7 @@ class Gate:
         head, newline, rest = piece.partition("\n")
         written = self.text[self._start :] + head
         begun = "" if self._line else self._opening
-        ends = bool(newline and written.strip()) and end_of_line(begun, f"{written}\n") >= 0
+        ends = bool(newline and written.strip()) and lexer.end_of_line(begun, f"{written}\n") >= 0
         if self._sure and not (ends and not head) and may_end(self.text, piece):
             self._note(whole=False)
         self._sure.append(math.log(max(SMALLEST, probability)))
@@ -225,7 +223,7 @@ class Gate:
 
     def _with_closers(self, line: str, text: str, end: int) -> int:
         """Return the end after the brackets and quotes that probably close the line directly after `end`."""
-        for length in range(closing_length(line, text[end:]), 0, -1):
+        for length in range(lexer.closing_length(line, text[end:]), 0, -1):
             closed = text[: end + length]
             if self._probability(end, len(closed)) >= _CLOSED and self._may_stand(closed):
                 return len(closed)
@@ -276,7 +274,7 @@ class Gate:
         return None
 
     def _may_stand(self, text: str) -> bool:
-        return balanced_length(text, self.cursor.closed) == len(text) and self.names.fit(text)
+        return lexer.balanced_length(text, self.cursor.closed) == len(text) and self.names.fit(text)
 
     def _note(self, *, whole: bool) -> None:
         text = self.text[self._start :]

@@ -7,14 +7,15 @@ from functools import cache, cached_property
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.syntax import CLOSERS, CLOSING, MOST_PARSED, judge, lex, scan
+from jupyter_turbopilot.analysis.lexer import CLOSERS, CLOSING, depths, lex, rest_of_statement, scan
+from jupyter_turbopilot.analysis.syntax import MOST_PARSED, judge
 from jupyter_turbopilot.suggestion.trim import is_word
 from jupyter_turbopilot.util.bounds import STATEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from jupyter_turbopilot.analysis.syntax import Lexeme, Open
+    from jupyter_turbopilot.analysis.lexer import Lexeme, Open
 
 # Possible parts of a statement at the cursor.
 _FILLINGS = (" _ ", ", ", ".", " + ", " in ", ": ", "=", " else ", " as ", " import ", "[_", "(_", "{_")
@@ -24,8 +25,6 @@ _MOST_REPEATED = 32  # lexemes of the rest that a text may repeat at its end
 _MOST_SEARCHED = 2**20  # characters in which words are looked up
 _WORD = re.compile(r"\.?\w++")
 _ONLY_CLOSING = re.compile(r"[)\]}\"'\s]++")
-_FORMATTED = re.compile(r"[rR]?[fF]")
-_FIELD_BRACKET = re.compile(r"\{\{|[{}]")
 _DOTTED_NAME = re.compile(r"\w++(?:\.\w++)*+")
 
 
@@ -110,7 +109,7 @@ class _Statement:
         self._at_cursor = scan(before)
         self._left = MOST_PARSED
         self._open = self._count_open("")
-        start, lowest = _depths(before, rest)
+        start, lowest = depths(before, rest)
         self._closed = 0 if _ONLY_CLOSING.fullmatch(rest) else start - lowest  # by the rest
         self._is_in_field = start > len(self._at_cursor.brackets)
 
@@ -122,7 +121,7 @@ class _Statement:
         if hidden or count > self._open or self._left <= 0:
             return False
         # Of the brackets at the cursor, the text may close those that the rest does not.
-        if _depths(self._before, text)[1] < self._closed:
+        if depths(self._before, text)[1] < self._closed:
             return False
         is_code = not (at_end.comment or at_end.quote) or self._is_in_field
         if self._language and is_code and self._overlaps(text, at_end):
@@ -194,31 +193,6 @@ class _Statement:
         return not errors
 
 
-def _depths(before: str, text: str) -> tuple[int, int]:
-    """Return the number of brackets that are open before a text, and the lowest number within it."""
-    depth, depths = 0, []
-    for position, sign in _brackets(before + text):
-        if position >= len(before):
-            depths.append(depth)
-        depth += 1 if sign in CLOSERS else -min(depth, 1)
-    depths.append(depth)
-    return depths[0], min(depths)
-
-
-def _brackets(code: str) -> Iterator[tuple[int, str]]:
-    """Yield the brackets with their positions, including those of replacement fields."""
-    for lexeme in lex(code):
-        if lexeme.text in CLOSERS or lexeme.text in CLOSING:
-            yield lexeme.start, lexeme.text
-        elif lexeme.kind == "string" and _FORMATTED.match(lexeme.text):
-            depth = 0
-            for match in _FIELD_BRACKET.finditer(lexeme.text):
-                step = {"{": 1, "}": -min(depth, 1)}.get(match[0], 0)
-                depth += step
-                if step:
-                    yield lexeme.start + match.start(), match[0]
-
-
 def _repeats(own: Sequence[str], following: Sequence[str]) -> bool:
     """Return whether lexemes end with the beginning of those that follow, other than brackets of the text."""
     for count in range(1, min(_MOST_REPEATED, len(own), len(following)) + 1):
@@ -261,25 +235,3 @@ def _fillings(opened: Open) -> list[str]:
     ]
     # `_` is also the content of a replacement field of an f-string, which the rest may not close.
     return [*closed, "_", "_}"] if opened.quote else [*_FILLINGS, *closed, *(f"_{each}" for each in closed)]
-
-
-def rest_of_statement(prefix: str, suffix: str) -> str:
-    """Return the text after the cursor up to the end of its statement.
-
-    If the brackets around the cursor are not closed, this is the rest of the line.
-    """
-    line = suffix.partition("\n")[0]
-    if len(prefix) > STATEMENT or not suffix.strip():
-        return line
-    stack: list[str] = []
-    start = scan(prefix).start
-    whole = prefix[start:] + suffix[:STATEMENT]
-    for lexeme in lex(f"{whole}\n"):
-        end = start + lexeme.start - len(prefix)
-        if lexeme.kind == "line" and end >= 0 and not stack:
-            return suffix[:end]
-        if lexeme.text in CLOSERS:
-            stack.append(CLOSERS[lexeme.text])
-        elif lexeme.text in CLOSING and (not stack or stack.pop() != lexeme.text):
-            break
-    return line

@@ -15,10 +15,10 @@ from os.path import commonprefix
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_command
+from jupyter_turbopilot.analysis.lexer import lex
+from jupyter_turbopilot.analysis.library_facts import MEMBERS
 from jupyter_turbopilot.analysis.resolve import Scope, bindings
 from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, statement_at, text_before_line
-from jupyter_turbopilot.analysis.syntax import lex
-from jupyter_turbopilot.analysis.library_facts import MEMBERS
 from jupyter_turbopilot.suggestion.candidates import MOST_LABELS, bound_in_line, is_in_long_string
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse

@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_turbopilot.analysis.brackets import closers_after, open_quote
+from jupyter_turbopilot.analysis.lexer import closed_before, closers_after, open_quote
 from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, statement_at
-from jupyter_turbopilot.analysis.syntax import CLOSERS, CLOSING, lex
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -99,18 +98,9 @@ def _closable(prefix: str, below: str) -> int | None:
     ends = [start + statement.lexemes[bracket.at].end for bracket in statement.open]
     is_last = [_BLANK_LINE.match(prefix, end) is not None for end in ends]
     count = [*reversed(is_last)].index(True) if any(is_last) else len(ends)
-    count = min(count, len(ends) - _closed_by(below, len(ends)))
+    closed = closed_before(below[:STATEMENT_LENGTH]) if ends else 0
+    count = min(count, max(0, len(ends) - closed))
     return count if count < len(ends) else None
-
-
-def _closed_by(text: str, most: int) -> int:
-    """Return the number of brackets before a text that it closes, at most `most`."""
-    opened = closed = 0
-    for lexeme in lex(text[:STATEMENT_LENGTH] if most else ""):
-        if lexeme.text in CLOSING and not opened:
-            closed += 1
-        opened = max(0, opened + (lexeme.text in CLOSERS) - (lexeme.text in CLOSING))
-    return min(closed, most)
 
 
 def first_line(text: str) -> str:

@@ -10,13 +10,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jupyter_turbopilot.analysis import syntax
-from jupyter_turbopilot.analysis.brackets import balanced_length, closers_of_given, outside
-from jupyter_turbopilot.suggestion.matching import Matcher
+from jupyter_turbopilot.analysis import lexer
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
 from jupyter_turbopilot.util.bounds import LINE
 
-_CLOSERS = frozenset(")]}\"'`;,:")
+_CLOSERS = ")]}\"'`;,: \t\n"
 MIN_REPEATED = 3
 _LONGEST_PIECE = 60  # characters of a repeated piece within one or a few lines
 _LEAST_REPEATED = 32  # characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
@@ -50,7 +48,7 @@ def end_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:  # n
     if surroundings.multi:
         return Cut(text)
     is_single = surroundings.max_lines == 1
-    end = text.find("\n") if is_single else syntax.end_of_line(surroundings.line[-LINE:], text)
+    end = text.find("\n") if is_single else lexer.end_of_line(surroundings.line[-LINE:], text)
     return Cut(text) if end < 0 else Cut(text[:end], done=True)
 
 
@@ -240,12 +238,44 @@ def _start_of_run(text: str, period: int) -> int:
     return at
 
 
+class Matcher:
+    """Searches for a text in pieces as they arrive, by the Knuth-Morris-Pratt algorithm."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.begun = 0  # length of the text's longest prefix that the pieces so far end with
+        self._fallback = [0]  # for each prefix: its longest proper suffix that is also a prefix
+        for at in range(1, len(text)):
+            self._fallback.append(self._after(text[at], self._fallback[at - 1]))
+
+    def _after(self, char: str, begun: int) -> int:
+        while begun and (begun == len(self.text) or self.text[begun] != char):
+            begun = self._fallback[begun - 1]
+        return begun + (self.text[begun] == char)
+
+    def find(self, piece: str, start: int = 0) -> int:
+        """Search a piece from `start` for the next occurrence of the text; return its end, or -1."""
+        for at in range(start, len(piece)):
+            self.begun = self._after(piece[at], self.begun)
+            if self.begun == len(self.text):
+                return at + 1
+        return -1
+
+    def beginnings(self) -> list[int]:
+        """Return the lengths of all prefixes of the text that the pieces so far end with, longest first."""
+        lengths, begun = [], self.begun
+        while begun:
+            lengths.append(begun)
+            begun = self._fallback[begun - 1]
+        return lengths
+
+
 def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
     """Stop before text that repeats the rest of the line after the cursor, most often closing brackets."""
     rest = surroundings.rest.strip()
     if not rest:
         return Cut(text)
-    is_outside = outside(text, surroundings.quote)
+    is_outside = lexer.outside(text, surroundings.quote)
     matcher = Matcher(rest[: len(text) + 1])
     end = 0
     while (end := matcher.find(text, end)) >= 0:
@@ -253,7 +283,7 @@ def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
         inside_word = at > 0 and is_word(text[at - 1]) and is_word(rest[0])
         if is_outside[at] and not inside_word:
             return Cut(text[:at], done=True)
-    closing = _closers_at_the_end(text)
+    closing = len(text) - len(text.rstrip(_CLOSERS))
     for length in matcher.beginnings():
         sure = length == len(rest) or length <= closing
         if is_outside[len(text) - length] and (not final or sure):
@@ -263,7 +293,7 @@ def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 def closed_after(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop before a bracket that would close what is already closed after the cursor."""
-    return Cut(text[: balanced_length(text, surroundings.closed)])
+    return Cut(text[: lexer.balanced_length(text, surroundings.closed)])
 
 
 def unfinished_list(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
@@ -271,19 +301,12 @@ def unfinished_list(text: str, surroundings: Surroundings, final: bool) -> Cut: 
     left = surroundings.closable
     if left is None:
         return Cut(text)
-    for at in closers_of_given(text, surroundings.quote):
+    for at in lexer.closers_of_given(text, surroundings.quote):
         line = (surroundings.line + text[:at]).rpartition("\n")[2]
         if left == 0 and line.strip():
             return Cut(text[:at], done=True)
         left = max(0, left - 1)
     return Cut(text)
-
-
-def _closers_at_the_end(text: str) -> int:
-    start = len(text)
-    while start and (text[start - 1] in _CLOSERS or text[start - 1].isspace()):
-        start -= 1
-    return len(text) - start
 
 
 def is_word(char: str) -> bool:

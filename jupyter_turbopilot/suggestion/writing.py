@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.joining import joining_part
-from jupyter_turbopilot.suggestion.matching import Matcher
-from jupyter_turbopilot.suggestion.trim import Cut, trim
+from jupyter_turbopilot.suggestion.trim import Cut, Matcher, trim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

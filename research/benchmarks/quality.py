@@ -49,8 +49,8 @@ from first_mentions import first_mentions  # noqa: E402
 from harness import settings_of  # noqa: E402
 from page_model import PageModel  # noqa: E402
 
-from jupyter_turbopilot.analysis.brackets import closing_length  # noqa: E402
 from jupyter_turbopilot.analysis.kernel_context import NONE  # noqa: E402
+from jupyter_turbopilot.analysis.lexer import closing_length  # noqa: E402
 from jupyter_turbopilot.analysis.syntax import judged  # noqa: E402
 from jupyter_turbopilot.context import notebook as prompt_context  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter, defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,23 +85,25 @@ def main() -> None:
             places[place["notebook"]][place["cell"]].append(place)
     counts: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     times: list[float] = []
-    with tempfile.TemporaryDirectory() as name, options.log.open("w") as log:
-        with JupyterServer(Path(name), ready=lambda health: health["ready"]) as server:
-            for number, here in places.items():
-                notebook, scratch = data["notebooks"][number], Path(name, f"notebook{number}")
-                if notebook["folder"]:
-                    shutil.copytree(notebook["folder"], scratch, ignore=shutil.ignore_patterns(".git"))
-                scratch.mkdir(exist_ok=True)
-                kernel = Kernel(server, options.kernel, f"{number}.ipynb")
-                kernel.run(f"__import__('os').chdir({str(scratch)!r})")
-                for answer in replayed(server, kernel, notebook, here):
-                    print(json.dumps(answer), file=log, flush=True)
-                    row = counts[answer["kind"], answer["typed"]]
-                    shown = bool(answer["shown"])
-                    row.update(places=1, shown=shown, right=answer["right"], read=answer["read"])
-                    row.update({"read right": answer["read"] and answer["right"]})
-                    times += [answer["ms"]] * answer["read"]
-                kernel.close()
+    with ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory())
+        log = stack.enter_context(options.log.open("w"))
+        server = stack.enter_context(JupyterServer(Path(name), ready=lambda health: health["ready"]))
+        for number, here in places.items():
+            notebook, scratch = data["notebooks"][number], Path(name, f"notebook{number}")
+            if notebook["folder"]:
+                shutil.copytree(notebook["folder"], scratch, ignore=shutil.ignore_patterns(".git"))
+            scratch.mkdir(exist_ok=True)
+            kernel = Kernel(server, options.kernel, f"{number}.ipynb")
+            kernel.run(f"__import__('os').chdir({str(scratch)!r})")
+            for answer in replayed(server, kernel, notebook, here):
+                print(json.dumps(answer), file=log, flush=True)
+                row = counts[answer["kind"], answer["typed"]]
+                is_read = answer["read"]
+                row.update(places=1, shown=bool(answer["shown"]), right=answer["right"], read=is_read)
+                row.update({"read right": is_read and answer["right"]})
+                times += [answer["ms"]] * is_read
+            kernel.close()
     print("| kind | typed | places | shown | right | read | read right |\n|---|---|---|---|---|---|---|")
     for (kind, typed), row in sorted(counts.items()):
         print(f"| {kind} | {typed} |", *(f"{row[each]} |" for each in

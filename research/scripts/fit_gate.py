@@ -28,10 +28,17 @@ from jupyter_turbopilot.analysis.syntax import fitting
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
-from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, FITS, Tree, Trees, fit_for
 from jupyter_turbopilot.suggestion.names import AnyNames
+from jupyter_turbopilot.suggestion.scores import (
+    DEFAULT,
+    FITS,
+    CursorFeatures,
+    Tree,
+    Trees,
+    cursor_features,
+    fit_for,
+)
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.trim import trim
 from jupyter_turbopilot.terminal.in_process import InProcess

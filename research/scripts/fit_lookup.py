@@ -28,10 +28,9 @@ from msgspec import structs
 from jupyter_turbopilot.analysis.resolve import Scope
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.suggestion import lookup
-from jupyter_turbopilot.suggestion.continuations import continuations_at
-from jupyter_turbopilot.suggestion.features import cursor_features, sigmoid
 from jupyter_turbopilot.suggestion.gate import expected_gain
 from jupyter_turbopilot.suggestion.names import Names
+from jupyter_turbopilot.suggestion.scores import cursor_features, sigmoid
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from turbopilot_research.evaluate.index_shelf import SIBLINGS, IndexShelf, Other
 from turbopilot_research.evaluate.notebooks import read
@@ -91,7 +90,7 @@ def positions(number: int, notebook: TypedNotebook, memory: NotebookIndex) -> It
     for kind, active, place, request, future in (*appended(notebook), *edited(number, notebook)):
         around = surroundings_of(request.prefix, request.suffix)
         found: list[Candidate] = []
-        if ways := continuations_at(memory, request, around):
+        if ways := lookup.continuations_at(memory, request, around):
             cursor = cursor_features(request.prefix, request.suffix, gather(request).pieces)
             fits = Names(request, Scope()).fit
             found = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyter_turbopilot.suggestion.features import CursorFeatures
+from jupyter_turbopilot.suggestion.scores import CursorFeatures
 
 LOOKED_AT = 400  # characters before the cursor that determine the kind of its position
 _KINDS = {

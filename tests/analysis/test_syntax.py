@@ -1,26 +1,14 @@
 import ast
-import io
-import keyword
 import re
 import sys
-import token
-import tokenize
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.analysis import syntax
-from jupyter_turbopilot.analysis.syntax import (
-    end_of_line,
-    faults,
-    fitting,
-    grammar_of,
-    lex,
-    scan,
-)
-from jupyter_turbopilot.util.bounds import STATEMENT, Operations, counted_operations
+from jupyter_turbopilot.analysis.syntax import faults, fitting, grammar_of
+from jupyter_turbopilot.util.bounds import STATEMENT
 from jupyter_turbopilot.util.syntax_tree import MOST
 
 from ..shared_cases import golden
@@ -75,26 +63,6 @@ def test_judged_accepts_prefixes_with_a_valid_ending(text: str, valid: bool) -> 
 @given(st.text(max_size=60))
 def test_judged_accepts_any_text(text: str) -> None:
     assert syntax.judged(text).valid in {True, False}
-
-
-@pytest.mark.parametrize(("text", "opened"), golden("lexer", "scan"))
-def test_scan_returns_open_brackets_and_quotes(text: str, opened: list[object]) -> None:
-    assert [*scan(text)] == opened
-
-
-@pytest.mark.parametrize(
-    ("text", "start"),
-    [
-        ("x = 1\ny = f(\nz", 6),
-        ("x = 1\n@a\n@b\ndef f():\n    y", 6),
-        ("x = 1\nif y:\n    z\nelse:\n    z", 6),
-        ("x = \\\ny + (", 0),
-        ("x = 1\n# a\n'a'\n", 0),
-        ('x = """\ny', 0),
-    ],
-)
-def test_scan_finds_the_start_of_the_last_statement(text: str, start: int) -> None:
-    assert scan(text).start == start
 
 
 def test_judged_accepts_a_too_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,6 +189,13 @@ def test_judged_limits_the_work_for_one_text() -> None:
     assert not syntax.judged("x = [f(**a, b, c").valid
 
 
+@pytest.mark.parametrize("above", ["x = 1\n", "%time f(')\n\n", "x = f(a)]\n", "if x:\n    y\n"])
+def test_fitting_checks_the_last_statement(above: str) -> None:
+    fits = fitting("python", f"{above}y = f(")
+    assert fits("a)")
+    assert not fits("a]")
+
+
 def test_fitting_rejects_everything_after_too_much_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(syntax, "MOST_PARSED", 3000)
     fits = fitting("python", "x = ")
@@ -246,72 +221,3 @@ def test_fitting_checks_only_brackets_of_a_long_text() -> None:
 
 def test_fitting_accepts_everything_after_a_too_long_text() -> None:
     assert fitting("r", "x\n" * syntax.STATEMENT)("))")
-
-
-SOURCES = st.text(alphabet="()[]{}\"'`\\#\n =%!?abr1.*", max_size=30) | st.text(max_size=30)
-
-
-def kinds(source: str) -> list[tuple[str, str]]:
-    return [(lexeme.kind, lexeme.text) for lexeme in lex(source)]
-
-
-@pytest.mark.parametrize(
-    ("source", "lexemes"),
-    golden("lexer", "lex", "lex/strings", "lex/unclosed"),
-)
-def test_lex_splits_a_source_into_lexemes(source: str, lexemes: list[Any]) -> None:
-    assert [[found.kind, found.text, found.start, found.unclosed] for found in lex(source)] == lexemes
-
-
-@pytest.mark.parametrize("name", ["gro\u0308\u00dfe", "\u0928\u093e\u092e", "x\u0301"])
-def test_lex_includes_combining_marks_in_names(name: str) -> None:
-    assert kinds(f"{name}+1")[0] == ("name", name)
-
-
-@given(SOURCES)
-def test_lex_covers_the_source_except_white_space(source: str) -> None:
-    end = 0
-    for lexeme in lex(source):
-        assert lexeme.text
-        assert source[lexeme.start : lexeme.end] == lexeme.text
-        between = source[end : lexeme.start]
-        assert "\n" not in between
-        assert not between.strip()
-        end = lexeme.end
-    assert not source[end:].strip()
-
-
-def test_lex_agrees_with_pythons_tokenizer() -> None:
-    kind_of = {token.NAME: "name", token.NUMBER: "number", token.STRING: "string", token.COMMENT: "comment"}
-    program = PROGRAM.replace('f"', '"')  # newer tokenizers split f-strings
-    expected = [
-        (kind_of[found.type], found.string)
-        for found in tokenize.generate_tokens(io.StringIO(program).readline)
-        if found.type in kind_of
-    ]
-    assert any(keyword.iskeyword(text) for _, text in expected)
-    assert [found for found in kinds(program) if found[0] in kind_of.values()] == expected
-
-
-@pytest.mark.parametrize(
-    ("before", "text", "end"),
-    [
-        ("x = ", "1\ny", 1),
-        ("f(", "a,\n  b)\ny", 7),
-        ("x = ", "1", -1),
-        ("x = ", "f(\n", -1),
-        ("x = ", "'a\nb'\n", 2),  # a line ends a string
-        ("x = ", "'''a\nb'''\n", 9),
-        ("# (", "a\n", 1),
-        ("a)", ")\n(", 1),
-    ],
-)
-def test_end_of_line_is_outside_of_brackets_and_strings(before: str, text: str, end: int) -> None:
-    assert end_of_line(before, text) == end
-
-
-def test_end_of_line_does_not_scan_a_text_without_line_ends() -> None:
-    operations = Operations()
-    with counted_operations(operations):
-        assert end_of_line("x = [" + "1, " * 5_000, "2]") == -1
-    assert operations.count == 0

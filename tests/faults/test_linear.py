@@ -18,10 +18,10 @@ import pytest
 
 import jupyter_turbopilot
 from jupyter_turbopilot.analysis import (
-    brackets,
     calls,
     kernel_context,
     languages,
+    lexer,
     members,
     parsed_cell,
     resolve,
@@ -39,8 +39,8 @@ from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion import trim
-from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
+from jupyter_turbopilot.suggestion.scores import cursor_features
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.writing import TrimmedText, Verbatim
 
@@ -252,7 +252,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "headings": lambda text: notebook._cell_text("markdown", text, "python", "python"),
     "bindings": resolve.bindings,
     "loose bindings": resolve.loose_bindings,
-    "lex": lambda text: [*syntax.lex(text)],
+    "lex": lambda text: [*lexer.lex(text)],
     "unresolved": lambda text: resolve.unresolved(text[:1], text, resolve.Scope(names=frozenset("a"))),
     "missing_functions": missing_functions,
     "instruction": read_instruction,
@@ -262,7 +262,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "without_cell_magic": languages.without_cell_magic,
     "without_commands": languages.without_commands,
     "as_python": languages.as_python,
-    "scan": syntax.scan,
+    "scan": lexer.scan,
     "parses": lambda text: syntax._unexpected(text[: syntax.STATEMENT]),
     "surroundings_of before": lambda text: surroundings_of(text, ""),
     "surroundings_of after": lambda text: surroundings_of("", text),
@@ -270,12 +270,12 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "trim": lambda text: trim.trim(text, surroundings_of("", "", "multi", 200), final=True),
     "trim below the same": lambda text: trim.trim(text, below(text), final=False),
     "trim below imports": lambda text: trim.trim(imports(text), below(imports(text)[:-1]), final=False),
-    "open_quote": brackets.open_quote,
-    "outside": lambda text: brackets.outside(text, "'"),
-    "end_of_line": lambda text: syntax.end_of_line(text[: len(text) // 2], text[len(text) // 2 :]),
-    "balanced_length": lambda text: brackets.balanced_length(text, "))"),
-    "closers_after before": lambda text: brackets.closers_after(text, "))"),
-    "closers_after after": lambda text: brackets.closers_after("f(g(", "))" + text),
+    "open_quote": lexer.open_quote,
+    "outside": lambda text: lexer.outside(text, "'"),
+    "end_of_line": lambda text: lexer.end_of_line(text[: len(text) // 2], text[len(text) // 2 :]),
+    "balanced_length": lambda text: lexer.balanced_length(text, "))"),
+    "closers_after before": lambda text: lexer.closers_after(text, "))"),
+    "closers_after after": lambda text: lexer.closers_after("f(g(", "))" + text),
     "trim before the same": lambda text: trim.trim(text, surroundings_of("x", text), final=False),
     "changed_columns": changed_columns,
     "text_before_line": text_before_line,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.analysis.syntax import lex
+from jupyter_turbopilot.analysis.lexer import lex
 from jupyter_turbopilot.fixes.column_renames import changed_label
 from jupyter_turbopilot.fixes.column_renames import find as find_uses
 from jupyter_turbopilot.fixes.renames import Rename

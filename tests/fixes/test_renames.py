@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.analysis.syntax import lex
+from jupyter_turbopilot.analysis.lexer import lex
 from jupyter_turbopilot.fixes.renames import Rename, find
 from jupyter_turbopilot.protocol.request import FixCell, RenameRequest
 

@@ -52,6 +52,7 @@ def corrected(source: str, name: str = "SyntaxError", *, changed: bool = False) 
         ("f(x, y')", None),
         ("f(x y)", "f(x, y)"),
         ("x = [\n    1,\n    2\n    3,\n]", "x = [\n    1,\n    2,\n    3,\n]"),
+        ("f(x, (y,\n   z) + g(a b))", "f(x, (y,\n   z) + g(a, b))"),
         ("x = {'a': 1 'b': 2}", "x = {'a': 1, 'b': 2}"),
         ("x = {'a': 1, 'b' 2}", "x = {'a': 1, 'b': 2}"),
         ("if x = 1:\n    y", "if x == 1:\n    y"),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.analysis import brackets, languages, syntax
+from jupyter_turbopilot.analysis import languages, lexer
 from jupyter_turbopilot.completer import alternatives
 from jupyter_turbopilot.context import private
 from jupyter_turbopilot.prompt import formats
@@ -47,14 +47,14 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
         formats.pieces_left_out,
         (st.lists(st.integers(0, 400), max_size=12), st.integers(0, 300), st.integers(-5, 1000)),
     ),
-    "open_quote": (brackets.open_quote, (TEXT, st.sampled_from(["\"'`", "'\"", "`"]))),
+    "open_quote": (lexer.open_quote, (TEXT, st.sampled_from(["\"'`", "'\"", "`"]))),
     "outside": (
-        lambda text, quote: "".join("-+"[place] for place in brackets.outside(text, quote)), (TEXT, QUOTE),
+        lambda text, quote: "".join("-+"[place] for place in lexer.outside(text, quote)), (TEXT, QUOTE),
     ),
-    "balanced_length": (brackets.balanced_length, (TEXT, st.text(alphabet=")]}", max_size=3))),
-    "closers_after": (brackets.closers_after, (LINE, st.text(alphabet=")]}'\" (x,", max_size=12) | LINE)),
-    "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in syntax.lex(text)], (TEXT,)),
-    "end_of_line": (syntax.end_of_line, (LINE, TEXT)),
+    "balanced_length": (lexer.balanced_length, (TEXT, st.text(alphabet=")]}", max_size=3))),
+    "closers_after": (lexer.closers_after, (LINE, st.text(alphabet=")]}'\" (x,", max_size=12) | LINE)),
+    "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in lexer.lex(text)], (TEXT,)),
+    "end_of_line": (lexer.end_of_line, (LINE, TEXT)),
     "indentation": (surroundings.indentation, (TEXT,)),
 }  # fmt: skip
 

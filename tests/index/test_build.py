@@ -16,12 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cpu_usage import Pause
-from jupyter_turbopilot.index import base, build
-from jupyter_turbopilot.index.base import FileInfo
+from jupyter_turbopilot.index import build
 from jupyter_turbopilot.index.build import Builder, BuildProgress, EndedError
 from jupyter_turbopilot.index.entries import Page
 from jupyter_turbopilot.index.excluded import MOST_BYTES
-from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.local_files import FileInfo, LocalFiles
 from jupyter_turbopilot.index.paths import deletion_mark, path_of
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.util.sqlite_file import FileState, Schema, delete
@@ -504,11 +503,11 @@ def test_builder_removes_denied_files_of_a_folder_that_it_cannot_list(root: Path
 def test_builder_compares_the_queue_once_with_all_deleted_paths(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compared = list[str]()
+    compared, original = list[str](), build.is_under
 
     def is_under(path: str, folders: Collection[str]) -> bool:
         compared.append(path)
-        return base.is_under(path, folders)
+        return original(path, folders)
 
     monkeypatch.setattr(build, "is_under", is_under)
     files = [write(root, f"{at}.ipynb", "x_name = 1") for at in range(50)]

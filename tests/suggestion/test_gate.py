@@ -6,10 +6,9 @@ import pytest
 
 from jupyter_turbopilot.analysis.syntax import fitting
 from jupyter_turbopilot.suggestion.candidates import Candidates
-from jupyter_turbopilot.suggestion.features import CursorFeatures
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
-from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS, FITS, fit_for
 from jupyter_turbopilot.suggestion.names import AnyNames
+from jupyter_turbopilot.suggestion.scores import EAGERNESS, FITS, CursorFeatures, fit_for
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.trim import trim
 from jupyter_turbopilot.util.bounds import Operations, counted_operations

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.analysis.syntax import judged, scan
+from jupyter_turbopilot.analysis.lexer import scan
+from jupyter_turbopilot.analysis.syntax import judged
 from jupyter_turbopilot.suggestion import joining as module
 from jupyter_turbopilot.suggestion.joining import joining, joining_part
 from jupyter_turbopilot.suggestion.trim import is_word

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
-from jupyter_turbopilot.suggestion.trim import FILTERS, MOST, trim
+from jupyter_turbopilot.suggestion.trim import FILTERS, MOST, Matcher, trim
 
 from ..scripted_engine import words
 from ..shared_cases import golden
@@ -144,3 +144,21 @@ AGG = 's = df.groupby("k").agg('
 )
 def test_trim_keeps_an_unfinished_list_open(text: str, prefix: str, suffix: str, kept: str) -> None:
     assert final(text, prefix, suffix) == kept
+
+
+FEW = st.text(alphabet="ab", max_size=30)
+
+
+@given(st.text(alphabet="ab", min_size=1, max_size=6), st.lists(FEW, max_size=6))
+def test_matcher_finds_a_text_in_any_pieces(wanted: str, pieces: list[str]) -> None:
+    matcher = Matcher(wanted)
+    whole, ends, came = "".join(pieces), [], 0
+    for piece in pieces:
+        end = 0
+        while (end := matcher.find(piece, end)) >= 0:
+            ends.append(came + end)
+        came += len(piece)
+    expected = [at + len(wanted) for at in range(len(whole)) if whole.startswith(wanted, at)]
+    assert ends == expected
+    begun = [n for n in range(min(len(wanted), len(whole)), 0, -1) if whole.endswith(wanted[:n])]
+    assert matcher.beginnings() == begun

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.analysis.syntax import judged, scan
+from jupyter_turbopilot.analysis.lexer import scan
+from jupyter_turbopilot.analysis.syntax import judged
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.suggestion.candidates import Candidates
-from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.joining import joining
 from jupyter_turbopilot.suggestion.names import AnyNames
+from jupyter_turbopilot.suggestion.scores import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText, Verbatim
 

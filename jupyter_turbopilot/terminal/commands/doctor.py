@@ -31,7 +31,7 @@ from jupyter_turbopilot.models.user_cache import personal_dir
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.access import access_of
-from jupyter_turbopilot.suggestion.gate_fit import is_fitted_to
+from jupyter_turbopilot.suggestion.scores import is_fitted_to
 from jupyter_turbopilot.terminal.commands.checks import findings_of
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.terminal.plugin import terminal_plugins

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS
+from jupyter_turbopilot.suggestion.scores import EAGERNESS
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
 from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole

@@ -22,8 +22,8 @@ from jupyter_client.manager import KernelManager
 
 from jupyter_turbopilot.analysis.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.lexer import scan
 from jupyter_turbopilot.analysis.resolve import bindings
-from jupyter_turbopilot.analysis.syntax import scan
 from jupyter_turbopilot.jupyter.kernels.conversation import Conversation, KernelAnswer
 from jupyter_turbopilot.jupyter.kernels.watch import SETTLE
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError

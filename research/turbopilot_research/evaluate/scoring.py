@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from jupyter_turbopilot.analysis.syntax import end_of_line, scan
+from jupyter_turbopilot.analysis.lexer import end_of_line, scan
 from jupyter_turbopilot.suggestion.gate import READING
 from turbopilot_research.positions import kind_of_position
 

@@ -158,9 +158,7 @@ async def until_read(ask: Ask, body: dict[str, Any]) -> Any:
         ("%run n", "otes.txt"),
     ],
 )
-async def test_complete_reads_keys_and_files(
-    ask: Ask, read: Any, engine: Any, text: str, rest: str
-) -> None:
+async def test_complete_reads_keys_and_files(ask: Ask, read: Any, engine: Any, text: str, rest: str) -> None:
     engine.answer = "something else"
     answer = await until_read(ask, read(text))
     assert [item["text"] for item in answer["items"]] == [rest]
@@ -173,7 +171,9 @@ async def test_complete_returns_all_keys_as_alternatives(ask: Ask, read: Any) ->
     assert [item["text"] for item in answer["items"]] == ["learning_rate'", "depth'", "password'"]
 
 
-async def test_complete_reads_nothing_if_the_setting_is_off(ask: Ask, read: Any, ready: Any, engine: Any) -> None:
+async def test_complete_reads_nothing_if_the_setting_is_off(
+    ask: Ask, read: Any, ready: Any, engine: Any
+) -> None:
     engine.answer = "x']"
     await until_read(ask, read("x = config['lea"))
     ready.settings.kernel_values = False

@@ -2,10 +2,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.suggestion.features import CursorFeatures, features, sigmoid
-from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, EAGERNESS, FITS, Trees, fit_for, is_fitted_to
+from jupyter_turbopilot.suggestion.scores import (
+    DEFAULT,
+    EAGERNESS,
+    FITS,
+    CursorFeatures,
+    Trees,
+    cursor_features,
+    features,
+    fit_for,
+    is_fitted_to,
+    sigmoid,
+)
 
 BY_HAND = Trees(["sum", "whole"], [(0, -1.0, -2.0, (1, 0.5, 0.5, 1.5)), (1, 0.5, -0.25, 0.25), 0.125])
+
+
+def test_cursor_features_include_names_of_the_notebook() -> None:
+    cursor = cursor_features("total = 1\nsum", ")\nx", ["import numpy as np\n\n"])
+    assert cursor.line == "sum"
+    assert cursor.rest == ")"
+    assert {"numpy", "np", "total", "for"} <= cursor.words
+
+
+def test_features_count_unknown_names() -> None:
+    cursor = cursor_features("values = 1\n", "", [])
+    found = features("values + other", [-0.1, -0.2], cursor, whole=True, further=False)
+    assert found["unknown"] == 1
+
+
+def test_features_describe_the_position_in_the_line() -> None:
+    cursor = cursor_features("if x:\n    y = ", "", [])
+    found = features("1", [-0.1], cursor, whole=True, further=False)
+    assert (found["column"], found["indentation"]) == (len("y = "), 4)
+    assert features("z = 2", [-0.1], cursor, whole=True, further=True)["column"] == 0
 
 
 @pytest.mark.parametrize(

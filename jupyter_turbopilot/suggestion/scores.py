@@ -1,25 +1,36 @@
-"""Features of a suggestion prefix, from which the gate computes its score. Pure."""
+"""The score of a suggestion prefix: its features, and the decision trees of the gate for each model. Pure.
+
+`fits.json` contains the gradient-boosted trees and the thresholds, written by `research/scripts/fit_gate.py`.
+Missing parts default to those of the default model.
+"""
 
 from __future__ import annotations
 
+import json
 import keyword
 import math
 import re
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jupyter_turbopilot.analysis.brackets import closers_after, open_quote
+from jupyter_turbopilot.analysis.lexer import closers_after, open_quote
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations, end_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 _WORD = re.compile(r"[^\W\d]\w*+")
 _AFTER_DOT, _IN_WORD = re.compile(r"\.\w*+$"), re.compile(r"\w$")
 _IN_BRACKETS, _AFTER_EQUALS = re.compile(r"[(\[{,]\s*+$"), re.compile(r"=\s*+$")
 _KEYWORDS = frozenset((*keyword.kwlist, "self"))
 SMALLEST = 1e-4  # lower bound of probabilities
+FITS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("fits.json").read_text("utf-8"))
+DEFAULT = "qwen2.5-coder-0.5b"  # its fit also applies to models without their own
+EAGERNESS = ("quiet", "balanced", "eager", "always")
+# A leaf's log-odds, or [feature, limit, the tree for values up to the limit, the tree for greater values].
+Tree: TypeAlias = "float | tuple[int, float, Tree, Tree]"
 
 
 @dataclass(frozen=True)
@@ -105,3 +116,43 @@ def features(
 def sigmoid(value: float) -> float:
     """Return the logistic function of a value."""
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, value))))
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Decision trees. The sum of their values is the log-odds that a prefix is correct."""
+
+    features: Sequence[str]  # names; the trees contain their indexes
+    trees: Sequence[Tree]
+
+    def score(self, values: Mapping[str, float]) -> float:
+        """Return the probability that a prefix with these features is correct."""
+        row = [values[name] for name in self.features]
+        total = 0.0
+        for tree in self.trees:
+            node = tree
+            while not isinstance(node, float):
+                feature, limit, low, high = node
+                node = low if row[feature] <= limit else high
+            total += node
+        return sigmoid(total)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Decision trees, and thresholds by eagerness."""
+
+    trees: Trees
+    thresholds: dict[str, float]
+
+
+def is_fitted_to(model: str) -> bool:
+    """Return whether the gate was fitted to a model's probabilities."""
+    return model in FITS
+
+
+@cache
+def fit_for(model: str) -> Fit:
+    """Return the fit for a model, or the default model's."""
+    parts = FITS[DEFAULT] | FITS.get(model, {})
+    return Fit(Trees(**parts["trees"]), parts["thresholds"])
