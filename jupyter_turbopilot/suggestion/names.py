@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.column_changes import changed_columns
+from jupyter_turbopilot.analysis.column_changes import changed_columns, changed_parts
 from jupyter_turbopilot.analysis.imports import bound_name, uses
 from jupyter_turbopilot.analysis.languages import cell_language, is_command, without_cell_magic
 from jupyter_turbopilot.analysis.resolve import (
@@ -71,9 +71,8 @@ def scope_of(
     # Cells below have not run, otherwise the kernel would know their names.
     above = [cell for cell in request.cells[: request.active] if cell.type == "code"]
     waiting = (cell.source for cell in above if cell.executed is not True)
-    changes = frozenset[tuple[str, str]]().union(
-        *map(changed_columns, (text_before_line(request.prefix), *waiting))
-    )
+    to_come = (text_before_line(request.prefix), *waiting)
+    changes = frozenset[tuple[str, str]]().union(*map(changed_columns, to_come))
     sure = {name: fact for name, fact in sure.items() if (name, "") not in changes}
     columns = {
         name: frozenset(fact.columns) | {label for table, label in changes if table == name}
@@ -110,7 +109,7 @@ def scope_of(
             if fact.parameters is not None and not fact.open
         },
         kinds={name: fact.type for name, fact in sure.items() if fact.type},
-        changed=frozenset(change for change in changes if change[1]),
+        changed=frozenset[tuple[str, str]]().union(*map(changed_parts, to_come)),
         from_files=frozenset(read),
     )
 
@@ -213,6 +212,8 @@ class Names(AnyNames):
         self._rest_of_word = first_word(request.suffix)
         self._scope = scope
         self._reader = reader
+        waiting = (each.source for each in request.cells[: request.active] if each.executed is not True)
+        self._waiting = (*waiting, prefix.rpartition("\n")[0])
         judges = language == "python" and scope != Scope() and len(self._line) <= LINE
         judges = judges and not (is_command(self._line) or is_in_long_string(prefix))
         self._bound = _visible(prefix) | bindings(request.suffix) if judges else None
@@ -256,7 +257,7 @@ class Names(AnyNames):
         certain = self._scope.without(bound)
         if certain.columns and lacks_column(self._prefix, text, certain):
             return False
-        if lacks_text(self._prefix, text, certain, self._reader):
+        if lacks_text(self._prefix, text, certain, self._reader, self._waiting):
             return False
         missing = unresolved(self._line, text, self._scope, self._bound)
         if missing and self._scope.names is not None and (lines := self.imports(text)):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.context.private import without_spread_secrets
+from jupyter_turbopilot.context.private import looks_secret
 from jupyter_turbopilot.suggestion.readable import Texts
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ class KernelTexts:
 
 
 def without_secrets(readable: Readable, texts: Texts) -> Texts:
-    """Return the texts without those that look like secrets beside what they belong to."""
-    kept = tuple(text for text in texts.texts if without_spread_secrets(f'{readable.code} = "{text}"'))
+    """Return the texts without those that look like secrets, values beside the name of their column."""
+    name = f"{readable.code} = " if readable.kind == "values" else ""
+    kept = tuple(text for text in texts.texts if not looks_secret(f'{name}"{text}"'))
     return Texts(kept, texts.all and len(kept) == len(texts.texts))
 
 
