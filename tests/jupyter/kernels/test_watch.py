@@ -813,13 +813,14 @@ def test_watch_forgets_the_files_of_the_folder_before(tmp_path: Path) -> None:
         await person.kernel_context(lambda f: "os" in f.names)
         texts, files = person.kernels.texts(person.kernel_id), Readable("files", "")
         assert texts
-        before = texts.changes
-        running = asyncio.create_task(person.run(f"os.chdir({str(tmp_path)!r})"))
+        before, folder = texts.changes, tmp_path / "inner"
+        folder.mkdir()
+        running = asyncio.create_task(person.run(f"os.chdir({str(folder)!r})"))
         while texts.changes < before + 2:  # until the kernel is busy and idle again
             await asyncio.sleep(0)
         texts.learn(files, Texts(("old.csv",)), texts.changes)
         assert texts.is_answered(files)
-        await person.kernel_context(lambda f: f.modules.folder == str(tmp_path))
+        await person.kernel_context(lambda f: f.modules.folder == str(folder))
         await running
         assert not texts.is_answered(files)
 
