@@ -74,7 +74,7 @@ _OWNERS = {
     "load": frozenset({"np", "numpy", "joblib", "torch"}),
 }
 _GLOB = frozenset("*?[")
-_JOINED = frozenset("+%.*'\"")
+_JOINED = frozenset("+%.*'\"")  # signs after a string that is only a part of a text
 _AFTER = frozenset("\"'\n \t)]},:;&|#")  # may follow the cursor; after others, it stands within a text
 _PATHS = frozenset(
     {"", "filepath_or_buffer", "io", "path", "path_or_buf", "source", "file", "fname", "filename"}
@@ -212,9 +212,8 @@ def place_at(request: Completion, scope: Scope) -> Place | None:
 def texts_at(place: Place, found: Texts) -> list[str]:
     """Return the texts that may continue what is typed: the files that fit, or else others."""
     rests = [text for text in found.texts if text.startswith(place.typed) and text not in place.listed]
-    if place.endings:
-        fitting = [text for text in rests if text.endswith(("/", *place.endings))]
-        rests = fitting or rests
+    if any(text.endswith(place.endings) for text in rests):
+        return [text for text in rests if text.endswith(("/", *place.endings))]
     return rests
 
 

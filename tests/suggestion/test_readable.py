@@ -274,6 +274,9 @@ def test_texts_at_omit_listed_values_and_prefer_files_that_fit() -> None:
     place = Place(Readable("files", ""), "a", "'", endings=(".csv",))
     assert texts_at(place, files) == ["a.csv", "all/"]
     assert texts_at(place._replace(typed="b"), files) == ["b.txt"]
+    place = place._replace(typed="")
+    assert texts_at(place, Texts(("b.txt", "data/"))) == ["b.txt", "data/"]
+    place = place._replace(typed="a")
     assert written(place, "all/") == "ll/"
     assert written(place, "a.csv") == ".csv'"
 
