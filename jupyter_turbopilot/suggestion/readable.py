@@ -238,6 +238,8 @@ def lacks_text(prefix: str, text: str, scope: Scope, reader: Reader, waiting: Se
     """
     before = prefix[-STATEMENT_LENGTH:]
     line = before.rpartition("\n")[2]
+    if reader is NOTHING_READ or _QUOTES.isdisjoint(line + text):
+        return False
     if above := text.rpartition("\n")[0]:
         code = line.lstrip() + above
         scope = scope.without(frozenset(name for name, _ in changed_columns(code) | changed_parts(code)))
