@@ -240,9 +240,6 @@ def lacks_text(prefix: str, text: str, scope: Scope, reader: Reader, waiting: Se
     line = before.rpartition("\n")[2]
     if reader is NOTHING_READ or _QUOTES.isdisjoint(line + text):
         return False
-    if above := text.rpartition("\n")[0]:
-        code = line.lstrip() + above
-        scope = scope.without(frozenset(name for name, _ in changed_columns(code) | changed_parts(code)))
     strings = (each for each in lex(line + text) if each.kind == "string" and each.end > len(line))
     for lexeme in islice(strings, MOST_LABELS):
         start, rest = len(before) - len(line) + lexeme.start, (line + text)[lexeme.end :].lstrip()
@@ -257,7 +254,10 @@ def lacks_text(prefix: str, text: str, scope: Scope, reader: Reader, waiting: Se
         if "\\" in literal or is_slice or is_written:
             continue
         if _lacks(place, literal, reader, is_open=bool(lexeme.unclosed)):
-            return True
+            code = line.lstrip() + text.rpartition("\n")[0] if "\n" in text else ""
+            changed = frozenset(name for name, _ in changed_columns(code) | changed_parts(code))
+            if _place(statement, scope.without(changed)):
+                return True
     return False
 
 

@@ -315,6 +315,7 @@ def test_certain_text_begins_a_text(typed: str, texts: list[str]) -> None:
         ("", "config['speed'], x = 1, 2", False),
         ("", "config['speed'] = 1\nprint(config['speed'])", False),
         ("", "df['region'] = df['region'].str.lower()\ndf[df['region'] == 'north']", False),
+        ("", "df['region'] = x\ny = df[df['region'] == 'north']\nz = config['speed']", True),
         ("x = df", ".loc['row 3', 'n']", True),
         ("df", ".loc['row 3', 'n'] = 1", False),
         ("x = df", ".loc['a':'row 2']", False),
