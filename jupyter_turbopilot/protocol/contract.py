@@ -79,8 +79,8 @@ Table = Annotated[
 Read = Annotated[
     bool | UnsetType,
     Meta(
-        description="the text was read from the kernel or its folder and not generated: do not send it unless "
-        "the user accepts it; missing if it was generated"
+        description="the text was read from the kernel or its folder and not generated: do not send it "
+        "unless the user accepts it; missing if it was generated"
     ),
 ]
 
