@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 CHANGING = methods("changes", library="pandas") | methods("changes", library="polars")
 _IN_PLACE = parameters("changes")
 NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
+# Methods that change a list or a dictionary.
+_MUTATORS = frozenset(
+    ("append", "clear", "extend", "insert", "popitem", "remove", "reverse", "setdefault", "sort")
+)
 _WORD = re.compile(r"[^\W\d]\w*+")
 
 
@@ -35,6 +39,26 @@ def loose_changes(source: str) -> frozenset[tuple[str, str]]:
     """Return the tables that unparsable text may change: any name."""
     count_operations(len(source) // 4)
     return frozenset((word, "") for word in _WORD.findall(source))
+
+
+@cached_function(2**23)
+def changed_parts(source: str) -> frozenset[tuple[str, str]]:
+    """Return the objects with the labels to which a source assigns, or "" where a method changes the object.
+
+    Unlike `changed_columns`, also labels whose old values the assignment needs.
+    """
+    try:
+        nodes = walk(parse(as_python(without_cell_magic(source))))
+    except SyntaxError:
+        return frozenset()  # all its words have changed columns
+    found = set[tuple[str, str]]()
+    for node in nodes:
+        match node:
+            case ast.Subscript(ctx=ast.Store() | ast.Del()) if label := _label(node):
+                found.add(label)
+            case ast.Call(func=ast.Attribute(attr=method) as function) if method in _MUTATORS:
+                found.add((_variable(function), ""))
+    return frozenset(found)
 
 
 def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:

@@ -41,6 +41,7 @@ class Modules(msgspec.Struct, frozen=True):
     path: tuple[_Folder, ...] = ()
     here: tuple[_Folder, ...] = ()  # entries of `path` that depend on the working folder
     folder: _Folder = ""  # the working folder
+    folder_id: _Word = ""  # its device and number on that
     builtin: frozenset[_Word] = frozenset()  # modules built into the interpreter
     suffixes: tuple[_Word, ...] = ()  # file name endings of compiled modules
 

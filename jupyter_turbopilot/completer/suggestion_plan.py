@@ -250,7 +250,8 @@ def _known(request: Completion, readings: Readings) -> tuple[Item, ...] | None:
     closed = request.suffix[: len(place.end)] == place.end
     rests = [text.removesuffix(place.end) if closed else text for text in found]
     confidence = 1 / len(texts) if is_invoked else 1.0
-    items = (
+    items = tuple(
         Item(rest, confidence, "stop", number, is_read=True) for number, rest in enumerate(rests) if rest
     )
-    return tuple(items)
+    may_be_new = not (place.must_exist or place.typed)  # so a text is generated
+    return None if may_be_new and not items else items

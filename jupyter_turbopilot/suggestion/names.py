@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.analysis.column_changes import changed_parts
 from jupyter_turbopilot.analysis.imports import bound_name, uses
 from jupyter_turbopilot.analysis.languages import cell_language, is_command, without_cell_magic
 from jupyter_turbopilot.analysis.notebook import bindings_of
@@ -67,8 +68,9 @@ def scope_of(
     # A cell that has not run may change its names before the active one runs.
     changing = frozenset[str]().union(*(bound for cell, bound in others if cell.executed is not True))
     sure = {name: fact for name, fact in kernel_context.names.items() if name not in changing}
-    waiting = [bound for cell, bound in above if cell.executed is not True]
-    changes = bindings_of(text_before_line(request.prefix)).changed.union(*(each.changed for each in waiting))
+    waiting = [(cell, bound) for cell, bound in above if cell.executed is not True]
+    begun = text_before_line(request.prefix)
+    changes = bindings_of(begun).changed.union(*(bound.changed for _, bound in waiting))
     sure = {name: fact for name, fact in sure.items() if (name, "") not in changes}
     columns = {
         name: frozenset(fact.columns) | {label for table, label in changes if table == name}
@@ -105,7 +107,7 @@ def scope_of(
             if fact.parameters is not None and not fact.open
         },
         kinds={name: fact.type for name, fact in sure.items() if fact.type},
-        changed=frozenset(change for change in changes if change[1]),
+        changed=changed_parts(begun).union(*(changed_parts(cell.source) for cell, _ in waiting)),
         from_files=frozenset(read),
     )
 
@@ -208,6 +210,8 @@ class Names(AnyNames):
         self._rest_of_word = first_word(request.suffix)
         self._scope = scope
         self._reader = reader
+        waiting = (each.source for each in request.cells[: request.active] if each.executed is not True)
+        self._waiting = (*waiting, prefix.rpartition("\n")[0])
         judges = language == "python" and scope != Scope() and len(self._line) <= LINE
         judges = judges and not (is_command(self._line) or is_in_long_string(prefix))
         self._bound = _visible(prefix) | bindings(request.suffix) if judges else None
@@ -251,7 +255,7 @@ class Names(AnyNames):
         certain = self._scope.without(bound)
         if certain.columns and lacks_column(self._prefix, text, certain):
             return False
-        if lacks_text(self._prefix, text, certain, self._reader):
+        if lacks_text(self._prefix, text, certain, self._reader, self._waiting):
             return False
         missing = unresolved(self._line, text, self._scope, self._bound)
         if missing and self._scope.names is not None and (lines := self.imports(text)):

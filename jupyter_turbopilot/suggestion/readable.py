@@ -8,12 +8,12 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
+from jupyter_turbopilot.analysis.column_changes import changed_columns, changed_parts
 from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_command
 from jupyter_turbopilot.analysis.lexer import lex
 from jupyter_turbopilot.analysis.library_facts import MEMBERS
@@ -68,6 +68,15 @@ _READERS = {
     for name in names.split()
 }
 _ANY_FILE = frozenset({"open", "Path"})  # the file may be a new one
+# Other methods with these names read no file.
+_OWNERS = {
+    "open": frozenset({"Image"}),
+    "Path": frozenset({"pathlib"}),
+    "load": frozenset({"np", "numpy", "joblib", "torch"}),
+}
+_GLOB = frozenset("*?[")
+_JOINED = frozenset("+%.*'\"")  # signs after a string that is only a part of a text
+_AFTER = frozenset("\"'\n \t)]},:;&|#")  # may follow the cursor; after others, it stands within a text
 _PATHS = frozenset(
     {"", "filepath_or_buffer", "io", "path", "path_or_buf", "source", "file", "fname", "filename"}
 )
@@ -79,14 +88,16 @@ _IN_QUERY = re.compile(
     r"(?:[=!]=|(?:\bnot\s++)?\bin\s*+[\[(](?P<listed>(?:\s*+(?:'[^'\\]*+'|\"[^\"\\]*+\")\s*+,)*+))"
     r"\s*+(?P<quote>['\"])(?P<typed>[^'\"\\]*+)$"
 )
-_ASSIGNED = re.compile(r"\]\s*+=(?!=)")
 # Arguments after which the first line of a file is not that of its columns.
 _OTHER_HEADERS = frozenset(
-    {"names", "header", "skiprows", "usecols", "index_col", "has_header", "columns", "skip_rows"}
-)
+    {"names", "header", "skiprows", "usecols", "index_col", "has_header", "columns", "skip_rows", "comment",
+     "comment_prefix", "new_columns", "chunksize", "iterator", "delim_whitespace", "skipinitialspace",
+     "quotechar"}
+)  # fmt: skip
 _TABLE_READERS = {"read_csv": ",", "read_table": "\t"}
 
 
+_LENIENT = frozenset({"drop", "get", "pop", "xs"})  # they may have a default, or another axis
 # The names that the first argument of a method may be given, which is read.
 _ARGUMENTS = {
     **dict.fromkeys(("eq", "ne", "replace", "get", "pop", "get_group"), frozenset({""})),
@@ -145,7 +156,9 @@ class Readings:
     def texts(self) -> list[str] | None:
         """The texts that may continue what is typed at the cursor; None if they are unknown, or none may."""
         found = self.reader.find(self.place.readable) if self.place else None
-        return (found and self.place and texts_at(self.place, found)) or None
+        texts = texts_at(self.place, found) if self.place and found else []
+        # After the only text, the code goes on.
+        return texts if texts and texts != [self.place and self.place.typed] else None
 
 
 NO_READINGS = Readings()
@@ -169,9 +182,14 @@ def digest_of(headers: Mapping[str, Texts]) -> str:
 
 
 def may_be_read(request: Completion) -> bool:
-    """Return whether there may be a place at the cursor: this is quick."""
-    line = request.prefix[-LINE:].rpartition("\n")[2]
-    return not _QUOTES.isdisjoint(line) or "." in line or line.lstrip().startswith("%")
+    """Return whether there may be a place or a header at the cursor: this is quick."""
+    prefix = request.prefix
+    line = prefix[-LINE:].rpartition("\n")[2]
+    if line.lstrip().startswith("%") or any(line.count(quote) % 2 for quote in _QUOTES):
+        return True
+    sources = (cell.source for cell in request.cells[: request.active] if cell.executed is not True)
+    names_table = "." in line or not _QUOTES.isdisjoint(line)
+    return names_table and any("read_" in source for source in (prefix, *sources))
 
 
 def place_at(request: Completion, scope: Scope) -> Place | None:
@@ -182,12 +200,13 @@ def place_at(request: Completion, scope: Scope) -> Place | None:
         return None
     if found := _RUN.match(line):
         return _file(found["typed"], "", _RUN_ENDINGS[found["magic"]])
-    if is_command(line) or _QUOTES.isdisjoint(line):
+    rest = request.suffix.partition("\n")[0]
+    if is_command(line) or _QUOTES.isdisjoint(line) or not _AFTER.issuperset(rest[:1]):
         return None
     statement, start = statement_at(prefix)
     if statement.is_comment or not statement.at_end or statement.kind(len(statement.lexemes) - 1) != "string":
         return None
-    bound = bindings(prefix[:start]) | bound_in_line(prefix[start:])
+    bound = bindings(prefix[:start]) | bound_in_line(prefix[start:] + rest)
     place = _place(statement, scope.without(bound))
     return None if place is None or is_in_long_string(prefix) else place
 
@@ -195,9 +214,8 @@ def place_at(request: Completion, scope: Scope) -> Place | None:
 def texts_at(place: Place, found: Texts) -> list[str]:
     """Return the texts that may continue what is typed: the files that fit, or else others."""
     rests = [text for text in found.texts if text.startswith(place.typed) and text not in place.listed]
-    if place.endings:
-        fitting = [text for text in rests if text.endswith(("/", *place.endings))]
-        rests = fitting or rests
+    if any(text.endswith(place.endings) for text in rests):
+        return [text for text in rests if text.endswith(("/", *place.endings))]
     return rests
 
 
@@ -218,32 +236,49 @@ def written(place: Place, text: str) -> str:
     return rest if text.endswith("/") or not rest else rest + place.end
 
 
-def lacks_text(prefix: str, text: str, scope: Scope, reader: Reader) -> bool:
-    """Return whether a text contains a string that certainly does not exist, or that is not yet known to."""
+def lacks_text(prefix: str, text: str, scope: Scope, reader: Reader, waiting: Sequence[str] = ()) -> bool:
+    """Return whether a text contains a string that certainly does not exist, or that is not yet known to.
+
+    `waiting`: code that has not run, which may write files.
+    """
     before = prefix[-STATEMENT_LENGTH:]
     line = before.rpartition("\n")[2]
+    if reader is NOTHING_READ or _QUOTES.isdisjoint(line + text):
+        return False
     strings = (each for each in lex(line + text) if each.kind == "string" and each.end > len(line))
     for lexeme in islice(strings, MOST_LABELS):
         start, rest = len(before) - len(line) + lexeme.start, (line + text)[lexeme.end :].lstrip()
         statement, _ = statement_at((before + text)[: start + 1])
         place = _place(statement, scope) if statement.at_end else None
+        # A sign that continues the expression makes the string a part of the text.
+        if place is None or not place.must_exist or not _JOINED.isdisjoint(rest[:1]):
+            continue
         literal = lexeme.text[1:] if lexeme.unclosed else lexeme.text[1:-1]
-        if place is None or not place.must_exist or _ASSIGNED.match(rest) or "\\" in literal:
+        is_slice = place.readable.kind == "labels" and rest.startswith(":")
+        is_written = place.readable.kind == "files" and any(literal in code for code in waiting)
+        if "\\" in literal or is_slice or is_written:
             continue
-        if place.readable.kind == "files":
-            folder, _, literal = literal.rpartition("/")
-            place = _file(folder and f"{folder}/", place.end, place.endings)
-            if place is None:
-                continue
-        found = reader.find(place.readable)
-        if found is None:
-            if reader.is_awaited(place.readable):
+        if _lacks(place, literal, reader, is_open=bool(lexeme.unclosed)):
+            code = line.lstrip() + text.rpartition("\n")[0] if "\n" in text else ""
+            changed = frozenset(name for name, _ in changed_columns(code) | changed_parts(code))
+            if _place(statement, scope.without(changed)):
                 return True
-            continue
-        texts = (each.removesuffix("/") for each in found.texts)
-        if not any(each.startswith(literal) if lexeme.unclosed else each == literal for each in texts):
-            return True
     return False
+
+
+def _lacks(place: Place, literal: str, reader: Reader, *, is_open: bool) -> bool:
+    """Return whether a string at a place is certainly not one of its texts, or will be known soon."""
+    if place.readable.kind == "files":
+        path = literal if is_open else literal.rstrip("/")
+        file = _file(path, place.end, place.endings) if _GLOB.isdisjoint(path) else None
+        if file is None or file.typed.startswith("."):
+            return False
+        place, literal = file, file.typed
+    found = reader.find(place.readable)
+    if found is None:
+        return reader.is_awaited(place.readable)
+    texts = (each.removesuffix("/") for each in found.texts)
+    return found.all and not any(each.startswith(literal) if is_open else each == literal for each in texts)
 
 
 def _place(statement: Statement, scope: Scope) -> Place | None:
@@ -263,16 +298,22 @@ def _place(statement: Statement, scope: Scope) -> Place | None:
         return _in_call(statement, bracket, scope, typed, quote)
     if not statement.is_operand(bracket.at - 1):
         readable = None if bracket.keyword else _in_display(statement, bracket, scope)
-        inside = range(bracket.at + 1, last if bracket.sign != "{" else 0)
-        listed = frozenset(statement.text(at)[1:-1] for at in inside if statement.kind(at) == "string")
-        return readable and Place(readable, typed, quote, listed)
+        is_key = bracket.sign == "{"
+        listed = frozenset(
+            statement.text(at)[1:-1]
+            for at in range(bracket.at + 1, last)
+            if statement.kind(at) == "string" and not (is_key and statement.text(at + 1) != ":")
+        )
+        must_exist = len(statement.open) < 2 or statement.text(statement.open[-2].at - 1) != "drop"  # noqa: PLR2004
+        return readable and Place(readable, typed, quote, listed, must_exist=must_exist)
     owner = bracket.at - 2
     is_label = statement.text(bracket.at - 1) in _LISTS and statement.text(owner) == "."
     # The line may be about to assign a new label or key.
-    least = _OF_NEW if statement.may_assign(bracket.at) else 1
-    find = partial(_labels, end=owner) if is_label else partial(_keys, end=bracket.at)
-    readable = None if bracket.number else find(statement, scope=scope)
-    return readable and Place(readable, typed, quote, least=least)
+    may_assign = statement.may_assign(bracket.at)
+    least = _OF_NEW if may_assign else 1
+    readable = _labels(statement, owner, scope) if is_label else _keys(statement, bracket.at, scope)
+    readable = None if bracket.number else readable
+    return readable and Place(readable, typed, quote, must_exist=not may_assign, least=least)
 
 
 def _in_call(statement: Statement, call: Bracket, scope: Scope, typed: str, quote: str) -> Place | None:
@@ -280,15 +321,17 @@ def _in_call(statement: Statement, call: Bracket, scope: Scope, typed: str, quot
     name, dot = statement.text(call.at - 1), call.at - 2
     is_method = statement.text(dot) == "."
     if name in _READERS and call.keyword in _PATHS and not call.number:
-        is_image = name == "open" and is_method and statement.text(dot - 1) == "Image"
-        endings = _IMAGES if is_image else _READERS[name]
-        return _file(typed, quote, endings, must_exist=is_method or name not in _ANY_FILE)
+        owner = statement.text(dot - 1) if is_method else ""
+        if owner not in _OWNERS.get(name, {owner}) and (is_method or name == "load"):
+            return None
+        endings = _IMAGES if owner == "Image" else _READERS[name]
+        return _file(typed, quote, endings, must_exist=owner == "Image" or name not in _ANY_FILE)
     if is_method and name == "query" and not call.number:
         return _in_query(statement, dot, scope, typed)
     if not is_method or call.number or call.keyword not in _ARGUMENTS.get(name, ()):
         return None
     readable = _METHODS[name](statement, dot, scope)
-    return readable and Place(readable, typed, quote, must_exist=name not in {"get", "pop"})
+    return readable and Place(readable, typed, quote, must_exist=name not in _LENIENT)
 
 
 def _in_display(statement: Statement, display: Bracket, scope: Scope) -> Readable | None:
@@ -378,7 +421,7 @@ def _ordered(statement: Statement, call: Bracket, scope: Scope) -> Readable | No
         ):
             column = statement.text(at + 1)[1:-1]
         elif statement.text(at) == "=" and statement.text(at - 1) == "data":
-            base = statement.text(at + 1)
+            base = statement.text(at + 1) if statement.text(at + 2) == "," else ""
         elif at == call.at + 1 and statement.text(at + 1) == ",":
             base = statement.text(at)
     is_known = column and scope.kinds.get(base) == "DataFrame" and (base, column) not in scope.changed

@@ -157,6 +157,17 @@ def test_texts_that_were_read_are_the_answer_without_the_engine(
     assert d.engine.prompts == []
 
 
+@pytest.mark.parametrize(("typed", "must_exist"), [("", False), ("", True), ("N", False)])
+def test_text_that_may_be_new_is_generated_where_nothing_is_typed(
+    desk: Callable[..., Desk], typed: str, must_exist: bool
+) -> None:
+    d = desk("else")
+    place = Place(Readable("keys", "config"), typed, "'", must_exist=must_exist)
+    d.readings = Readings(Known("North", "Nordic"), place=place)
+    d.ask(request(f"config['{typed}", trigger="automatic"))
+    assert bool(d.engine.prompts) is not bool(typed or must_exist)
+
+
 @pytest.mark.parametrize(("suffix", "item"), [("']", "orth"), ("", "orth'"), (" # it's", "orth'")])
 def test_text_that_was_read_is_closed_unless_the_editor_has_closed_it(
     desk: Callable[..., Desk], suffix: str, item: str

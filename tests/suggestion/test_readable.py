@@ -188,6 +188,9 @@ def test_place_has_labels_keys_and_files(text: str, readable: Readable) -> None:
         "sns.barplot(data=other, hue='region', hue_order=['",
         "%cd x",
         "other.groupby('region').get_group('",
+        "sns.barplot(data=df.assign(region=x), hue='region', hue_order=['",
+        "path.open('",
+        "spacy.load('",
         "df.groupby(['region', 'n']).get_group('",
     ],
 )
@@ -203,6 +206,29 @@ def test_place_is_unknown_where_a_cell_that_has_not_run_changes_the_object() -> 
     assert at(text, ("df['other'] = x", None))
     assert at("config['", ("config['x'] = 1", None)) is None
     assert at(text, ("# Title", None))
+    assert at(text, ("df['region'] = df['region'].str.lower()", None)) is None
+    assert at(text, ("df['region'] += 'x'", None)) is None
+    for source in ("rows.append({})", "rows.sort()", "config.setdefault('a', 1)", "config.clear()"):
+        changed = f"{source.partition('.')[0]}[0]['" if source.startswith("rows") else "config['"
+        assert at(changed)
+        assert at(changed, (source, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "suffix", "is_place"),
+    [
+        ("df['region'] == 'N", "orth'", False),
+        ("pd.read_csv('data", "/x.csv')", False),
+        ("df['region'] == 'N", "'", True),
+        ("df['region'] == 'N", "]", True),
+        ("df['region'] == 'N", "\nx", True),
+        ("df.query(\"region == 'N", '")', True),
+        ("x = [df['region'] == '", "' for df in frames]", False),
+    ],
+)
+def test_place_depends_on_the_text_after_the_cursor(text: str, suffix: str, is_place: bool) -> None:
+    place, _ = readable_at(request(text, suffix=suffix), CONTEXT)
+    assert (place is not None) is is_place
 
 
 def test_place_is_in_python_code() -> None:
@@ -253,6 +279,12 @@ def test_certain_text_of_a_line_that_may_assign_a_new_one_needs_two_letters(text
     assert certain_text(place, texts_at(place, Texts(("learning_rate",)))) == certain
 
 
+def test_place_omits_keys_that_are_listed() -> None:
+    place = at("df['region'].map({'North': 'West', '")
+    assert place
+    assert place.listed == {"North"}
+
+
 def test_texts_at_omit_listed_values_and_prefer_files_that_fit() -> None:
     place = Place(REGION, "", "'", frozenset({"North"}))
     assert texts_at(place, Texts(("South", "North", "West"))) == ["South", "West"]
@@ -260,6 +292,9 @@ def test_texts_at_omit_listed_values_and_prefer_files_that_fit() -> None:
     place = Place(Readable("files", ""), "a", "'", endings=(".csv",))
     assert texts_at(place, files) == ["a.csv", "all/"]
     assert texts_at(place._replace(typed="b"), files) == ["b.txt"]
+    place = place._replace(typed="")
+    assert texts_at(place, Texts(("b.txt", "data/"))) == ["b.txt", "data/"]
+    place = place._replace(typed="a")
     assert written(place, "all/") == "ll/"
     assert written(place, "a.csv") == ".csv'"
 
@@ -289,22 +324,51 @@ def test_certain_text_begins_a_text(typed: str, texts: list[str]) -> None:
         ("x = ", "config.get('speed', 1)", False),
         ("x = pd.", "read_csv('orders.csv')", False),
         ("x = pd.", "read_csv('bells.csv')", True),
-        ("x = pd.read_csv(", "'data/orders.csv')", False),
+        ("x = pd.read_csv(", "'other/orders.csv')", False),
         ("x = ", "open('new.txt', 'w')", False),
         ("df.", "to_csv('new.csv')", False),
         ("print(", "'Paris')", False),
+        ("", "config['speed']", False),  # it may be assigned
+        ("", "config['speed'", False),
+        ("", "config['speed'], x = 1, 2", False),
+        ("", "config['speed'] = 1\nprint(config['speed'])", False),
+        ("", "df['region'] = df['region'].str.lower()\ndf[df['region'] == 'north']", False),
+        ("", "df['region'] = x\ny = df[df['region'] == 'north']\nz = config['speed']", True),
+        ("x = df", ".loc['row 3', 'n']", True),
+        ("df", ".loc['row 3', 'n'] = 1", False),
+        ("x = df", ".loc['a':'row 2']", False),
+        ("df = df.", "drop('n', axis=1)", False),
+        ("df = df.", "drop(['n'], axis=1)", False),
+        ("x = df[df['region'] == ", "'No' + 'rt']", False),
+        ("x = df[df['region'] == ", "'{}'.format(name)]", False),
+        ("x = pd.", "read_csv('data/' + name)", False),
+        ("x = pd.", "read_csv('data/%s.csv' % name)", False),
+        ("x = pd.", "read_csv('data/*.csv')", False),
+        ("x = pd.", "read_csv('data/y.csv')", True),
+        ("x = pd.", "read_parquet('data/')", False),
+        ("x = pd.", "read_csv('.bells.csv')", False),
+        ("x = pd.", "read_csv('/bells.csv')", False),
+        ("f = path.", "open('w')", False),
+        ("f = gzip.", "open('new.gz', 'wt')", False),
+        ("p = pathlib.", "Path('new.csv')", False),
+        ("nlp = spacy.", "load('en_core_web_sm')", False),
+        ("x = np.", "load('bells.npy')", True),
     ],
 )
 def test_lacks_text_finds_values_keys_and_files_that_do_not_exist(
     prefix: str, text: str, is_lacking: bool
 ) -> None:
     known = {
-        REGION: Texts(("North", "South")),
-        Readable("keys", "config"): Texts(("rate",)),
-        Readable("files", ""): Texts(("data/", "orders.csv")),
+        REGION: Texts(("North", "South"), all=True),
+        LABELS: Texts(("row 1", "row 2"), all=True),
+        Readable("keys", "config"): Texts(("rate",), all=True),
+        Readable("files", ""): Texts(("data/", "orders.csv"), all=True),
+        Readable("files", "data/"): Texts(("x.csv",), all=True),
     }
     scope = scope_of(request(prefix), CONTEXT)
     assert lacks_text(prefix, text, scope, Known(known)) is is_lacking
+    some = {readable: found._replace(all=False) for readable, found in known.items()}
+    assert not lacks_text(prefix, text, scope, Known(some))
 
 
 def test_lacks_text_asks_for_what_is_not_known() -> None:
@@ -317,10 +381,20 @@ def test_lacks_text_asks_for_what_is_not_known() -> None:
 
 def test_names_fit_only_texts_that_exist() -> None:
     asked = request("x = df[df['region'] == ")
-    names = Names(asked, scope_of(asked, CONTEXT), reader=Known({REGION: Texts(("North",))}))
+    names = Names(asked, scope_of(asked, CONTEXT), reader=Known({REGION: Texts(("North",), all=True)}))
     assert names.fit("'North']")
     assert not names.fit("'Paris']")
     assert names.lacks_name
+
+
+def test_names_fit_files_that_waiting_cells_write() -> None:
+    reader = Known({Readable("files", ""): Texts(("orders.csv",), all=True)})
+    for executed in (True, None):
+        asked = request("x = pd.read_csv(", ("import pandas as pd\nx.to_csv('new.csv')", executed))
+        names = Names(asked, scope_of(asked, CONTEXT), reader=reader)
+        assert names.fit("'new.csv')") is (executed is None)
+    asked = request("x.to_csv('new.csv')\ny = pd.read_csv(")
+    assert Names(asked, scope_of(asked, CONTEXT), reader=reader).fit("'new.csv')")
 
 
 HEADER = Readable("header", "orders.csv", ",")
@@ -335,6 +409,8 @@ HEADER = Readable("header", "orders.csv", ",")
         ("orders = pd.read_table('orders.csv')", HEADER._replace(separator="\t")),
         ("orders = pd.read_csv('orders.csv', parse_dates=['day'])", HEADER),
         ("orders = pd.read_csv('orders.csv', names=['a'])", None),
+        ("orders = pd.read_csv('orders.csv', comment='#')", None),
+        ("orders = pd.read_csv('orders.csv', chunksize=9)", None),
         ("orders = pd.read_csv('orders.csv', index_col=0)", None),
         ("orders = pd.read_csv('orders.csv', skiprows=1)", None),
         ("orders = pd.read_csv('orders.csv', sep=None)", None),
@@ -383,4 +459,5 @@ def test_readings_have_texts_if_any_may_follow() -> None:
     assert Readings().texts is None
     assert Readings(known, place=Place(REGION, "N", "'")).texts == ["North"]
     assert Readings(known, place=Place(REGION, "P", "'")).texts is None
+    assert Readings(known, place=Place(REGION, "North", "'")).texts is None
     assert Readings(known, place=Place(LABELS, "N", "'")).texts is None

@@ -33,7 +33,7 @@ from contextlib import suppress
 from importlib.machinery import EXTENSION_SUFFIXES
 from itertools import islice
 from time import thread_time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 SECONDS = 0.008  # CPU time; after that, objects are listed but no longer inspected
 MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS = 200, 5000, 1500, 200
@@ -46,6 +46,7 @@ MOST_NEAR, MOST_FILES, MOST_AROUND, MOST_VALUES = 3, 500, 100, 100
 MOST_MISSING, MOST_MOUNTS = 16, 64 * 1024  # missing folders of a path; characters of the list of mounts
 # For texts: queries, rows that are read, in so many pieces; different values, labels or keys; characters.
 MOST_READ, MOST_ROWS, MOST_PIECES, MOST_DIFFERENT, MOST_TEXTS, LONGEST_TEXT = 8, 10_000, 200, 100, 1000, 80
+MOST_ROW_BYTES, MOST_CHUNKS = 400, 500  # on average: longer values take time, and are no categories
 FEW_ROWS = 200  # in more rows, a value that occurs once may identify a person
 MOST_CODE = 100_000  # bytes of code before an instruction whose columns are looked up
 # For a check: expressions, objects that are walked from one of them, and elements of containers in all.
@@ -476,6 +477,12 @@ def _texts(values: Any, most: int, longest: int = LONGEST) -> List[str]:
     return [text for text in texts if text is not None]
 
 
+def _folder() -> Dict[str, str]:
+    """Return the working folder, and what distinguishes it from one of another machine."""
+    found = os.stat(".")  # noqa: PTH116
+    return {"folder": _text(os.getcwd(), LONGEST_FOLDER) or "", "folder_id": f"{found.st_dev} {found.st_ino}"}  # noqa: PTH109
+
+
 def modules() -> Dict[str, Any]:
     """Return the module search path, and the modules built into the interpreter."""
     own = _plain(_module_dict(sys))
@@ -490,7 +497,7 @@ def modules() -> Dict[str, Any]:
     return {
         "path": path,
         "here": here,
-        "folder": _safely(os.getcwd) or "",
+        **(_safely(_folder) or {}),
         "builtin": _texts(own.get("builtin_module_names"), MOST_BUILTIN),
         "suffixes": _texts(EXTENSION_SUFFIXES, MOST_FOLDERS),
     }
@@ -585,11 +592,13 @@ class _ErrorLook(_Look):
 class _TextLook(_ErrorLook):
     """An inspection that reads the strings of columns, indexes and dictionaries."""
 
-    def read(self, kind: str, expression: str, scope: Dict[str, Any]) -> Optional[List[Any]]:
-        """Return the texts of an object, and whether they are all; None if they are unknown or too many.
+    def read(self, asked: Any, scope: Dict[str, Any]) -> Optional[List[Any]]:
+        """Return the texts of an object, and whether others are unlikely; None if they are unknown or many.
 
-        `kind`: `values` of a column, the most frequent first, `labels` of an index, `keys` of a dictionary.
+        `asked`: a kind and an expression. The kinds are `values` of a column, the most frequent first,
+        `labels` of an index and `keys` of a dictionary.
         """
+        kind, expression = _texts(asked, 2, LONGEST_LABEL)
         node: Any = ast.parse(expression, mode="eval").body
         if kind == "values":
             found = self._values(node, scope)
@@ -611,7 +620,8 @@ class _TextLook(_ErrorLook):
         if not _is_one_of(type(value), _DICTS) or len(value) > MOST_TEXTS:
             return None
         keys = [key for key, _ in dict.items(value)]
-        return [key for key in keys if type(key) is str], True
+        # A missing key of a default dictionary is no error.
+        return [key for key in keys if type(key) is str], type(value) is not defaultdict
 
     def _index_labels(self, table: Any) -> Optional[Tuple[List[str], bool]]:
         """Return the labels of the rows of a pandas table, if all are strings."""
@@ -652,7 +662,8 @@ class _TextLook(_ErrorLook):
             rows = self._read(places, "as_array") if self._kind(places)[1] == "BlockPlacement" else None
             if rows is None or self._kind(rows)[1] != "ndarray":
                 return None
-            column = next((at for at, each in enumerate(rows.tolist()) if each == place), None)
+            first = rows[:MOST_COLUMNS].tolist()  # in their order, with few exceptions
+            column = next((at for at, each in enumerate(first) if each == place), None)
             if column is not None:
                 return self._array_values(self._read(block, "values"), column)
         return None
@@ -664,11 +675,12 @@ class _TextLook(_ErrorLook):
         data = self._read(values, _INNER[kind]) if kind in ("ArrowStringArray", "StringArray") else values
         if self._kind(data)[1] == "ndarray" and self._read(self._read(data, "dtype"), "kind") == "O":
             row = data[column] if data.ndim == 2 else data  # noqa: PLR2004 - a block of several columns
-            return self._different(row[:: _step(len(row))].tolist(), len(row))
+            return self._different(row[:: _step(len(row))].tolist())
         kinds = self._kind(data)[1], self._kind(self._read(data, "type"))[1]
         if kinds == ("ChunkedArray", "DataType"):
-            length = data.length()
-            return self._different(_pieces(length, lambda at, most: data.slice(at, most).to_pylist()), length)
+            if data.num_chunks > MOST_CHUNKS or data.nbytes > data.length() * MOST_ROW_BYTES:
+                return None
+            return self._different(self._sample(data.length(), lambda *piece: data.slice(*piece).to_pylist()))
         return None
 
     def _categories(self, values: Any) -> Optional[Tuple[List[str], bool]]:
@@ -694,46 +706,53 @@ class _TextLook(_ErrorLook):
         if self._kind(column)[1] != "PySeries":
             return None
 
-        def piece(at: int, most: int) -> List[Any]:
-            return self._call(self._call(column, "slice", at, most), "to_list")  # type: ignore[no-any-return]
-
         length = self._call(column, "len")
-        if any(each is not None and type(each) is not str for each in piece(0, MOST_VALUES)):
-            return None  # converting lists or structures takes time
-        return self._different(_pieces(length, piece), length)
+        if self._call(column, "estimated_size") > length * MOST_ROW_BYTES:
+            return None
+        return self._different(
+            self._sample(length, lambda *piece: self._call(self._call(column, "slice", *piece), "to_list"))
+        )
 
-    def _different(self, values: List[Any], rows: int) -> Optional[Tuple[List[str], bool]]:
-        """Return the different strings of a sample; None if there are many, or other values than missing."""
+    def _sample(self, length: int, piece: Any) -> Iterator[Any]:
+        """Yield values of a column from pieces that are spread over its rows, the first one alone."""
+        most = MOST_ROWS // MOST_PIECES
+        pieces = min(MOST_PIECES, -(-length // most))
+        for at in range(pieces):
+            if thread_time() > self.end:
+                raise TimeoutError  # a part of the sample is none
+            start, end = at * length // pieces, (at + 1) * length // pieces
+            if not at:
+                yield from piece(0, 1)
+            yield from piece(start + (not at), min(most, end - start) - (not at))
+
+    def _different(self, values: Any) -> Optional[Tuple[List[str], bool]]:
+        """Return the different strings of a sample; None if there are many, or other values than missing.
+
+        If each value of a sample occurs several times, further values are unlikely.
+        """
         missing = self._module("pandas").get("NA", _MISSING)
         counts: Dict[str, int] = {}
+        rows = 0
         for value in values:
+            rows += 1
             if type(value) is str:
-                counts[value] = counts.get(value, 0) + 1
+                text = value[: LONGEST_TEXT + 1]  # hashing a long one takes time
+                counts[text] = counts.get(text, 0) + 1
             elif (
                 value is not None
                 and value is not missing
                 and not (type(value) is float and math.isnan(value))
             ):
                 return None
-            if len(counts) > MOST_DIFFERENT or (len(counts) == 1 and thread_time() > self.end):
+            if len(counts) > MOST_DIFFERENT:
                 return None
-        frequent = [text for text in counts if counts[text] > 1 or len(values) <= FEW_ROWS]
+        frequent = [text for text in counts if counts[text] > 1 or rows <= FEW_ROWS]
         frequent.sort(key=lambda text: -counts[text])
-        return frequent, len(values) == rows and len(frequent) == len(counts)
+        return frequent, len(frequent) == len(counts)
 
 
 def _step(length: int) -> int:
     return -(-length // MOST_ROWS) or 1
-
-
-def _pieces(length: int, piece: Any) -> List[Any]:
-    """Return some values of a column that are spread over its rows."""
-    if length <= MOST_ROWS:
-        return piece(0, length)  # type: ignore[no-any-return]
-    most = MOST_ROWS // MOST_PIECES
-    return [
-        each for at in range(MOST_PIECES) for each in piece(at * (length - most) // (MOST_PIECES - 1), most)
-    ]
 
 
 def _is_writable(text: str) -> bool:
@@ -748,9 +767,8 @@ def texts(namespace: Any, asked: Any) -> Dict[str, Any]:
     scope = {name: value for name, value in reversed(last) if type(name) is str}
     answers: List[Any] = []
     for each in asked[:MOST_READ]:
-        kind, expression = _texts(each, 2, LONGEST_LABEL)
         is_late = thread_time() > look.end
-        answers.append(None if is_late else _safely(look.read, kind, expression, scope))
+        answers.append(None if is_late else _safely(look.read, each, scope))
     return {"texts": answers}
 
 

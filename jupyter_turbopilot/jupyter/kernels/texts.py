@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.context.private import without_spread_secrets
+from jupyter_turbopilot.context.private import looks_secret
 from jupyter_turbopilot.suggestion.readable import Texts
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.readable import Readable
 
 MOST = 200  # readings that are kept
-MOST_ASKED = 8  # of a query
+MOST_ASKED = 7  # of a query, beside the place at the cursor
 
 
 class KernelTexts:
@@ -26,6 +27,7 @@ class KernelTexts:
         self._may_ask = may_ask
         self._found: dict[Readable, Texts | None] = {}
         self._wanted: dict[Readable, None] = {}
+        self._asked: set[Readable] = set()  # what was wanted and taken
         self.changes = 0  # how often everything was forgotten
 
     def find(self, readable: Readable) -> Texts | None:
@@ -35,7 +37,7 @@ class KernelTexts:
         if self.is_answered(readable) or not self._may_ask():
             return False
         self._wanted[readable] = None
-        return True
+        return readable not in self._asked  # a late answer delays only one suggestion
 
     def is_answered(self, readable: Readable) -> bool:
         """Return whether it was read, or cannot be."""
@@ -43,10 +45,10 @@ class KernelTexts:
 
     def take_wanted(self) -> list[Readable]:
         """Return what was looked up and is not known yet, and forget that."""
-        wanted: list[Readable] = []
-        while self._wanted and len(wanted) < MOST_ASKED:
-            wanted.append(self._wanted.popitem()[0])
-        return [readable for readable in wanted if not self.is_answered(readable)]
+        wanted = [readable for readable in [*self._wanted][-MOST_ASKED:] if not self.is_answered(readable)]
+        self._wanted.clear()
+        self._asked.update(wanted)
+        return wanted
 
     def learn(self, readable: Readable, texts: Texts | None, changes: int) -> None:
         """Keep texts that were read after a number of changes, unless there were more since."""
@@ -60,18 +62,19 @@ class KernelTexts:
         self.changes += 1
         self._found.clear()
         self._wanted.clear()
+        self._asked.clear()
 
 
 def without_secrets(readable: Readable, texts: Texts) -> Texts:
-    """Return the texts without those that look like secrets beside what they belong to."""
-    kept = tuple(text for text in texts.texts if without_spread_secrets(f'{readable.code} = "{text}"'))
+    """Return the texts without those that look like secrets, values beside the name of their column."""
+    name = f"{readable.code} = " if readable.kind == "values" else ""
+    kept = tuple(text for text in texts.texts if not looks_secret(f'{name}"{text}"'))
     return Texts(kept, texts.all and len(kept) == len(texts.texts))
 
 
 def read_texts(data: Any, asked: Sequence[Readable]) -> dict[Readable, Texts | None]:
-    """Parse a kernel's answer; invalid data gives nothing."""
-    try:
+    """Parse a kernel's answer; what it lacks cannot be read, so that it is not asked again."""
+    answers: list[Texts | None] = []
+    with suppress(AttributeError, msgspec.ValidationError):
         answers = msgspec.convert(data.get("texts"), list[Texts | None])
-    except (AttributeError, msgspec.ValidationError):
-        return {}
-    return dict(zip(asked, answers, strict=False))
+    return {**dict.fromkeys(asked), **dict(zip(asked, answers, strict=False))}

@@ -270,7 +270,7 @@ class Watch:
         self._patience = PATIENCE
         if isinstance(received, KernelAnswer):
             if received.kernel_context is not None:
-                self.kernel_context = received.kernel_context
+                self._learn_context(received.kernel_context)
             self._resolve(received.report)
         elif isinstance(received, MembersAnswer):
             self._learn_members(received)
@@ -287,6 +287,11 @@ class Watch:
             self._installed_for = self._executions
             self._schedule()
         asyncio.get_running_loop().call_later(SETTLE, self._restore_activity)
+
+    def _learn_context(self, found: KernelContext) -> None:
+        if found.modules.folder_id != self.kernel_context.modules.folder_id:
+            self.texts.forget()  # files of the folder before
+        self.kernel_context = found
 
     def _learn_members(self, answer: MembersAnswer) -> None:
         if self._changes_before != self._changes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_core.utils import ensure_async
@@ -18,7 +19,12 @@ from jupyter_turbopilot.jupyter.kernels.watch import TEXT_SECONDS
 from jupyter_turbopilot.jupyter.routes.auth import may
 from jupyter_turbopilot.jupyter.routes.jobs import DISK_SECONDS, Completions, Parser
 from jupyter_turbopilot.jupyter.runtime import check_public
-from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, DisabledError, TooComplexError
+from jupyter_turbopilot.protocol.errors import (
+    BadRequestError,
+    DisabledError,
+    TooComplexError,
+    TurbopilotError,
+)
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.settings.access import UNCHECKED
 from jupyter_turbopilot.suggestion.names import readable_at
@@ -28,6 +34,7 @@ from jupyter_turbopilot.util.notebook_file import equivalent_paths
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_turbopilot.analysis.kernel_context import Modules
     from jupyter_turbopilot.index.reader import MaintainedIndex
     from jupyter_turbopilot.jupyter.kernels.texts import KernelTexts
     from jupyter_turbopilot.jupyter.routes.base import Route
@@ -181,31 +188,34 @@ async def readings(route: Route, request: Completion, context: KernelContext) ->
     unknown = [each for each in (*at_cursor, *texts.take_wanted()) if not texts.is_answered(each)]
     in_kernel = [each for each in unknown if each.kind not in {"files", "header"}]
     files = [each for each in unknown if each not in in_kernel and context.modules.folder]
-    reads = [read_file(route, context.modules.folder, each, texts) for each in files]
+    reads = [read_file(route, context.modules, each, texts) for each in files]
     if unknown:
         await asyncio.gather(kernels.read(name, in_kernel) if in_kernel else asyncio.sleep(0), *reads)
     known = {table: found for table, header in headers.items() if (found := texts.find(header))}
     return Readings(texts, known, place if place and texts.find(place.readable) else None)
 
 
-async def read_file(route: Route, folder: str, readable: Readable, texts: KernelTexts) -> None:
-    """Read the names in a folder or the columns of a file of a kernel, unless the disk does not answer."""
-    access = route.pilot.access
+async def read_file(route: Route, modules: Modules, readable: Readable, texts: KernelTexts) -> None:
+    """Read the names in a folder or the columns of a file of a kernel; do not wait long for the disk."""
+    access, folder = route.pilot.access, (modules.folder, modules.folder_id)
 
     def is_allowed(path: str) -> bool:
         if is_private_path(path):
             return False
-        try:
-            return not any(map(is_private_path, access.check_file(path)))
-        except DisabledError:
-            return False
+        with suppress(DisabledError):
+            return not access.denied or bool(access.check_file(path))
+        return False
 
-    changes = texts.changes
-    reading = route.pilot.disk.run(
-        route.caller.name, ("read", folder, readable), folders.read, folder, readable, is_allowed
-    )
-    with suppress(TimeoutError, BusyError):
-        texts.learn(readable, await asyncio.wait_for(reading, TEXT_SECONDS), changes)
+    async def learn() -> None:
+        changes = texts.changes
+        call = partial(folders.read, *folder, readable, is_allowed)
+        with suppress(TurbopilotError):
+            texts.learn(
+                readable, await route.pilot.disk.run(route.caller.name, (*folder, readable), call), changes
+            )
+
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(learn()), TEXT_SECONDS)
 
 
 async def allowed_kernel(route: Route, request: NotebookRequest) -> str | None:

@@ -43,13 +43,14 @@ class Desk:
         score: float = 0.8,
         model: str = MODEL,
         from_index: bool = False,
+        is_read: bool = False,
         **more: object,
     ) -> None:
         asked: dict[str, object] = {"client": "editor", "trigger": "automatic", "path": "home/ada/a.ipynb"}
         request = Completion(cells=[Cell(source=source)], offset=len(source), **asked | more)  # type: ignore[arg-type]
         listen = self.usage_log.requested(request, NO_PLAN)
         for number, answer in enumerate(answers):
-            item = Item(answer, score + number / 100, "stop", from_index=from_index)
+            item = Item(answer, score + number / 100, "stop", from_index=from_index, is_read=is_read)
             done = number == len(answers) - 1
             if listen:
                 listen(Reply(name, model, (item,) if answer else (), done=done))
@@ -253,6 +254,15 @@ def test_log_values_that_differ_from_the_defaults(desk: Callable[..., Desk]) -> 
     assert (changed.eagerness, changed.model[:6]) == ("balanced", "other-")
     assert (requested.trigger, requested.language) == ("invoke", "r")
     assert d.all_of("shown")[0].from_index
+
+
+def test_log_has_no_text_that_was_read_from_the_kernel(desk: Callable[..., Desk]) -> None:
+    d = desk(text=True)
+    d.ask(["North'"], is_read=True)
+    d.tell("shown", 6)
+    d.ask(["values"], "b")
+    d.tell("shown", 6, "b")
+    assert [event.text for event in d.all_of("shown")] == ["", "values"]
 
 
 def test_usage_log_with_an_unusable_file_does_not_affect_suggestions(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,24 @@ from jupyter_turbopilot.jupyter.kernels import folders
 from jupyter_turbopilot.suggestion.readable import Readable, Texts
 
 
+def read(
+    folder: Path, readable: Readable, is_allowed: Callable[[str], bool] = lambda _: True
+) -> Texts | None:
+    found = folder.stat()
+    return folders.read(str(folder), f"{found.st_dev} {found.st_ino}", readable, is_allowed)
+
+
 def names(folder: Path, path: str = "") -> Texts | None:
-    return folders.read(str(folder), Readable("files", path), lambda _: True)
+    return read(folder, Readable("files", path))
 
 
 def columns(folder: Path, path: str, separator: str = ",") -> tuple[str, ...] | None:
-    found = folders.read(str(folder), Readable("header", path, separator), lambda _: True)
+    found = read(folder, Readable("header", path, separator))
     return found and found.texts
 
 
 def test_read_lists_files_and_folders(tmp_path: Path) -> None:
-    for name in ("orders.csv", ".hidden", "it's.csv"):
+    for name in ("orders.csv", ".hidden"):
         (tmp_path / name).write_text("x")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "inner.txt").write_text("x")
@@ -31,6 +39,31 @@ def test_read_lists_files_and_folders(tmp_path: Path) -> None:
     assert names(tmp_path, "missing/") is None
     assert names(tmp_path, "orders.csv/") is None
     assert names(tmp_path, "\0/") is None
+    (tmp_path / "it's.csv").write_text("x")
+    assert names(tmp_path) == Texts(("data/", "orders.csv"), all=False)
+
+
+def test_read_leaves_the_folder_of_another_machine(tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("x")
+    for other in ("1 2", ""):
+        assert folders.read(str(tmp_path), other, Readable("files", ""), lambda _: True) is None
+
+
+def test_read_looks_for_the_path_without_links_of_each_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "orders.csv").write_text("a,b\n")
+    (tmp_path / "secret.csv").write_text("c,d\n")
+    (tmp_path / "plain" / "copy.csv").symlink_to(tmp_path / "secret.csv")
+    (tmp_path / "linked").symlink_to(tmp_path / "plain")
+    asked: list[str] = []
+
+    def is_allowed(path: str) -> bool:
+        asked.append(path)
+        return "secret" not in path
+
+    assert read(tmp_path, Readable("files", "linked/"), is_allowed) == Texts(("orders.csv",), all=False)
+    assert os.path.realpath(tmp_path / "plain" / "orders.csv") in asked
+    assert read(tmp_path, Readable("header", "linked/copy.csv", ","), is_allowed) is None
 
 
 def test_read_lists_the_first_files_of_a_large_folder(
@@ -52,10 +85,10 @@ def test_read_omits_what_is_not_allowed(tmp_path: Path) -> None:
     def is_allowed(path: str) -> bool:
         return "secret" not in path
 
-    listed = folders.read(str(tmp_path), Readable("files", ""), is_allowed)
-    assert listed == Texts(("orders.csv",), all=True)
-    assert folders.read(str(tmp_path), Readable("header", "secret.csv", ","), is_allowed) is None
-    assert folders.read(str(tmp_path), Readable("files", ""), lambda _: False) is None
+    listed = read(tmp_path, Readable("files", ""), is_allowed)
+    assert listed == Texts(("orders.csv",), all=False)
+    assert read(tmp_path, Readable("header", "secret.csv", ","), is_allowed) is None
+    assert read(tmp_path, Readable("files", ""), lambda _: False) is None
 
 
 @pytest.mark.parametrize(
@@ -69,6 +102,7 @@ def test_read_omits_what_is_not_allowed(tmp_path: Path) -> None:
         (",total\n", ",", ("Unnamed: 0", "total")),
         ("name,name\n", ",", None),
         ("", ",", None),
+        ("gr\udcf6\udcdfe,b\n", ",", None),  # of another encoding
         (f"{'w' * 121},b\n", ",", None),
         ("a\x00b,c\n", ",", None),
     ],
@@ -76,8 +110,8 @@ def test_read_omits_what_is_not_allowed(tmp_path: Path) -> None:
 def test_read_returns_the_columns_of_a_text_file(
     tmp_path: Path, content: str, separator: str, labels: tuple[str, ...] | None
 ) -> None:
-    (tmp_path / "t.csv").write_text(content, encoding="utf-8", newline="")
-    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(content.encode()))
+    (tmp_path / "t.csv").write_text(content, encoding="utf-8", errors="surrogateescape", newline="")
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(content.encode(errors="surrogateescape")))
     assert columns(tmp_path, "t.csv", separator) == labels
     assert columns(tmp_path, "t.csv.gz", separator) == labels
 

@@ -487,7 +487,33 @@ def test_texts_of_many_rows_are_a_sample_of_all_of_them(make: Any) -> None:
     rows = probe.MOST_ROWS * 5
     namespace = {"t": make({"x": [f"group {number * 40 // rows:02}" for number in range(rows)]})}
     found, is_all = texts_of(namespace, "values", "t['x']")
-    assert (sorted(found), is_all) == ([f"group {number:02}" for number in range(40)], False)
+    assert (sorted(found), is_all) == ([f"group {number:02}" for number in range(40)], True)
+
+
+@pytest.mark.parametrize("make", [pd.Series, pl.Series, lambda data: pd.Series(data, dtype=object)])
+def test_texts_of_a_column_count_each_row_once(make: Any) -> None:
+    namespace = {"s": make(["Smith", *["a", "b"] * 130, "Jones"])}
+    assert texts_of(namespace, "values", "s") == [["a", "b"], False]
+
+
+@pytest.mark.parametrize("make", [pd.Series, pl.Series, lambda data: pd.Series(data, dtype=object)])
+def test_texts_of_long_values_take_little_time(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["x" * 1000 + "y" * (number % 3) for number in range(probe.FEW_ROWS)]
+    assert (texts_of({"s": make(texts)}, "values", "s") or [[]])[0] == []
+    monkeypatch.setattr(probe, "thread_time", iter(range(9)).__next__)
+    assert texts_of({"s": make(["a"] * 100)}, "values", "s") is None
+
+
+def test_texts_of_wide_tables_and_default_dictionaries_are_uncertain() -> None:
+    wide = pd.DataFrame({f"c{number}": ["a"] for number in range(probe.MOST_COLUMNS + 1)}).copy()
+    assert texts_of({"t": wide}, "values", "t['c3']") == [["a"], True]
+    assert texts_of({"t": wide}, "values", f"t['c{probe.MOST_COLUMNS}']") is None
+    assert texts_of({"d": defaultdict(int, a=1)}, "keys", "d") == [["a"], False]
+
+
+def test_texts_answer_the_other_queries_if_one_is_too_long() -> None:
+    asked = [["keys", f"config['{'k' * 600}']"], ["keys", "config"], ["keys"], 3]
+    assert probe.texts({"config": {"rate": 1}}, asked) == {"texts": [None, [["rate"], True], None, None]}
 
 
 def test_texts_have_row_labels_and_keys() -> None:

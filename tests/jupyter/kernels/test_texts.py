@@ -27,6 +27,17 @@ def test_texts_are_awaited_until_they_are_learned() -> None:
     assert not texts.is_awaited(REGION)
 
 
+def test_texts_are_awaited_once_if_the_answer_is_late() -> None:
+    texts = KernelTexts(lambda: True)
+    assert texts.is_awaited(REGION)
+    assert texts.is_awaited(REGION)
+    assert texts.take_wanted() == [REGION]
+    assert not texts.is_awaited(REGION)
+    assert texts.take_wanted() == [REGION]  # it is asked for again
+    texts.forget()
+    assert texts.is_awaited(REGION)
+
+
 def test_texts_that_cannot_be_read_are_not_awaited() -> None:
     texts = KernelTexts(lambda: True)
     texts.learn(REGION, None, texts.changes)
@@ -56,6 +67,7 @@ def test_texts_are_bounded() -> None:
         texts.is_awaited(Readable("labels", str(number)))
     assert sum(texts.is_answered(Readable("keys", str(number))) for number in range(2 * MOST)) <= MOST
     assert len(texts.take_wanted()) == MOST_ASKED
+    assert texts.take_wanted() == []
 
 
 @pytest.mark.parametrize(
@@ -65,12 +77,13 @@ def test_texts_are_bounded() -> None:
         ("df['password']", ("hunter22", "letmein99"), ()),
         ("df['key']", ("North", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"), ("North",)),
         ("config", ("api_key", "path"), ("api_key", "path")),
+        ("passwords", ("first server", "second1"), ("first server", "second1")),
     ],
 )
 def test_without_secrets_omits_values_that_look_like_credentials(
     code: str, texts: tuple[str, ...], kept: tuple[str, ...]
 ) -> None:
-    kind = "keys" if code == "config" else "values"
+    kind = "values" if code.startswith("df") else "keys"
     found = without_secrets(Readable(kind, code), Texts(texts, all=True))  # type: ignore[arg-type]
     assert found == Texts(kept, all=kept == texts)
 
@@ -87,5 +100,7 @@ def test_without_secrets_omits_values_that_look_like_credentials(
         (None, {}),
     ],
 )
-def test_read_texts_ignores_invalid_answers(data: Any, found: dict[Readable, Texts | None]) -> None:
-    assert read_texts(data, [REGION, KEYS]) == found
+def test_read_texts_has_nothing_where_an_answer_is_missing_or_invalid(
+    data: Any, found: dict[Readable, Texts | None]
+) -> None:
+    assert read_texts(data, [REGION, KEYS]) == {REGION: None, KEYS: None} | found

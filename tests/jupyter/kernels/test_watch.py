@@ -807,6 +807,26 @@ def test_watch_returns_members_of_objects_in_r(r_kernel: str) -> None:
     asyncio.run(with_kernel(scenario, r_kernel))
 
 
+def test_watch_forgets_the_files_of_the_folder_before(tmp_path: Path) -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("import os")
+        await person.kernel_context(lambda f: "os" in f.names)
+        texts, files = person.kernels.texts(person.kernel_id), Readable("files", "")
+        assert texts
+        before, folder = texts.changes, tmp_path / "inner"
+        folder.mkdir()
+        running = asyncio.create_task(person.run(f"os.chdir({str(folder)!r})"))
+        while texts.changes < before + 2:  # until the kernel is busy and idle again
+            await asyncio.sleep(0)
+        texts.learn(files, Texts(("old.csv",)), texts.changes)
+        assert texts.is_answered(files)
+        await person.kernel_context(lambda f: f.modules.folder == str(folder))
+        await running
+        assert not texts.is_answered(files)
+
+    asyncio.run(with_kernel(scenario))
+
+
 def test_watch_reads_texts_until_the_next_execution() -> None:
     async def scenario(person: Person) -> None:
         region, keys = Readable("values", "df['region']"), Readable("keys", "config")
@@ -831,6 +851,10 @@ def test_watch_reads_texts_until_the_next_execution() -> None:
         assert texts.find(keys) == Texts(("rate", "depth"), all=True)
         assert texts.find(region) is None
         assert person.kernels.texts("missing") is None
+        unknown = [Readable("keys", f"missing{number}") for number in range(9)]  # more than an answer has
+        while not all(map(texts.is_answered, unknown)) and time.monotonic() < end:
+            await person.kernels.read(person.kernel_id, unknown)
+        assert all(map(texts.is_answered, unknown))
         await person.kernels.read("missing", [keys])
 
     asyncio.run(with_kernel(scenario))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from jupyter_turbopilot.analysis import kernel_context as kernel
 from jupyter_turbopilot.analysis.members import Member, member_at
+from jupyter_turbopilot.jupyter.kernels import folders
+from jupyter_turbopilot.jupyter.kernels.watch import TEXT_SECONDS
 from jupyter_turbopilot.jupyter.routes import admission
 from jupyter_turbopilot.protocol.request import Completion
 
@@ -164,6 +167,23 @@ async def test_complete_reads_keys_and_files(ask: Ask, read: Any, engine: Any, t
     assert [item["text"] for item in answer["items"]] == [rest]
     assert answer["uncached"]
     assert not any(rest in prompt for prompt in engine.prompts)
+
+
+async def test_complete_keeps_the_late_answer_of_a_disk(
+    ask: Ask, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_disk = folders.read
+
+    def slowly(*given: Any) -> Any:
+        time.sleep(4 * TEXT_SECONDS)
+        return read_disk(*given)
+
+    monkeypatch.setattr(folders, "read", slowly)
+    body = read("x = pd.read_csv('o")
+    await ask("complete", body)
+    await asyncio.sleep(8 * TEXT_SECONDS)
+    answer = json.loads((await ask("complete", body)).body)
+    assert [item["text"] for item in answer["items"]] == ["rders.csv'"]
 
 
 async def test_complete_returns_all_keys_as_alternatives(ask: Ask, read: Any) -> None:
