@@ -38,8 +38,8 @@ def _cells(text: str) -> list[list[str]]:
 
 
 def _row(name: str, libraries: str, result: str, columns: str, keys: str, effects: str) -> Row:
-    words = [word.partition("=") for word in f"{result} {effects}".split()]
-    facts = {word: tuple(values.split(",")) if values else () for word, _, values in words}
+    given = [part.partition("=") for part in f"{result} {effects}".split()]
+    facts = {fact: tuple(values.split(",")) if values else () for fact, _, values in given}
     return Row(name, tuple(libraries.split()), tuple(columns.split()), tuple(keys.split()), facts)
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["values", "labels", "keys", "files", "header"]
 
 MOST_CHOICES = 100  # alternatives that a request returns
-_OF_NEW = 2  # characters of a text after which an existing one is more likely than a new one
+_OF_NEW = 2  # characters of a text after which an existing one is more likely than a new or another one
 WORTH_A_KEY = 4  # characters of a common beginning that is shown
 _QUOTES = frozenset("'\"")
 _EQUAL = frozenset({"==", "!="})
@@ -157,7 +157,7 @@ class Readings:
         """The texts that may continue what is typed at the cursor; None if they are unknown, or none may."""
         found = self.reader.find(self.place.readable) if self.place else None
         texts = texts_at(self.place, found) if self.place and found else []
-        # After the only text, the code goes on.
+        # Code may follow the only text.
         return texts if texts and texts != [self.place and self.place.typed] else None
 
 
@@ -173,7 +173,7 @@ class Place(NamedTuple):
     listed: frozenset[str] = frozenset()  # the texts beside it, which do not follow again
     endings: tuple[str, ...] = ()  # of files that fit
     must_exist: bool = True
-    least: int = 1  # characters after which the only text is certain
+    least: int = 0  # characters that must be typed before a text is certain
 
 
 def digest_of(headers: Mapping[str, Texts]) -> str:
@@ -222,10 +222,9 @@ def texts_at(place: Place, found: Texts) -> list[str]:
 def certain_text(place: Place, texts: Sequence[str]) -> str:
     """Return the rest of the only text, with its quote, or a long common beginning; empty if it is open."""
     rest = commonprefix(texts)[len(place.typed) :]  # noqa: RUF071 - no paths
-    is_long, is_begun = len(rest) >= WORTH_A_KEY, len(place.typed) >= place.least
-    if len(texts) == 1 and is_begun:
-        return written(place, texts[0])
-    if not is_long or (place.least > 1 and not is_begun):
+    is_long, fits = len(rest) >= WORTH_A_KEY, all(text.endswith(("/", *place.endings)) for text in texts)
+    least = _OF_NEW if place.endings and not fits else place.least
+    if len(place.typed) < least or not (is_long or (place.typed and len(texts) == 1)):
         return ""
     return written(place, texts[0]) if len(texts) == 1 else rest
 
@@ -310,7 +309,7 @@ def _place(statement: Statement, scope: Scope) -> Place | None:
     is_label = statement.text(bracket.at - 1) in _LISTS and statement.text(owner) == "."
     # The line may be about to assign a new label or key.
     may_assign = statement.may_assign(bracket.at)
-    least = _OF_NEW if may_assign else 1
+    least = _OF_NEW if may_assign else 0
     readable = _labels(statement, owner, scope) if is_label else _keys(statement, bracket.at, scope)
     readable = None if bracket.number else readable
     return readable and Place(readable, typed, quote, must_exist=not may_assign, least=least)
@@ -491,7 +490,8 @@ def _file(typed: str, quote: str, endings: tuple[str, ...], *, must_exist: bool 
     folder, slash, name = typed.rpartition("/")
     if typed.startswith(("/", "~")) or ":" in typed or "//" in typed:
         return None
-    return Place(Readable("files", folder + slash), name, quote, endings=endings, must_exist=must_exist)
+    readable = Readable("files", folder + slash)
+    return Place(readable, name, quote, endings=endings, must_exist=must_exist, least=1)
 
 
 def headers_at(request: Completion) -> dict[str, Readable]:

@@ -15,7 +15,14 @@ import { Suggestion } from './suggestion';
 import type { IAnswer } from './wire';
 
 /** Alternatives beside a provider that shows `main`; the test lets the server answer. */
-function bench({ main = 'first', typed = '', invoked = true, alternatives = 2, declined = false, read = false } = {}) {
+function bench({
+  main = 'first',
+  typed = '',
+  invoked = true,
+  alternatives = 2,
+  declined = false,
+  read = false
+} = {}) {
   const text = `x${typed}`;
   const state = { offset: text.length, declined };
   let answer: (answer: IAnswer) => void = () => undefined;

@@ -81,7 +81,7 @@ export interface ISuggestion {
   opens?: string;
   /** the variable of the kernel whose column the text names at the cursor; missing if there is none */
   table?: string;
-  /** the text was read from the kernel or its folder and not generated: do not send it unless the user accepts it; missing if it was generated */
+  /** the text was read from the kernel or its folder and not generated: send it only if it is accepted; missing if it was generated */
   read?: boolean;
   /** `stop`, `length` or `deadline` */
   finish_reason: string;
@@ -146,7 +146,7 @@ export interface IFrame {
   opens?: string;
   /** the variable of the kernel whose column the text names at the cursor; missing if there is none */
   table?: string;
-  /** the text was read from the kernel or its folder and not generated: do not send it unless the user accepts it; missing if it was generated */
+  /** the text was read from the kernel or its folder and not generated: send it only if it is accepted; missing if it was generated */
   read?: boolean;
   done?: boolean;
   finish_reason?: string;

@@ -140,10 +140,10 @@ def test_logical_lines_contain_all_lexemes_of_closed_lines(source: str) -> None:
     lines = [*logical_lines(source)]
     found = [each for line in lines for each in line if each.kind != "line"]
     assert found == [each for each in lex(source) if each.kind not in {"line", "comment"}][: len(found)]
-    for *words, end in lines:
+    for *lexemes, end in lines:
         assert (end.kind, end.depth) == ("line", 0)
-        assert all(each.kind != "line" for each in words)
-        assert words[-1].text != "\\"
+        assert all(each.kind != "line" for each in lexemes)
+        assert lexemes[-1].text != "\\"
 
 
 def test_logical_lines_continue_in_brackets_and_after_backslashes() -> None:

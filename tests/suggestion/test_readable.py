@@ -279,6 +279,23 @@ def test_certain_text_of_a_line_that_may_assign_a_new_one_needs_two_letters(text
     assert certain_text(place, texts_at(place, Texts(("learning_rate",)))) == certain
 
 
+@pytest.mark.parametrize(
+    ("text", "certain"),
+    [
+        ("pd.read_csv('", ""),
+        ("pd.read_csv('d", "ata.csv'"),
+        ("pd.read_csv('s", ""),
+        ("pd.read_csv('st", "ore.sqlite'"),
+        ("pd.read_csv('in", "put/"),
+    ],
+)
+def test_certain_text_of_a_file_needs_a_letter_and_an_ending_that_fits(text: str, certain: str) -> None:
+    place = at(text)
+    assert place
+    files = Texts(("data.csv", "input/", "store.sqlite"))
+    assert certain_text(place, texts_at(place, files)) == certain
+
+
 def test_place_omits_keys_that_are_listed() -> None:
     place = at("df['region'].map({'North': 'West', '")
     assert place

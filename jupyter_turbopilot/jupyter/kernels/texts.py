@@ -27,7 +27,7 @@ class KernelTexts:
         self._may_ask = may_ask
         self._found: dict[Readable, Texts | None] = {}
         self._wanted: dict[Readable, None] = {}
-        self._asked: set[Readable] = set()  # what was wanted and taken
+        self._asked: set[Readable] = set()  # texts that were wanted and taken
         self.changes = 0  # how often everything was forgotten
 
     def find(self, readable: Readable) -> Texts | None:

@@ -192,7 +192,7 @@ class UsageLog(SuggestionListener):
         item = reply.items[0]
         suggestion.score = round(min(1.0, max(0.0, item.confidence)), 3)
         suggestion.from_index = item.from_index
-        # What was read from the kernel stays on the screen.
+        # A text of the kernel is not logged.
         suggestion.text = item.shown if suggestion.surroundings and not item.is_read else ""
 
     def _put_request(self, request: Completion, suggestion: _LoggedSuggestion, model: str) -> None:

@@ -158,7 +158,7 @@ async def until_read(ask: Ask, body: dict[str, Any]) -> Any:
         ("x = config['lea", "rning_rate'"),
         ("x = config.get('d", "epth'"),
         ("x = pd.read_csv('o", "rders.csv'"),
-        ("%run n", "otes.txt"),
+        ("%run no", "tes.txt"),
     ],
 )
 async def test_complete_reads_keys_and_files(ask: Ask, read: Any, engine: Any, text: str, rest: str) -> None:
