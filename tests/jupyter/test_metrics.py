@@ -15,7 +15,7 @@ from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 def pilot() -> Any:
     counters = dict.fromkeys(EVENTS, 0)
     counters |= {"shown": 4, "accepted": 3, "dismissed": 2, "hidden": 1, "cache_hits": 7, "continued": 6}
-    counters["index_matches"] = 8
+    counters |= {"index_matches": 8, "read": 9}
     worker = SimpleNamespace(
         state=SimpleNamespace(ready=True),
         waiting=5,
