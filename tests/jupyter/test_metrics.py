@@ -62,6 +62,7 @@ def test_gauges_are_current(metrics: Metrics, pilot: Any) -> None:
     assert (value(metrics, "turbopilot_memory_bytes") or 0) > 1_000_000
     assert value(metrics, "turbopilot_cache_hits_total") == 7
     assert value(metrics, "turbopilot_index_matches_total") == 8
+    assert value(metrics, "turbopilot_read_total") == 9
     assert value(metrics, "turbopilot_continued_total") == 6
     for event, count in (("shown", 4), ("accepted", 3), ("dismissed", 2), ("hidden", 1)):
         assert value(metrics, "turbopilot_suggestions_total", event=event) == count
