@@ -9,17 +9,23 @@ import ast
 import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from jupyter_turbopilot.analysis.column_changes import changed_columns, changed_parts
-from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_command
-from jupyter_turbopilot.analysis.lexer import lex
+from jupyter_turbopilot.analysis.languages import as_python
 from jupyter_turbopilot.analysis.library_facts import MEMBERS
 from jupyter_turbopilot.analysis.resolve import Scope, bindings
-from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, statement_at, text_before_line
-from jupyter_turbopilot.suggestion.candidates import MOST_LABELS, bound_in_line, is_in_long_string
+from jupyter_turbopilot.analysis.statements import Statement, text_before_line
+from jupyter_turbopilot.suggestion.candidates import (
+    QUOTES,
+    TYPED,
+    at_cursor,
+    is_in_long_string,
+    is_in_python,
+    lines_above,
+    strings_in,
+)
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
 
@@ -32,9 +38,7 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["values", "labels", "keys", "files", "header"]
 
 MOST_CHOICES = 100  # alternatives that a request returns
-_OF_NEW = 2  # characters of a text after which an existing one is more likely than a new or another one
 WORTH_A_KEY = 4  # characters of a common beginning that is shown
-_QUOTES = frozenset("'\"")
 _EQUAL = frozenset({"==", "!="})
 _DICTIONARIES = frozenset({"dict", "OrderedDict", "defaultdict", "list", "tuple", "module"})
 _LISTS = frozenset({"loc", "at"})
@@ -185,30 +189,21 @@ def may_be_read(request: Completion) -> bool:
     """Return whether there may be a place or a header at the cursor: this is quick."""
     prefix = request.prefix
     line = prefix[-LINE:].rpartition("\n")[2]
-    if line.lstrip().startswith("%") or any(line.count(quote) % 2 for quote in _QUOTES):
+    if line.lstrip().startswith("%") or any(line.count(quote) % 2 for quote in QUOTES):
         return True
     sources = (cell.source for cell in request.cells[: request.active] if cell.executed is not True)
-    names_table = "." in line or not _QUOTES.isdisjoint(line)
+    names_table = "." in line or not QUOTES.isdisjoint(line)
     return names_table and any("read_" in source for source in (prefix, *sources))
 
 
 def place_at(request: Completion, scope: Scope) -> Place | None:
     """Return the place at the cursor, if there is one."""
-    cell, prefix = request.cells[request.active], request.prefix
-    line = prefix.rpartition("\n")[2]
-    if cell.type != "code" or len(line) > LINE or cell_language(cell.source, request.language) != "python":
-        return None
-    if found := _RUN.match(line):
+    line, rest = request.prefix.rpartition("\n")[2], request.suffix.partition("\n")[0]
+    if (found := _RUN.match(line)) and is_in_python(request):
         return _file(found["typed"], "", _RUN_ENDINGS[found["magic"]])
-    rest = request.suffix.partition("\n")[0]
-    if is_command(line) or _QUOTES.isdisjoint(line) or not _AFTER.issuperset(rest[:1]):
-        return None
-    statement, start = statement_at(prefix)
-    if statement.is_comment or not statement.at_end or statement.kind(len(statement.lexemes) - 1) != "string":
-        return None
-    bound = bindings(prefix[:start]) | bound_in_line(prefix[start:] + rest)
-    place = _place(statement, scope.without(bound))
-    return None if place is None or is_in_long_string(prefix) else place
+    at = at_cursor(request, scope, QUOTES, rest) if _AFTER.issuperset(rest[:1]) else None
+    place = _place(*at) if at else None
+    return None if place is None or is_in_long_string(request.prefix) else place
 
 
 def texts_at(place: Place, found: Texts) -> list[str]:
@@ -223,7 +218,7 @@ def certain_text(place: Place, texts: Sequence[str]) -> str:
     """Return the rest of the only text, with its quote, or a long common beginning; empty if it is open."""
     rest = commonprefix(texts)[len(place.typed) :]  # noqa: RUF071 - no paths
     is_long, fits = len(rest) >= WORTH_A_KEY, all(text.endswith(("/", *place.endings)) for text in texts)
-    least = _OF_NEW if place.endings and not fits else place.least
+    least = TYPED if place.endings and not fits else place.least
     if len(place.typed) < least or not (is_long or (place.typed and len(texts) == 1)):
         return ""
     return written(place, texts[0]) if len(texts) == 1 else rest
@@ -240,25 +235,17 @@ def lacks_text(prefix: str, text: str, scope: Scope, reader: Reader, waiting: Se
 
     `waiting`: code that has not run, which may write files.
     """
-    before = prefix[-STATEMENT_LENGTH:]
-    line = before.rpartition("\n")[2]
-    if reader is NOTHING_READ or _QUOTES.isdisjoint(line + text):
+    if reader is NOTHING_READ or QUOTES.isdisjoint(prefix.rpartition("\n")[2] + text):
         return False
-    strings = (each for each in lex(line + text) if each.kind == "string" and each.end > len(line))
-    for lexeme in islice(strings, MOST_LABELS):
-        start, rest = len(before) - len(line) + lexeme.start, (line + text)[lexeme.end :].lstrip()
-        statement, _ = statement_at((before + text)[: start + 1])
-        place = _place(statement, scope) if statement.at_end else None
+    for statement, literal, is_open, rest in strings_in(prefix, text):
         # A sign that continues the expression makes the string a part of the text.
-        if place is None or not place.must_exist or not _JOINED.isdisjoint(rest[:1]):
+        place = _place(statement, scope) if _JOINED.isdisjoint(rest[:1]) else None
+        if place is None or not place.must_exist:
             continue
-        literal = lexeme.text[1:] if lexeme.unclosed else lexeme.text[1:-1]
         is_slice = place.readable.kind == "labels" and rest.startswith(":")
         is_written = place.readable.kind == "files" and any(literal in code for code in waiting)
-        if "\\" in literal or is_slice or is_written:
-            continue
-        if _lacks(place, literal, reader, is_open=bool(lexeme.unclosed)):
-            code = line.lstrip() + text.rpartition("\n")[0] if "\n" in text else ""
+        if not (is_slice or is_written) and _lacks(place, literal, reader, is_open=is_open):
+            code = lines_above(prefix, text)
             changed = frozenset(name for name, _ in changed_columns(code) | changed_parts(code))
             if _place(statement, scope.without(changed)):
                 return True
@@ -284,7 +271,7 @@ def _place(statement: Statement, scope: Scope) -> Place | None:
     last = len(statement.lexemes) - 1
     literal = statement.lexemes[last]
     quote, typed = literal.text[:1], literal.text[1:]
-    if literal.kind != "string" or quote not in _QUOTES or literal.unclosed != quote or "\\" in typed:
+    if literal.kind != "string" or quote not in QUOTES or literal.unclosed != quote or "\\" in typed:
         return None
     bracket = statement.open[-1] if statement.open else None
     if statement.text(last - 1) in _EQUAL:
@@ -309,7 +296,7 @@ def _place(statement: Statement, scope: Scope) -> Place | None:
     is_label = statement.text(bracket.at - 1) in _LISTS and statement.text(owner) == "."
     # The line may be about to assign a new label or key.
     may_assign = statement.may_assign(bracket.at)
-    least = _OF_NEW if may_assign else 0
+    least = TYPED if may_assign else 0
     readable = _labels(statement, owner, scope) if is_label else _keys(statement, bracket.at, scope)
     readable = None if bracket.number else readable
     return readable and Place(readable, typed, quote, must_exist=not may_assign, least=least)
@@ -440,7 +427,7 @@ def _keys(statement: Statement, end: int, scope: Scope) -> Readable | None:
         start = statement.opener.get(at, -1)
         if statement.text(at) == "]" and at - start == 2:  # noqa: PLR2004 - one key
             key = statement.text(start + 1)
-            if statement.kind(start + 1) == "string" and key[0] in _QUOTES and "\\" not in key:
+            if statement.kind(start + 1) == "string" and key[0] in QUOTES and "\\" not in key:
                 code = f"[{key[1:-1]!r}]{code}"
             elif key == "0":
                 code = f"[0]{code}"
@@ -497,7 +484,7 @@ def _file(typed: str, quote: str, endings: tuple[str, ...], *, must_exist: bool 
 def headers_at(request: Completion) -> dict[str, Readable]:
     """Return the tables in the cursor's line that cells which have not run read from files."""
     line = request.prefix.rpartition("\n")[2]
-    if _QUOTES.isdisjoint(line) and "." not in line:
+    if QUOTES.isdisjoint(line) and "." not in line:
         return {}
     words = frozenset(re.findall(r"[^\W\d]\w*+", line))
     waiting = [

@@ -358,6 +358,8 @@ def test_certain_text_begins_a_text(typed: str, texts: list[str]) -> None:
         ("df = df.", "drop(['n'], axis=1)", False),
         ("x = df[df['region'] == ", "'No' + 'rt']", False),
         ("x = df[df['region'] == ", "'{}'.format(name)]", False),
+        ("x = df[df['region'] == ", "'''North''']", False),
+        ("x = df[df['region'] == ", "'''Paris''']", True),
         ("x = pd.", "read_csv('data/' + name)", False),
         ("x = pd.", "read_csv('data/%s.csv' % name)", False),
         ("x = pd.", "read_csv('data/*.csv')", False),
