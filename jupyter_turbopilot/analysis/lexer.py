@@ -41,7 +41,7 @@ _BRACKET_OR_QUOTE = re.compile(r"""[()\[\]{}"'`]""")
 def _follow(pending: list[str], sign: str, pairs: dict[str, str] = _PAIRS) -> None:
     """Update the pending closers, innermost last, with the next sign.
 
-    A closer of the wrong kind is ignored, as other languages and comments have lone ones: `[0, 1)`, `a) ls ;;`.
+    A bracket of the wrong kind is ignored: comments and other languages have some, as in `[0, 1)`.
     """
     innermost = pending[-1] if pending else ""
     if sign == innermost:

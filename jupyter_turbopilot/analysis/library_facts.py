@@ -11,8 +11,8 @@ Fact: TypeAlias = Literal[
     "window",  # the results end here, and the effects begin
     "accessor", "aggregates", "aggregation", "axis", "by_name", "calls", "changes", "code", "condition",
     "consumes", "empties", "errors", "formula", "groups", "joins", "keeps", "label", "lacks", "levels",
-    "locates", "named", "of_levels", "of_rows", "of_values", "others", "passes", "positions", "strict",
-    "text",
+    "locates", "named", "numeric", "of_levels", "of_rows", "of_values", "others", "passes", "positions",
+    "strict", "text",
 ]  # fmt: skip
 Meaning: TypeAlias = Literal["changes", "code", "column", "elsewhere", "level", "table", "text"]
 

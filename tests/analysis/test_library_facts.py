@@ -432,6 +432,13 @@ def check_named(row: Row, library: str) -> None:
         assert _object(row.name)(c=1) == {"c": 1}
 
 
+def check_numeric(row: Row, library: str) -> None:
+    method = getattr(_table(library).assign(text="x"), row.name)
+    with pytest.raises((TypeError, ValueError)):
+        method()
+    assert [*method(numeric_only=True).index] == ["a", "b"]
+
+
 def check_levels(row: Row, library: str) -> None:
     table, method = _table(library), getattr(_table(library), row.name)
     if "joins" in row.facts:
