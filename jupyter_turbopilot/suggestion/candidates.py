@@ -215,8 +215,8 @@ def _attribute(statement: Statement, scope: Scope, dot: int, typed: str) -> _Pos
 def _in_string(statement: Statement, scope: Scope) -> _Position | None:
     last = len(statement.lexemes) - 1
     literal = statement.lexemes[last]
-    if literal.text[0] in "fF" and literal.unclosed:
-        field = Statement(f"({open_field(literal)}")
+    if literal.unclosed and (code := open_field(literal)):
+        field = Statement(f"({code}")
         return _position(field, scope) if field.at_end else None
     quote, typed = literal.text[0], literal.text[1:]
     bracket = statement.open[-1] if statement.open else None
