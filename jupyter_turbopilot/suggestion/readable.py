@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 from jupyter_turbopilot.analysis.column_changes import changed_columns, changed_parts
 from jupyter_turbopilot.analysis.languages import as_python
-from jupyter_turbopilot.analysis.library_facts import MEMBERS
+from jupyter_turbopilot.analysis.library_facts import FILES, MEMBERS, parameters
 from jupyter_turbopilot.analysis.resolve import Scope, bindings
 from jupyter_turbopilot.analysis.statements import Statement, text_before_line
 from jupyter_turbopilot.suggestion.candidates import (
@@ -44,33 +44,9 @@ _DICTIONARIES = frozenset({"dict", "OrderedDict", "defaultdict", "list", "tuple"
 _LISTS = frozenset({"loc", "at"})
 # Methods of columns whose argument is a list, a tuple or a dictionary of values.
 _IN_DISPLAYS = {"[": {"isin", "is_in", "replace"}, "(": {"isin", "is_in"}, "{": {"replace", "map"}}
-_ORDERS = frozenset({"hue_order", "col_order", "row_order", "style_order", "size_order"})
-_IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
-_TEXTS = ".csv .tsv .txt .dat .csv.gz .csv.zip .csv.bz2 .csv.xz .tsv.gz .txt.gz"
-_JSON = ".json .jsonl .ndjson .json.gz .jsonl.gz"
-# Functions that read a file, with the endings of such files.
-_READERS = {
-    name: tuple(endings.split())
-    for names, endings in {
-        "read_csv read_table scan_csv loadtxt genfromtxt read_fwf": _TEXTS,
-        "read_excel ExcelFile load_workbook": ".xlsx .xls .xlsm .xlsb .ods",
-        "read_json read_ndjson scan_ndjson": _JSON,
-        "read_parquet scan_parquet ParquetFile": ".parquet .pq",
-        "read_feather read_ipc scan_ipc": ".feather .arrow .ipc",
-        "read_pickle": ".pkl .pickle .pkl.gz",
-        "read_hdf": ".h5 .hdf .hdf5",
-        "read_stata": ".dta",
-        "read_sas": ".sas7bdat .xpt",
-        "read_spss": ".sav",
-        "read_xml": ".xml",
-        "read_html": ".html .htm",
-        "load": ".npy .npz .joblib .pkl .pt",
-        "imread load_img": " ".join(_IMAGES),
-        "open": "",
-        "Path": "",
-    }.items()
-    for name in names.split()
-}
+_ORDERS = parameters("order")
+# The endings of the files that a function reads.
+_READERS = {name.rpartition(".")[2]: endings for name, endings in FILES.items()}
 _ANY_FILE = frozenset({"open", "Path"})  # the file may be a new one
 # Other methods with these names read no file.
 _OWNERS = {
@@ -81,9 +57,7 @@ _OWNERS = {
 _GLOB = frozenset("*?[")
 _JOINED = frozenset("+%.*'\"")  # signs after a string that is only a part of a text
 _AFTER = frozenset("\"'\n \t)]},:;&|#")  # may follow the cursor; after others, it stands within a text
-_PATHS = frozenset(
-    {"", "filepath_or_buffer", "io", "path", "path_or_buf", "source", "file", "fname", "filename"}
-)
+_PATHS = parameters("path") | {""}
 _RUN = re.compile(r"^\s*+%(?P<magic>run|load)[ \t]++(?P<typed>[\w./-]*+)$")
 _RUN_ENDINGS = {"run": (".py", ".ipynb"), "load": (".py",)}
 # In a query: a column, and the beginning of a string that it is compared with.
@@ -93,14 +67,8 @@ _IN_QUERY = re.compile(
     r"\s*+(?P<quote>['\"])(?P<typed>[^'\"\\]*+)$"
 )
 # Arguments after which the first line of a file is not that of its columns.
-_OTHER_HEADERS = frozenset(
-    {"names", "header", "skiprows", "usecols", "index_col", "has_header", "columns", "skip_rows", "comment",
-     "comment_prefix", "new_columns", "chunksize", "iterator", "delim_whitespace", "skipinitialspace",
-     "quotechar"}
-)  # fmt: skip
+_OTHER_HEADERS = parameters("layout") | {"delim_whitespace"}  # of pandas 2
 _TABLE_READERS = {"read_csv": ",", "read_table": "\t"}
-
-
 _LENIENT = frozenset({"drop", "get", "pop", "xs"})  # they may have a default, or another axis
 # The names that the first argument of a method may be given, which is read.
 _ARGUMENTS = {
@@ -310,7 +278,7 @@ def _in_call(statement: Statement, call: Bracket, scope: Scope, typed: str, quot
         owner = statement.text(dot - 1) if is_method else ""
         if owner not in _OWNERS.get(name, {owner}) and (is_method or name == "load"):
             return None
-        endings = _IMAGES if owner == "Image" else _READERS[name]
+        endings = _READERS["imread" if owner == "Image" else name]
         return _file(typed, quote, endings, must_exist=owner == "Image" or name not in _ANY_FILE)
     if is_method and name == "query" and not call.number:
         return _in_query(statement, dot, scope, typed)

@@ -18,6 +18,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from jupyter_turbopilot.analysis.library_facts import (
+    FILES,
     MEMBERS,
     PARAMETERS,
     ROWS,
@@ -227,6 +228,11 @@ def test_parameter_is_one_of_its_function(name: str) -> None:
         assert re.search(rf"^ *{name} : ", function.__doc__, re.MULTILINE)
     else:
         assert name in inspect.signature(function).parameters
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_function_of_files_exists(name: str) -> None:
+    assert callable(_object(name))
 
 
 @pytest.mark.parametrize("owner", MEMBERS)

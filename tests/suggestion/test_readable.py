@@ -433,6 +433,8 @@ HEADER = Readable("header", "orders.csv", ",")
         ("orders = pd.read_csv('orders.csv', index_col=0)", None),
         ("orders = pd.read_csv('orders.csv', skiprows=1)", None),
         ("orders = pd.read_csv('orders.csv', sep=None)", None),
+        ("orders = pl.read_csv('orders.csv', row_index_name='row')", None),
+        ("orders = pl.read_csv('orders.csv', schema={'a': int})", None),
         ("orders = pd.read_csv('orders.csv', **more)", None),
         ("orders = pd.read_csv(path)", None),
         ("orders = pd.read_csv('/data/orders.csv')", None),
