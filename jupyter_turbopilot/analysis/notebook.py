@@ -122,7 +122,8 @@ class Notebook(list[FixCell]):
         python, tree = self._trees.get(source) or (as_python(source), None)
         if isinstance(tree, ast.Module) and len(source) <= STATEMENT:
             return bound_in(tree)
-        return bindings(python)
+        # Keystrokes have cached the first.
+        return bindings_of(source).all if python == source else bindings(python)
 
     # Cells --------------------------------------------------------------------------------------------------
 
