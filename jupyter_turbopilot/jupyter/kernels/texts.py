@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jupyter_turbopilot.analysis.texts import Texts
 from jupyter_turbopilot.context.private import looks_secret
-from jupyter_turbopilot.suggestion.readable import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.suggestion.readable import Readable
+    from jupyter_turbopilot.analysis.texts import Readable
 
 MOST = 200  # readings that are kept
 MOST_ASKED = 7  # of a query, beside the place at the cursor

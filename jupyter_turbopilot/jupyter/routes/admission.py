@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.analysis.kernel_context import Modules
+    from jupyter_turbopilot.analysis.texts import Readable
     from jupyter_turbopilot.index.reader import MaintainedIndex
     from jupyter_turbopilot.jupyter.kernels.texts import KernelTexts
     from jupyter_turbopilot.jupyter.routes.base import Route
     from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.request import NotebookRequest
-    from jupyter_turbopilot.suggestion.readable import Place, Readable
+    from jupyter_turbopilot.suggestion.readable import Place
 
 LINK_SECONDS = 0.05  # for the links of a path without denied paths; with them, DISK_SECONDS
 WINDOW = 1 << 18  # characters around the cursor that a page may send with each keystroke

@@ -17,6 +17,7 @@ from traitlets import TraitError
 
 from jupyter_turbopilot.analysis.kernel_context import KernelContext
 from jupyter_turbopilot.analysis.report import NONE
+from jupyter_turbopilot.analysis.texts import Readable, Texts
 from jupyter_turbopilot.jupyter.kernels import watch
 from jupyter_turbopilot.jupyter.kernels.watch import (
     CHECK_INTERVAL,
@@ -28,7 +29,6 @@ from jupyter_turbopilot.jupyter.kernels.watch import (
     Kernels,
     Watch,
 )
-from jupyter_turbopilot.suggestion.readable import Readable, Texts
 
 from ...waiting import reached
 
