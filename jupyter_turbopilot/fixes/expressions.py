@@ -98,6 +98,8 @@ class Expressions:
         yield from all_of(operands[2:], is_certain=False)
         if not all(isinstance(each, ast.Is | ast.IsNot) for each in node.ops):
             self.objects.require(*operands)
+        if is_certain and self._judge:
+            self._judge(node)
         self.objects.values[node] = self.objects.new()
 
     def _visit_namedexpr(self, node: ast.NamedExpr, *, is_certain: bool) -> Visit:

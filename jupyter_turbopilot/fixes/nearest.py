@@ -133,6 +133,13 @@ def nearest_of_interface(word: str, names: Collection[str]) -> tuple[str, float]
     return nearest(word, names) or nearest_short(word, names)
 
 
+def nearest_of_few(word: str, names: Collection[str]) -> tuple[str, float] | None:
+    """Return the nearest of a few documented names, as `sum` for `sun`, if other names certainly fail."""
+    one_edit = [name for name in names if _edits(word, name, _OMITTED) == 1]
+    near = nearest_of_interface(word, names)
+    return near or ((one_edit[0], 0.7) if len(one_edit) == 1 and len(word) >= SHORTEST - 1 else None)
+
+
 class _Search:
     """The nearest name so far. `limit`: names with this cost or a larger one do not change the result."""
 

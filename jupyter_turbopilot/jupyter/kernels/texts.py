@@ -69,7 +69,7 @@ def without_secrets(readable: Readable, texts: Texts) -> Texts:
     """Return the texts without those that look like secrets, values beside the name of their column."""
     name = f"{readable.code} = " if readable.kind == "values" else ""
     kept = tuple(text for text in texts.texts if not looks_secret(f'{name}"{text}"'))
-    return Texts(kept, texts.all and len(kept) == len(texts.texts))
+    return texts._replace(texts=kept, all=texts.all and len(kept) == len(texts.texts))
 
 
 def read_texts(data: Any, asked: Sequence[Readable]) -> dict[Readable, Texts | None]:
