@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 from collections.abc import Iterator
 from keyword import iskeyword
 from posixpath import split
@@ -18,7 +19,13 @@ from jupyter_turbopilot.analysis.texts import Readable, Texts
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.keys import plain_start
 from jupyter_turbopilot.fixes.labels import is_mask
-from jupyter_turbopilot.fixes.nearest import NameIndex, nearest, nearest_of_few, nearest_of_interface
+from jupyter_turbopilot.fixes.nearest import (
+    SHORTEST,
+    NameIndex,
+    nearest,
+    nearest_of_few,
+    nearest_of_interface,
+)
 from jupyter_turbopilot.fixes.objects import is_reported
 from jupyter_turbopilot.fixes.queries import parse_query
 from jupyter_turbopilot.fixes.selections import comparisons_at
@@ -141,8 +148,8 @@ class TextJudge:
         name = split(whole)[1]
         names = [each for each in found.texts if not each.endswith("/")]
         # A disk may ignore the case, and a library may add the ending of a compressed file.
-        existing = (each.rstrip("/").casefold() for each in found.texts)
-        if any(each == name.casefold() or each.startswith(f"{name.casefold()}.") for each in existing):
+        existing, plain = (_plain(each.rstrip("/")) for each in found.texts), _plain(name)
+        if any(each == plain or each.startswith(f"{plain}.") for each in existing):
             return
         if near := nearest(name, names, kind="file"):
             end = start + len(whole)
@@ -152,7 +159,9 @@ class TextJudge:
     def _is_only_here(self, text: str) -> bool:
         """Return whether a text is nowhere else in the notebook, which may create what it names."""
         mention = re.compile(rf"(?<!\w){re.escape(split(text)[1])}(?!\w)")
-        return sum(len(mention.findall(cell.source or "")) for cell in self._notebook) == 1
+        sources = [cell.source or "" for cell in self._notebook]
+        count_operations(sum(map(len, sources)) // 32)
+        return sum(len(mention.findall(each)) for each in sources) == 1
 
     # Values -------------------------------------------------------------------------------------------------
 
@@ -172,9 +181,10 @@ class TextJudge:
         for start, end, text in comparison.texts:
             near = None if text in found.texts or not text else index.nearest(text, "key")
             # Beside the nearest value, the text is one of two spellings.
-            if not near or near[1] < _SURE or near[0] in self._parsed.source or not self._is_only_here(text):
+            if near is None or near[1] < _SURE or not _differ_in_words(text, near[0]):
                 continue
-            yield Wrong((start, end), f"{shown} has no value {as_code(text)}.", near)
+            if near[0] not in self._parsed.source and self._is_only_here(text):
+                yield Wrong((start, end), f"{shown} has no value {as_code(text)}.", near)
 
     def _is_assigned(self, owner: ast.expr) -> bool:
         """Return whether the cell assigns to an object or a part of it, before or after a comparison."""
@@ -188,7 +198,7 @@ class TextJudge:
     # Queries ------------------------------------------------------------------------------------------------
 
     def _names_in_query(self, node: ast.Call) -> _Found:
-        given = {"expr" if each.arg is None else each.arg: each.value for each in node.keywords}
+        given = {each.arg or "": each.value for each in node.keywords}
         text = node.args[0] if len(node.args) == 1 else given.get("expr")
         if not isinstance(node.func, ast.Attribute) or node.func.attr not in _WITH_COLUMNS:
             return
@@ -198,9 +208,12 @@ class TextJudge:
         table = self._evaluation.labels.table(owner)
         if table is None or table.type != "DataFrame" or not _is_pandas(table):
             return
+        if self._may_be_reloaded(owner):
+            return
         start = plain_start(self._parsed.source, self._parsed.span(text), text)
         query = parse_query(str(text.value)) if start is not None else None
-        if query is None or start is None or self._may_be_reloaded(owner):
+        function = objects.value(node.func)  # that of the user has no name in a library
+        if query is None or start is None or not (function.is_inert or function.function):
             return
         known = objects.added.union(table.labels or (), table.levels)
         is_known = table.labels and not objects.has_any_label and not self._evaluation.adds_columns(owner)
@@ -240,7 +253,11 @@ class TextJudge:
             return
         _, end = self._parsed.span(node)
         is_written = self._parsed.source.endswith(name, 0, end)
-        if name in described.attributes or not is_written or not self._is_column(column):
+        if (
+            name in self._evaluation.objects.added.union(described.attributes)
+            or not is_written
+            or not self._is_column(column)
+        ):
             return
         if near := nearest_of_interface(name, described.attributes):
             message = f"{as_code('.' + node.value.attr)} has no attribute {as_code(name)}."
@@ -332,6 +349,18 @@ def _folder(path: object) -> Readable | None:
     is_plain = _NOT_PLAIN.isdisjoint(path) and not path.startswith("/") and "//" not in path
     is_file = is_plain and name and not name.startswith(".")
     return Readable("files", f"{folder}/" if folder else "") if is_file else None
+
+
+def _plain(name: str) -> str:
+    """Return the name of a file as a disk may compare it."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _differ_in_words(one: str, other: str) -> bool:
+    """Return whether two texts differ in no short word, such as a number of Romans or a code."""
+    words, others = (re.findall(r"\w+", each.casefold()) for each in (one, other))
+    pairs = zip(words, others, strict=False)
+    return all(here == there or len(here) >= SHORTEST for here, there in pairs)
 
 
 def _in_text(start: int, part: Part, message: str, near: tuple[str, float], text: str = "") -> Wrong:

@@ -163,10 +163,10 @@ def reads_file(node: ast.Call, function: str) -> ast.expr | None:
     arguments = files_read(function)
     given = {str(at): each for at, each in enumerate(node.args)}
     given |= {each.arg or "": each.value for each in node.keywords}
-    mode = given.get("mode", given.get("1"))
-    if function == "builtins.open" and mode is not None:
-        is_reading = isinstance(mode, ast.Constant) and mode.value in _READING_MODES
-        arguments = arguments if is_reading else ()
+    mode = given.get("mode", given.get("1", ast.Constant("r")))
+    is_writing = not (isinstance(mode, ast.Constant) and mode.value in _READING_MODES)
+    if "" in given or (function == "builtins.open" and (is_writing or "opener" in given)):
+        return None
     return next((given[name] for name in arguments if name in given), None)
 
 

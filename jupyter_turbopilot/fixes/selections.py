@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.analysis.library_facts import methods
+from jupyter_turbopilot.analysis.library_facts import MEMBERS, methods
 from jupyter_turbopilot.analysis.parsed_cell import expression_of
 from jupyter_turbopilot.analysis.texts import Readable, values_of_column
 from jupyter_turbopilot.fixes.keys import plain_start
@@ -71,7 +71,7 @@ def _of_column(
             return _compared(owner, str(label), texts)
         case ast.Subscript(value=owner, slice=ast.Constant(value=str() as label)), _:
             return _compared(owner, str(label), texts)
-        case ast.Attribute(value=owner, attr=name), _:
+        case ast.Attribute(value=owner, attr=name), _ if name not in MEMBERS["pandas.DataFrame"]:
             return _compared(owner, name, texts)
     return _compared(column, None, texts)
 
