@@ -330,9 +330,9 @@ def _functions(node: ast.Call, method: str) -> Iterator[ast.Constant]:
     given += [each.value for each in node.keywords if each.arg in at]
     if not given and method in _AGGREGATING:
         for each in node.keywords:
-            match each.value:
-                case ast.Tuple(elts=[_, function]) if each.arg not in _OPTIONS:
-                    given.append(function)
+            if each.arg not in _OPTIONS:
+                is_pair = isinstance(each.value, ast.Tuple) and len(each.value.elts) == 2  # noqa: PLR2004
+                given.append(each.value.elts[1] if is_pair else each.value)
     while given:
         match given.pop():
             case ast.Constant(value=str()) as text:
@@ -348,6 +348,7 @@ def _folder(path: object) -> Readable | None:
     folder, name = split(path)
     is_plain = _NOT_PLAIN.isdisjoint(path) and not path.startswith("/") and "//" not in path
     is_file = is_plain and name and not name.startswith(".")
+    folder = folder.removeprefix(".") if folder == "." else folder
     return Readable("files", f"{folder}/" if folder else "") if is_file else None
 
 

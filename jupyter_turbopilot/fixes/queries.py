@@ -41,14 +41,15 @@ def parse_query(text: str) -> Query | None:
         return "_" * len(found[0]) if found[0][0] in "`@" else found[0]
 
     python = _QUOTED.sub(name, text)
-    if not text.isascii() or "`" in python or "@" in python or "\n" in text:
+    if not text.isascii() or "\n" in text:
         return None
     try:
         tree = parse(python)
     except SyntaxError:
         return None
     nodes = walk(tree)
-    if len(tree.body) != 1 or not all(isinstance(node, _KNOWN) for node in nodes):
+    is_known = all(isinstance(node, _KNOWN) and not isinstance(node, ast.MatMult) for node in nodes)
+    if len(tree.body) != 1 or not is_known:
         return None
     query = Query([], [], [])
     functions = {node.func for node in nodes if isinstance(node, ast.Call)}

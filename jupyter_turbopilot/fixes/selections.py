@@ -73,7 +73,7 @@ def _of_column(
             return _compared(owner, str(label), texts)
         case ast.Attribute(value=owner, attr=name), _ if name not in MEMBERS["pandas.DataFrame"]:
             return _compared(owner, name, texts)
-    return _compared(column, None, texts)
+    return _compared(column, None, texts) if isinstance(column, ast.Name) else []
 
 
 def _elements(node: ast.expr) -> list[ast.expr]:
