@@ -18,7 +18,7 @@ from jupyter_turbopilot.analysis.parsed_cell import chain, expression_of
 from jupyter_turbopilot.analysis.resolve import EVERYWHERE
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.evaluation import Evaluation
-from jupyter_turbopilot.fixes.judged_texts import TextJudge, described_for, readings_for
+from jupyter_turbopilot.fixes.judged_texts import TextJudge, described_for, readings_for, shown
 from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.labels import is_mask
 from jupyter_turbopilot.fixes.names import missing_import
@@ -254,7 +254,7 @@ class _Check:
         near = nearest(name, filter(str.isidentifier, known))
         near = near or (nearest_short(name, described.attributes) if len(name) == SHORTEST else None)
         kind = "column or attribute" if is_table else "attribute"
-        message = f"{_shown(node.value)} has no {kind} {as_code(name)}."
+        message = f"{shown(node.value)} has no {kind} {as_code(name)}."
         span = end - len(name), end
         self._add(span, message, self._replacement(span, near))
 
@@ -286,7 +286,7 @@ class _Check:
         near = index.nearest(label, "key") if index else None
         part = near and replacement(self._parsed.source, span, node, near[0])
         start, end, text = part or (*span, "")
-        message = f"{_shown(owner)} has no {kind} {as_code(label)}."
+        message = f"{shown(owner)} has no {kind} {as_code(label)}."
         self._add((start, end), message, self._replacement((start, end), near if part else None, text))
 
     def _owner(self, node: ast.AST) -> ast.expr | None:
@@ -342,7 +342,7 @@ class _Check:
             is_written = self._parsed.source.startswith(name, start)
             is_unknown = is_written and name not in (*described.parameters, "self", "cls")
             if is_unknown and is_reported(name):
-                message = f"{_shown(node.func)} has no parameter {as_code(name)}."
+                message = f"{shown(node.func)} has no parameter {as_code(name)}."
                 span = start, start + len(name)
                 self._add(span, message, self._replacement(span, nearest_of_interface(name, unused)))
 
@@ -371,12 +371,6 @@ class _Check:
     def _add(self, span: tuple[int, int], message: str, fix: Fix | None) -> None:
         start, end = span
         self.findings.append(Finding(start=start, end=end, message=message, fixes=[fix] if fix else []))
-
-
-def _shown(node: ast.expr) -> str:
-    """Return an expression, or the variable that it begins with, for a message."""
-    first = chain(node)[-1]
-    return as_code(expression_of(node) or (first.id if isinstance(first, ast.Name) else "object"))
 
 
 def _is_rows(node: ast.expr) -> bool:

@@ -223,7 +223,7 @@ class TextJudge:
             near = None if is_right else index.nearest(part.text, "key")
             if near and _UNWRITABLE.isdisjoint(near[0]):
                 is_name = near[0].isidentifier() and not iskeyword(near[0])
-                message = f"{_shown(owner)} has no column {as_code(part.text)}."
+                message = f"{shown(owner)} has no column {as_code(part.text)}."
                 yield _in_text(start, part, message, near, near[0] if is_name else f"`{near[0]}`")
         for part in query.variables:
             if near := self._undefined(part.text):
@@ -330,9 +330,11 @@ def _functions(node: ast.Call, method: str) -> Iterator[ast.Constant]:
     given += [each.value for each in node.keywords if each.arg in at]
     if not given and method in _AGGREGATING:
         for each in node.keywords:
-            if each.arg not in _OPTIONS:
-                is_pair = isinstance(each.value, ast.Tuple) and len(each.value.elts) == 2  # noqa: PLR2004
-                given.append(each.value.elts[1] if is_pair else each.value)
+            match each.value:
+                case _ if each.arg in _OPTIONS:
+                    pass
+                case ast.Tuple(elts=[_, function]) | function:
+                    given.append(function)
     while given:
         match given.pop():
             case ast.Constant(value=str()) as text:
@@ -372,5 +374,7 @@ def _is_pandas(described: ObjectDescription) -> bool:
     return (described.module or "").startswith("pandas")
 
 
-def _shown(node: ast.expr) -> str:
-    return as_code(expression_of(node) or "the table")
+def shown(node: ast.expr) -> str:
+    """Return an expression, or the variable that it begins with, for a message."""
+    first = chain(node)[-1]
+    return as_code(expression_of(node) or (first.id if isinstance(first, ast.Name) else "object"))

@@ -35,7 +35,7 @@ def namespace() -> dict[str, Any]:
 def checked(
     source: str, *others: FixCell, texts: dict[Readable, Texts] | None = None, space: Any = None
 ) -> list[Finding]:
-    """Return the findings in a cell. `texts`: what was read, by default all that is asked for."""
+    """Return the findings in a cell. `texts`: the texts that were read, by default all."""
     request = CheckRequest(cells=[*others, FixCell(source=source, execution_count=None)], active=len(others))
     prepared = check.prepare(request)
     assert prepared
