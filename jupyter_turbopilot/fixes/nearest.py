@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rapidfuzz.distance import OSA
 
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -134,10 +135,14 @@ def nearest_of_interface(word: str, names: Collection[str]) -> tuple[str, float]
 
 
 def nearest_of_few(word: str, names: Collection[str]) -> tuple[str, float] | None:
-    """Return the nearest of a few documented names, as `sum` for `sun`, if other names certainly fail."""
-    one_edit = [name for name in names if _edits(word, name, _OMITTED) == 1]
+    """Return the nearest of a few documented names, as `sum` for `sun`, if other names certainly fail.
+
+    The name of a built-in function, such as `list`, is not misspelled.
+    """
+    is_other = len(word) < SHORTEST - 1 or word in EVERYWHERE
+    one_edit = [] if is_other else [name for name in names if _edits(word, name, _OMITTED) == 1]
     near = nearest_of_interface(word, names)
-    return near or ((one_edit[0], 0.7) if len(one_edit) == 1 and len(word) >= SHORTEST - 1 else None)
+    return near or ((one_edit[0], 0.7) if len(one_edit) == 1 else None)
 
 
 class _Search:

@@ -103,6 +103,7 @@ def test_wrong_text_is_found_and_corrected(source: str, message: str, right: str
         "orders.query('index > 1 and ilevel_0 > 1 and columns == 1')",
         "orders.agg('nth'), orders.agg('sqrt'), orders.agg('quantile', interpolation='lower')",
         "grouped.agg([('meam', 'mean')])",
+        "grouped.agg('list')",
         "orders['city'].iloc[0].str.uper",
         "orders[orders.status == 'missing']",
         "orders[orders.status == 'cracked']",
