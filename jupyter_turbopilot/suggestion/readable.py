@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyter_turbopilot.analysis.column_changes import changed_columns, changed_parts
 from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_command
@@ -19,6 +19,7 @@ from jupyter_turbopilot.analysis.lexer import lex
 from jupyter_turbopilot.analysis.library_facts import MEMBERS
 from jupyter_turbopilot.analysis.resolve import Scope, bindings
 from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, statement_at, text_before_line
+from jupyter_turbopilot.analysis.texts import Readable, Texts, values_of_column
 from jupyter_turbopilot.suggestion.candidates import MOST_LABELS, bound_in_line, is_in_long_string
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.analysis.statements import Bracket
     from jupyter_turbopilot.protocol.request import Completion
-
-Kind: TypeAlias = Literal["values", "labels", "keys", "files", "header"]
 
 MOST_CHOICES = 100  # alternatives that a request returns
 _OF_NEW = 2  # characters of a text after which an existing one is more likely than a new or another one
@@ -104,21 +103,6 @@ _ARGUMENTS = {
     "xs": frozenset({"", "key"}),
     "drop": frozenset({"", "index"}),
 }
-
-
-class Readable(NamedTuple):
-    """What can be read: in the kernel by an expression, or in its folder by a path."""
-
-    kind: Kind
-    code: str
-    separator: str = ""  # of the columns in a header
-
-
-class Texts(NamedTuple):
-    """Texts that were read."""
-
-    texts: tuple[str, ...] = ()
-    all: bool = False  # whether there are no others
 
 
 class Reader(Protocol):
@@ -378,11 +362,7 @@ def _values(statement: Statement, end: int, label: str, scope: Scope) -> Readabl
             return None
     # Filling adds a value.
     is_filled = "fillna" in map(statement.text, range(start, end))
-    return None if is_filled or (base, label) in scope.changed else _of_column(base, label)
-
-
-def _of_column(base: str, label: str) -> Readable:
-    return Readable("values", f"{base}[{label!r}]")
+    return None if is_filled or (base, label) in scope.changed else values_of_column(base, label)
 
 
 def _polars_column(statement: Statement, last: int, scope: Scope) -> Readable | None:
@@ -424,7 +404,7 @@ def _ordered(statement: Statement, call: Bracket, scope: Scope) -> Readable | No
         elif at == call.at + 1 and statement.text(at + 1) == ",":
             base = statement.text(at)
     is_known = column and scope.kinds.get(base) == "DataFrame" and (base, column) not in scope.changed
-    return _of_column(base, column) if is_known else None
+    return values_of_column(base, column) if is_known else None
 
 
 def _labels(statement: Statement, end: int, scope: Scope) -> Readable | None:
