@@ -11,10 +11,12 @@ Fact: TypeAlias = Literal[
     "window",  # the results end here, and the effects begin
     "accessor", "aggregates", "aggregation", "axis", "by_name", "calls", "changes", "code", "compares",
     "condition", "consumes", "empties", "errors", "formula", "groups", "joins", "keeps", "label", "lacks",
-    "levels", "locates", "named", "of_levels", "of_rows", "of_values", "others", "passes", "positions",
-    "pure", "reads", "strict", "text",
+    "levels", "locates", "named", "numeric", "of_levels", "of_rows", "of_values", "others", "passes",
+    "positions", "pure", "reads", "strict", "text",
 ]  # fmt: skip
-Meaning: TypeAlias = Literal["changes", "code", "column", "elsewhere", "level", "table", "text"]
+Meaning: TypeAlias = Literal[
+    "changes", "code", "column", "elsewhere", "layout", "level", "order", "path", "table", "text",
+]  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -46,6 +48,7 @@ def _row(name: str, libraries: str, result: str, columns: str, keys: str, effect
 _DATA: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 ROWS = [_row(*cells) for cells in _cells(_DATA["functions"])]
 PARAMETERS = {name: (function, meaning.split()) for name, function, meaning in _cells(_DATA["parameters"])}
+FILES = {name: tuple(endings.split()) for names, endings in _cells(_DATA["files"]) for name in names.split()}
 MEMBERS = {owner: frozenset(names.split()) for owner, names in _DATA["members"].items()}
 CLASSES: dict[str, str] = _DATA["classes"]  # behind attributes of a column of pandas
 _BY_NAME: dict[str, list[Row]] = {}

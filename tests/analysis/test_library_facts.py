@@ -19,6 +19,7 @@ from packaging.specifiers import SpecifierSet
 
 from jupyter_turbopilot.analysis.library_facts import (
     CLASSES,
+    FILES,
     MEMBERS,
     PARAMETERS,
     ROWS,
@@ -251,6 +252,11 @@ def test_classes_are_behind_the_attributes_of_a_column(name: str) -> None:
     assert getattr(_module("pandas").Series, name) is _object(CLASSES[name])
 
 
+@pytest.mark.parametrize("name", FILES)
+def test_function_of_files_exists(name: str) -> None:
+    assert callable(_object(name))
+
+
 @pytest.mark.parametrize("owner", MEMBERS)
 def test_members_belong_to_the_object(owner: str) -> None:
     pandas = _module("pandas")
@@ -452,6 +458,13 @@ def check_named(row: Row, library: str) -> None:
         assert "c" in _columns(NAMED[row.name, library](_table(library)))
     else:
         assert _object(row.name)(c=1) == {"c": 1}
+
+
+def check_numeric(row: Row, library: str) -> None:
+    method = getattr(_table(library).assign(text="x"), row.name)
+    with pytest.raises((TypeError, ValueError)):
+        method()
+    assert [*method(numeric_only=True).index] == ["a", "b"]
 
 
 def check_levels(row: Row, library: str) -> None:
