@@ -10,13 +10,14 @@ import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyter_turbopilot.analysis.column_changes import changed_columns, changed_parts
 from jupyter_turbopilot.analysis.languages import as_python
 from jupyter_turbopilot.analysis.library_facts import FILES, MEMBERS, parameters
 from jupyter_turbopilot.analysis.resolve import Scope, bindings
 from jupyter_turbopilot.analysis.statements import Statement, text_before_line
+from jupyter_turbopilot.analysis.texts import Readable, Texts, values_of_column
 from jupyter_turbopilot.suggestion.candidates import (
     QUOTES,
     TYPED,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.analysis.statements import Bracket
     from jupyter_turbopilot.protocol.request import Completion
-
-Kind: TypeAlias = Literal["values", "labels", "keys", "files", "header"]
 
 MOST_CHOICES = 100  # alternatives that a request returns
 WORTH_A_KEY = 4  # characters of a common beginning that is shown
@@ -76,21 +75,6 @@ _ARGUMENTS = {
     "xs": frozenset({"", "key"}),
     "drop": frozenset({"", "index"}),
 }
-
-
-class Readable(NamedTuple):
-    """What can be read: in the kernel by an expression, or in its folder by a path."""
-
-    kind: Kind
-    code: str
-    separator: str = ""  # of the columns in a header
-
-
-class Texts(NamedTuple):
-    """Texts that were read."""
-
-    texts: tuple[str, ...] = ()
-    all: bool = False  # whether there are no others
 
 
 class Reader(Protocol):
@@ -333,11 +317,7 @@ def _values(statement: Statement, end: int, label: str, scope: Scope) -> Readabl
             return None
     # Filling adds a value.
     is_filled = "fillna" in map(statement.text, range(start, end))
-    return None if is_filled or (base, label) in scope.changed else _of_column(base, label)
-
-
-def _of_column(base: str, label: str) -> Readable:
-    return Readable("values", f"{base}[{label!r}]")
+    return None if is_filled or (base, label) in scope.changed else values_of_column(base, label)
 
 
 def _polars_column(statement: Statement, last: int, scope: Scope) -> Readable | None:
@@ -379,7 +359,7 @@ def _ordered(statement: Statement, call: Bracket, scope: Scope) -> Readable | No
         elif at == call.at + 1 and statement.text(at + 1) == ",":
             base = statement.text(at)
     is_known = column and scope.kinds.get(base) == "DataFrame" and (base, column) not in scope.changed
-    return _of_column(base, column) if is_known else None
+    return values_of_column(base, column) if is_known else None
 
 
 def _labels(statement: Statement, end: int, scope: Scope) -> Readable | None:

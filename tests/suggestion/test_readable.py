@@ -8,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.analysis.texts import Readable, Texts
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.candidates import names_at
 from jupyter_turbopilot.suggestion.names import Names, readable_at, scope_of
 from jupyter_turbopilot.suggestion.readable import (
     Place,
-    Readable,
     Readings,
-    Texts,
     certain_text,
     digest_of,
     headers_at,
