@@ -259,7 +259,6 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=Path("/dev/null"))
     options = parser.parse_args()
     rng, records, times = random.Random(1), list[dict[str, Any]](), list[float]()  # noqa: S311
-    typist = Typist(rng)
     with ExitStack() as stack:
         log = stack.enter_context(options.log.open("a"))
         server = stack.enter_context(server_without_model())
@@ -267,6 +266,7 @@ def main() -> None:
             print("\n".join(run_cells(server, options.kernel, kind)))
         if options.cells:
             return
+        typist = Typist(rng)
         paths = [path for folder in options.folders for path in sorted(folder.rglob("*.ipynb"))]
         for order, path in enumerate(paths):
             kernel = Kernel(server, options.kernel, f"{order}.ipynb")
