@@ -47,7 +47,7 @@ class Successor:
     def advance(
         self, latest: EngineRequest | None, threads: Callable[[], int] | None, interrupt: Cancel
     ) -> Engine | None:
-        """Load the engine, or evaluate a part of the latest prompt; return the engine when it has evaluated all."""
+        """Load the engine, or evaluate a part of the latest prompt; return the engine at its end."""
         if not self.engine:
             self.engine = self._load()
             self._not_before = 0.0 if self.engine else time.monotonic() + IDLE

@@ -103,6 +103,7 @@ class Worker:
         """Replace the engine in the background; all jobs are superseded."""
         with self._wake:
             self._life.replace(name, factory)
+            self._interrupt_successor()
             stopped = [generation.job for generation in self._scheduler]
             self._thread = self._thread or start_thread("turbopilot", self._round, self._fail_all)
             if not self._thread:
@@ -184,6 +185,7 @@ class Worker:
     def stop(self, timeout: float = 2.0) -> None:
         with self._wake:
             self._life.stop()
+            self._interrupt_successor()
             loading, stopped = self._life.loading, [generation.job for generation in self._scheduler]
             self._wake.notify()
             thread = self._thread
@@ -385,6 +387,10 @@ class Worker:
         except BaseException:
             log.exception("Turbopilot: The faster copy of the model could not be used")
             self._drop_successor()
+
+    def _interrupt_successor(self) -> None:
+        if self._successor:
+            self._loop.interrupt()
 
     def _drop_successor(self) -> None:
         with self._wake:

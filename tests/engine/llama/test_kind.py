@@ -35,7 +35,7 @@ def test_load_tests_only_llama_cpp_in_a_child_process(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[Path] = []
-    monkeypatch.setattr(load_test, "ensure_loads", lambda tested, *_: tried.append(Path(tested.path)))
+    monkeypatch.setattr(load_test, "ensure_loads", lambda tested, *_, **__: tried.append(Path(tested.path)))
     monkeypatch.setattr(engine, "LlamaEngine", lambda *_, **__: ScriptedEngine())
     model = find(str(tiny_model))
     for factory in (llama_engine, lambda *_: ScriptedEngine()):
