@@ -197,10 +197,14 @@ def measure(server: JupyterServer, models: Path, begun: float) -> None:
     loaded = time.monotonic() - paused
     while models.name + "/qwen" in Path(f"/proc/{server.process.pid}/maps").read_text():
         time.sleep(0.05)
-    print(f"the copy was loaded after a pause of {loaded:.1f} s, exchanged after {time.monotonic() - paused:.1f} s")
+    print(
+        f"the copy was loaded after a pause of {loaded:.1f} s, exchanged after {time.monotonic() - paused:.1f} s"
+    )
     memory.phase = "copy"
     first_again = time.perf_counter()
-    reply = server.parsed("POST", "turbopilot/complete", body(session + 1, LINES[-1] + " # the next", len(LINES[-1])))
+    reply = server.parsed(
+        "POST", "turbopilot/complete", body(session + 1, LINES[-1] + " # the next", len(LINES[-1]))
+    )
     first_ms = 1000 * (time.perf_counter() - first_again)
     print(f"first keystroke of the copy {first_ms:.0f} ms; {reply.get('timings')}")
     copy_times = type_session(server, session + 2) + type_session(server, session + 3)
@@ -266,7 +270,9 @@ def exchange() -> None:
                 time.sleep(drawn.uniform(0.0, 2.5) if drawn.random() < 0.3 else 0.1)
             if len(used) > before:
                 offer()
-    print(f"{keys} keystrokes, {len(used)} exchanges: {lost} lost, {refused} refused, {duplicates} duplicate replies")
+    print(
+        f"{keys} keystrokes, {len(used)} exchanges: {lost} lost, {refused} refused, {duplicates} duplicate replies"
+    )
     for name, times in seen.items():
         shown = ", ".join(f"{percentile(times, share):.0f}" for share in (0.5, 0.95, 1.0))
         print(f"{name}: {len(times)} keystrokes; median, p95, most: {shown} ms")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine import successor
 from jupyter_turbopilot.engine.base import Engine
@@ -9,6 +9,9 @@ from jupyter_turbopilot.engine.successor import Successor
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling
 
 from ..scripted_engine import ScriptedEngine
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def advanced(one: Successor, latest: EngineRequest | None, steps: int = 1) -> Engine | None:

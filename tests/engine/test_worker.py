@@ -563,8 +563,7 @@ def test_worker_frees_a_replacement_that_is_not_used(end: str) -> None:
 @pytest.mark.usefixtures("_soon")
 def test_worker_forgets_a_replacement_when_the_engine_is_unloaded() -> None:
     tries: list[int] = []
-    worker = Worker(idle=0.2)
-    worker.load("scripted", lambda _: ScriptedEngine("word " * 50))
+    worker = ready(lambda _: ScriptedEngine("word " * 50), idle=0.2)
     worker.replace_when_idle(lambda: tries.append(1), lambda *_: None)  # type: ignore[func-returns-value]
     until(lambda: worker.state.phase is Phase.UNLOADED)
     made = len(tries)
