@@ -280,8 +280,10 @@ class Worker:
         now = time.monotonic()
         if now >= self._life.retry_at:
             self._life.retry()
-        has_jobs = self._life.stopping or self._life.pending or self._scheduler
-        return bool(has_jobs) or now >= self._successor_due()
+        return self._has_urgent_work() or now >= self._successor_due()
+
+    def _has_urgent_work(self) -> bool:
+        return bool(self._life.stopping or self._life.pending or self._scheduler)
 
     def _serve(self) -> None:
         """Take one step for the generations that the scheduler selects."""
@@ -371,14 +373,14 @@ class Worker:
         """Take one step of the successor; use it if it is ready and no job has come meanwhile."""
         self._loop.begin_round()
         with self._wake:
-            if self._scheduler or not (successor := self._successor):
+            if self._has_urgent_work() or not (successor := self._successor):
                 return
             self._step_priority = Priority.WARMUP  # each job of a user interrupts the step
         try:
             engine = successor.advance(self._loop.latest, self._threads, self._loop.interrupted)
             with self._wake:
                 self._step_priority = None
-                if not engine or self._scheduler or self._life.pending or self._life.stopping:
+                if not engine or self._has_urgent_work():
                     return
             successor.install()
             self._loop.replace(engine)

@@ -1,6 +1,6 @@
 """Measure the start without the copy of the model, and the exchange of the file's engine for the copy's.
 
-`--start` measures only the seconds until the first suggestion, which also works with earlier versions.
+`swap` and `exchange` need the copy (`jupyter turbopilot models pull`). `start` also measures older versions.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from harness import DEFAULT, JupyterServer, LocalPilot, percentile
+from filelock import FileLock
+from harness import DEFAULT, OK, JupyterServer, LocalPilot, percentile
 
 from jupyter_turbopilot.models.folder import models_dir, note_path
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -42,6 +43,8 @@ EVERY = 4  # characters between two requests
 REPEATS = 6  # pairs of sessions with and without the copying process
 COPYING = "copying"  # in the command line of that process
 EXCHANGES, IDLE, PAUSE = 24, 0.4, 0.1  # of the engines in this process
+NEAR = 0.3  # seconds after an exchange
+LONG_PAUSES = 0.3  # share
 
 
 def body(session: int, line: str, end: int) -> dict[str, Any]:
@@ -59,14 +62,14 @@ def ends(line: str) -> Iterator[int]:
 
 
 def type_session(server: JupyterServer, session: int) -> list[float]:
-    """Type all lines; return the milliseconds of the requests, without the first, which evaluates the cells."""
+    """Type all lines; return the milliseconds of the requests, without the first, which reads the cells."""
     found = []
     for line in LINES:
         for end in ends(line):
             begun = time.perf_counter()
             reply = server.send("POST", "turbopilot/complete", body(session, line, end))
             found.append(1000 * (time.perf_counter() - begun))
-            if reply.status != 200:
+            if reply.status != OK:
                 raise SystemExit(f"status {reply.status}: {reply.content[:300]!r}")
     return found[1:]
 
@@ -87,10 +90,6 @@ def child_of(server: JupyterServer, words: str) -> psutil.Process | None:
             if any(words in word for word in child.cmdline()):
                 return child
     return None
-
-
-def serves_copy(server: JupyterServer) -> bool:
-    return "/tuned/" in Path(f"/proc/{server.process.pid}/maps").read_text()
 
 
 class Memory:
@@ -120,103 +119,119 @@ class Memory:
         self._thread.join()
 
 
-def first_suggestion(server: JupyterServer, begun: float) -> tuple[float, float]:
-    """Return the seconds until the model is ready, and until the first text."""
+def first_suggestion(server: JupyterServer, begun: float) -> None:
+    """Print the seconds until the model is ready and until the first text, and their processor time."""
     ready = 0.0
     while True:
         with suppress(OSError):
             if not ready and server.parsed("GET", "turbopilot/health").get("ready"):
                 ready = time.monotonic() - begun
-            if ready:
-                reply = server.parsed("POST", "turbopilot/complete", body(0, LINES[0], 24))
-                if reply.get("items"):
-                    return ready, time.monotonic() - begun
+            if ready and server.parsed("POST", "turbopilot/complete", body(0, LINES[0], 24)).get("items"):
+                break
         if server.process.poll() is not None:
             raise SystemExit(server.log.read_text()[-3000:])
         time.sleep(0.1)
+    first = time.monotonic() - begun
+    spent = sum(psutil.Process(server.process.pid).cpu_times()[:4])
+    print(f"ready after {ready:.1f} s, first suggestion after {first:.1f} s, {spent:.1f} s of processor time")
 
 
-def start(*, only: bool) -> None:
-    """Start a Jupyter server without a copy, and type while the copy is made and exchanged."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        models = copied_models(folder)
-        environment = os.environ | {"TURBOPILOT_MODELS": str(models), "XDG_CACHE_HOME": str(folder / "cache")}
-        options = (f"--Turbopilot.model={DEFAULT}", "--Turbopilot.yield_cpu=False")
-        begun = time.monotonic()
-        server = JupyterServer(folder, *options, ready=bool, environment=environment)
-        try:
-            ready, first = first_suggestion(server, begun)
-            print(f"ready after {ready:.1f} s, first suggestion after {first:.1f} s", flush=True)
-            if not only:
-                measure(server, models, begun)
-        finally:
-            print(f"stopped in {server.stop():.1f} s")
-            print(server.log.read_text()[-1500:], file=sys.stderr)
-
-
-def measure(server: JupyterServer, models: Path, begun: float) -> None:
-    memory = Memory(server.process.pid)
-    memory.phase = "copying"
-    pairs = []
-    session = 1
-    while (child := child_of(server, COPYING)) and len(pairs) < REPEATS:
-        times = {}
-        for stopped in random.sample([True, False], 2):
-            with suppress(psutil.Error):
-                (child.suspend if stopped else child.resume)()
-                times[stopped] = type_session(server, session)
-                session += 1
-        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
-            child.resume()
-            pairs.append(times)
-    for share, label in ((0.5, "median"), (0.95, "p95")):
-        with_copying, without = (
-            [percentile(times[stopped], share) for times in pairs] for stopped in (False, True)
-        )
-        ratios = [a / b for a, b in zip(with_copying, without, strict=True)]
+@contextmanager
+def server_without_copy(folder: Path) -> Iterator[tuple[JupyterServer, Path, float]]:
+    """Start a Jupyter server with the downloaded file; yield it, its models folder and its start."""
+    models = copied_models(folder)
+    environment = os.environ | {"TURBOPILOT_MODELS": str(models), "XDG_CACHE_HOME": str(folder / "cache")}
+    options = (f"--Turbopilot.model={DEFAULT}", "--Turbopilot.yield_cpu=False")
+    begun = time.monotonic()
+    server = JupyterServer(folder, *options, ready=bool, environment=environment)
+    try:
+        yield server, models, begun
+    finally:
         print(
-            f"{label} of a keystroke, {len(pairs)} pairs: {statistics.median(with_copying):.0f} ms while the copy "
-            f"is made, {statistics.median(without):.0f} ms without; ratio {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f})",
+            f"stopped in {server.stop():.1f} s; left: {[path.name for path in models.glob('tuned/*')]}",
             flush=True,
         )
-    while child_of(server, COPYING):
-        time.sleep(0.2)
-    print(f"the copy was made after {time.monotonic() - begun:.0f} s", flush=True)
-    memory.phase = "load test"
-    while child_of(server, "load_test"):
-        time.sleep(0.2)
-    print(f"tested after {time.monotonic() - begun:.0f} s", flush=True)
-    memory.phase = "file"
-    file_times = type_session(server, session) + type_session(server, session + 1)
-    paused = time.monotonic()
-    memory.phase = "exchange"
-    while not serves_copy(server):
-        time.sleep(0.05)
-    loaded = time.monotonic() - paused
-    while models.name + "/qwen" in Path(f"/proc/{server.process.pid}/maps").read_text():
-        time.sleep(0.05)
-    print(
-        f"the copy was loaded after a pause of {loaded:.1f} s, exchanged after {time.monotonic() - paused:.1f} s"
-    )
-    memory.phase = "copy"
-    first_again = time.perf_counter()
-    reply = server.parsed(
-        "POST", "turbopilot/complete", body(session + 1, LINES[-1] + " # the next", len(LINES[-1]))
-    )
-    first_ms = 1000 * (time.perf_counter() - first_again)
-    print(f"first keystroke of the copy {first_ms:.0f} ms; {reply.get('timings')}")
-    copy_times = type_session(server, session + 2) + type_session(server, session + 3)
-    for label, share in (("median", 0.5), ("p95", 0.95)):
-        a, b = percentile(file_times, share), percentile(copy_times, share)
-        print(f"{label} of a keystroke: file with adapter {a:.0f} ms, copy {b:.0f} ms; ratio {a / b:.2f}")
-    memory.close()
-    print({name: round(value) for name, value in memory.peaks.items()})
+        print(server.log.read_text()[-1500:], file=sys.stderr)
+
+
+def start() -> None:
+    """Measure the first suggestion."""
+    with tempfile.TemporaryDirectory() as name, server_without_copy(Path(name)) as (server, _, begun):
+        first_suggestion(server, begun)
+
+
+def typing() -> None:
+    """Type while the copy is made, in pairs of sessions: the process that makes it runs or is stopped."""
+    with tempfile.TemporaryDirectory() as name, server_without_copy(Path(name)) as (server, _, begun):
+        first_suggestion(server, begun)
+        type_session(server, 1)
+        pairs: list[dict[bool, list[float]]] = []
+        while (child := child_of(server, COPYING)) and len(pairs) < REPEATS:
+            times = {}
+            for stopped in (True, False) if len(pairs) % 2 else (False, True):
+                with suppress(psutil.Error):
+                    (child.suspend if stopped else child.resume)()
+                times[stopped] = type_session(server, 2 + 2 * len(pairs) + stopped)
+            with suppress(psutil.Error):
+                child.resume()
+            pairs.append(times)
+            print({stopped: round(statistics.median(found)) for stopped, found in times.items()}, flush=True)
+        if child:
+            print(
+                f"it takes {psutil.cpu_percent(0.1):.0f} %, and has used {sum(child.cpu_times()[:2]):.0f} s"
+            )
+    for share, label in ((0.5, "median"), (0.95, "p95")):
+        both = [[percentile(times[stopped], share) for times in pairs] for stopped in (False, True)]
+        ratios = sorted(a / b for a, b in zip(*both, strict=True))
+        a, b = map(statistics.median, both)
+        print(
+            f"{label} of a keystroke, {len(pairs)} pairs: {a:.0f} ms beside the copying, {b:.0f} ms without; "
+            f"ratio {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        )
+
+
+def swap() -> None:
+    """Pause in a server whose copy is finished by another one, and type with both engines."""
+    with tempfile.TemporaryDirectory() as name, server_without_copy(Path(name)) as (server, models, begun):
+        (finished,) = models_dir().glob("tuned/qwen2.5-coder-0.5b*.gguf")
+        target = models / "tuned" / finished.name
+        target.parent.mkdir(exist_ok=True)
+        with FileLock(target.with_suffix(".lock")):
+            memory = Memory(server.process.pid)
+            first_suggestion(server, begun)
+            memory.phase = "file"
+            file_times = type_session(server, 1) + type_session(server, 2)
+            shutil.copy2(finished, target)
+        memory.phase = "load test"
+        while not (child := child_of(server, "load_test")) and child_of(server, COPYING):
+            time.sleep(0.05)
+        while child and child.is_running() and child_of(server, "load_test"):
+            time.sleep(0.1)
+        file_times += type_session(server, 3)
+        paused, memory.phase = time.monotonic(), "exchange"
+        maps = Path(f"/proc/{server.process.pid}/maps")
+        while "/tuned/" not in maps.read_text():
+            time.sleep(0.02)
+        loaded = time.monotonic() - paused
+        while f"{models}/qwen" in maps.read_text():
+            time.sleep(0.02)
+        used = time.monotonic() - paused
+        print(f"the copy is mapped after {loaded:.1f} s of a pause, and used after {used:.1f} s")
+        time.sleep(1.0)
+        memory.phase = "copy"
+        again = time.perf_counter()
+        reply = server.parsed("POST", "turbopilot/complete", body(3, LINES[-1] + "\n", len(LINES[-1]) + 1))
+        print(f"first keystroke {1000 * (time.perf_counter() - again):.0f} ms: {reply.get('timings')}")
+        copy_times = type_session(server, 4) + type_session(server, 5) + type_session(server, 6)
+        for label, share in (("median", 0.5), ("p95", 0.95)):
+            a, b = percentile(file_times, share), percentile(copy_times, share)
+            print(f"{label} of a keystroke: file with adapter {a:.0f} ms, copy {b:.0f} ms; ratio {a / b:.2f}")
+        memory.close()
+        print("memory, MB:", {phase: round(value) for phase, value in memory.peaks.items()})
 
 
 def exchange() -> None:
-    """Exchange the engine again and again in this process, while two clients type, one of them with pauses."""
+    """Exchange the engine again and again in this process, while a client types with and without pauses."""
     from jupyter_turbopilot.engine import successor
     from jupyter_turbopilot.engine.cancel import Cancel
 
@@ -238,7 +253,7 @@ def exchange() -> None:
 
         offer()
         session = 0
-        drawn = random.Random(1)
+        drawn = random.Random(1)  # noqa: S311 - a simulated user
         while len(used) < EXCHANGES:
             session += 1
             before = len(used)
@@ -264,14 +279,15 @@ def exchange() -> None:
                 last = [reply for reply in found if reply.done]
                 lost += not last or bool(last[-1].error)
                 duplicates += len(last) > 1
-                near = bool(used) and time.monotonic() - used[-1] < 2 * took / 1000 + 0.3
+                near = bool(used) and time.monotonic() - used[-1] < 2 * took / 1000 + NEAR
                 seen["near an exchange" if near else "usual"].append(took)
-                # The other client pauses sometimes, for as long as a load and an evaluation take.
-                time.sleep(drawn.uniform(0.0, 2.5) if drawn.random() < 0.3 else 0.1)
+                # Some pauses are as long as a load and an evaluation.
+                time.sleep(drawn.uniform(0.0, 2.5) if drawn.random() < LONG_PAUSES else 0.1)
             if len(used) > before:
                 offer()
     print(
-        f"{keys} keystrokes, {len(used)} exchanges: {lost} lost, {refused} refused, {duplicates} duplicate replies"
+        f"{keys} keystrokes, {len(used)} exchanges: {lost} lost, {refused} refused, "
+        f"{duplicates} answered twice"
     )
     for name, times in seen.items():
         shown = ", ".join(f"{percentile(times, share):.0f}" for share in (0.5, 0.95, 1.0))
@@ -280,14 +296,12 @@ def exchange() -> None:
 
 def main() -> None:
     """Run."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--start", action="store_true", help="measure only the start")
-    parser.add_argument("--exchange", action="store_true", help="measure only exchanges in this process")
-    options = parser.parse_args()
-    if not options.exchange:
-        start(only=options.start)
-    if not options.start:
-        exchange()
+    parts = {"start": start, "typing": typing, "swap": swap, "exchange": exchange}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="default: all")
+    for part in parser.parse_args().parts or parts:
+        print(f"{part}:", flush=True)
+        parts[part]()
 
 
 if __name__ == "__main__":

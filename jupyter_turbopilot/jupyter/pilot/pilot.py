@@ -222,10 +222,10 @@ class Pilot:
 
     def stop(self) -> None:
         """Stop downloads and the worker, then close the files."""
-        with self._lock:
-            copying = self._stop_copying(STOPPED)
         self.library.close()
         self.background.close()
+        with self._lock:  # afterwards no other copy is begun
+            copying = self._stop_copying(STOPPED)
         self.parsing.close()
         self.disk.close()
         self.settle()
