@@ -175,8 +175,8 @@ class Completer:
 
     def use_successor(self, engine: Engine, evaluated: Sequence[int]) -> None:
         """Prepare for another engine of the same model, which has evaluated the latest prompt."""
-        self.use_cache_of(engine)
         self.shared.layout_for(engine).note_evaluated([*evaluated])
+        self.use_cache_of(engine)  # last: after an error, the engine before stays in use
 
     def feedback(self, feedback: Feedback) -> None:
         """Count the outcome of a suggestion, and notify the listeners."""

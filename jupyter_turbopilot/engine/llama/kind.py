@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+_TEMPORARY = {"memory", "load_test"}  # errors of child processes that another try may not have
 EngineFactory = Callable[[Path, Model, LoadPlan, Path | None], Engine]
 
 
@@ -153,8 +154,7 @@ class LlamaKind(EngineKind):
             is_copy = path != self.store.path(model)
             if not is_copy or error.code != "model_refused" or plan.hardware.gpu_layers:
                 raise
-            self._failed_copies.add(path)
-            self._warn(error)
+            self._refuse(path, model)
             return self._load(model, cancel, adapters_enabled=adapters_enabled)
         engine = self._new_engine(path, model, plan)
         self._plan = plan
@@ -198,13 +198,22 @@ class LlamaKind(EngineKind):
             if not plan:
                 log.info("Turbopilot: The faster copy of %s is used after the next start", model.name)
                 return None
+        except CancelledError:
+            raise
+        except TurbopilotError as error:
+            if error.code not in _TEMPORARY:
+                self._failed_copies.add(copy)
+            self._warn(error)
+            return None
+        try:
             self._ensure_loads(copy, model, plan, cancel, lowest_priority=True)
         except CancelledError:
             raise
         except TurbopilotError as error:
-            if error.code not in {"memory", "load_test"}:  # others would fail again
-                self._failed_copies.add(copy)
-            self._warn(error)
+            if error.code in _TEMPORARY:
+                log.info("Turbopilot: %s", error)
+            else:
+                self._refuse(copy, model)
             return None
         return partial(self._load_beside, copy, model, plan, loaded)
 
@@ -257,6 +266,11 @@ class LlamaKind(EngineKind):
             self._warn(error)
             return path, hardware
         return copy, replace(hardware, adapters=())
+
+    def _refuse(self, copy: Path, model: Model) -> None:
+        """Use the file instead of a copy that failed the load test."""
+        self._failed_copies.add(copy)
+        self._warn(ModelRefusedError(f"The copy of {model.name} with merged adapters failed the load test."))
 
     def _warn(self, error: TurbopilotError) -> None:
         if error.message != self._adapter_warning:
