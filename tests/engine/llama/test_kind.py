@@ -1,11 +1,9 @@
 import hashlib
 import os
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import pytest
-from filelock import FileLock
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama import bindings, engine, load_test
@@ -18,11 +16,9 @@ from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import COPIES, copies
 from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.model import HubFile, Model
-from jupyter_turbopilot.models.tuning.merge import path_of
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError, NotReadyError
 from jupyter_turbopilot.settings.config import Turbopilot
-from jupyter_turbopilot.util.files import partial_path
 
 from ...scripted_engine import ScriptedEngine
 from ...tiny_adapter import make
@@ -338,48 +334,16 @@ def test_copy_that_cannot_be_written_is_not_tried_again(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell script replaces the child process")
-@pytest.mark.parametrize("end", ["killed", "cancelled"])
-def test_copy_of_a_process_that_ends_leaves_no_file(
-    beside: LlamaKind,
-    own: Path,
-    models_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    end: str,
+def test_copy_of_a_killed_process_is_made_after_the_next_load(
+    beside: LlamaKind, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = find(str(own))
     beside.load(model, Cancel(), adapters_enabled=True).close()
-    target = path_of(models_folder, own, beside.hardware(model).adapters)
-    target.parent.mkdir()
-    cancel = Cancel()
-    write = f"echo half > {partial_path(target)}"
     with monkeypatch.context() as patch:
-        play(tmp_path, patch, f"{write}; kill -KILL $$" if end == "killed" else f"{write}; exec sleep 60")
-        if end == "killed":
-            assert beside.prepare_copy(model, cancel) is None
-        else:
-            Timer(0.5, cancel.set, ["stopped"]).start()
-            with pytest.raises(CancelledError):
-                beside.prepare_copy(model, cancel)
-    assert [path.suffix for path in target.parent.iterdir()] == [".lock"]
-    assert beside.lacks_copy(model, adapters_enabled=True)  # the next load tries again
+        play(tmp_path, patch, "kill -KILL $$")
+        assert beside.prepare_copy(model, Cancel()) is None
+    assert beside.lacks_copy(model, adapters_enabled=True)
     assert beside.prepare_copy(model, Cancel()) is not None
-
-
-def test_copy_keeps_the_partial_file_of_another_server(
-    beside: LlamaKind, own: Path, models_folder: Path
-) -> None:
-    model = find(str(own))
-    beside.load(model, Cancel(), adapters_enabled=True).close()
-    target = path_of(models_folder, own, beside.hardware(model).adapters)
-    target.parent.mkdir()
-    partial_path(target).write_text("half")
-    cancel = Cancel()
-    with FileLock(target.with_suffix(".lock")):
-        Timer(2.0, cancel.set, ["stopped"]).start()
-        with pytest.raises(CancelledError):
-            beside.prepare_copy(model, cancel)
-        assert partial_path(target).read_text() == "half"
 
 
 def test_load_uses_the_file_if_the_copy_is_refused(
