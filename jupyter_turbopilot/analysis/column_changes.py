@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 CHANGING = methods("changes", library="pandas") | methods("changes", library="polars")
 _IN_PLACE = parameters("changes")
 NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
-# Methods that change a list or a dictionary.
-_MUTATORS = frozenset(
-    ("append", "clear", "extend", "insert", "popitem", "remove", "reverse", "setdefault", "sort")
-)
+_OF_CONTAINERS = methods("changes", "empties", library="builtins") | {"append", "reverse", "sort"}
 _WORD = re.compile(r"[^\W\d]\w*+")
 
 
@@ -56,7 +53,7 @@ def changed_parts(source: str) -> frozenset[tuple[str, str]]:
         match node:
             case ast.Subscript(ctx=ast.Store() | ast.Del()) if label := _label(node):
                 found.add(label)
-            case ast.Call(func=ast.Attribute(attr=method) as function) if method in _MUTATORS:
+            case ast.Call(func=ast.Attribute(attr=method) as function) if method in _OF_CONTAINERS:
                 found.add((_variable(function), ""))
     return frozenset(found)
 

@@ -39,7 +39,10 @@ _BRACKET_OR_QUOTE = re.compile(r"""[()\[\]{}"'`]""")
 
 
 def _follow(pending: list[str], sign: str, pairs: dict[str, str] = _PAIRS) -> None:
-    """Update the pending closers, innermost last, with the next sign."""
+    """Update the pending closers, innermost last, with the next sign.
+
+    A bracket of the wrong kind is ignored: comments and other languages have some, as in `[0, 1)`.
+    """
     innermost = pending[-1] if pending else ""
     if sign == innermost:
         pending.pop()

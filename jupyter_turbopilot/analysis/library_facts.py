@@ -9,12 +9,14 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 Fact: TypeAlias = Literal[
     "element", "expression", "group", "more", "new", "number", "part", "rows", "same", "size", "tuples",
     "window",  # the results end here, and the effects begin
-    "accessor", "aggregates", "aggregation", "axis", "by_name", "calls", "changes", "code", "condition",
-    "consumes", "empties", "errors", "formula", "groups", "joins", "keeps", "label", "lacks", "levels",
-    "locates", "named", "of_levels", "of_rows", "of_values", "others", "passes", "positions", "strict",
-    "text",
+    "accessor", "aggregates", "aggregation", "axis", "by_name", "calls", "changes", "code", "compares",
+    "condition", "consumes", "empties", "errors", "formula", "groups", "joins", "keeps", "label", "lacks",
+    "levels", "locates", "named", "numeric", "of_levels", "of_rows", "of_values", "others", "passes",
+    "positions", "pure", "reads", "strict", "text",
 ]  # fmt: skip
-Meaning: TypeAlias = Literal["changes", "code", "column", "elsewhere", "level", "table", "text"]
+Meaning: TypeAlias = Literal[
+    "changes", "code", "column", "elsewhere", "layout", "level", "order", "path", "table", "text",
+]  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -46,7 +48,9 @@ def _row(name: str, libraries: str, result: str, columns: str, keys: str, effect
 _DATA: dict[str, Any] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 ROWS = [_row(*cells) for cells in _cells(_DATA["functions"])]
 PARAMETERS = {name: (function, meaning.split()) for name, function, meaning in _cells(_DATA["parameters"])}
+FILES = {name: tuple(endings.split()) for names, endings in _cells(_DATA["files"]) for name in names.split()}
 MEMBERS = {owner: frozenset(names.split()) for owner, names in _DATA["members"].items()}
+CLASSES: dict[str, str] = _DATA["classes"]  # behind attributes of a column of pandas
 _BY_NAME: dict[str, list[Row]] = {}
 for _each in ROWS:
     _BY_NAME.setdefault(_each.name, []).append(_each)
@@ -80,6 +84,16 @@ def methods(*facts: Fact, library: str = "") -> frozenset[str]:
 def values_of(fact: Fact) -> dict[str, tuple[str, ...]]:
     """Return the values of a fact by method."""
     return {row.name.rpartition(".")[2]: row.facts[fact] for row in ROWS if fact in row.facts}
+
+
+def files_read(function: str) -> tuple[str, ...]:
+    """Return the arguments, by position or name, in which a function gets the paths of files that must exist.
+
+    `function`: its full name in a library.
+    """
+    library, name = function.partition(".")[0], function.rpartition(".")[2]
+    rows = (*_BY_NAME.get(function, ()), *(row for row in _BY_NAME.get(name, ()) if row.is_of(library)))
+    return next((row.facts["reads"] for row in rows if "reads" in row.facts), ())
 
 
 def parameters(*meanings: Meaning) -> frozenset[str]:

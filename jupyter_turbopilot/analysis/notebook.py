@@ -114,7 +114,7 @@ class Notebook(list[FixCell]):
                 self._trees[source] = python, error
         python, tree = self._trees[source]
         if isinstance(tree, SyntaxError):
-            raise tree
+            raise tree.with_traceback(None)  # each raise would add frames, which keep their variables
         return python, tree
 
     def bindings(self, source: str) -> frozenset[str]:

@@ -79,6 +79,8 @@ class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[Folder] = []  # near the path of a FileNotFoundError; the working folder of an ImportError
     # For a check:
     executions: int | None = None  # number of executed cells; None: unknown
+    folder: Path = ""  # the working folder
+    folder_id: Word = ""  # distinguishes it from one of another machine
     records: dict[
         Word, Record
     ] = {}  # by expression, or by `import name` for an imported module and its parts

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.analysis.library_facts import MEMBERS, methods, values_of
 from jupyter_turbopilot.analysis.parsed_cell import expression_of
 from jupyter_turbopilot.fixes.keys import replacement
-from jupyter_turbopilot.fixes.nearest import SHORTEST, nearest, nearest_of_interface, nearest_short
+from jupyter_turbopilot.fixes.nearest import (
+    SHORTEST,
+    nearest,
+    nearest_of_few,
+    nearest_of_interface,
+    nearest_short,
+)
 from jupyter_turbopilot.protocol.fix import quoted
 from jupyter_turbopilot.util.syntax_tree import walk
 
@@ -97,7 +103,7 @@ def find_aggregation(failure: FailedCell) -> Iterator[Fix]:
         for name, owners in values_of("lacks").items()
         if any(f"{owner}'" in failure.message for owner in owners)  # not `DataFrameGroupBy` for `DataFrame`
     }
-    near = word and len(nodes) == 1 and nearest_of_interface(word, _AGGREGATIONS - lacking)
+    near = word and len(nodes) == 1 and nearest_of_few(word, _AGGREGATIONS - lacking)
     if near and not any(node.attr == word for node in failure.nodes(ast.Attribute)):
         node = nodes.pop()
         if part := replacement(failure.source, failure.span(node), node, near[0]):

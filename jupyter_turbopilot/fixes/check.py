@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from jupyter_turbopilot.analysis.languages import cell_magic
@@ -17,6 +18,7 @@ from jupyter_turbopilot.analysis.parsed_cell import chain, expression_of
 from jupyter_turbopilot.analysis.resolve import EVERYWHERE
 from jupyter_turbopilot.fixes import quiet
 from jupyter_turbopilot.fixes.evaluation import Evaluation
+from jupyter_turbopilot.fixes.judged_texts import TextJudge, described_for, readings_for, shown
 from jupyter_turbopilot.fixes.keys import replacement
 from jupyter_turbopilot.fixes.labels import is_mask
 from jupyter_turbopilot.fixes.names import missing_import
@@ -27,11 +29,13 @@ from jupyter_turbopilot.protocol.fix import Fix, as_code, quoted
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jupyter_turbopilot.analysis.imports import Sources
     from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
     from jupyter_turbopilot.analysis.report import KernelReport
+    from jupyter_turbopilot.analysis.texts import Readable, Texts
+    from jupyter_turbopilot.protocol.fix import Source
     from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
 
 _Near: TypeAlias = "tuple[str, float] | None"  # a name and a confidence
@@ -58,6 +62,7 @@ class Prepared(NamedTuple):
     cells: list[ParsedCell]  # those above that are executed first, and the checked one
     described: list[str]
     traced: list[str]
+    readings: list[Readable]  # values and folders to read
 
 
 def prepare(request: CheckRequest) -> Prepared | None:
@@ -79,7 +84,8 @@ def prepare(request: CheckRequest) -> Prepared | None:
         _add_expressions(parsed, described, traced)
     if len(traced) > MAX_TRACED:
         return None
-    return Prepared(notebook, cells, [*described][:MAX_EXPRESSIONS], [*traced])
+    asked = [*dict.fromkeys(described_for(cells[-1])), *described][:MAX_EXPRESSIONS]
+    return Prepared(notebook, cells, asked, [*traced], readings_for(cells[-1]))
 
 
 def _code_before(request: CheckRequest) -> Iterator[FixCell]:
@@ -126,9 +132,16 @@ def _imported(parsed: ParsedCell) -> dict[str, list[str]]:
 
 
 def find(
-    request: CheckRequest, prepared: Prepared, report: KernelReport, imports: Sources | None = None
+    request: CheckRequest,
+    prepared: Prepared,
+    report: KernelReport,
+    imports: Sources | None = None,
+    texts: Mapping[Readable, Texts] = MappingProxyType({}),
 ) -> list[Finding]:
-    """Return the findings in a cell, in the order of the text. `imports`: sources of missing imports."""
+    """Return the findings in a cell, in the order of the text.
+
+    `imports`: sources of missing imports. `texts`: those of `Prepared.readings` that were read.
+    """
     executions = report.executions
     if executions is None or not report.all or not report.alone:
         return []
@@ -137,7 +150,7 @@ def find(
     magics = (cell_magic(each.source or "") for each in request.cells[: request.active + 1])
     if any(map(report.commands.get, magics)):
         return []  # they run code of the user
-    check = _Check(request, prepared, report, imports)
+    check = _Check(request, prepared, report, imports, texts)
     with suppress(OperationLimitError):  # the findings so far remain
         check.run(prepared.cells)
     return sorted(check.findings, key=lambda finding: finding.start)[:MAX_FINDINGS]
@@ -147,7 +160,12 @@ class _Check:
     """The judgement of the nodes of a cell in the order of their evaluation."""
 
     def __init__(
-        self, request: CheckRequest, prepared: Prepared, report: KernelReport, imports: Sources | None
+        self,
+        request: CheckRequest,
+        prepared: Prepared,
+        report: KernelReport,
+        imports: Sources | None,
+        texts: Mapping[Readable, Texts],
     ) -> None:
         self.findings: list[Finding] = []
         self._evaluation = Evaluation(report)
@@ -155,6 +173,7 @@ class _Check:
         self._report, self._imports = report, imports
         self._names = self._evaluation.objects.existing
         self._index: tuple[set[str], NameIndex] | None = None
+        self._texts = TextJudge(self._evaluation, self._notebook, self._parsed, report, texts)
         self._sets: dict[int, tuple[Sequence[str], frozenset[str]]] = {}  # by the identity of the labels
 
     def run(self, cells: Sequence[ParsedCell]) -> None:
@@ -174,6 +193,8 @@ class _Check:
             case ast.Call():
                 self._judge_labels([*node.args, *(each.value for each in node.keywords)])
                 self._judge_keywords(node)
+        for span, message, near, text, source in self._texts.judge(node):
+            self._add(span, message, self._replacement(span, near, text, source))
 
     def _judge_labels(self, nodes: Iterable[ast.expr]) -> None:
         """Judge the strings in an index or in arguments."""
@@ -233,7 +254,7 @@ class _Check:
         near = nearest(name, filter(str.isidentifier, known))
         near = near or (nearest_short(name, described.attributes) if len(name) == SHORTEST else None)
         kind = "column or attribute" if is_table else "attribute"
-        message = f"{_shown(node.value)} has no {kind} {as_code(name)}."
+        message = f"{shown(node.value)} has no {kind} {as_code(name)}."
         span = end - len(name), end
         self._add(span, message, self._replacement(span, near))
 
@@ -265,7 +286,7 @@ class _Check:
         near = index.nearest(label, "key") if index else None
         part = near and replacement(self._parsed.source, span, node, near[0])
         start, end, text = part or (*span, "")
-        message = f"{_shown(owner)} has no {kind} {as_code(label)}."
+        message = f"{shown(owner)} has no {kind} {as_code(label)}."
         self._add((start, end), message, self._replacement((start, end), near if part else None, text))
 
     def _owner(self, node: ast.AST) -> ast.expr | None:
@@ -321,7 +342,7 @@ class _Check:
             is_written = self._parsed.source.startswith(name, start)
             is_unknown = is_written and name not in (*described.parameters, "self", "cls")
             if is_unknown and is_reported(name):
-                message = f"{_shown(node.func)} has no parameter {as_code(name)}."
+                message = f"{shown(node.func)} has no parameter {as_code(name)}."
                 span = start, start + len(name)
                 self._add(span, message, self._replacement(span, nearest_of_interface(name, unused)))
 
@@ -337,23 +358,19 @@ class _Check:
             self._sets[id(labels)] = labels, frozenset(labels)
         return self._sets[id(labels)][1]
 
-    def _replacement(self, span: tuple[int, int], near: _Near, text: str = "") -> Fix | None:
+    def _replacement(
+        self, span: tuple[int, int], near: _Near, text: str = "", source: Source = "kernel"
+    ) -> Fix | None:
         """Return the fix that replaces a name. `text`: the new text, by default the nearest name."""
         if not near:
             return None
         edit = self._notebook.edit(self._active, *span, text or near[0])
         title = f"Did you mean {quoted(near[0])}?"
-        return Fix(title=title, source="kernel", confidence=near[1], edits=[edit])
+        return Fix(title=title, source=source, confidence=near[1], edits=[edit])
 
     def _add(self, span: tuple[int, int], message: str, fix: Fix | None) -> None:
         start, end = span
         self.findings.append(Finding(start=start, end=end, message=message, fixes=[fix] if fix else []))
-
-
-def _shown(node: ast.expr) -> str:
-    """Return an expression, or the variable that it begins with, for a message."""
-    first = chain(node)[-1]
-    return as_code(expression_of(node) or (first.id if isinstance(first, ast.Name) else "object"))
 
 
 def _is_rows(node: ast.expr) -> bool:

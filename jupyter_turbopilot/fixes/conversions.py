@@ -1,4 +1,7 @@
-"""Conversions of a number that is added to a string, and of a column of strings used as dates. Pure."""
+"""Conversions of a number that is added to a string, and of columns of strings. Pure.
+
+Such columns are used as dates, or in a calculation with all columns of a table.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from jupyter_turbopilot.analysis.library_facts import MEMBERS, methods
 from jupyter_turbopilot.fixes.api_changes import module_expression
 from jupyter_turbopilot.fixes.attributes import missing_attribute
+from jupyter_turbopilot.fixes.labels import LabelLookup
 from jupyter_turbopilot.protocol.fix import MOST_TITLE
 from jupyter_turbopilot.util.bounds import count_operations
 
@@ -34,13 +38,23 @@ _LONGEST = 10_000  # characters of a string that is searched for placeholders
 _TO_STRING = frozenset({"format", "join"})  # methods of strings
 _TO_NUMBER = methods("number")
 _OF_DATES = MEMBERS["pandas.Series.dt"]  # attributes for dates, but not for durations or strings
+_NUMERIC = methods("numeric")
+# The errors of pandas for a column of strings in a calculation; newer versions name the method.
+_NO_NUMBERS = re.compile(
+    r"Cannot perform reduction '(\w+)' with string dtype|dtype '(?:str|string|object)' does not support "
+    r"operation '(\w+)'|agg function failed \[how->(\w+),dtype->object\]"
+    r"|[Cc]ould not convert (?:string )?['\[].{0,8192} to numeric\Z|could not convert string to float: ",
+    re.DOTALL,
+)
 
 
 def find(failure: FailedCell) -> Iterator[Fix]:
     """Find the conversion of the failed expression."""
     if failure.name == "AttributeError":
         yield from _to_dates(failure)
-    elif not failure.is_inside_library and "str" not in failure.report.names:
+    elif failure.is_inside_library:
+        yield from _only_numbers(failure)
+    elif "str" not in failure.report.names:
         yield from _to_string(failure)
 
 
@@ -184,3 +198,28 @@ def _used_as_dates(cell: ParsedCell, failed: ast.Attribute) -> Iterator[ast.expr
     for node, scope in accessors.items():
         if scope is accessors.get(failed) and isinstance(node, ast.Attribute) and node.attr == failed.attr:
             yield node.value
+
+
+# Calculations --------------------------------------------------------------------------------------------
+
+
+def _only_numbers(failure: FailedCell) -> Iterator[Fix]:
+    """Omit the columns of strings from a calculation with all columns of a table."""
+    found = _NO_NUMBERS.match(failure.message)
+    calls = [
+        (each, each.func.value, each.func.attr)
+        for each in failure.nodes(ast.Call)
+        if isinstance(each.func, ast.Attribute) and each.func.attr in _NUMERIC
+    ]
+    if not found or failure.parsed is None or len(calls) != 1:
+        return
+    ((call, owner, method),) = calls
+    table = LabelLookup(failure.parsed, failure.described).table(owner)
+    is_pandas = table and table.type == "DataFrame" and (table.module or "").startswith("pandas")
+    is_named = not any(found.groups()) or method in found.groups()
+    if not (is_pandas and is_named) or {"numeric_only", None} & {each.arg for each in call.keywords}:
+        return
+    _, end = failure.span(call)
+    comma = ", " if call.args or call.keywords else ""
+    edit = failure.edit(end - 1, end - 1, f"{comma}numeric_only=True")
+    yield from failure.fix("Use only the columns with numbers?", [edit], 0.8)

@@ -76,6 +76,7 @@ class Evaluation(Expressions):
         yield node.value, is_certain
         if not (old.is_inert and self.objects.are_inert([node.value])):
             raise OpaqueError
+        self.objects.has_any_value = True  # an array may be the values of a table
         if isinstance(node.op, ast.BitOr):  # it may add keys to a dictionary
             self.objects.change(old)
         is_container = old.size >= 0 or not isinstance(node.target, ast.Name)
@@ -216,6 +217,8 @@ class Evaluation(Expressions):
             if item.optional_vars:
                 yield from self._assign(item.optional_vars, INERT, is_certain=is_certain)
             is_certain = is_certain and self._passes_errors(item.context_expr)
+            if not isinstance(item.context_expr, ast.Call):  # it may change the folder
+                self.objects.has_any_file = self.objects.has_any_value = True
         yield from all_of(node.body, is_certain=is_certain)
 
     def _passes_errors(self, manager: ast.expr) -> bool:
@@ -251,6 +254,8 @@ class Evaluation(Expressions):
         is_own = self.objects.commands.get(magic, False)
         if magic not in quiet.MAGICS or is_own or not {"{", "$"}.isdisjoint(line):
             raise OpaqueError
+        if not command or not command["magic"] or magic not in quiet.SHOWING:
+            self.objects.has_any_file = True
 
     def _visit_raise(self, node: ast.Raise, *, is_certain: bool) -> Visit:
         yield from all_of([node.exc, node.cause], is_certain=is_certain)

@@ -98,6 +98,8 @@ class Expressions:
         yield from all_of(operands[2:], is_certain=False)
         if not all(isinstance(each, ast.Is | ast.IsNot) for each in node.ops):
             self.objects.require(*operands)
+        if is_certain and self._judge:
+            self._judge(node)
         self.objects.values[node] = self.objects.new()
 
     def _visit_namedexpr(self, node: ast.NamedExpr, *, is_certain: bool) -> Visit:
@@ -169,6 +171,8 @@ class Expressions:
     def _iterate(self, target: ast.expr, iterable: ast.expr) -> Visit:
         """Yield the parts of a target, and assign an object to it that an iteration yields."""
         yield from self._assign(target, INERT, is_certain=False)
+        if self.objects.value(iterable).kind == "other":  # an iterator may call functions
+            self.objects.has_any_file = self.objects.has_any_value = True
         match target, iterable:
             case (
                 ast.Tuple(elts=[_, ast.Name() as row]),

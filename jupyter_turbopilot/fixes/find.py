@@ -50,7 +50,8 @@ FINDERS: dict[str, tuple[Finder, ...]] = {
     "UndefinedVariableError": (keys.find_in_query,),  # pandas
     "KeyError": (keys.find,),
     "ColumnNotFoundError": (keys.find,),  # polars
-    "ValueError": (keys.find, attributes.find_aggregation),  # seaborn, plotly; pandas
+    # Of seaborn and plotly; pandas.
+    "ValueError": (keys.find, attributes.find_aggregation, conversions.find),
     "ModuleNotFoundError": (api_changes.find, names.find_module),
     "ImportError": (api_changes.find, names.find_module),
     "AttributeError": (

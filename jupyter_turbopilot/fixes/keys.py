@@ -131,6 +131,14 @@ def replacement(
     return start, end, repr(label)
 
 
+def plain_start(source: str, span: tuple[int, int], node: ast.Constant) -> int | None:
+    """Return where the text of a string literal begins; None if its source differs from its text."""
+    start, end = span
+    quotes = {source[start : start + 1], source[end - 1 : end]}
+    is_plain = quotes in ({"'"}, {'"'}) and source[start + 1 : end - 1] == node.value
+    return start + 1 if is_plain else None
+
+
 def _text(failure: FailedCell) -> str:
     """Return the message; that of a KeyError is the `repr` of its argument."""
     text = failure.message

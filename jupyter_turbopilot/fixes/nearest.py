@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rapidfuzz.distance import OSA
 
+from jupyter_turbopilot.analysis.resolve import EVERYWHERE
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -131,6 +132,17 @@ def nearest_short(word: str, names: Iterable[str]) -> tuple[str, float] | None:
 def nearest_of_interface(word: str, names: Collection[str]) -> tuple[str, float] | None:
     """Return the nearest documented name and a confidence, or None; it may be short."""
     return nearest(word, names) or nearest_short(word, names)
+
+
+def nearest_of_few(word: str, names: Collection[str]) -> tuple[str, float] | None:
+    """Return the nearest of a few documented names, as `sum` for `sun`, if other names certainly fail.
+
+    The name of a built-in function, such as `list`, is not misspelled.
+    """
+    is_other = len(word) < SHORTEST - 1 or word in EVERYWHERE
+    one_edit = [] if is_other else [name for name in names if _edits(word, name, _OMITTED) == 1]
+    near = nearest_of_interface(word, names)
+    return near or ((one_edit[0], 0.7) if len(one_edit) == 1 else None)
 
 
 class _Search:

@@ -73,6 +73,8 @@ class Objects:
         # Whether any object may have new labels, keys of dictionaries, attributes or rows.
         self.has_any_label = self.has_any_key = self.has_any_attribute = self.has_any_row = False
         self.may_be_empty = False  # whether any container may have lost its items
+        # Whether a step may have written files or changed the folder, or have changed values in a table.
+        self.has_any_file = self.has_any_value = False
         self._report, self.existing = report, EVERYWHERE.union(report.names)  # names before the cells
         self.is_extended, self.commands = report.extended, report.commands
         self._names: dict[tuple[LexicalScope | None, str], Value] = {}
@@ -206,6 +208,7 @@ class Objects:
 
     def set_attribute(self, owner: ast.expr, name: str) -> None:
         """Record an assignment to an attribute."""
+        self.has_any_value = True
         value = self.value(owner)
         is_of_table = value.root.kind == "table" or value.root.table
         if name == "backend" and not is_of_table:
@@ -216,6 +219,7 @@ class Objects:
 
     def set_item(self, owner: ast.expr, index: ast.expr) -> None:
         """Record an assignment to an item."""
+        self.has_any_value = True
         value = self.value(owner)
         if value.owner and value.method in _LOCATORS:
             value, self.has_any_row = value.owner, True

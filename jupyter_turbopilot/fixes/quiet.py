@@ -8,8 +8,14 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.analysis.library_facts import functions, methods, parameters, values_of
-from jupyter_turbopilot.analysis.parsed_cell import expression_of
+from jupyter_turbopilot.analysis.library_facts import (
+    files_read,
+    functions,
+    methods,
+    parameters,
+    values_of,
+)
+from jupyter_turbopilot.analysis.parsed_cell import chain, expression_of
 from jupyter_turbopilot.fixes.objects import INERT, UNKNOWN, OpaqueError, Value
 
 if TYPE_CHECKING:
@@ -24,6 +30,24 @@ LABEL_AT = {name: int(at) for name, (at,) in values_of("label").items()}
 SAME_SIZE, CONSUMING = functions("size"), functions("consumes")
 ROWS, VIEWS = methods("rows", "tuples"), methods("size", library="builtins")
 _NEW, _ELEMENTS = functions("new"), methods("element")
+# Functions, and methods of tables and columns, that change no object and no file.
+_PURE = functions("pure")
+_PURE_METHODS = {
+    library: methods(
+        "aggregation",
+        "expression",
+        "group",
+        "more",
+        "number",
+        "part",
+        "pure",
+        "same",
+        "window",
+        library=library,
+    )
+    for library in ("pandas", "polars")
+}
+_READING_MODES = frozenset({"r", "rb", "rt"})
 # Line magics that bind no name and run no Python code.
 MAGICS = frozenset(
     """
@@ -31,6 +55,8 @@ MAGICS = frozenset(
     more mv notebook pip pprint precision pushd popd pwd quickref rmdir sx system uv xmode
     """.split()
 )
+# Those of them that neither write files nor change the folder.
+SHOWING = frozenset("autosave cat colors dhist ls lsmagic magic matplotlib pprint precision pwd".split())
 # Cell magics that run no Python code in the kernel.
 CELL_MAGICS = frozenset({"HTML", "SVG", "bash", "html", "javascript", "js", "latex", "markdown", "sh", "svg"})
 
@@ -123,11 +149,45 @@ def _call(node: ast.Call, objects: Objects) -> Value:
     if is_unsafe or _runs_text(method, text, is_extended=objects.is_extended):
         raise OpaqueError
     _record_changes(node, function, given, objects)
+    if not _is_pure(node, function, given, objects):
+        objects.has_any_file = objects.has_any_value = True
     if is_keeping:
         return UNKNOWN
     size = _size(node, function, given, objects)
     is_new = _makes_new(name) or (function.owner or INERT).table is not None
     return objects.new(size=size) if is_new else Value(is_inert=True, size=size)
+
+
+def reads_file(node: ast.Call, function: str) -> ast.expr | None:
+    """Return the path of a file in a call that fails if there is no such file."""
+    arguments = files_read(function)
+    given = {str(at): each for at, each in enumerate(node.args)}
+    given |= {each.arg or "": each.value for each in node.keywords}
+    mode = given.get("mode", given.get("1", ast.Constant("r")))
+    is_writing = not (isinstance(mode, ast.Constant) and mode.value in _READING_MODES)
+    if "" in given or (function == "builtins.open" and (is_writing or "opener" in given)):
+        return None
+    return next((given[name] for name in arguments if name in given), None)
+
+
+def _is_pure(node: ast.Call, function: Value, given: list[Value], objects: Objects) -> bool:
+    """Return whether a call changes no object and no file, and calls nothing that it is given."""
+    may_call = any(each.function or each.method or each.kind == "other" for each in given)
+    if may_call or not CHANGING_KEYWORDS.isdisjoint({each.arg for each in node.keywords}):
+        return False
+    if function.function and (function.owner is None or function.owner.kind in {"class", "module"}):
+        return function.function in _PURE or reads_file(node, function.function) is not None
+    method, root = function.method, chain(node.func)[-1]
+    found = objects.described(root)
+    library = ((found and (found.name or found.module)) or "").partition(".")[0]
+    is_literal = all(map(_is_literal, node.args)) or method not in CALLING
+    return is_literal and method in _PURE_METHODS.get(library, ())
+
+
+def _is_literal(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) or (
+        isinstance(node, ast.List | ast.Tuple) and all(isinstance(each, ast.Constant) for each in node.elts)
+    )
 
 
 def _size(  # noqa: PLR0911 - one for each kind of function

@@ -188,7 +188,7 @@ class Fixes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """A name in the checked cell that does not exist."""
+    """A name, a file or a value in the checked cell that does not exist."""
 
     start: Annotated[int, Meta(ge=0, description="start of the name in the cell, in code points")]
     end: Annotated[int, Meta(ge=0, description="end of the name, in code points")]
@@ -199,7 +199,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True):
-    """The names in a cell that do not exist, in the order of the text: at most ten."""
+    """What does not exist of the names in a cell, in the order of the text: at most ten findings."""
 
     id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
     findings: list[Finding]

@@ -146,7 +146,8 @@ class Turbopilot(Configurable):
         True,
         help="While a string is typed that names one of them, read the values of a column, row labels and "
         "keys from the kernel, and file names and their columns from its folder. They are suggested, and "
-        "checked in suggestions, but reach no model, no cache on disk and no other machine.",
+        "checked in suggestions and before a cell is run, but reach no model, no cache on disk and no other "
+        "machine.",
     ).tag(config=True)
     suggest_fixes = Bool(
         True,

@@ -17,14 +17,14 @@ from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, 
 from jupyter_turbopilot.util.bounds import LINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.analysis.members import Member
     from jupyter_turbopilot.analysis.statements import Bracket
     from jupyter_turbopilot.protocol.request import Completion
 
 MOST_LABELS = 32  # strings of a text that are checked: each check lexes the statement before it
-_TYPED = 2  # characters of a label after which an existing column is more likely than a new one
+TYPED = 2  # characters of a label after which an existing column is more likely than a new one
 MOST_NAMES = 300  # names after a bare dot: finding the allowed tokens takes a millisecond for each 200
 _NONE: frozenset[str] = frozenset()
 _BINDS = re.compile(rf"\b(?:{'|'.join(sorted(BINDS))})\b|:=|;")
@@ -33,7 +33,7 @@ _OPERAND = re.compile(r"(?:^|[(&|~]|\b(?:and|or|not)\b)\s*+(?P<typed>[^\W\d]\w*+
 # Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
 _ESCAPED = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _SIGNS = frozenset("'\".")  # a line without any of these contains no position
-_QUOTES = frozenset("'\"")
+QUOTES = frozenset("'\"")
 _AFTER_LABEL = frozenset(["", *",:)]}"])  # the ends of an element of a list or of an argument
 _MEMBER_NAME = re.compile(r"[\w.]++|`[^`\\]++`")  # a quoted name in R ends at the next backtick
 # Signs that may follow a member in R. Without them, the model would continue the word.
@@ -84,22 +84,39 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
         return NO_CANDIDATES
     if member := member_at(request):
         return _members(member, scope.attributes.get(member.code, _NONE))
-    cell, prefix = request.cells[request.active], request.prefix
-    current = prefix.rpartition("\n")[2]
-    is_python = cell.type == "code" and cell_language(cell.source, request.language) == "python"
-    if not is_python or len(current) > LINE or is_command(current) or _SIGNS.isdisjoint(current):
-        return NO_CANDIDATES
-    statement, line = statement_at(prefix)
-    if statement.is_comment or not statement.at_end:
-        return NO_CANDIDATES
-    bound = (bindings(prefix[:line]) - scope.from_files) | bound_in_line(prefix[line:])
-    position = _position(statement, scope.without(bound))
-    if position is None or is_in_long_string(prefix):
+    found = at_cursor(request, scope, _SIGNS)
+    position = _position(*found) if found else None
+    if position is None or is_in_long_string(request.prefix):
         return NO_CANDIDATES
     return _candidates(position, request.suffix)
 
 
-def bound_in_line(line: str) -> frozenset[str]:
+def at_cursor(
+    request: Completion, scope: Scope, signs: frozenset[str], rest: str = ""
+) -> tuple[Statement, Scope] | None:
+    """Return the statement at the cursor in Python, and the scope without the names that the cell binds.
+
+    None if the line contains none of the signs. `rest`: the text after the cursor that may bind names.
+    """
+    prefix = request.prefix
+    current = prefix.rpartition("\n")[2]
+    if not is_in_python(request) or is_command(current) or signs.isdisjoint(current):
+        return None
+    statement, line = statement_at(prefix)
+    if statement.is_comment or not statement.at_end:
+        return None
+    above = bindings(prefix[:line]) - scope.from_files
+    return statement, scope.without(above | _bound_in_line(prefix[line:] + rest))
+
+
+def is_in_python(request: Completion) -> bool:
+    """Return whether the cursor is in a line of Python that is not too long."""
+    cell = request.cells[request.active]
+    is_python = cell.type == "code" and cell_language(cell.source, request.language) == "python"
+    return is_python and len(request.prefix.rpartition("\n")[2]) <= LINE
+
+
+def _bound_in_line(line: str) -> frozenset[str]:
     """Return the names that the cursor's line binds; the target of its assignment still has the old value."""
     if ";" not in line:
         target = _TARGET.match(line)
@@ -116,27 +133,41 @@ def _members(member: Member, names: frozenset[str]) -> Candidates:
     return Candidates(sorted(rests), member.must_exist, _AFTER_MEMBER)
 
 
-def lacks_column(prefix: str, text: str, scope: Scope) -> bool:
-    """Return whether a text names a column that its table certainly lacks."""
+def strings_in(prefix: str, text: str) -> Iterator[tuple[Statement, str, bool, str]]:
+    """Yield the strings without escapes in a text: the statement before, the content, whether it is open.
+
+    The last item is the code after the string.
+    """
     before = prefix[-STATEMENT_LENGTH:]
-    line = before.rpartition("\n")[2]
-    above = text.rpartition("\n")[0]
-    scope = scope.without(frozenset(table for table, _ in changed_columns(line.lstrip() + above) if above))
+    start = before.rfind("\n") + 1
+    line = before[start:]
     strings = (each for each in lex(line + text) if each.kind == "string" and each.end > len(line))
     for lexeme in islice(strings, MOST_LABELS):
-        quote, label = lexeme.text[0], lexeme.text.strip(lexeme.text[0])
-        is_operand = (line + text)[lexeme.end :].lstrip()[:1] not in _AFTER_LABEL
-        if quote not in _QUOTES or "\\" in label or is_operand:
-            continue
-        statement, _ = statement_at((before + text)[: len(before) - len(line) + lexeme.start + 1])
-        position = _position(statement, scope) if statement.at_end else None
-        if not (position and position.table and position.must_exist and position.end == quote):
+        content = lexeme.text.strip(lexeme.text[0])
+        statement, _ = statement_at((before + text)[: start + lexeme.start + 1])
+        if lexeme.text[0] in QUOTES and "\\" not in content and statement.at_end:
+            yield statement, content, bool(lexeme.unclosed), (line + text)[lexeme.end :].lstrip()
+
+
+def lines_above(prefix: str, text: str) -> str:
+    """Return the code of the cursor's line and a text, without the last line of it."""
+    above, newline, _ = text.rpartition("\n")
+    return prefix[-STATEMENT_LENGTH:].rpartition("\n")[2].lstrip() + above if newline else ""
+
+
+def lacks_column(prefix: str, text: str, scope: Scope) -> bool:
+    """Return whether a text names a column that its table certainly lacks."""
+    if above := lines_above(prefix, text):
+        scope = scope.without(frozenset(table for table, _ in changed_columns(above)))
+    for statement, label, is_open, rest in strings_in(prefix, text):
+        position = _position(statement, scope) if rest[:1] in _AFTER_LABEL else None
+        if not (position and position.table and position.must_exist and position.end):
             continue
         # A list of new columns may be about to be assigned.
         if statement.open[0].at == statement.line + 1 and statement.open[0].sign == "[":
             continue
         begins = any(name.startswith(label) for name in position.names)
-        if not (begins if lexeme.unclosed else label in position.names):
+        if not (begins if is_open else label in position.names):
             return True
     return False
 
@@ -147,7 +178,7 @@ def _candidates(position: _Position, suffix: str) -> Candidates:
         names = frozenset(label for label in names if not _ESCAPED.search(label))
         if not (typed or must_exist or suffix.strip(f"{end}]")):
             return NO_CANDIDATES  # a new column may be about to be assigned
-        must_exist = must_exist or len(typed) >= _TYPED
+        must_exist = must_exist or len(typed) >= TYPED
     else:
         names = frozenset(filter(is_attribute, names))
         if not names or typed in names or (not typed and len(names) > MOST_NAMES):
@@ -184,8 +215,8 @@ def _attribute(statement: Statement, scope: Scope, dot: int, typed: str) -> _Pos
 def _in_string(statement: Statement, scope: Scope) -> _Position | None:
     last = len(statement.lexemes) - 1
     literal = statement.lexemes[last]
-    if literal.text[0] in "fF" and literal.unclosed:
-        field = Statement(f"({open_field(literal)}")
+    if literal.unclosed and (code := open_field(literal)):
+        field = Statement(f"({code}")
         return _position(field, scope) if field.at_end else None
     quote, typed = literal.text[0], literal.text[1:]
     bracket = statement.open[-1] if statement.open else None

@@ -17,6 +17,7 @@ from jupyter_turbopilot.analysis import lexer
 from jupyter_turbopilot.analysis.lexer import CLOSERS, OPENERS, scan
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.names import ANY_NAMES
+from jupyter_turbopilot.suggestion.readable import WORTH_A_KEY
 from jupyter_turbopilot.suggestion.scores import DEFAULT, SMALLEST, CursorFeatures, features, fit_for
 from jupyter_turbopilot.suggestion.trim import is_word
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.scores import Trees
 
 READING = 4  # keystrokes that take as long as reading a suggestion (research/measure.md)
-WORTH_A_KEY = 4  # minimum characters of a certain text
 _QUOTES = frozenset("'\"")
 _NUMBER = "0123456789_"  # characters of integers
 _TRIED = 128  # boundaries of a line that are checked at most: each check parses the text before it

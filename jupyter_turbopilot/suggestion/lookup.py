@@ -24,7 +24,8 @@ from jupyter_turbopilot.analysis.lexer import balanced_length, closing_length
 from jupyter_turbopilot.analysis.lines import SHORTEST_BEGINNING, Continuation, Line, lines_of
 from jupyter_turbopilot.context.notebook import ABOVE, NEAR
 from jupyter_turbopilot.context.private import ARMOUR, spread_secrets
-from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, expected_gain, is_complete, may_end
+from jupyter_turbopilot.suggestion.gate import expected_gain, is_complete, may_end
+from jupyter_turbopilot.suggestion.readable import WORTH_A_KEY
 from jupyter_turbopilot.suggestion.scores import sigmoid
 from jupyter_turbopilot.suggestion.trim import trim
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations, end_of

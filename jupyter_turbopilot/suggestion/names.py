@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.analysis.imports import Sources, Use
     from jupyter_turbopilot.analysis.kernel_context import KernelContext
+    from jupyter_turbopilot.analysis.texts import Readable, Texts
     from jupyter_turbopilot.protocol.request import Completion
-    from jupyter_turbopilot.suggestion.readable import Place, Readable, Reader, Texts
+    from jupyter_turbopilot.suggestion.readable import Place, Reader
 
 _METHOD = re.compile(r"^[ \t]*+(?:async[ \t]++)?def[ \t]++\w++[ \t]*+\(\s*+(?:self|cls)\b", re.MULTILINE)
 MOST_MISSING = 16  # a text with more missing names does not fit this notebook

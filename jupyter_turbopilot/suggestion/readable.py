@@ -9,17 +9,24 @@ import ast
 import re
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyter_turbopilot.analysis.column_changes import changed_columns, changed_parts
-from jupyter_turbopilot.analysis.languages import as_python, cell_language, is_command
-from jupyter_turbopilot.analysis.lexer import lex
-from jupyter_turbopilot.analysis.library_facts import MEMBERS
+from jupyter_turbopilot.analysis.languages import as_python
+from jupyter_turbopilot.analysis.library_facts import FILES, MEMBERS, parameters
 from jupyter_turbopilot.analysis.resolve import Scope, bindings
-from jupyter_turbopilot.analysis.statements import STATEMENT_LENGTH, Statement, statement_at, text_before_line
-from jupyter_turbopilot.suggestion.candidates import MOST_LABELS, bound_in_line, is_in_long_string
+from jupyter_turbopilot.analysis.statements import Statement, text_before_line
+from jupyter_turbopilot.analysis.texts import Readable, Texts, values_of_column
+from jupyter_turbopilot.suggestion.candidates import (
+    QUOTES,
+    TYPED,
+    at_cursor,
+    is_in_long_string,
+    is_in_python,
+    lines_above,
+    strings_in,
+)
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
 
@@ -29,44 +36,16 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.analysis.statements import Bracket
     from jupyter_turbopilot.protocol.request import Completion
 
-Kind: TypeAlias = Literal["values", "labels", "keys", "files", "header"]
-
 MOST_CHOICES = 100  # alternatives that a request returns
-_OF_NEW = 2  # characters of a text after which an existing one is more likely than a new or another one
 WORTH_A_KEY = 4  # characters of a common beginning that is shown
-_QUOTES = frozenset("'\"")
 _EQUAL = frozenset({"==", "!="})
 _DICTIONARIES = frozenset({"dict", "OrderedDict", "defaultdict", "list", "tuple", "module"})
 _LISTS = frozenset({"loc", "at"})
 # Methods of columns whose argument is a list, a tuple or a dictionary of values.
 _IN_DISPLAYS = {"[": {"isin", "is_in", "replace"}, "(": {"isin", "is_in"}, "{": {"replace", "map"}}
-_ORDERS = frozenset({"hue_order", "col_order", "row_order", "style_order", "size_order"})
-_IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
-_TEXTS = ".csv .tsv .txt .dat .csv.gz .csv.zip .csv.bz2 .csv.xz .tsv.gz .txt.gz"
-_JSON = ".json .jsonl .ndjson .json.gz .jsonl.gz"
-# Functions that read a file, with the endings of such files.
-_READERS = {
-    name: tuple(endings.split())
-    for names, endings in {
-        "read_csv read_table scan_csv loadtxt genfromtxt read_fwf": _TEXTS,
-        "read_excel ExcelFile load_workbook": ".xlsx .xls .xlsm .xlsb .ods",
-        "read_json read_ndjson scan_ndjson": _JSON,
-        "read_parquet scan_parquet ParquetFile": ".parquet .pq",
-        "read_feather read_ipc scan_ipc": ".feather .arrow .ipc",
-        "read_pickle": ".pkl .pickle .pkl.gz",
-        "read_hdf": ".h5 .hdf .hdf5",
-        "read_stata": ".dta",
-        "read_sas": ".sas7bdat .xpt",
-        "read_spss": ".sav",
-        "read_xml": ".xml",
-        "read_html": ".html .htm",
-        "load": ".npy .npz .joblib .pkl .pt",
-        "imread load_img": " ".join(_IMAGES),
-        "open": "",
-        "Path": "",
-    }.items()
-    for name in names.split()
-}
+_ORDERS = parameters("order")
+# The endings of the files that a function reads.
+_READERS = {name.rpartition(".")[2]: endings for name, endings in FILES.items()}
 _ANY_FILE = frozenset({"open", "Path"})  # the file may be a new one
 # Other methods with these names read no file.
 _OWNERS = {
@@ -77,9 +56,7 @@ _OWNERS = {
 _GLOB = frozenset("*?[")
 _JOINED = frozenset("+%.*'\"")  # signs after a string that is only a part of a text
 _AFTER = frozenset("\"'\n \t)]},:;&|#")  # may follow the cursor; after others, it stands within a text
-_PATHS = frozenset(
-    {"", "filepath_or_buffer", "io", "path", "path_or_buf", "source", "file", "fname", "filename"}
-)
+_PATHS = parameters("path") | {""}
 _RUN = re.compile(r"^\s*+%(?P<magic>run|load)[ \t]++(?P<typed>[\w./-]*+)$")
 _RUN_ENDINGS = {"run": (".py", ".ipynb"), "load": (".py",)}
 # In a query: a column, and the beginning of a string that it is compared with.
@@ -89,14 +66,8 @@ _IN_QUERY = re.compile(
     r"\s*+(?P<quote>['\"])(?P<typed>[^'\"\\]*+)$"
 )
 # Arguments after which the first line of a file is not that of its columns.
-_OTHER_HEADERS = frozenset(
-    {"names", "header", "skiprows", "usecols", "index_col", "has_header", "columns", "skip_rows", "comment",
-     "comment_prefix", "new_columns", "chunksize", "iterator", "delim_whitespace", "skipinitialspace",
-     "quotechar"}
-)  # fmt: skip
+_OTHER_HEADERS = parameters("layout") | {"delim_whitespace"}  # of pandas 2
 _TABLE_READERS = {"read_csv": ",", "read_table": "\t"}
-
-
 _LENIENT = frozenset({"drop", "get", "pop", "xs"})  # they may have a default, or another axis
 # The names that the first argument of a method may be given, which is read.
 _ARGUMENTS = {
@@ -104,21 +75,6 @@ _ARGUMENTS = {
     "xs": frozenset({"", "key"}),
     "drop": frozenset({"", "index"}),
 }
-
-
-class Readable(NamedTuple):
-    """What can be read: in the kernel by an expression, or in its folder by a path."""
-
-    kind: Kind
-    code: str
-    separator: str = ""  # of the columns in a header
-
-
-class Texts(NamedTuple):
-    """Texts that were read."""
-
-    texts: tuple[str, ...] = ()
-    all: bool = False  # whether there are no others
 
 
 class Reader(Protocol):
@@ -185,30 +141,21 @@ def may_be_read(request: Completion) -> bool:
     """Return whether there may be a place or a header at the cursor: this is quick."""
     prefix = request.prefix
     line = prefix[-LINE:].rpartition("\n")[2]
-    if line.lstrip().startswith("%") or any(line.count(quote) % 2 for quote in _QUOTES):
+    if line.lstrip().startswith("%") or any(line.count(quote) % 2 for quote in QUOTES):
         return True
     sources = (cell.source for cell in request.cells[: request.active] if cell.executed is not True)
-    names_table = "." in line or not _QUOTES.isdisjoint(line)
+    names_table = "." in line or not QUOTES.isdisjoint(line)
     return names_table and any("read_" in source for source in (prefix, *sources))
 
 
 def place_at(request: Completion, scope: Scope) -> Place | None:
     """Return the place at the cursor, if there is one."""
-    cell, prefix = request.cells[request.active], request.prefix
-    line = prefix.rpartition("\n")[2]
-    if cell.type != "code" or len(line) > LINE or cell_language(cell.source, request.language) != "python":
-        return None
-    if found := _RUN.match(line):
+    line, rest = request.prefix.rpartition("\n")[2], request.suffix.partition("\n")[0]
+    if (found := _RUN.match(line)) and is_in_python(request):
         return _file(found["typed"], "", _RUN_ENDINGS[found["magic"]])
-    rest = request.suffix.partition("\n")[0]
-    if is_command(line) or _QUOTES.isdisjoint(line) or not _AFTER.issuperset(rest[:1]):
-        return None
-    statement, start = statement_at(prefix)
-    if statement.is_comment or not statement.at_end or statement.kind(len(statement.lexemes) - 1) != "string":
-        return None
-    bound = bindings(prefix[:start]) | bound_in_line(prefix[start:] + rest)
-    place = _place(statement, scope.without(bound))
-    return None if place is None or is_in_long_string(prefix) else place
+    at = at_cursor(request, scope, QUOTES, rest) if _AFTER.issuperset(rest[:1]) else None
+    place = _place(*at) if at else None
+    return None if place is None or is_in_long_string(request.prefix) else place
 
 
 def texts_at(place: Place, found: Texts) -> list[str]:
@@ -223,7 +170,7 @@ def certain_text(place: Place, texts: Sequence[str]) -> str:
     """Return the rest of the only text, with its quote, or a long common beginning; empty if it is open."""
     rest = commonprefix(texts)[len(place.typed) :]  # noqa: RUF071 - no paths
     is_long, fits = len(rest) >= WORTH_A_KEY, all(text.endswith(("/", *place.endings)) for text in texts)
-    least = _OF_NEW if place.endings and not fits else place.least
+    least = TYPED if place.endings and not fits else place.least
     if len(place.typed) < least or not (is_long or (place.typed and len(texts) == 1)):
         return ""
     return written(place, texts[0]) if len(texts) == 1 else rest
@@ -240,25 +187,17 @@ def lacks_text(prefix: str, text: str, scope: Scope, reader: Reader, waiting: Se
 
     `waiting`: code that has not run, which may write files.
     """
-    before = prefix[-STATEMENT_LENGTH:]
-    line = before.rpartition("\n")[2]
-    if reader is NOTHING_READ or _QUOTES.isdisjoint(line + text):
+    if reader is NOTHING_READ or QUOTES.isdisjoint(prefix.rpartition("\n")[2] + text):
         return False
-    strings = (each for each in lex(line + text) if each.kind == "string" and each.end > len(line))
-    for lexeme in islice(strings, MOST_LABELS):
-        start, rest = len(before) - len(line) + lexeme.start, (line + text)[lexeme.end :].lstrip()
-        statement, _ = statement_at((before + text)[: start + 1])
-        place = _place(statement, scope) if statement.at_end else None
+    for statement, literal, is_open, rest in strings_in(prefix, text):
         # A sign that continues the expression makes the string a part of the text.
-        if place is None or not place.must_exist or not _JOINED.isdisjoint(rest[:1]):
+        place = _place(statement, scope) if _JOINED.isdisjoint(rest[:1]) else None
+        if place is None or not place.must_exist:
             continue
-        literal = lexeme.text[1:] if lexeme.unclosed else lexeme.text[1:-1]
         is_slice = place.readable.kind == "labels" and rest.startswith(":")
         is_written = place.readable.kind == "files" and any(literal in code for code in waiting)
-        if "\\" in literal or is_slice or is_written:
-            continue
-        if _lacks(place, literal, reader, is_open=bool(lexeme.unclosed)):
-            code = line.lstrip() + text.rpartition("\n")[0] if "\n" in text else ""
+        if not (is_slice or is_written) and _lacks(place, literal, reader, is_open=is_open):
+            code = lines_above(prefix, text)
             changed = frozenset(name for name, _ in changed_columns(code) | changed_parts(code))
             if _place(statement, scope.without(changed)):
                 return True
@@ -284,7 +223,7 @@ def _place(statement: Statement, scope: Scope) -> Place | None:
     last = len(statement.lexemes) - 1
     literal = statement.lexemes[last]
     quote, typed = literal.text[:1], literal.text[1:]
-    if literal.kind != "string" or quote not in _QUOTES or literal.unclosed != quote or "\\" in typed:
+    if literal.kind != "string" or quote not in QUOTES or literal.unclosed != quote or "\\" in typed:
         return None
     bracket = statement.open[-1] if statement.open else None
     if statement.text(last - 1) in _EQUAL:
@@ -309,7 +248,7 @@ def _place(statement: Statement, scope: Scope) -> Place | None:
     is_label = statement.text(bracket.at - 1) in _LISTS and statement.text(owner) == "."
     # The line may be about to assign a new label or key.
     may_assign = statement.may_assign(bracket.at)
-    least = _OF_NEW if may_assign else 0
+    least = TYPED if may_assign else 0
     readable = _labels(statement, owner, scope) if is_label else _keys(statement, bracket.at, scope)
     readable = None if bracket.number else readable
     return readable and Place(readable, typed, quote, must_exist=not may_assign, least=least)
@@ -323,7 +262,7 @@ def _in_call(statement: Statement, call: Bracket, scope: Scope, typed: str, quot
         owner = statement.text(dot - 1) if is_method else ""
         if owner not in _OWNERS.get(name, {owner}) and (is_method or name == "load"):
             return None
-        endings = _IMAGES if owner == "Image" else _READERS[name]
+        endings = _READERS["imread" if owner == "Image" else name]
         return _file(typed, quote, endings, must_exist=owner == "Image" or name not in _ANY_FILE)
     if is_method and name == "query" and not call.number:
         return _in_query(statement, dot, scope, typed)
@@ -378,11 +317,7 @@ def _values(statement: Statement, end: int, label: str, scope: Scope) -> Readabl
             return None
     # Filling adds a value.
     is_filled = "fillna" in map(statement.text, range(start, end))
-    return None if is_filled or (base, label) in scope.changed else _of_column(base, label)
-
-
-def _of_column(base: str, label: str) -> Readable:
-    return Readable("values", f"{base}[{label!r}]")
+    return None if is_filled or (base, label) in scope.changed else values_of_column(base, label)
 
 
 def _polars_column(statement: Statement, last: int, scope: Scope) -> Readable | None:
@@ -424,7 +359,7 @@ def _ordered(statement: Statement, call: Bracket, scope: Scope) -> Readable | No
         elif at == call.at + 1 and statement.text(at + 1) == ",":
             base = statement.text(at)
     is_known = column and scope.kinds.get(base) == "DataFrame" and (base, column) not in scope.changed
-    return _of_column(base, column) if is_known else None
+    return values_of_column(base, column) if is_known else None
 
 
 def _labels(statement: Statement, end: int, scope: Scope) -> Readable | None:
@@ -440,7 +375,7 @@ def _keys(statement: Statement, end: int, scope: Scope) -> Readable | None:
         start = statement.opener.get(at, -1)
         if statement.text(at) == "]" and at - start == 2:  # noqa: PLR2004 - one key
             key = statement.text(start + 1)
-            if statement.kind(start + 1) == "string" and key[0] in _QUOTES and "\\" not in key:
+            if statement.kind(start + 1) == "string" and key[0] in QUOTES and "\\" not in key:
                 code = f"[{key[1:-1]!r}]{code}"
             elif key == "0":
                 code = f"[0]{code}"
@@ -497,7 +432,7 @@ def _file(typed: str, quote: str, endings: tuple[str, ...], *, must_exist: bool 
 def headers_at(request: Completion) -> dict[str, Readable]:
     """Return the tables in the cursor's line that cells which have not run read from files."""
     line = request.prefix.rpartition("\n")[2]
-    if _QUOTES.isdisjoint(line) and "." not in line:
+    if QUOTES.isdisjoint(line) and "." not in line:
         return {}
     words = frozenset(re.findall(r"[^\W\d]\w*+", line))
     waiting = [

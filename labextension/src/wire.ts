@@ -246,7 +246,7 @@ export interface ICheckRequest extends IEditRequest {
   active: number;
 }
 
-/** A name in the checked cell that does not exist. */
+/** A name, a file or a value in the checked cell that does not exist. */
 export interface IFinding {
   /** start of the name in the cell, in code points */
   start: number;
@@ -258,7 +258,7 @@ export interface IFinding {
   fixes: IFix[];
 }
 
-/** The names in a cell that do not exist, in the order of the text: at most ten. */
+/** What does not exist of the names in a cell, in the order of the text: at most ten findings. */
 export interface IFindings {
   /** identifies this response in `POST feedback` */
   id: string;

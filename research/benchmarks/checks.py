@@ -1,6 +1,7 @@
 """How often a check before the execution of a cell is right, in real notebooks with real kernels.
 
 python research/benchmarks/checks.py FOLDER... --kernel NAME [--faults 0.3] [--seconds 60] [--log FILE]
+python research/benchmarks/checks.py --cells KIND... (those of `tests/fixes/checked_cells`, a kernel for each)
 
 Each cell is checked in the state of the kernel before its run. A finding in a cell that then runs without an
 error is wrong. Faults are those of `fixes.py`: one counts if the broken cell raises the expected error. It is
@@ -17,13 +18,16 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import json
 import random
 import re
+import sys
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from fixes import ERRORS, Kernel, Notebook, State, Typist, misspelled, parses, same, server_without_model
@@ -201,6 +205,39 @@ def measured(
         yield from () if error else cases
 
 
+def run_cells(server: JupyterServer, name: str, kind: str) -> Iterator[str]:
+    """Check the cells of a kind through the route, and run them; yield the unexpected, and the counts."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    cells = importlib.import_module("tests.fixes.checked_cells")
+    number = marked = 0
+    for case in cells.read(kind):
+        with TemporaryDirectory() as folder, closing(Kernel(server, name, f"{kind}.ipynb")) as kernel:
+            for file, text in case.files.items():
+                Path(folder, file).parent.mkdir(parents=True, exist_ok=True)
+                Path(folder, file).write_text(text)
+            kernel.client.execute(f"__import__('os').chdir({folder!r})", silent=True)
+            notebook: list[dict[str, Any]] = []
+            result = cells.Result()
+            for part, source in case.cells:
+                notebook.append({"source": source, "execution_count": None, "changed": part == "cell"})
+                if part == "cell":
+                    body = {"path": kernel.path, "kernel_id": kernel.id, "cells": notebook}
+                    body["active"] = len(notebook) - 1
+                    found = server.parsed("POST", "turbopilot/check", body)["findings"]
+                    result.findings = [(each["start"], each["end"], each["message"]) for each in found]
+                count, error = kernel.run(source) if part != "above" else (None, None)
+                notebook[-1]["execution_count"] = count
+                text = f"{error['name']}: {error['message']}" if error else ""
+                result.broken = result.broken or (text if part == "setup" else "")
+                result.error = text if error and error["name"] != "SystemExit" else ""
+        is_marked = cells.is_found(case, result) if case.fault else bool(result.findings)
+        number, marked = number + 1, marked + is_marked
+        wrong = cells.problem(case, result)
+        if wrong or is_marked is not bool(case.fault):
+            yield f"{kind}: {case.name}: {wrong or result.findings or 'no finding'}"
+    yield f"| {kind} | {number} | {marked} |"
+
+
 def table(records: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Yield the lines of the report as Markdown."""
     yield "| cells | number | with a finding | corrected | right |\n| --- | --- | --- | --- | --- |"
@@ -214,17 +251,22 @@ def table(records: Sequence[dict[str, Any]]) -> Iterator[str]:
 def main() -> None:
     """Measure, and print the counts."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("folders", type=Path, nargs="*")
+    parser.add_argument("--cells", nargs="+", default=(), metavar="KIND")
     parser.add_argument("--kernel", default="python3")
     parser.add_argument("--faults", type=float, default=0.3, help="share of the cells that are also broken")
     parser.add_argument("--seconds", type=float, default=60.0, help="time limit of a notebook")
     parser.add_argument("--log", type=Path, default=Path("/dev/null"))
     options = parser.parse_args()
     rng, records, times = random.Random(1), list[dict[str, Any]](), list[float]()  # noqa: S311
-    typist = Typist(rng)
     with ExitStack() as stack:
         log = stack.enter_context(options.log.open("a"))
         server = stack.enter_context(server_without_model())
+        for kind in options.cells:
+            print("\n".join(run_cells(server, options.kernel, kind)))
+        if options.cells:
+            return
+        typist = Typist(rng)
         paths = [path for folder in options.folders for path in sorted(folder.rglob("*.ipynb"))]
         for order, path in enumerate(paths):
             kernel = Kernel(server, options.kernel, f"{order}.ipynb")

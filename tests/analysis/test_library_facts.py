@@ -18,12 +18,15 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from jupyter_turbopilot.analysis.library_facts import (
+    CLASSES,
+    FILES,
     MEMBERS,
     PARAMETERS,
     ROWS,
     Fact,
     Meaning,
     Row,
+    files_read,
     functions,
     methods,
     names_columns,
@@ -98,6 +101,20 @@ def test_methods_have_no_modules() -> None:
     assert "insert" in methods("changes", library="pandas")
     assert "insert" not in methods("changes", library="polars")
     assert values_of("label") == {"insert": ("1",), "setdefault": ("0",)}
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("pandas.io.parsers.readers.read_csv", ("0", "filepath_or_buffer")),
+        ("polars.io.csv.functions.read_csv", ("0", "source")),
+        ("builtins.open", ("0", "file")),
+        ("os.open", ()),
+        ("pandas.concat", ()),
+    ],
+)
+def test_files_read_are_those_of_the_library(function: str, arguments: tuple[str, ...]) -> None:
+    assert files_read(function) == arguments
 
 
 # The libraries -------------------------------------------------------------------------------------------
@@ -206,7 +223,8 @@ def _taking(attribute: str) -> list[Any]:
 
 @pytest.mark.parametrize(("row", "library"), METHODS)
 def test_row_names_parameters(row: Row, library: str) -> None:
-    names = {*row.columns, *row.keys, *row.facts.get("axis", ()), *row.facts.get("others", ())}
+    facts = ("axis", "by_name", "others", "reads")
+    names = {*row.columns, *row.keys, *(name for fact in facts for name in row.facts.get(fact, ()))}
     names |= {"axis"} if "axis" in row.facts else set()
     if names and row.name != "plot":  # it takes any arguments
         found = [_parameters(each) for each in _of(row, library) if callable(each)]
@@ -227,6 +245,16 @@ def test_parameter_is_one_of_its_function(name: str) -> None:
         assert re.search(rf"^ *{name} : ", function.__doc__, re.MULTILINE)
     else:
         assert name in inspect.signature(function).parameters
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes_are_behind_the_attributes_of_a_column(name: str) -> None:
+    assert getattr(_module("pandas").Series, name) is _object(CLASSES[name])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_function_of_files_exists(name: str) -> None:
+    assert callable(_object(name))
 
 
 @pytest.mark.parametrize("owner", MEMBERS)
@@ -432,6 +460,13 @@ def check_named(row: Row, library: str) -> None:
         assert _object(row.name)(c=1) == {"c": 1}
 
 
+def check_numeric(row: Row, library: str) -> None:
+    method = getattr(_table(library).assign(text="x"), row.name)
+    with pytest.raises((TypeError, ValueError)):
+        method()
+    assert [*method(numeric_only=True).index] == ["a", "b"]
+
+
 def check_levels(row: Row, library: str) -> None:
     table, method = _table(library), getattr(_table(library), row.name)
     if "joins" in row.facts:
@@ -594,6 +629,49 @@ def check_calls(row: Row, library: str) -> None:
     assert given
     if "passes" in row.facts:
         assert given[0]["a"] is not None  # a table, or a row
+
+
+# The arguments of functions and methods that only compute.
+PURE: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("eq", "ne"), (1,)),
+    **dict.fromkeys(("isin", "is_in"), ([1],)),
+    **{f"builtins.{name}": (1,) for name in ("abs", "float", "int", "range", "round")},
+    "astype": ("float64",),
+    "between": (1, 2),
+    "builtins.dict": ([(1, 2)],),
+    "builtins.isinstance": ([1, 2], list),
+    "select": ("a",),
+}
+
+
+def check_pure(row: Row, library: str) -> None:
+    table, items = _table(library or "pandas"), [1, 2]
+    before, method = table.clone() if library == "polars" else table.copy(), None
+    if library:
+        owner = table if row.name == "corr" or not hasattr(table["a"], row.name) else table["a"]
+        method = getattr(owner, row.name)
+    elif row.name == "pandas.concat":
+        items = [table]
+    function = method or _object(row.name)
+    function(*PURE.get(row.name, () if library else (items,)))
+    assert before.equals(table)
+    assert library or items in ([1, 2], [table])
+
+
+def check_compares(row: Row, library: str) -> None:
+    assert [*getattr(_table(library)["a"], row.name)(*PURE[row.name])].count(True) in {1, 2}
+
+
+def check_reads(row: Row, library: str) -> None:
+    functions = _of(row, library) if library else [_object(row.name)]
+    for name in row.facts["reads"]:
+        file = "missing.xpt"  # a format that `read_sas` knows
+        given, named = ((file,), {}) if name.isdigit() else ((), {name: file})
+        try:
+            with pytest.raises(FileNotFoundError):
+                functions[0](*given, **named)
+        except ImportError as error:  # of a library that reads this format
+            pytest.skip(str(error))
 
 
 def check_keeps(row: Row, _: str) -> None:

@@ -93,6 +93,15 @@ def test_to_run_omits_cells_that_have_run() -> None:
     assert cells.bound_by_runs(FAILED) == frozenset()
 
 
+def test_tree_raises_an_error_again_without_earlier_frames() -> None:
+    cells, depths = notebook("x = ("), set[int]()
+    for _ in range(3):
+        with pytest.raises(SyntaxError) as caught:
+            cells.tree("x = (")
+        depths.add(len(caught.traceback))
+    assert len(depths) == 1
+
+
 def test_names_are_those_before_and_without_their_bindings() -> None:
     cell = FixCell(source="x = x + 1\nfor a in b:\n    a\nt['new'] = t['old']\ndef f():\n    return g")
     names = Notebook([cell]).names(cell)

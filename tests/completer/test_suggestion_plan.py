@@ -6,9 +6,10 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.analysis.texts import Readable, Texts
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
-from jupyter_turbopilot.suggestion.readable import Place, Readable, Readings, Texts
+from jupyter_turbopilot.suggestion.readable import Place, Readings
 
 from .desk import Desk, received, request
 

@@ -5,6 +5,7 @@ import pytest
 from jupyter_turbopilot.analysis.report import ObjectDescription
 from jupyter_turbopilot.fixes.conversions import find
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
+from jupyter_turbopilot.fixes.find import FINDERS
 from jupyter_turbopilot.protocol.fix import Fix
 from tests.fixes.failing import applied, failure
 
@@ -157,3 +158,73 @@ def test_find_adds_the_import_of_pandas(source: str) -> None:
         results.append(results[-1][: edit.start] + edit.text + results[-1][edit.end :])
     assert results[-1] == f"{head}{magic}import pandas as pd\n{rest}"
     assert dates(source, "days.dt", objects={}, names=["pd"]) == []  # perhaps another object
+
+
+SALES = "import pandas as pd\ndf = pd.DataFrame({'city': ['Oslo', 'Bergen'], 'year': [1, 1], 'price': [2.0, 3.0]})\n"
+TABLE = ObjectDescription(type="DataFrame", module="pandas", labels=["city", "year", "price"])
+
+
+def failed_calculation(source: str, expression: str = "", **objects: ObjectDescription) -> FailedCell:
+    """Return the failure of a cell as pandas reports it."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        exec(SALES + source)  # noqa: S102
+    error = f"{caught.type.__name__}: {caught.value}"
+    return failure(source, error, expression or source, objects={"df": TABLE, **objects}, library=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "expression", "fixed"),
+    [
+        ("df.mean()", "", "df.mean(numeric_only=True)"),
+        ("df.corr()", "", "df.corr(numeric_only=True)"),
+        ("df.corr('kendall')", "", "df.corr('kendall', numeric_only=True)"),
+        ("df.std(ddof=0)", "", "df.std(ddof=0, numeric_only=True)"),
+        ("df.mean(axis=1)", "", "df.mean(axis=1, numeric_only=True)"),
+        ("df.groupby('year').median()", "", "df.groupby('year').median(numeric_only=True)"),
+        ("x = df[df.price > 1].mean().round(1)", "df[df.price > 1].mean()", "x = df[df.price > 1].mean(numeric_only=True).round(1)"),
+        ("df.mean(\n)", "", "df.mean(\nnumeric_only=True)"),
+    ],
+)  # fmt: skip
+def test_find_omits_columns_of_strings_from_a_calculation(source: str, expression: str, fixed: str) -> None:
+    failed = failed_calculation(source, expression)
+    (fix,) = FINDERS[failed.name][-1](failed)
+    assert applied(failed, fix) == fixed
+    exec(SALES + fixed)  # noqa: S102
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "agg function failed [how->mean,dtype->object]",
+        "Could not convert ['OsloBergen'] to numeric",
+        "Could not convert string 'OsloBergen' to numeric",
+        "Cannot perform reduction 'mean' with string dtype",
+    ],
+)
+def test_find_knows_the_errors_of_several_versions(error: str) -> None:
+    failed = failure("df.mean()", f"TypeError: {error}", "df.mean()", objects={"df": TABLE}, library=True)
+    assert [applied(failed, fix) for fix in find(failed)] == ["df.mean(numeric_only=True)"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "df['city'].mean()",
+        "df[['city', 'price']].mean()",
+        "df.groupby('year')['city'].mean()",
+        "df.mean(numeric_only=False)",
+        "df.mean(**{'axis': 1})",
+        "df.agg('mean')",
+        "df.apply(lambda column: column.mean())",
+        "df.city.mean()",
+    ],
+)
+def test_find_adds_no_argument_for_other_objects(source: str) -> None:
+    assert [*find(failed_calculation(source))] == []
+
+
+def test_find_adds_no_argument_to_tables_that_are_unknown() -> None:
+    polars = ObjectDescription(type="DataFrame", module="polars", labels=["city"])
+    for other in (polars, ObjectDescription(type="Frame", module="own", labels=["city"])):
+        assert [*find(failed_calculation("df.mean()", df=other))] == []
+    assert [*find(failure("df.mean()", NUMBER_FIRST, "df.mean()", objects={"df": TABLE}, library=True))] == []

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.fixes.nearest import nearest, nearest_short
+from jupyter_turbopilot.fixes.nearest import nearest, nearest_of_few, nearest_short
 
 
 @pytest.mark.parametrize(
@@ -130,6 +130,23 @@ def test_nearest_short_lacks_or_doubles_one_letter(word: str, found: str | None)
 
 
 ACCENTED = st.text("aåàøIİn\u0301\u030a_ (1", max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("meam", "mean"),
+        ("sun", "sum"),
+        ("mximum", None),
+        ("mix", None),
+        ("list", None),
+        ("su", None),
+        ("summ", "sum"),
+    ],
+)
+def test_nearest_of_few_names_differs_in_one_letter(word: str, found: str | None) -> None:
+    near = nearest_of_few(word, {"last", "max", "mean", "min", "sum"})
+    assert (near and near[0]) == found
 
 
 @given(st.text(max_size=200) | ACCENTED, st.lists(st.text(max_size=30) | ACCENTED, max_size=5))

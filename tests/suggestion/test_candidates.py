@@ -80,6 +80,7 @@ def test_names_at_returns_columns_and_attributes(
         "df = [x for x in df['",
         "if True:\n    x = df['",
         "print(f\"{df['",
+        "print(rf\"{df['",
         "other['a'] = 1\nx = df['",
     ],
 )

@@ -8,14 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.analysis.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.analysis.texts import Readable, Texts
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.candidates import names_at
 from jupyter_turbopilot.suggestion.names import Names, readable_at, scope_of
 from jupyter_turbopilot.suggestion.readable import (
     Place,
-    Readable,
     Readings,
-    Texts,
     certain_text,
     digest_of,
     headers_at,
@@ -358,6 +357,8 @@ def test_certain_text_begins_a_text(typed: str, texts: list[str]) -> None:
         ("df = df.", "drop(['n'], axis=1)", False),
         ("x = df[df['region'] == ", "'No' + 'rt']", False),
         ("x = df[df['region'] == ", "'{}'.format(name)]", False),
+        ("x = df[df['region'] == ", "'''North''']", False),
+        ("x = df[df['region'] == ", "'''Paris''']", True),
         ("x = pd.", "read_csv('data/' + name)", False),
         ("x = pd.", "read_csv('data/%s.csv' % name)", False),
         ("x = pd.", "read_csv('data/*.csv')", False),
@@ -431,6 +432,8 @@ HEADER = Readable("header", "orders.csv", ",")
         ("orders = pd.read_csv('orders.csv', index_col=0)", None),
         ("orders = pd.read_csv('orders.csv', skiprows=1)", None),
         ("orders = pd.read_csv('orders.csv', sep=None)", None),
+        ("orders = pl.read_csv('orders.csv', row_index_name='row')", None),
+        ("orders = pl.read_csv('orders.csv', schema={'a': int})", None),
         ("orders = pd.read_csv('orders.csv', **more)", None),
         ("orders = pd.read_csv(path)", None),
         ("orders = pd.read_csv('/data/orders.csv')", None),

@@ -25,7 +25,7 @@ from jupyter_turbopilot.jupyter.kernels.texts import read_texts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.suggestion.readable import Readable, Texts
+    from jupyter_turbopilot.analysis.texts import Readable, Texts
 
 TARGET = "turbopilot.facts"
 ANSWERS = {"comm_msg", "comm_close", "complete_reply"}  # message types of an answer

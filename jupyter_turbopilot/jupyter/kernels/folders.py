@@ -10,12 +10,12 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.suggestion.readable import Texts
+from jupyter_turbopilot.analysis.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.suggestion.readable import Readable
+    from jupyter_turbopilot.analysis.texts import Readable
 
 MOST_FILES, MOST_BYTES, LONGEST = 1000, 64 * 1024, 120
 _UNDECODED = "\ufffd"  # of another encoding

@@ -131,6 +131,7 @@ _ACCESSORS = ("Accessor", "CachedAccessor", "NameSpace")  # of pandas and polars
 _HOST_THREADS = ("IPython.core.history", "debugpy", "ipykernel.", "tornado.", "tqdm.", "zmq.")
 _HOSTS = ("IPython", "debugpy", "ipykernel", "jupyter_client", "tornado", "zmq")  # of threads and tasks
 _MAGIC_ALIASES = ("HTML", "SVG", "ed", "file", "hist", "rep")  # those of IPython
+_Found = Optional[Tuple[List[str], bool, bool]]  # see `_TextLook.read`
 # Operators and built-in functions are applied to these objects; other classes could define them in Python.
 _IN_C_ALONE = ("ndarray", "ChunkedArray", "DataType")
 _DICTS = (dict, OrderedDict, defaultdict)
@@ -593,7 +594,9 @@ class _TextLook(_ErrorLook):
     """An inspection that reads the strings of columns, indexes and dictionaries."""
 
     def read(self, asked: Any, scope: Dict[str, Any]) -> Optional[List[Any]]:
-        """Return the texts of an object, and whether others are unlikely; None if they are unknown or many.
+        """Return the texts of an object, whether others are unlikely, and whether all values were read.
+
+        None: they are unknown, or many.
 
         `asked`: a kind and an expression. The kinds are `values` of a column, the most frequent first,
         `labels` of an index and `keys` of a dictionary.
@@ -607,23 +610,23 @@ class _TextLook(_ErrorLook):
             found = self._index_labels(value) if kind == "labels" else self._keys(value)
         if found is None:
             return None
-        texts, is_all = found
+        texts, is_all, is_whole = found
         kept = [text for text in texts if _is_writable(text)]
-        return [kept, is_all and len(kept) == len(texts)]
+        return [kept, is_all and len(kept) == len(texts), is_whole]
 
-    def _keys(self, value: Any) -> Optional[Tuple[List[str], bool]]:
+    def _keys(self, value: Any) -> _Found:
         """Return the keys of a dictionary, or the names of the variables of the environment."""
         if type(value) is os._Environ:
             value = (self._own(value) or {}).get("_data")
             keys = [os.fsdecode(key) for key in value if type(key) is bytes] if type(value) is dict else []
-            return (keys, True) if keys and len(keys) <= MOST_TEXTS else None
+            return (keys, True, True) if keys and len(keys) <= MOST_TEXTS else None
         if not _is_one_of(type(value), _DICTS) or len(value) > MOST_TEXTS:
             return None
         keys = [key for key, _ in dict.items(value)]
         # A missing key of a default dictionary is no error.
-        return [key for key in keys if type(key) is str], type(value) is not defaultdict
+        return [key for key in keys if type(key) is str], type(value) is not defaultdict, True
 
-    def _index_labels(self, table: Any) -> Optional[Tuple[List[str], bool]]:
+    def _index_labels(self, table: Any) -> _Found:
         """Return the labels of the rows of a pandas table, if all are strings."""
         if self._kind(table)[0] != "pandas":
             return None
@@ -633,9 +636,9 @@ class _TextLook(_ErrorLook):
         labels, count = self._labels_of(axes[-1], MOST_TEXTS + 1)
         if not 0 < count <= MOST_TEXTS or any(type(label) is not str for label in labels):
             return None
-        return [*dict.fromkeys(labels)], True
+        return [*dict.fromkeys(labels)], True, True
 
-    def _values(self, node: Any, scope: Dict[str, Any]) -> Optional[Tuple[List[str], bool]]:
+    def _values(self, node: Any, scope: Dict[str, Any]) -> _Found:
         """Return the strings in a column of a table, or in a Series."""
         label: Any = None
         if type(node) is ast.Subscript:
@@ -654,7 +657,7 @@ class _TextLook(_ErrorLook):
             return self._block_values(value, places[0]) if len(places) == 1 else None
         return self._block_values(value, 0) if name == "Series" else None
 
-    def _block_values(self, table: Any, place: int) -> Optional[Tuple[List[str], bool]]:
+    def _block_values(self, table: Any, place: int) -> _Found:
         """Return the strings in the block of a pandas table that has the column at a place."""
         blocks = self._read(self._read(table, "_mgr"), "blocks")
         for block in blocks if type(blocks) is tuple else ():
@@ -668,22 +671,24 @@ class _TextLook(_ErrorLook):
                 return self._array_values(self._read(block, "values"), column)
         return None
 
-    def _array_values(self, values: Any, column: int) -> Optional[Tuple[List[str], bool]]:
+    def _array_values(self, values: Any, column: int) -> _Found:
         kind = self._kind(values)[1]
         if kind == "Categorical":
             return self._categories(values)
         data = self._read(values, _INNER[kind]) if kind in ("ArrowStringArray", "StringArray") else values
         if self._kind(data)[1] == "ndarray" and self._read(self._read(data, "dtype"), "kind") == "O":
             row = data[column] if data.ndim == 2 else data  # noqa: PLR2004 - a block of several columns
-            return self._different(row[:: _step(len(row))].tolist())
+            return self._different(row[:: _step(len(row))].tolist(), len(row))
         kinds = self._kind(data)[1], self._kind(self._read(data, "type"))[1]
         if kinds == ("ChunkedArray", "DataType"):
             if data.num_chunks > MOST_CHUNKS or data.nbytes > data.length() * MOST_ROW_BYTES:
                 return None
-            return self._different(self._sample(data.length(), lambda *piece: data.slice(*piece).to_pylist()))
+            length = data.length()
+            sample = self._sample(length, lambda *piece: data.slice(*piece).to_pylist())
+            return self._different(sample, length)
         return None
 
-    def _categories(self, values: Any) -> Optional[Tuple[List[str], bool]]:
+    def _categories(self, values: Any) -> _Found:
         """Return the categories of a column, the most frequent first."""
         dtype, codes = self._read(values, "_dtype"), self._read(values, "_ndarray")
         if (self._kind(dtype)[1], self._kind(codes)[1]) != ("CategoricalDtype", "ndarray"):
@@ -692,9 +697,9 @@ class _TextLook(_ErrorLook):
         if not 0 < count <= MOST_DIFFERENT or any(type(label) is not str for label in labels):
             return None
         counts = Counter(codes[:: _step(len(codes))].tolist())
-        return [labels[at] for at in sorted(range(count), key=lambda at: -counts[at])], True
+        return [labels[at] for at in sorted(range(count), key=lambda at: -counts[at])], True, True
 
-    def _polars_values(self, frame: Any, label: Any) -> Optional[Tuple[List[str], bool]]:
+    def _polars_values(self, frame: Any, label: Any) -> _Found:
         """Return the strings in a column of a polars table, or in a Series."""
         if label is None:
             column = self._read(frame, "_s")
@@ -709,9 +714,10 @@ class _TextLook(_ErrorLook):
         length = self._call(column, "len")
         if self._call(column, "estimated_size") > length * MOST_ROW_BYTES:
             return None
-        return self._different(
-            self._sample(length, lambda *piece: self._call(self._call(column, "slice", *piece), "to_list"))
+        sample = self._sample(
+            length, lambda *piece: self._call(self._call(column, "slice", *piece), "to_list")
         )
+        return self._different(sample, length)
 
     def _sample(self, length: int, piece: Any) -> Iterator[Any]:
         """Yield values of a column from pieces that are spread over its rows, the first one alone."""
@@ -725,7 +731,7 @@ class _TextLook(_ErrorLook):
                 yield from piece(0, 1)
             yield from piece(start + (not at), min(most, end - start) - (not at))
 
-    def _different(self, values: Any) -> Optional[Tuple[List[str], bool]]:
+    def _different(self, values: Any, length: int) -> _Found:
         """Return the different strings of a sample; None if there are many, or other values than missing.
 
         If each value of a sample occurs several times, further values are unlikely.
@@ -748,7 +754,7 @@ class _TextLook(_ErrorLook):
                 return None
         frequent = [text for text in counts if counts[text] > 1 or rows <= FEW_ROWS]
         frequent.sort(key=lambda text: -counts[text])
-        return frequent, len(frequent) == len(counts)
+        return frequent, len(frequent) == len(counts), rows == length
 
 
 def _step(length: int) -> int:
@@ -1409,7 +1415,7 @@ def report(namespace: Any, wanted: Any, traced: Any = None, shell: Any = None) -
         commands = _safely(_commands, shell) if shell else {}
         has_hooks = _has_hooks(shell) or _safely(tracer.has_foreign_plugins) is not False
         reported["alone"] = _is_alone(tracer.loaded) and not has_hooks and commands is not None
-        reported["reloads"], reported["commands"] = _reloads(shell), commands or {}
+        reported.update(_safely(_folder) or {}, reloads=_reloads(shell), commands=commands or {})
         objects = {**_plain(_module_dict(builtins)), **scope}
         reported["extended"] = _safely(tracer.has_foreign_members) is not False
         reported["records"] = records = {}

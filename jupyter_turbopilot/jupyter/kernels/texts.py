@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jupyter_turbopilot.analysis.texts import Texts
 from jupyter_turbopilot.context.private import looks_secret
-from jupyter_turbopilot.suggestion.readable import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.suggestion.readable import Readable
+    from jupyter_turbopilot.analysis.texts import Readable
 
 MOST = 200  # readings that are kept
 MOST_ASKED = 7  # of a query, beside the place at the cursor
@@ -69,7 +69,7 @@ def without_secrets(readable: Readable, texts: Texts) -> Texts:
     """Return the texts without those that look like secrets, values beside the name of their column."""
     name = f"{readable.code} = " if readable.kind == "values" else ""
     kept = tuple(text for text in texts.texts if not looks_secret(f'{name}"{text}"'))
-    return Texts(kept, texts.all and len(kept) == len(texts.texts))
+    return texts._replace(texts=kept, all=texts.all and len(kept) == len(texts.texts))
 
 
 def read_texts(data: Any, asked: Sequence[Readable]) -> dict[Readable, Texts | None]:

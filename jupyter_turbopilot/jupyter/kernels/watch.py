@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.analysis.report import KernelReport
+    from jupyter_turbopilot.analysis.texts import Readable
     from jupyter_turbopilot.jupyter.kernels.conversation import Message
-    from jupyter_turbopilot.suggestion.readable import Readable
 
 log = logging.getLogger(__name__)
 

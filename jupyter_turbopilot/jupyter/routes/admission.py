@@ -34,13 +34,14 @@ from jupyter_turbopilot.util.notebook_file import equivalent_paths
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.analysis.kernel_context import Modules
+    from jupyter_turbopilot.analysis.report import KernelReport
+    from jupyter_turbopilot.analysis.texts import Readable, Texts
     from jupyter_turbopilot.index.reader import MaintainedIndex
     from jupyter_turbopilot.jupyter.kernels.texts import KernelTexts
     from jupyter_turbopilot.jupyter.routes.base import Route
     from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.request import NotebookRequest
-    from jupyter_turbopilot.suggestion.readable import Place, Readable
+    from jupyter_turbopilot.suggestion.readable import Place
 
 LINK_SECONDS = 0.05  # for the links of a path without denied paths; with them, DISK_SECONDS
 WINDOW = 1 << 18  # characters around the cursor that a page may send with each keystroke
@@ -187,17 +188,41 @@ async def readings(route: Route, request: Completion, context: KernelContext) ->
     at_cursor = [*headers.values(), *([place.readable] if place else [])]
     unknown = [each for each in (*at_cursor, *texts.take_wanted()) if not texts.is_answered(each)]
     in_kernel = [each for each in unknown if each.kind not in {"files", "header"}]
+    folder = context.modules.folder, context.modules.folder_id
     files = [each for each in unknown if each not in in_kernel and context.modules.folder]
-    reads = [read_file(route, context.modules, each, texts) for each in files]
+    reads = [read_file(route, folder, each, texts) for each in files]
     if unknown:
         await asyncio.gather(kernels.read(name, in_kernel) if in_kernel else asyncio.sleep(0), *reads)
     known = {table: found for table, header in headers.items() if (found := texts.find(header))}
     return Readings(texts, known, place if place and texts.find(place.readable) else None)
 
 
-async def read_file(route: Route, modules: Modules, readable: Readable, texts: KernelTexts) -> None:
-    """Read the names in a folder or the columns of a file of a kernel; do not wait long for the disk."""
-    access, folder = route.pilot.access, (modules.folder, modules.folder_id)
+async def texts_for_check(
+    route: Route, name: str, asked: Sequence[Readable], report: KernelReport
+) -> dict[Readable, Texts]:
+    """Read values from a kernel, and folders anew: a file may have been added since an execution."""
+    kernels = route.pilot.kernels
+    texts = kernels.texts(name) if kernels and asked and route.pilot.settings.kernel_values else None
+    if not kernels or texts is None:
+        return {}
+    folder = report.folder, report.folder_id
+    folders = [each for each in asked if each.kind == "files" and report.folder]
+    values = [each for each in asked if each.kind == "values"]
+    unknown = [each for each in values if not texts.is_answered(each)]
+    reads = [read_file(route, folder, each, texts) for each in folders]
+    are_read, _ = await asyncio.gather(
+        asyncio.gather(*reads), kernels.read(name, unknown) if unknown else asyncio.sleep(0)
+    )
+    known = [*values, *(each for each, is_read in zip(folders, are_read, strict=True) if is_read)]
+    return {each: found for each in known if (found := texts.find(each))}
+
+
+async def read_file(route: Route, folder: tuple[str, str], readable: Readable, texts: KernelTexts) -> bool:
+    """Read the names in a folder or the columns of a file; return whether the disk has answered in time.
+
+    `folder`: the folder of the kernel, and its id.
+    """
+    access = route.pilot.access
 
     def is_allowed(path: str) -> bool:
         if is_private_path(path):
@@ -216,6 +241,8 @@ async def read_file(route: Route, modules: Modules, readable: Readable, texts: K
 
     with suppress(TimeoutError):
         await asyncio.wait_for(asyncio.shield(learn()), TEXT_SECONDS)
+        return True
+    return False
 
 
 async def allowed_kernel(route: Route, request: NotebookRequest) -> str | None:

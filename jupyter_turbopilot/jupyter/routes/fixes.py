@@ -17,7 +17,12 @@ from jupyter_turbopilot.fixes import check, column_renames, renames, repeats
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
 from jupyter_turbopilot.jupyter.metrics import Outcome
-from jupyter_turbopilot.jupyter.routes.admission import admit, allowed_kernel, readable_index
+from jupyter_turbopilot.jupyter.routes.admission import (
+    admit,
+    allowed_kernel,
+    readable_index,
+    texts_for_check,
+)
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.endpoint import CodeEndpoint
 from jupyter_turbopilot.jupyter.routes.jobs import Parser
@@ -38,11 +43,12 @@ from jupyter_turbopilot.protocol.request import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from jupyter_turbopilot.analysis.imports import Sources
     from jupyter_turbopilot.analysis.kernel_context import KernelContext
     from jupyter_turbopilot.analysis.report import KernelReport
+    from jupyter_turbopilot.analysis.texts import Readable, Texts
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.fix import Fix
 
@@ -182,7 +188,8 @@ async def _check(route: Route, request: CheckRequest) -> list[Finding] | None:
     if report is NO_REPORT:
         return None
     kernel_context, notebook_index = kernels.kernel_context(name), await readable_index(route)
-    return await parser.run(_findings, request, prepared, report, kernel_context, notebook_index)
+    texts = await texts_for_check(route, name, prepared.readings, report)
+    return await parser.run(_findings, request, prepared, report, kernel_context, notebook_index, texts)
 
 
 def _findings(
@@ -191,8 +198,10 @@ def _findings(
     report: KernelReport,
     kernel_context: KernelContext,
     notebook_index: NotebookIndex | None,
+    texts: Mapping[Readable, Texts],
 ) -> list[Finding]:
-    return check.find(request, prepared, report, _imports(request, kernel_context, notebook_index))
+    imports = _imports(request, kernel_context, notebook_index)
+    return check.find(request, prepared, report, imports, texts)
 
 
 async def _rename(route: Route, request: RenameRequest) -> renames.Rename | None:

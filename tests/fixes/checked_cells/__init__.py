@@ -9,6 +9,7 @@ A line `== NAME` begins a case, and lines that begin with `--` its parts:
 -- needs MODULE     a library without which the case is omitted
 -- wait SECONDS     between the check and the run
 -- fault WORD       the wrong word, which the error of the cell contains; without it, the cell must end without an error
+-- silent WORD      the wrong word of a cell that ends without an error
 
 Cells before the first case are those of all cases in the file, and stand before their own.
 """
@@ -38,6 +39,7 @@ class Case:
     needs: list[str] = field(default_factory=list)
     wait: float = 0.0
     fault: str | None = None
+    is_silent: bool = False
 
 
 @dataclass
@@ -83,7 +85,7 @@ def problem(case: Case, result: Result) -> str:
     """Return what is wrong with the case itself; empty if nothing is."""
     if result.broken:
         return f"it is broken: {result.broken}"
-    if case.fault is None:
+    if case.fault is None or case.is_silent:
         return f"it must end without an error, not with {result.error}" if result.error else ""
     return "" if case.fault in result.error else f"it must fail with {case.fault}, not with {result.error!r}"
 
@@ -120,8 +122,8 @@ def read(kind: str) -> list[Case]:
                 case.needs.append(module)
             case ["--", "wait", seconds]:
                 case.wait = float(seconds)
-            case ["--", "fault", word]:
-                case.fault = word
+            case ["--", ("fault" | "silent") as part, word]:
+                case.fault, case.is_silent = word, part == "silent"
             case _:
                 lines.append(line)
     end()

@@ -27,7 +27,8 @@ from traitlets.config import Config
 
 from jupyter_turbopilot.analysis.report import read_report
 from jupyter_turbopilot.fixes import check
-from jupyter_turbopilot.jupyter.kernels import probe
+from jupyter_turbopilot.jupyter.kernels import folders, probe
+from jupyter_turbopilot.jupyter.kernels.texts import read_texts
 from jupyter_turbopilot.protocol.contract import Finding
 from jupyter_turbopilot.protocol.request import CheckRequest, FixCell
 
@@ -47,7 +48,13 @@ def findings(request: CheckRequest, namespace: dict[str, Any]) -> list[Finding]:
         return []
     shell = InteractiveShell.instance()
     report = probe.report(namespace, prepared.described, prepared.traced, shell)
-    return check.find(request, prepared, read_report(json.loads(json.dumps(report))))
+    read = read_report(json.loads(json.dumps(report)))
+    values = [each for each in prepared.readings if each.kind == "values"]
+    texts = read_texts(probe.texts(namespace, [[each.kind, each.code] for each in values]), values)
+    for each in prepared.readings:
+        if each.kind == "files":
+            texts[each] = folders.read(read.folder, read.folder_id, each, lambda _: True)
+    return check.find(request, prepared, read, texts={each: found for each, found in texts.items() if found})
 
 
 def run(case: Case) -> Result:

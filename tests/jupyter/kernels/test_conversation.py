@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.analysis.kernel_context import NONE
 from jupyter_turbopilot.analysis.report import NONE as NO_REPORT
 from jupyter_turbopilot.analysis.report import KernelReport
+from jupyter_turbopilot.analysis.texts import Readable, Texts
 from jupyter_turbopilot.jupyter.kernels.conversation import (
     Conversation,
     KernelAnswer,
@@ -17,7 +18,6 @@ from jupyter_turbopilot.jupyter.kernels.conversation import (
     TextsAnswer,
     read_members,
 )
-from jupyter_turbopilot.suggestion.readable import Readable, Texts
 
 FACTS = {"names": {"df": {"type": "DataFrame"}}, "all": True}
 

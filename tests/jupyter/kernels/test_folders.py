@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.analysis.texts import Readable, Texts
 from jupyter_turbopilot.jupyter.kernels import folders
-from jupyter_turbopilot.suggestion.readable import Readable, Texts
 
 
 def read(

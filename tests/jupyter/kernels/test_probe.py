@@ -395,9 +395,9 @@ def test_facts_and_report_run_no_code_of_the_user(kind: str, monkeypatch: pytest
 
 
 def texts_of(namespace: Any, kind: str, expression: str) -> Any:
-    """Return the texts as the server reads them."""
+    """Return the texts as the server reads them, and whether others are unlikely."""
     (found,) = json.loads(json.dumps(probe.texts(namespace, [[kind, expression]])))["texts"]
-    return found
+    return found and found[:2]
 
 
 def hostile_column() -> Any:
@@ -490,6 +490,22 @@ def test_texts_of_many_rows_are_a_sample_of_all_of_them(make: Any) -> None:
     assert (sorted(found), is_all) == ([f"group {number:02}" for number in range(40)], True)
 
 
+@pytest.mark.parametrize(
+    ("make", "most"),
+    [
+        (pd.Series, probe.MOST_ROWS),
+        (pl.Series, probe.MOST_ROWS),
+        (lambda data: pd.Series(data, dtype=object), probe.MOST_ROWS),
+        (lambda data: pd.Series(data, dtype="category"), None),
+    ],
+)
+def test_texts_of_few_rows_are_no_sample(make: Any, most: int | None) -> None:
+    for rows in (1, 7, 50, 51, probe.MOST_ROWS, probe.MOST_ROWS + 1):
+        series = make(["a", None] * (rows // 2) + ["a"] * (rows % 2))
+        ((texts, _, is_whole),) = probe.texts({"s": series}, [["values", "s"]])["texts"]
+        assert (texts, is_whole) == (["a"], most is None or rows <= most)
+
+
 @pytest.mark.parametrize("make", [pd.Series, pl.Series, lambda data: pd.Series(data, dtype=object)])
 def test_texts_of_a_column_count_each_row_once(make: Any) -> None:
     namespace = {"s": make(["Smith", *["a", "b"] * 130, "Jones"])}
@@ -513,7 +529,9 @@ def test_texts_of_wide_tables_and_default_dictionaries_are_uncertain() -> None:
 
 def test_texts_answer_the_other_queries_if_one_is_too_long() -> None:
     asked = [["keys", f"config['{'k' * 600}']"], ["keys", "config"], ["keys"], 3]
-    assert probe.texts({"config": {"rate": 1}}, asked) == {"texts": [None, [["rate"], True], None, None]}
+    assert probe.texts({"config": {"rate": 1}}, asked) == {
+        "texts": [None, [["rate"], True, True], None, None]
+    }
 
 
 def test_texts_have_row_labels_and_keys() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.analysis.texts import Readable, Texts
 from jupyter_turbopilot.jupyter.kernels.texts import (
     MOST,
     MOST_ASKED,
@@ -11,7 +12,6 @@ from jupyter_turbopilot.jupyter.kernels.texts import (
     read_texts,
     without_secrets,
 )
-from jupyter_turbopilot.suggestion.readable import Readable, Texts
 
 REGION, KEYS = Readable("values", "df['region']"), Readable("keys", "config")
 

@@ -17,6 +17,7 @@ from traitlets import TraitError
 
 from jupyter_turbopilot.analysis.kernel_context import KernelContext
 from jupyter_turbopilot.analysis.report import NONE
+from jupyter_turbopilot.analysis.texts import Readable, Texts
 from jupyter_turbopilot.jupyter.kernels import watch
 from jupyter_turbopilot.jupyter.kernels.watch import (
     CHECK_INTERVAL,
@@ -28,7 +29,6 @@ from jupyter_turbopilot.jupyter.kernels.watch import (
     Kernels,
     Watch,
 )
-from jupyter_turbopilot.suggestion.readable import Readable, Texts
 
 from ...waiting import reached
 
@@ -841,14 +841,14 @@ def test_watch_reads_texts_until_the_next_execution() -> None:
         while not texts.is_answered(keys) and time.monotonic() < end:
             await person.kernels.read(person.kernel_id, [region, keys])
             await asyncio.sleep(POLL)
-        assert texts.find(region) == Texts(("north", "south"), all=True)
-        assert texts.find(keys) == Texts(("rate",), all=True)
+        assert texts.find(region) == Texts(("north", "south"), all=True, whole=True)
+        assert texts.find(keys) == Texts(("rate",), all=True, whole=True)
         await person.run("config['depth'] = 2")
         await person.kernel_context(lambda _: not texts.is_answered(keys))
         while not texts.is_answered(keys) and time.monotonic() < end:
             await person.kernels.read(person.kernel_id, [keys])
             await asyncio.sleep(POLL)
-        assert texts.find(keys) == Texts(("rate", "depth"), all=True)
+        assert texts.find(keys) == Texts(("rate", "depth"), all=True, whole=True)
         assert texts.find(region) is None
         assert person.kernels.texts("missing") is None
         unknown = [Readable("keys", f"missing{number}") for number in range(9)]  # more than an answer has

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,6 +164,31 @@ async def test_check_finds_a_missing_column_in_the_kernel_of_the_notebook(
     assert finding == {"start": 7, "end": 13, "message": "`frame` has no key `revenu`."}
     assert (fix["title"], fix["edits"]) == ("Did you mean 'revenue'?", [edit])
     assert answer["id"].startswith("check-")
+
+
+async def test_check_reads_values_and_files_if_it_may(
+    ask: Ask, pilot: Any, session: Any, jp_serverapp: Any, tmp_path: Path
+) -> None:
+    own = session["kernel"]["id"]
+    (tmp_path / "orders.csv").touch()
+    table = "import pandas as pd; orders = pd.DataFrame({'status': ['open', 'cracked']})"
+    await run_in_kernel(jp_serverapp, own, f"{table}; import os; os.chdir({str(tmp_path)!r})")
+    source = "orders[orders.status == 'craked']\nopen('oders.csv')"
+    body = check_body(path="mine.ipynb", kernel_id=own, cells=[{"source": source}])
+
+    async def messages() -> list[str]:
+        found = json.loads((await ask("check", body)).body)["findings"]
+        return [each["message"] for each in found]
+
+    wrong = ["`status` has no value `craked`.", "There is no file `oders.csv`."]
+    for _ in range(5):  # on a busy machine, a kernel or a disk may answer late
+        if await messages() == wrong:
+            break
+    assert await messages() == wrong
+    (tmp_path / "oders.csv").touch()  # without an execution
+    assert await messages() == wrong[:1]
+    pilot.settings.kernel_values = False
+    assert await messages() == []
 
 
 async def test_check_queries_only_the_kernel_of_the_notebook_if_it_is_on(
