@@ -39,10 +39,10 @@ LINES = (
     "plt.scatter(penguins['bill_length_mm'], penguins['bill_depth_mm'])",
     "long = penguins[penguins['flipper_length_mm'] > 200]",
 )
-EVERY = 6  # characters between two requests
-REPEATS = 5  # pairs of sessions with and without the copying process
+EVERY = 8  # characters between two requests
+REPEATS = 4  # pairs of sessions with and without the copying process
 COPYING = "copying"  # in the command line of that process
-EXCHANGES, IDLE, PAUSE = 12, 0.4, 0.1  # of the engines in this process
+EXCHANGES, IDLE, PAUSE = 8, 0.4, 0.1  # of the engines in this process
 NEAR = 0.3  # seconds after an exchange
 LONG_PAUSES = 0.3  # share
 
