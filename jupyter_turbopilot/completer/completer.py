@@ -25,7 +25,7 @@ from jupyter_turbopilot.util.bounds import tenant_cache
 from jupyter_turbopilot.util.lookups import lookups
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
     from jupyter_turbopilot.completer.plan import Admission, Plan
@@ -172,6 +172,11 @@ class Completer:
         """Use the cached completions of this engine; those of other models and settings are not found."""
         identity = cache_identity(engine, self.settings, self._root)
         self.results.set_identity(identity, persistent=engine.capabilities.persistent)
+
+    def use_successor(self, engine: Engine, evaluated: Sequence[int]) -> None:
+        """Prepare for another engine of the same model, which has evaluated the latest prompt."""
+        self.shared.layout_for(engine).note_evaluated([*evaluated])
+        self.use_cache_of(engine)  # last: after an error, the engine before stays in use
 
     def feedback(self, feedback: Feedback) -> None:
         """Count the outcome of a suggestion, and notify the listeners."""

@@ -56,6 +56,9 @@ class EngineKind(ABC):
     The methods that are not abstract suit an engine whose model is on a remote server.
     """
 
+    # Whether a load waits for a copy with merged adapters. Otherwise `prepare_copy` makes it.
+    waits_for_copy = True
+
     def __init__(self, settings: Turbopilot, store: Store) -> None:
         self.settings = settings
         self.store = store
@@ -100,6 +103,22 @@ class EngineKind(ABC):
         self, model: Model, cancelled: Callable[[], bool] = bool
     ) -> None:
         """Write a copy of a model with its adapters merged, for all users of the models folder."""
+
+    def lacks_copy(self, model: Model, *, adapters_enabled: bool) -> bool:  # noqa: ARG002
+        """Return whether `prepare_copy` may make a faster copy of a loaded model."""
+        return False
+
+    def prepare_copy(
+        self,
+        model: Model,  # noqa: ARG002
+        cancel: Cancel,  # noqa: ARG002
+    ) -> Callable[[], Engine | None] | None:
+        """Make a faster copy of the loaded model, which may take minutes, and test it.
+
+        Return a function that loads it beside the current engine, or returns None if there is no memory for
+        both; or None if the copy cannot be made.
+        """
+        return None
 
     def gpu_offer(self, model: Model) -> str:  # noqa: ARG002
         """Return a sentence that offers to compute a model on a GPU that is not used, or ""."""

@@ -41,17 +41,18 @@ class StepLoop:
         self.engine: Engine | None = None
         self.broken = False
         self.gone: EngineGoneError | None = None
+        self.latest: EngineRequest | None = None  # the last request that got a slot
         self._ended = ended
         self._threads = threads
         self._active: dict[Generation, None] = {}  # in the order in which they began
-        self._interrupt = Cancel()
+        self.interrupted = Cancel()  # interrupts the step of this round
 
     def interrupt(self) -> None:
-        self._interrupt.set("interrupt")
+        self.interrupted.set("interrupt")
 
     def begin_round(self) -> None:
         """Reset the interrupt, begin with jobs that have taken a seat, and end what no job waits for."""
-        self._interrupt = Cancel()
+        self.interrupted = Cancel()
         for generation in list(self._active):
             # Read first: a job is superseded after the next one has taken the seat.
             is_cancelled = generation.is_cancelled
@@ -85,7 +86,7 @@ class StepLoop:
             generation.left = run.pending
         failure = None
         if not any(run.fresh or run.done for _, run in runs):  # otherwise the engine knew the first tokens
-            failure = self._attempt(lambda: engine.step([run for _, run in runs], self._interrupt))
+            failure = self._attempt(lambda: engine.step([run for _, run in runs], self.interrupted))
         served = self._count_tokens(runs)
         if failure:
             self._handle_failure(runs, failure)
@@ -139,11 +140,18 @@ class StepLoop:
 
     def close(self) -> None:
         """Free the engine's memory."""
-        if self.engine:
-            failure = self._attempt(partial(self.engine.close, keep=not self.broken))
-            if failure:
-                log.error("Turbopilot: The engine could not be closed", exc_info=failure)
-        self.engine, self.broken, self.gone = None, False, None
+        engine, keep = self.engine, not self.broken
+        self.engine, self.broken, self.gone, self.latest = None, False, None, None
+        self._free(engine, keep=keep)
+
+    def replace(self, engine: Engine) -> None:
+        """Use another engine from now on, while nothing has begun; free the memory of the one before."""
+        before, self.engine = self.engine, engine
+        self._free(before, keep=False)
+
+    def _free(self, engine: Engine | None, *, keep: bool) -> None:
+        if engine and (failure := self._attempt(partial(engine.close, keep=keep))):
+            log.error("Turbopilot: The engine could not be closed", exc_info=failure)
 
     def _attempt(self, call: Callable[[], object]) -> BaseException | None:
         """Call the engine or a job; return its exception: one job's error must not fail the others."""
@@ -188,6 +196,7 @@ class StepLoop:
                 self._end(generation, as_error(failure))
                 return False
             if generation.run and not generation.suspended:
+                self.latest = generation.engine_request
                 return True
             if not self._free_slot(queue[queue.index(generation) + 1 :]):
                 return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
@@ -13,6 +14,7 @@ from jupyter_turbopilot.engine.lifecycle import EngineState, Lifecycle, engine_f
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import QueueLimits, Scheduler
 from jupyter_turbopilot.engine.step_loop import StepLoop
+from jupyter_turbopilot.engine.successor import Successor
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.util.threads import Alarm, start_thread
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.job import Generation, Job
     from jupyter_turbopilot.engine.lifecycle import Factory
     from jupyter_turbopilot.protocol.errors import TurbopilotError
+
+log = logging.getLogger(__name__)
 
 NO_SLOT_DELAY = 0.01  # seconds until the next try if no job got a slot
 
@@ -48,10 +52,13 @@ class Worker:
         self._wake = threading.Condition()
         self._scheduler = Scheduler(self.limits, deadline=deadline)
         self._loop = StepLoop(self._end, threads)
+        self._threads = threads
         self._life = Lifecycle(self._loop)
         self._step_priority: Priority | None = None  # of the running step
         self._step: Sequence[Generation] = ()  # the generations of the running step
-        self._idle = idle or None  # seconds without work after which the engine's memory is freed
+        self._idle = idle or math.inf  # seconds without work after which the engine's memory is freed
+        self._used_at = 0.0  # when the last request arrived, or was served
+        self._successor: Successor | None = None  # the engine that replaces the loaded one
         self._thread: threading.Thread | None = None
         self._expiry = Alarm(self._expire)
 
@@ -96,6 +103,7 @@ class Worker:
         """Replace the engine in the background; all jobs are superseded."""
         with self._wake:
             self._life.replace(name, factory)
+            self._interrupt_successor()
             stopped = [generation.job for generation in self._scheduler]
             self._thread = self._thread or start_thread("turbopilot", self._round, self._fail_all)
             if not self._thread:
@@ -103,6 +111,17 @@ class Worker:
             self._wake.notify()
         for job in stopped:
             job.cancel.set(SUPERSEDED)
+
+    def replace_when_idle(
+        self, load: Callable[[], Engine | None], installed: Callable[[Engine, Sequence[int]], object]
+    ) -> None:
+        """Replace the engine by a faster one of the same model (`Successor`) while no user waits.
+
+        Any other load takes precedence. If this one fails, the engine stays.
+        """
+        with self._wake:
+            self._successor = self._successor or Successor(load, installed)
+            self._wake.notify()
 
     def set_error(self, name: str, error: TurbopilotError) -> None:
         """Set the error of a model that cannot be loaded, unless another is being loaded."""
@@ -118,6 +137,7 @@ class Worker:
         """
         job, error = new.job, refusal
         with self._wake:
+            self._used_at = time.monotonic()
             self._life.request_reload()
             if self._life.state.phase not in {Phase.READY, Phase.RELOADING}:
                 raise not_ready(self._life.state)
@@ -158,12 +178,14 @@ class Worker:
 
     def ensure_loaded(self) -> None:
         with self._wake:
+            self._used_at = time.monotonic()
             self._life.request_reload()
             self._wake.notify()
 
     def stop(self, timeout: float = 2.0) -> None:
         with self._wake:
             self._life.stop()
+            self._interrupt_successor()
             loading, stopped = self._life.loading, [generation.job for generation in self._scheduler]
             self._wake.notify()
             thread = self._thread
@@ -215,40 +237,52 @@ class Worker:
         """Wait for work, then load an engine or take a step; return False when the server stops."""
         with self._wake:
             unused = self._wait_for_work()
-            stopping, loads = self._life.stopping, self._life.pending
+            stopping, loads, serves = self._life.stopping, self._life.pending, bool(self._scheduler)
         if stopping:
             self._end_all(None)
+            self._drop_successor()
             self._loop.close()
             return False
         if unused:
+            self._drop_successor()
             self._loop.close()  # a request that arrives meanwhile has requested a load
         elif loads:
             self._load()
-        else:
+        elif serves:
             self._serve()
+        else:
+            self._advance_successor()
         return True
 
     def _wait_for_work(self) -> bool:
         """Wait for work; return True if there was none for so long that the engine must be closed."""
         while not self._has_work():
-            if self._wake.wait(self._timeout()) or not self._loop.engine:
+            self._wake.wait(self._timeout())
+            if not self._loop.engine or time.monotonic() < self._used_at + self._idle or self._has_work():
                 continue
-            if self._has_work():
-                continue  # added while the thread acquired the lock
             self._life.state = EngineState(Phase.UNLOADED, self._life.state.model)
             return True
         return False
 
     def _timeout(self) -> float | None:
-        """Return the seconds until the engine is closed or loaded again; None for no limit."""
+        """Return the seconds until the engine is closed, replaced or loaded again; None for no limit."""
         if self._loop.engine:
-            return self._idle
-        retry = self._life.retry_at
-        return None if retry == math.inf else max(0.0, retry - time.monotonic())
+            until = min(self._used_at + self._idle, self._successor_due())
+        else:
+            until = self._life.retry_at
+        return None if until == math.inf else max(0.0, until - time.monotonic())
+
+    def _successor_due(self) -> float:
+        usable = self._successor and self._loop.engine
+        return self._successor.due(self._used_at) if usable and self._successor else math.inf
 
     def _has_work(self) -> bool:
-        if time.monotonic() >= self._life.retry_at:
+        now = time.monotonic()
+        if now >= self._life.retry_at:
             self._life.retry()
+        return self._has_urgent_work() or now >= self._successor_due()
+
+    def _has_urgent_work(self) -> bool:
         return bool(self._life.stopping or self._life.pending or self._scheduler)
 
     def _serve(self) -> None:
@@ -271,6 +305,7 @@ class Worker:
             served = self._loop.step(step, others)
             with self._wake:
                 self._step_priority, self._step = None, ()
+                self._used_at = time.monotonic()
                 if remote:
                     self._scheduler.charge_tokens(served or {})
                 else:
@@ -312,6 +347,7 @@ class Worker:
         with self._wake:
             left = list(self._scheduler) if self._life.recover(now, gone) else []
         self._end_all(gone or engine_failed(), waiting=False)
+        self._drop_successor()
         self._loop.close()
         for generation in left:
             self._end(generation, generation.job, gone or engine_failed())
@@ -319,14 +355,47 @@ class Worker:
     def _load(self) -> None:
         """End the jobs that have begun, and load an engine; end the waiting jobs if that fails."""
         self._end_all(None, waiting=False)
+        self._drop_successor()
         with self._wake:
             factory = self._life.take_factory()
         if not factory:
             return
         state = self._life.load(factory)
         with self._wake:
+            self._used_at = time.monotonic()
             if self._loop.engine:
                 self._scheduler.slots = self._loop.engine.capabilities.slots
             left = list(self._scheduler) if self._life.finish_load(state) else []
         for generation in left:
             self._end(generation, generation.job, not_ready(state))
+
+    def _advance_successor(self) -> None:
+        """Take one step of the successor; use it if it is ready and no job has come meanwhile."""
+        self._loop.begin_round()
+        with self._wake:
+            if self._has_urgent_work() or not (successor := self._successor):
+                return
+            self._step_priority = Priority.WARMUP  # each job of a user interrupts the step
+        try:
+            engine = successor.advance(self._loop.latest, self._threads, self._loop.interrupted)
+            with self._wake:
+                self._step_priority = None
+                if not engine or self._has_urgent_work():
+                    return
+            successor.install()
+            self._loop.replace(engine)
+            with self._wake:
+                self._successor = None
+        except BaseException:
+            log.exception("Turbopilot: The faster copy of the model could not be used")
+            self._drop_successor()
+
+    def _interrupt_successor(self) -> None:
+        if self._successor:
+            self._loop.interrupt()
+
+    def _drop_successor(self) -> None:
+        with self._wake:
+            successor, self._successor, self._step_priority = self._successor, None, None
+        if successor:
+            successor.close()

@@ -152,6 +152,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "adapters": _adapters(pilot.settings, model),
         "adapters_enabled": pilot.adapters_enabled,
         "pulling": running is not None,
+        "copying": pilot.copying == model.name,
         "failed": download.failure if download else None,
         "progress": asdict(running.step) if running else None,
         # Downloads use the publisher's source unless the user allows mirrors.

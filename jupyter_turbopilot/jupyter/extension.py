@@ -94,6 +94,7 @@ class TurbopilotExtension(ExtensionApp):
                 root=server.root_dir,
                 access=self._access,
             )
+            self._pilot.kind.waits_for_copy = False  # a user waits for the first suggestion
             self._pilot.completer.listeners.load(settings, "server")
         return self._pilot
 

@@ -247,6 +247,9 @@ def _copies(folder: Path) -> Iterator[Path]:
             yield from _present(copy, note, lock, partial_path(copy))
     for lock in folder.glob("*.lock"):
         if _COPY.fullmatch(lock.name) and not size_of(lock):
+            copy = lock.with_suffix(".gguf")
+            if not copy.exists() and not _is_held(lock):
+                yield from _present(partial_path(copy))  # of a killed process
             yield lock
 
 

@@ -371,6 +371,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     adapters: list[Adapter]
     adapters_enabled: Annotated[bool, Meta(description="whether adapters are enabled")]
     pulling: Annotated[bool, Meta(description="whether it is being downloaded")]
+    copying: Annotated[
+        bool | UnsetType, Meta(description="whether its tuned copy is being made in the background")
+    ] = UNSET
     failed: Annotated[str | None, Meta(description="why the last download failed")]
     progress: Annotated[Progress | None, Meta(description="progress of a running download")]
     mirror: Annotated[bool, Meta(description="whether allowing mirrors adds a source")]

@@ -1,7 +1,7 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { describe, expect, it } from 'vitest';
 import type { IEngineHealth } from './client';
-import { describeHost, hiddenAs, ordered, tokenSpeed } from './modelrow';
+import { describeHost, describeNotes, hiddenAs, ordered, tokenSpeed } from './modelrow';
 import type { IModel } from './wire';
 
 const model = (name: string, more: Partial<IModel> = {}) =>
@@ -36,6 +36,15 @@ describe('the list of models', () => {
   it('formats a speed below one token per second as <1', () => {
     expect(tokenSpeed(14.2)).toBe('~14');
     expect(tokenSpeed(0.3)).toBe('<1');
+  });
+});
+
+describe('describeNotes', () => {
+  it('shows that a copy of the model is being made', () => {
+    const notes = (copying: boolean) =>
+      describeNotes(nullTranslator.load(''), model('used', { use: 'notebooks', copying }));
+    expect(notes(true)).toBe('notebooks · Making a faster copy in the background');
+    expect(notes(false)).toBe('notebooks');
   });
 });
 

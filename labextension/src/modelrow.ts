@@ -138,23 +138,22 @@ export function modelRow(trans: TranslationBundle, model: IModel, actions: IActi
 function nameCell(trans: TranslationBundle, model: IModel): HTMLTableCellElement {
   const cell = element('th');
   cell.scope = 'row';
-  cell.append(
-    model.name,
-    element(
-      'small',
-      '',
-      [
-        model.verdict === 'recommended' ? trans.__('Recommended') : '',
-        model.use,
-        describeTuning(trans, model),
-        model.fim === 'none' ? trans.__('Ignores text after the cursor') : '',
-        model.gpu_offer
-      ]
-        .filter(Boolean)
-        .join(' · ')
-    )
-  );
+  cell.append(model.name, element('small', '', describeNotes(trans, model)));
   return cell;
+}
+
+/** Return the quiet line below a model's name. */
+export function describeNotes(trans: TranslationBundle, model: IModel): string {
+  return [
+    model.verdict === 'recommended' ? trans.__('Recommended') : '',
+    model.use,
+    describeTuning(trans, model),
+    model.copying ? trans.__('Making a faster copy in the background') : '',
+    model.fim === 'none' ? trans.__('Ignores text after the cursor') : '',
+    model.gpu_offer
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }
 
 /** Describe a model's adapters and whether they are enabled. */

@@ -473,6 +473,8 @@ export interface IModel {
   adapters_enabled: boolean;
   /** whether it is being downloaded */
   pulling: boolean;
+  /** whether its tuned copy is being made in the background */
+  copying?: boolean;
   /** why the last download failed */
   failed: string | null;
   /** progress of a running download */

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.engine import scheduler
+from jupyter_turbopilot.engine import scheduler, successor
 from jupyter_turbopilot.engine.base import SLOTS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import ANSWERED, DEADLINE, DISCONNECTED, SUPERSEDED, Job
@@ -422,3 +422,168 @@ def test_worker_sheds_load_only_if_its_callers_are_several_users(
     assert worker.level("ada") is worker.level() is Level.NONE
     worker.sheds_load = True
     assert worker.level("ada") is worker.level() is Level.REFUSE_BUSIEST
+
+
+# Replacing the engine while idle ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(successor, "IDLE", 0.05)
+    monkeypatch.setattr(successor, "PAUSE", 0.02)
+
+
+def evaluated(worker: Worker) -> None:
+    """Let the engine evaluate a prompt."""
+    assert submit(worker, nothing_but_one)[1].wait() is None
+
+
+@pytest.mark.usefixtures("_soon")
+def test_worker_replaces_an_idle_engine_after_the_latest_prompt(worker: Worker) -> None:
+    old, new = worker.engine, ScriptedEngine("new " * 50)
+    evaluated(worker)
+    phases: set[Phase] = set()
+    installed: list[object] = []
+
+    def install(*given: object) -> None:
+        phases.add(worker.state.phase)
+        installed.append(given)
+
+    worker.replace_when_idle(lambda: new, install)
+    while worker.engine is not new:
+        phases.add(worker.state.phase)
+    assert phases == {Phase.READY}
+    assert installed == [(new, [2])]
+    assert [request.prompt for request in new.asks] == [[2]]
+    assert isinstance(old, ScriptedEngine)
+    until(lambda: old.closed)
+    assert not old.kept  # the sequences of the other weights
+    evaluated(worker)
+    assert len(new.asks) == 2
+    assert worker.state.phase is Phase.READY
+
+
+@pytest.mark.usefixtures("_soon")
+def test_worker_serves_jobs_with_the_old_engine_until_the_new_one_is_ready(worker: Worker) -> None:
+    old, new = worker.engine, ScriptedEngine("new " * 50, prompt_pause=1000.0)
+    assert isinstance(old, ScriptedEngine)
+    evaluated(worker)
+    worker.replace_when_idle(lambda: new, lambda *_: None)
+    until(lambda: bool(new.asks))
+    for _ in range(3):  # each interrupts the evaluation
+        asked = len(old.asks)
+        evaluated(worker)
+        assert len(old.asks) == asked + 1
+    assert worker.engine is old
+    new.prompt_pause = 0.0
+    evaluated(worker)
+    until(lambda: worker.engine is new)
+
+
+@pytest.mark.usefixtures("_soon")
+def test_worker_prefers_another_model_to_the_replacement(worker: Worker) -> None:
+    begun, go = threading.Event(), threading.Event()
+    late, other = ScriptedEngine(), ScriptedEngine()
+
+    def load() -> Engine:
+        begun.set()
+        go.wait()
+        return late
+
+    installed: list[object] = []
+    worker.replace_when_idle(load, lambda *given: installed.append(given))
+    assert begun.wait(30)
+    worker.load("other", lambda _: other)
+    go.set()
+    until(lambda: worker.engine is other)
+    assert late.closed
+    evaluated(worker)
+    assert (worker.engine, installed) == (other, [])
+
+
+@pytest.mark.usefixtures("_soon")
+@pytest.mark.parametrize("failing", ["load", "start", "step", "release", "install"])
+@pytest.mark.parametrize("error", [MemoryError(), Hostile()])
+def test_worker_keeps_the_engine_if_the_replacement_fails(
+    worker: Worker, failing: str, error: BaseException
+) -> None:
+    old, new = worker.engine, ScriptedEngine("new " * 50)
+    evaluated(worker)
+    setattr(new, failing, raising(error))
+    load = raising(error) if failing == "load" else lambda: new
+    tried = threading.Event()
+
+    def counted() -> Any:
+        tried.set()
+        return load()
+
+    install = raising(error) if failing == "install" else lambda *_: None
+    worker.replace_when_idle(counted, install)
+    assert tried.wait(30)
+    until(lambda: new.closed or failing == "load")
+    evaluated(worker)
+    assert worker.engine is old
+    assert worker.state.phase is Phase.READY
+
+
+@pytest.mark.usefixtures("_soon")
+def test_worker_tries_a_replacement_again_that_cannot_be_loaded_now(worker: Worker) -> None:
+    new = ScriptedEngine()
+    tries = iter([None, None, new])
+    worker.replace_when_idle(lambda: next(tries), lambda *_: None)
+    until(lambda: worker.engine is new)
+
+
+@pytest.mark.usefixtures("_soon")
+@pytest.mark.parametrize("end", ["stop", "break", "load"])
+def test_worker_frees_a_replacement_that_is_not_used(end: str) -> None:
+    made: list[ScriptedEngine] = []
+
+    def make(_: Cancel) -> Engine:
+        made.append(ScriptedEngine("word " * 50))
+        return made[-1]
+
+    worker = ready(make)
+    evaluated(worker)
+    new = ScriptedEngine("new " * 50, prompt_pause=1000.0)
+    worker.replace_when_idle(lambda: new, lambda *_: None)
+    until(lambda: bool(new.asks))
+    if end == "stop":
+        worker.stop()
+    elif end == "load":
+        worker.load("scripted", make)
+    else:
+        made[0].step = raising(GONE)  # type: ignore[assignment]
+        assert isinstance(submit(worker, nothing_but_one)[1].wait(), EngineGoneError)
+    until(lambda: new.closed and made[0].closed)
+    worker.stop()
+    assert all(one.closed for one in made)
+
+
+@pytest.mark.usefixtures("_soon")
+def test_worker_forgets_a_replacement_when_the_engine_is_unloaded() -> None:
+    tries: list[int] = []
+    worker = ready(lambda _: ScriptedEngine("word " * 50), idle=0.2)
+    worker.replace_when_idle(lambda: tries.append(1), lambda *_: None)  # type: ignore[func-returns-value]
+    until(lambda: worker.state.phase is Phase.UNLOADED)
+    made = len(tries)
+    evaluated(worker)
+    until(lambda: worker.state.phase is Phase.UNLOADED)
+    assert len(tries) == made > 0
+    worker.stop()
+
+
+@pytest.mark.usefixtures("_soon")
+def test_worker_ends_each_job_once_while_engines_are_replaced(worker: Worker) -> None:
+    ended: list[Outcome] = []
+    replaced = 0
+    for number in range(300):
+        new = ScriptedEngine("new " * 50, prompt_pause=0.001 * (number % 7))
+        before = worker.engine
+        worker.replace_when_idle(lambda new=new: new, lambda *_: None)  # type: ignore[misc]
+        time.sleep(0.004 * (number % 25))
+        outcome = submit(worker, nothing_but_one, client="editor", cell=str(number % 3))[1]
+        ended.append(outcome)
+        replaced += worker.engine is not before
+    assert all(outcome.wait() is None for outcome in ended)
+    assert replaced

@@ -86,6 +86,7 @@ def pilot(jp_serverapp: Any, jp_asyncio_loop: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(runtime, "write", lambda _: None)
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     jp_asyncio_loop.run_until_complete(app._start_jupyter_server_extension(jp_serverapp))
+    assert not app.pilot.kind.waits_for_copy
     yield app.pilot
     app.pilot.stop()
 

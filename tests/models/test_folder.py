@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.models.folder import (
     CHECKPOINT_NOTE,
+    COPIES,
     CheckpointNote,
     checkpoint_files,
     checkpoint_path,
@@ -87,6 +88,17 @@ def test_ours_includes_files_of_stopped_downloads(tmp_path: Path) -> None:
     with FileLock(tmp_path / ".m.gguf.lock"):
         assert set(ours(tmp_path)) == set()
     assert set(ours(tmp_path)) == files
+
+
+def test_ours_includes_the_unfinished_copy_of_a_killed_process(tmp_path: Path) -> None:
+    name = "m-0123456789ab"
+    put(tmp_path / COPIES, f"{name}.lock", content="")
+    lock = tmp_path / COPIES / f"{name}.lock"
+    (unfinished,) = put(tmp_path / COPIES, f".{name}.gguf.partial")
+    put(tmp_path / COPIES, ".theirs.gguf.partial")
+    with FileLock(lock):
+        assert unfinished not in set(ours(tmp_path))
+    assert set(ours(tmp_path)) == {lock, unfinished}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from jupyter_turbopilot.engine.load.plan import ALL_LAYERS, Hardware, LoadPlan, 
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.download import obtain
 from jupyter_turbopilot.models.findings import Finding, adapter_files, copy_with_adapters, missing, model_file
-from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.gguf import has_header, read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.recommend import OVERHEAD_BYTES
 from jupyter_turbopilot.models.store import unavailable
@@ -28,17 +29,19 @@ from jupyter_turbopilot.util.files import describe_size, size_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.llama.bindings import Gpu
     from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.models.store import Store, Stored
+    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
 log = logging.getLogger(__name__)
+_TEMPORARY = {"memory", "load_test"}  # errors of child processes that another try may not have
 EngineFactory = Callable[[Path, Model, LoadPlan, Path | None], Engine]
 
 
@@ -59,6 +62,8 @@ class LlamaKind(EngineKind):
         self.engine_factory = engine_factory
         self._adapter_warning = ""  # the last warning, to log it once
         self._gpu_failed = False
+        self._failed_copies: set[Path] = set()  # copies that cannot be made or loaded
+        self._plan: LoadPlan | None = None  # of the last loaded engine
 
     def find(self, spec: str) -> Model:
         return find(spec)
@@ -143,13 +148,94 @@ class LlamaKind(EngineKind):
     def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model, after a load test in a child process."""
         path, plan = self.plan(model, cancel.is_set, adapters_enabled=adapters_enabled)
-        own = personal_dir()
-        snapshot = own / SEQUENCES if self.settings.keep_sequences else None
+        try:
+            self._ensure_loads(path, model, plan, cancel)
+        except ModelRefusedError as error:
+            is_copy = path != self.store.path(model)
+            if not is_copy or error.code != "model_refused" or plan.hardware.gpu_layers:
+                raise
+            self._refuse(path, model)
+            return self._load(model, cancel, adapters_enabled=adapters_enabled)
+        engine = self._new_engine(path, model, plan)
+        self._plan = plan
+        return engine
+
+    def _ensure_loads(
+        self, path: Path, model: Model, plan: LoadPlan, cancel: Cancel, *, lowest_priority: bool = False
+    ) -> None:
         if self.engine_factory is llama_engine:
             from jupyter_turbopilot.engine.llama.load_test import Load, ensure_loads
 
-            ensure_loads(Load(str(path), plan, model.name), own / VERDICTS, cancel)
+            load, verdicts = Load(str(path), plan, model.name), personal_dir() / VERDICTS
+            ensure_loads(load, verdicts, cancel, lowest_priority=lowest_priority)
+
+    def _new_engine(self, path: Path, model: Model, plan: LoadPlan) -> Engine:
+        snapshot = personal_dir() / SEQUENCES if self.settings.keep_sequences else None
         return self.engine_factory(path, model, plan, snapshot)
+
+    def lacks_copy(self, model: Model, *, adapters_enabled: bool) -> bool:
+        with suppress(OSError, TurbopilotError):  # the load has reported them
+            adapters = adapters_of(self.settings, model) if adapters_enabled else ()
+            return bool(adapters) and self._may_make(self._copy_path(model, adapters))
+        return False
+
+    def _copy_path(self, model: Model, adapters: Sequence[AdapterSpec]) -> Path:
+        return path_of(self.store.folder, self.store.path(model), adapters)
+
+    def _may_make(self, copy: Path) -> bool:
+        return copy not in self._failed_copies and not (copy.is_file() and has_header(copy))
+
+    def prepare_copy(self, model: Model, cancel: Cancel) -> Callable[[], Engine | None] | None:
+        from jupyter_turbopilot.engine.llama.copying import Copying, make_copy
+
+        path, hardware, loaded = self.store.path(model), self.hardware(model), self._plan
+        copy = self._copy_path(model, hardware.adapters)
+        threads = limits_of(self.settings).threads
+        try:
+            task = Copying(str(self.store.folder), str(path), hardware.adapters, threads)
+            make_copy(task, copy, cancel)
+            plan = self._plan_beside(copy, model, loaded)
+            if not plan:
+                log.info("Turbopilot: The faster copy of %s is used after the next start", model.name)
+                return None
+        except CancelledError:
+            raise
+        except TurbopilotError as error:
+            if error.code not in _TEMPORARY:
+                self._failed_copies.add(copy)
+            self._warn(error)
+            return None
+        try:
+            self._ensure_loads(copy, model, plan, cancel, lowest_priority=True)
+        except CancelledError:
+            raise
+        except TurbopilotError as error:
+            if error.code in _TEMPORARY:
+                log.info("Turbopilot: %s", error)
+            else:
+                self._refuse(copy, model)
+            return None
+        return partial(self._load_beside, copy, model, plan, loaded)
+
+    def _load_beside(
+        self, copy: Path, model: Model, plan: LoadPlan, loaded: LoadPlan | None
+    ) -> Engine | None:
+        if self._plan_beside(copy, model, loaded) != plan:
+            return None
+        engine = self._new_engine(copy, model, plan)
+        self._plan = plan
+        return engine
+
+    def _plan_beside(self, copy: Path, model: Model, loaded: LoadPlan | None) -> LoadPlan | None:
+        """Return the plan to load a copy beside the loaded engine; None if it would get smaller caches."""
+        limits, hardware = limits_of(self.settings), replace(self.hardware(model), adapters=())
+        if limits.max_bytes and loaded:
+            limits = replace(limits, max_bytes=max(1, limits.max_bytes - loaded.needs))
+        try:
+            plan = make_plan(read_header(copy), model.name, limits, hardware)
+        except ModelRefusedError:
+            return None
+        return plan if loaded and _caches(plan) == _caches(loaded) else None
 
     def weights(
         self, model: Model, cancelled: Callable[[], bool] = bool, *, adapters_enabled: bool = True
@@ -166,6 +252,9 @@ class LlamaKind(EngineKind):
         if not hardware.adapters:
             return path, hardware
         try:
+            target = self._copy_path(model, hardware.adapters)
+            if target in self._failed_copies or (not self.waits_for_copy and self._may_make(target)):
+                return path, hardware
             threads = limits_of(self.settings).threads
             if sys.platform != "linux":  # their priority stays normal
                 threads = max(1, threads // 2)
@@ -174,11 +263,19 @@ class LlamaKind(EngineKind):
             raise
         except TurbopilotError as error:
             read_header(path)  # report a damaged model as such, not as a problem with its adapters
-            if error.message != self._adapter_warning:
-                log.warning("%s The adapters are applied at run time, which is slower.", error)
-            self._adapter_warning = error.message
+            self._warn(error)
             return path, hardware
         return copy, replace(hardware, adapters=())
+
+    def _refuse(self, copy: Path, model: Model) -> None:
+        """Use the file instead of a copy that failed the load test."""
+        self._failed_copies.add(copy)
+        self._warn(ModelRefusedError(f"The copy of {model.name} with merged adapters failed the load test."))
+
+    def _warn(self, error: TurbopilotError) -> None:
+        if error.message != self._adapter_warning:
+            log.warning("%s The adapters are applied at run time, which is slower.", error)
+        self._adapter_warning = error.message
 
     def served(self, model: Model) -> Path:
         """Return the file that is loaded: the copy with merged adapters, if there is one."""
@@ -264,3 +361,7 @@ class LlamaKind(EngineKind):
             chosen = "" if settings.gpu_layers else ". Set c.Turbopilot.gpu_layers = 0 to use the processor"
             return Finding("graphics", f"{'all' if layers < 0 else layers} layers on {gpus[0].name}{chosen}")
         return Finding("graphics", self.gpu_offer(model) or "no GPU is used")
+
+
+def _caches(plan: LoadPlan) -> tuple[int, int, int, bool]:
+    return plan.context_size, plan.cells, plan.parked, plan.is_mapped

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import psutil
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.bindings import build_command, installation, log_to_stderr
@@ -36,6 +37,7 @@ from jupyter_turbopilot.util.files import read_object, replace_content, size_of
 from jupyter_turbopilot.util.threads import exit_with_parent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import IO
 
 MAX_VERDICTS = 64
@@ -93,13 +95,13 @@ class ExitReason(NamedTuple):
     code: str = "model_refused"
 
 
-def ensure_loads(model: Load, memory: Path, cancel: Cancel) -> None:
+def ensure_loads(model: Load, memory: Path, cancel: Cancel, *, lowest_priority: bool = False) -> None:
     """Refuse a model unless a child process can load and run it, or could earlier."""
     key = model.key()
     known = str(read_object(memory).get(key) or "")
     if not known:
         try:
-            _test(model, cancel)
+            _test(model, cancel, lowest_priority=lowest_priority)
             known = PASSED
         except ModelRefusedError as error:
             if error.code != "model_refused":  # the cause may go away
@@ -112,11 +114,27 @@ def ensure_loads(model: Load, memory: Path, cancel: Cancel) -> None:
         raise ModelRefusedError(known, code="model_refused")
 
 
-def _test(model: Load, cancel: Cancel) -> None:
-    """Test a model in a child process; raise an error if that fails."""
+def _test(model: Load, cancel: Cancel, *, lowest_priority: bool) -> None:
+    timeout = LOAD_SECONDS + size_of(Path(model.path)) / SLOWEST_DISK
+    if reason := run_in_child(__name__, model, cancel, timeout, lowest_priority=lowest_priority):
+        raise _refusal(model.name, reason)
+
+
+def run_in_child(
+    module: str,
+    task: object,
+    cancel: Cancel,
+    timeout: float | None = None,
+    *,
+    lowest_priority: bool = False,
+) -> ExitReason | None:
+    """Run a module in a child process, which calls `run_task`; return why it failed, or None.
+
+    An error that the child process explains is raised here.
+    """
     # A file, because a full pipe would block the child.
     with tempfile.TemporaryFile() as file:
-        status, reason = _run(model, file, cancel)
+        status, reason = _run(module, task, file, cancel, timeout, lowest_priority=lowest_priority)
         output = _end_of(file)
     if cancel.is_set():
         raise CancelledError("The load was cancelled.")
@@ -125,17 +143,24 @@ def _test(model: Load, cancel: Cancel) -> None:
     if status == MISSING:
         *_, problem, command = output.splitlines()
         raise EngineMissingError(problem, command)
-    if status != LOADED:
-        raise _refusal(model.name, reason or judge(status, output))
+    return None if status == LOADED else reason or judge(status, output)
 
 
-def _run(model: Load, output: IO[bytes], cancel: Cancel) -> tuple[int, ExitReason | None]:
+def _run(
+    module: str,
+    task: object,
+    output: IO[bytes],
+    cancel: Cancel,
+    timeout: float | None,
+    *,
+    lowest_priority: bool,
+) -> tuple[int, ExitReason | None]:
     """Run the child process; return its exit status, and the reason if this process knows it."""
     # -P: a json.py in the working directory must not be imported.
-    command = [sys.executable, "-P", "-m", "jupyter_turbopilot.engine.llama.load_test", str(os.getpid())]
+    command = [sys.executable, "-P", "-m", module, str(os.getpid())]
     try:
         child = subprocess.Popen(
-            [*command, msgspec.json.encode(model).decode()],
+            [*command, msgspec.json.encode(task).decode()],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -146,13 +171,21 @@ def _run(model: Load, output: IO[bytes], cancel: Cancel) -> tuple[int, ExitReaso
     except OSError as error:
         reason = f"the process could not be started ({error.strerror or error})"
         return 1, ExitReason(reason, "memory" if error.errno == errno.ENOMEM else "load_test")
-    timeout = LOAD_SECONDS + size_of(Path(model.path)) / SLOWEST_DISK
     with child, on_failure(child.kill), cancel.interrupting(child.kill):
+        if lowest_priority:
+            lower_priority(child.pid)
         try:
             return child.wait(timeout), None
         except subprocess.TimeoutExpired:
             child.kill()
             return 1, ExitReason(f"it did not answer within {timeout:.0f} seconds", "load_test")
+
+
+def lower_priority(process: int) -> None:
+    """Let a process compute only while others do not."""
+    lowest = psutil.IDLE_PRIORITY_CLASS if sys.platform == "win32" else 19
+    with suppress(psutil.Error, OSError):
+        psutil.Process(process).nice(lowest)
 
 
 def _end_of(file: IO[bytes]) -> str:
@@ -199,13 +232,13 @@ def _work(model: Load) -> None:
     engine.close(keep=False)
 
 
-def main() -> None:
-    """Run the child process, and end it: the interpreter's own end could hang or crash in native code."""
+def run_task(work: Callable[[str], object]) -> None:
+    """Do the work of a child process and end it: the interpreter's own end could hang in native code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     exit_with_parent(int(sys.argv[1]))
     status, message = LOADED, ""
     try:
-        _work(msgspec.json.decode(sys.argv[2], type=Load))
+        work(sys.argv[2])
     except EngineError as error:
         status, message = REFUSED, error.message
     except ModelRefusedError as error:
@@ -216,6 +249,11 @@ def main() -> None:
         status, message = 1, traceback.format_exc()
     print(message, file=sys.stderr, flush=True)  # noqa: T201 - the parent reads the last line
     os._exit(status)
+
+
+def main() -> None:
+    """Run the child process."""
+    run_task(lambda task: _work(msgspec.json.decode(task, type=Load)))
 
 
 if __name__ == "__main__":

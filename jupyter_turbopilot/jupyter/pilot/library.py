@@ -105,7 +105,8 @@ class Library:
                     download.cancel,
                     mirrors=mirrors,
                 )
-                self._kind.merge_adapters(model, download.cancel.is_set)
+                if self._kind.waits_for_copy:
+                    self._kind.merge_adapters(model, download.cancel.is_set)
                 then()
                 download.error = None
             except TurbopilotError as error:

@@ -15,7 +15,9 @@ from jupyter_turbopilot.completer.cache.completion_cache import CACHE_BYTES, Com
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.completer.statistics import Statistics
+from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.cpu_usage import Effort
+from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED
 from jupyter_turbopilot.engine.kind import kind_of, limits_of
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.jupyter.pilot.library import Download, Library, store_of
@@ -28,6 +30,7 @@ from jupyter_turbopilot.models.tuning.adapters import adapters_of
 from jupyter_turbopilot.models.user_cache import STATISTICS, personal_dir
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
+    CancelledError,
     DisabledError,
     EngineGoneError,
     TurbopilotError,
@@ -35,13 +38,13 @@ from jupyter_turbopilot.protocol.errors import (
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.util.failures import on_failure
+from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.kind import EngineKind
     from jupyter_turbopilot.index.local_files import LocalFiles
     from jupyter_turbopilot.index.reader import MaintainedIndex
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.access import Access
     from jupyter_turbopilot.settings.config import Turbopilot
 
+COPY_STOP_SECONDS = 1.0
+
 
 @dataclass(frozen=True, eq=False)
 class Selection:
@@ -57,6 +62,19 @@ class Selection:
 
     spec: str
     adapters_enabled: bool = True
+
+
+@dataclass(eq=False)
+class _Copying:
+    """A copy that is being made on a thread."""
+
+    model: Model
+    cancel: Cancel
+    thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.thread is not None and self.thread.is_alive()
 
 
 class Pilot:
@@ -114,6 +132,7 @@ class Pilot:
         self._wanted = Selection(settings.model)
         self._last_loaded = self._wanted  # the last model that was loaded, initially the configured one
         self._recovery = Recovery()
+        self._copying: _Copying | None = None
         if self.access.reason:
             self.worker.set_error(settings.model, DisabledError(self.access.reason))
 
@@ -124,6 +143,12 @@ class Pilot:
     @property
     def adapters_enabled(self) -> bool:
         return self._wanted.adapters_enabled
+
+    @property
+    def copying(self) -> str:
+        """The name of the model whose copy is being made in the background; "" if none is."""
+        copying = self._copying
+        return copying.model.name if copying and copying.is_running else ""
 
     @property
     def cache_error(self) -> str:
@@ -199,10 +224,14 @@ class Pilot:
         """Stop downloads and the worker, then close the files."""
         self.library.close()
         self.background.close()
+        with self._lock:  # afterwards no other copy is begun
+            copying = self._stop_copying(STOPPED)
         self.parsing.close()
         self.disk.close()
         self.settle()
         self.worker.stop()
+        if copying and copying.thread:
+            copying.thread.join(COPY_STOP_SECONDS)  # it deletes an unfinished file
         if self._cache_writer:
             self._cache_writer.close()
         if self.kernels:
@@ -249,6 +278,7 @@ class Pilot:
             self._cache_writer.start(self.completer.results.restore)
         with self._lock:  # the selection and the load must have the same order
             self._wanted = choice
+            self._stop_copying(SUPERSEDED)
             self.worker.load(model.name, partial(self._load_selection, choice, model))
         return model
 
@@ -262,7 +292,37 @@ class Pilot:
         self.completer.use_cache_of(engine)
         self._recovery.loaded(self._stamp())
         self._last_loaded = choice
+        self._make_copy(choice, model)
         return engine
+
+    def _make_copy(self, choice: Selection, model: Model) -> None:
+        """Start making the copy of a loaded model, unless there is one; then replace the engine."""
+        if self.kind.waits_for_copy or not self.kind.lacks_copy(
+            model, adapters_enabled=choice.adapters_enabled
+        ):
+            return
+        with self._lock:
+            running = self._copying is not None and self._copying.is_running
+            if self._wanted is choice and not running and not self.background.is_closed:
+                self._copying = copying = _Copying(model, Cancel())
+                copying.thread = start_thread("turbopilot-copy", partial(self._copy, choice, copying))
+
+    def _copy(self, choice: Selection, copying: _Copying) -> None:
+        try:
+            if load := self.kind.prepare_copy(copying.model, copying.cancel):
+                with self._lock:  # otherwise the copy could replace a model that is selected meanwhile
+                    if self._wanted is choice and not copying.cancel.is_set():
+                        self.worker.replace_when_idle(
+                            lambda: None if self.effort.resting() else load(), self.completer.use_successor
+                        )
+        except CancelledError:
+            pass
+
+    def _stop_copying(self, reason: str) -> _Copying | None:
+        copying, self._copying = self._copying, None
+        if copying:
+            copying.cancel.set(reason)
+        return copying
 
     def _load_failed(self, choice: Selection, cancel: Cancel, begun: float) -> None:
         with self._lock:

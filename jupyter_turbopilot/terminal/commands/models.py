@@ -101,6 +101,11 @@ def _declare(run: Callable[[argparse.Namespace, Turbopilot], int], parser: argpa
 def declare_pull(parser: argparse.ArgumentParser) -> None:
     _declare(run_pull, parser)
     parser.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
+    parser.add_argument(
+        "--no-copy",
+        action="store_true",
+        help="leave the tuned copy to the first JupyterLab that runs",
+    )
 
 
 def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
@@ -108,12 +113,13 @@ def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
     return kind, kind.find(settings.model)
 
 
-def run_pull(_: argparse.Namespace, settings: Turbopilot) -> int:
+def run_pull(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Download a model with a progress bar, and merge its adapters: users may not be allowed to."""
     kind, model = _kind_and_model(settings)
     with Bar(model.name) as bar:
         path = kind.obtain(model, bar.show_download)
-        kind.merge_adapters(model)
+        if not options.no_copy:
+            kind.merge_adapters(model)
     if (aside := aside_path(path)).is_file():
         print(f"The damaged file is kept as {aside}. Delete it if you do not need it.", file=sys.stderr)
     used = f" ({model.use})" if model.use else ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.engine import successor
 from jupyter_turbopilot.engine.base import SLOTS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
@@ -24,7 +25,7 @@ from jupyter_turbopilot.terminal.commands.loading import write
 
 from ...tiny_adapter import make
 from ...tiny_model import write_tiny_model
-from ...waiting import finish
+from ...waiting import finish, until
 from ..jobs import Outcome, Work, generation
 
 
@@ -268,3 +269,34 @@ def test_adapter_for_another_model_is_rejected(
     adapter = make(tmp_path / "a.gguf", **changed)  # type: ignore[arg-type]
     with pytest.raises(TurbopilotError, match=reason):
         text_with(tiny_model, (str(adapter), 1.0))
+
+
+def test_replaced_engine_has_evaluated_the_latest_prompt(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(successor, "IDLE", 0.05)
+    adapted = LoadPlan(512, 1, hardware=Hardware(adapters=(AdapterSpec(str(make(tmp_path / "a.gguf"))),)))
+    worker = Worker()
+    worker.load("tiny", lambda _: LlamaEngine(tiny_model, adapted, name="tiny"))
+    until(lambda: worker.state.ready and worker.engine)
+    first = worker.engine
+    prompt = [7 + number % 90 for number in range(300)]
+
+    def ask(tenant: str, prompt: list[int]) -> EngineRequest:
+        request = EngineRequest(prompt, Sampling(max_tokens=4), Usage(), tenant=tenant)
+
+        def work(*_: object) -> Work:
+            while (yield request):
+                pass
+
+        outcome = Outcome()
+        worker.submit(generation(work, outcome))
+        assert outcome.wait() is None
+        return request
+
+    assert ask("ada", prompt).usage.cached_tokens == 0
+    worker.replace_when_idle(lambda: LlamaEngine(tiny_model, LoadPlan(512, 1), name="tiny"), lambda *_: None)
+    until(lambda: worker.engine is not first)
+    assert ask("ada", [*prompt, 9]).usage.cached_tokens == len(prompt)
+    assert ask("bob", prompt).usage.cached_tokens == 0  # another tenant's prompt is not his
+    worker.stop()

@@ -1,4 +1,5 @@
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +9,21 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama import bindings, engine, load_test
 from jupyter_turbopilot.engine.llama.bindings import Gpu
 from jupyter_turbopilot.engine.llama.kind import LlamaKind, llama_engine
+from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import LoadPlan, sizes_of
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import catalog, find
-from jupyter_turbopilot.models.folder import copies
-from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.folder import COPIES, copies
+from jupyter_turbopilot.models.gguf import read_header, stamp
 from jupyter_turbopilot.models.model import HubFile, Model
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError, NotReadyError
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...scripted_engine import ScriptedEngine
 from ...tiny_adapter import make
+from ...waiting import finish
+from .children import play
 
 
 def kind_with(*engine_factory: Any, **settings: Any) -> LlamaKind:
@@ -35,7 +40,7 @@ def test_load_tests_only_llama_cpp_in_a_child_process(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[Path] = []
-    monkeypatch.setattr(load_test, "ensure_loads", lambda tested, *_: tried.append(Path(tested.path)))
+    monkeypatch.setattr(load_test, "ensure_loads", lambda tested, *_, **__: tried.append(Path(tested.path)))
     monkeypatch.setattr(engine, "LlamaEngine", lambda *_, **__: ScriptedEngine())
     model = find(str(tiny_model))
     for factory in (llama_engine, lambda *_: ScriptedEngine()):
@@ -236,3 +241,130 @@ def test_weights_warn_once_of_an_adapter_and_never_of_a_damaged_model(
     with pytest.raises(NotReadyError, match="is damaged"):
         kind.load(known, Cancel(), adapters_enabled=True)
     assert not caplog.records
+
+
+# A copy that is made beside the loaded file --------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(models_folder: Path, tiny_model: Path) -> Path:
+    """A model in the models folder."""
+    own = models_folder / "own.gguf"
+    own.write_bytes(tiny_model.read_bytes())
+    return own
+
+
+@pytest.fixture
+def beside(own: Path, tmp_path: Path) -> LlamaKind:
+    """A kind whose loads do not wait for the copy."""
+    kind = kind_with(model=str(own), adapters=[str(make(tmp_path / "a.gguf"))], context_size=256)
+    kind.waits_for_copy = False
+    return kind
+
+
+def texts_of(engine: Any) -> list[bytes]:
+    prompt = engine.vocabulary.tokenize("def add(a, b):\n    return")
+    return finish(engine, engine.start(EngineRequest(prompt, Sampling(max_tokens=8))))
+
+
+def test_load_uses_the_file_until_the_copy_is_made_and_tested(
+    beside: LlamaKind, own: Path, models_folder: Path, own_folder: Path
+) -> None:
+    model = find(str(own))
+    engine = beside.load(model, Cancel(), adapters_enabled=True)
+    assert copies(models_folder, own) == []
+    assert beside.lacks_copy(model, adapters_enabled=True)
+    assert not beside.lacks_copy(model, adapters_enabled=False)
+    load = beside.prepare_copy(model, Cancel())
+    (copy,) = copies(models_folder, own)
+    assert not beside.lacks_copy(model, adapters_enabled=True)
+    verdicts = (own_folder / "trials.json").read_text()
+    assert load is not None
+    other = load()
+    assert other is not None
+    assert other.identity != engine.identity
+    assert other.identity.startswith(stamp(copy))
+    assert all(map(texts_of, (engine, other)))
+    engine.close()
+    other.close()
+    # The next start finds the copy and the result of its load test.
+    again = beside.load(model, Cancel(), adapters_enabled=True)
+    assert again.identity == other.identity
+    assert (own_folder / "trials.json").read_text() == verdicts
+    again.close()
+
+
+def test_copy_is_used_at_the_next_start_without_memory_for_both(
+    beside: LlamaKind, own: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = find(str(own))
+    beside.load(model, Cancel(), adapters_enabled=True).close()
+    load = beside.prepare_copy(model, Cancel())
+    assert load is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(machine, "free_memory", lambda: 1000)
+        assert load() is None
+        assert beside.prepare_copy(model, Cancel()) is None
+    (copy,) = copies(models_folder, own)
+    engine = load()
+    assert engine is not None
+    engine.close()
+    assert beside.served(model) == copy
+
+
+def test_copy_respects_the_memory_limit_for_both(beside: LlamaKind, own: Path) -> None:
+    model = find(str(own))
+    _, plan = beside.plan(model, adapters_enabled=True)
+    for share, loads in ((1.5, False), (2.5, True)):
+        beside.settings.max_memory = int(share * plan.needs / 1e6)
+        beside.load(model, Cancel(), adapters_enabled=True).close()
+        assert (beside.prepare_copy(model, Cancel()) is not None) == loads
+
+
+def test_copy_that_cannot_be_written_is_not_tried_again(
+    beside: LlamaKind, own: Path, models_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (models_folder / COPIES).write_text("in the way")
+    model = find(str(own))
+    beside.load(model, Cancel(), adapters_enabled=True).close()
+    assert beside.prepare_copy(model, Cancel()) is None
+    assert not beside.lacks_copy(model, adapters_enabled=True)
+    assert "The adapters are applied at run time, which is slower." in caplog.text
+    beside.load(model, Cancel(), adapters_enabled=True).close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell script replaces the child process")
+def test_copy_of_a_killed_process_is_made_after_the_next_load(
+    beside: LlamaKind, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = find(str(own))
+    beside.load(model, Cancel(), adapters_enabled=True).close()
+    with monkeypatch.context() as patch:
+        play(tmp_path, patch, "kill -KILL $$")
+        assert beside.prepare_copy(model, Cancel()) is None
+    assert beside.lacks_copy(model, adapters_enabled=True)
+    assert beside.prepare_copy(model, Cancel()) is not None
+
+
+def test_load_uses_the_file_if_the_copy_is_refused(
+    beside: LlamaKind, own: Path, models_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = find(str(own))
+    tried: list[str] = []
+
+    def refuse_copies(tested: Any, *_: Any, **__: Any) -> None:
+        tried.append(tested.path)
+        if COPIES in tested.path:
+            raise ModelRefusedError("It crashed.")
+
+    monkeypatch.setattr(load_test, "ensure_loads", refuse_copies)
+    beside.load(model, Cancel(), adapters_enabled=True).close()
+    assert beside.prepare_copy(model, Cancel()) is None
+    (copy,) = copies(models_folder, own)
+    assert tried == [str(own), str(copy)]
+    started_again = kind_with(model=str(own), adapters=beside.settings.adapters, context_size=256)
+    for _ in range(2):
+        engine = started_again.load(model, Cancel(), adapters_enabled=True)
+        assert engine.identity.startswith(stamp(own))
+        engine.close()
+    assert tried[2:] == [str(copy), str(own), str(own)]

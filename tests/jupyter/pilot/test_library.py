@@ -92,3 +92,17 @@ def test_advice_keeps_the_highest_speed_and_counts_only_the_memory_of_a_loaded_m
     assert library.advice(small, 20.0)[larger].verdict == "runs", "another program computes"
     assert library.advice("", 0)[larger].verdict == "too large", "nothing of a model is in memory"
     assert library.advice("", 0)[small].tokens_per_second == pytest.approx(70.0)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_download_leaves_the_copy_to_the_load_that_does_not_wait_for_it(
+    pilot: Pilot, monkeypatch: pytest.MonkeyPatch, *, waits: bool
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(kind, "obtain", lambda *_, **__: None)
+    monkeypatch.setattr(pilot.kind, "merge_adapters", lambda model, _: made.append(model.name))
+    pilot.kind.waits_for_copy = waits
+    download = pilot.download("smollm2-135m", select=False)
+    assert download.finished.wait(30)
+    assert download.error is None
+    assert made == ["smollm2-135m"] * waits

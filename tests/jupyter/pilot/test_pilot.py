@@ -1,13 +1,16 @@
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from traitlets.config import Config
 
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
+from jupyter_turbopilot.engine import successor
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -27,6 +30,7 @@ from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...engine.jobs import generation, nothing_but_one
+from ...engine.llama.children import play
 from ...index.folders import until
 from ...scripted_engine import ScriptedEngine, pilot_with
 from ...tiny_adapter import make
@@ -99,6 +103,115 @@ def test_select_keeps_the_loaded_model_if_tuning_fails(make_pilot: Make, tmp_pat
     assert pilot.adapters_enabled is False
     assert pilot.worker.state.ready
     assert len(loaded) == 1
+
+
+@pytest.fixture
+def make_beside(make_pilot: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """A pilot that has loaded a model without waiting for its copy."""
+    monkeypatch.setattr(successor, "IDLE", 0.05)
+    monkeypatch.setattr(successor, "PAUSE", 0.05)
+
+    def build(**settings: Any) -> tuple[Pilot, list[tuple[Path, LoadPlan]]]:
+        adapter = make(tmp_path / "a.gguf")
+        pilot, loaded = make_pilot(str(adapter), **settings)
+        pilot.kind.waits_for_copy = False
+        return pilot, loaded
+
+    return build
+
+
+def listed(pilot: Pilot) -> dict[str, Any]:
+    return next(model for model in describe_models(pilot) if model["name"] == "tiny.gguf")
+
+
+def test_pilot_replaces_the_file_by_its_copy_while_idle(make_beside: Make, tiny_model: Path) -> None:
+    pilot, loaded = make_beside()
+    load(pilot)
+    assert pilot.worker.state.ready
+    assert listed(pilot)["copying"]
+    engine = pilot.worker.engine
+    until(lambda: pilot.worker.engine is not engine and not pilot.copying)
+    first = loaded[0][1].hardware.adapters
+    assert [path == tiny_model for path, _ in loaded] == [True, False]
+    assert (len(first), loaded[1][1].hardware.adapters) == (1, ())
+    assert not listed(pilot)["copying"]
+    place = CacheKey("anything", "x = ")
+    pilot.completer.results.remember(place, [Token(b"y", 1.0)], ended=True)
+    load(pilot)  # of the copy
+    assert len(loaded) == 3
+    assert loaded[2][0] == loaded[1][0]
+    assert pilot.completer.results.find(place)  # the same engine
+    assert not pilot.copying
+
+
+def test_pilot_replaces_no_engine_while_a_kernel_is_busy(
+    make_beside: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pilot, loaded = make_beside()
+    busy, asked = True, []
+
+    def resting() -> bool:
+        asked.append(1)
+        return busy
+
+    monkeypatch.setattr(pilot.effort, "resting", resting)
+    load(pilot)
+    until(lambda: len(asked) >= 3)
+    assert len(loaded) == 1
+    busy = False
+    until(lambda: len(loaded) == 2)
+
+
+@pytest.mark.parametrize("chosen", ["other", "tuning off"])
+def test_pilot_forgets_the_copy_of_a_model_that_is_not_selected_any_more(
+    make_beside: Make, tiny_model: Path, tmp_path: Path, chosen: str
+) -> None:
+    pilot, loaded = make_beside()
+    held, go = threading.Event(), threading.Event()
+    prepare = pilot.kind.prepare_copy
+
+    def slowly(*given: Any) -> Any:
+        made = prepare(*given)
+        held.set()
+        go.wait(30)
+        return made
+
+    pilot.kind.prepare_copy = slowly  # type: ignore[method-assign]
+    load(pilot)
+    assert held.wait(60)
+    if chosen == "other":
+        other = tmp_path / "other.gguf"
+        other.write_bytes(tiny_model.read_bytes())
+        pilot.settings.adapters = []
+        pilot.select(str(other))
+    else:
+        pilot.select(pilot.selected, adapters_enabled=False)
+    until(lambda: len(loaded) == 2 and pilot.worker.state.phase is Phase.READY)
+    engine = pilot.worker.engine
+    go.set()
+    until(lambda: not any(thread.name == "turbopilot-copy" for thread in threading.enumerate()))
+    time.sleep(0.3)  # longer than the replacement would wait
+    assert pilot.worker.engine is engine
+    assert len(loaded) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell script replaces the child process")
+@pytest.mark.parametrize("how", ["stop", "select"])
+def test_pilot_ends_the_copying_process(
+    make_beside: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    pilot, _ = make_beside()
+    begun = tmp_path / "begun"
+    play(tmp_path, monkeypatch, f"echo $$ > {begun}; exec sleep 600")
+    load(pilot)
+    until(lambda: begun.exists() and begun.read_text().strip())
+    process = psutil.Process(int(begun.read_text()))
+    assert process.nice() == 19
+    if how == "stop":
+        pilot.stop()
+    else:
+        pilot.select(pilot.selected, adapters_enabled=False)
+    until(lambda: not process.is_running())
 
 
 def wait_for(pilot: Pilot, phase: Phase) -> None:

@@ -6,13 +6,14 @@ import pytest
 
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.download import obtain
-from jupyter_turbopilot.models.folder import CheckpointNote, checkpoint_path, write_checkpoint_note
+from jupyter_turbopilot.models.folder import CheckpointNote, checkpoint_path, copies, write_checkpoint_note
 from jupyter_turbopilot.models.model import HubFile, Model
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.protocol.errors import DownloadError
 from jupyter_turbopilot.util.files import partial_path, sha256_of
 
 from ...models.source_server import SourceServer
+from ...tiny_adapter import make
 from .running import run
 
 
@@ -150,3 +151,22 @@ def test_info_reports_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None
     status, _, err = run(capsys, "models", "info", "./none.gguf")
     assert status == 2
     assert "There is no file" in err
+
+
+def test_pull_makes_the_copy_unless_told_otherwise(
+    capsys: pytest.CaptureFixture[str],
+    models_folder: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = models_folder / "own.gguf"
+    own.write_bytes(tiny_model.read_bytes())
+    setting = f"c.Turbopilot.adapters = ['{make(tmp_path / 'a.gguf')}']\n"
+    (tmp_path / "jupyter_turbopilot_config.py").write_text(setting)
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    pull = ("models", "pull", str(own))
+    assert run(capsys, *pull, "--no-copy")[:2] == (0, f"{own}\n")
+    assert copies(models_folder, own) == []
+    assert run(capsys, *pull)[:2] == (0, f"{own}\n")
+    assert len(copies(models_folder, own)) == 1
