@@ -1,6 +1,6 @@
-"""Print the requirements of the package and of its extras, except the engine: python dependencies.py EXTRA…
+"""Print the requirements of the package and of its extras, except the engine.
 
-pip can install them while the engine is being compiled.
+python scripts/dependencies.py EXTRA…        pip can install them while the engine is being compiled.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import tomllib
 from typing import Any
 
 from engine import PACKAGE, ROOT
-
 
 
 def without_engine(project: dict[str, Any], extras: list[str]) -> list[str]:

@@ -4,8 +4,8 @@ python scripts/engine.py [--only-wheel] [--portable | --prebuilt]
 
 The wheel is cached by version, flags and CPU features: a wheel built for one CPU can crash on an older one.
 `--portable` builds for any x86-64 CPU of the last ten years (AVX2, FMA, F16C), and on other architectures for
-any CPU. `--only-wheel` builds and does not install. `--prebuilt` installs from llama-cpp-python's own index, without
-a compiler.
+any CPU. `--only-wheel` builds and does not install. `--prebuilt` installs from llama-cpp-python's own index,
+without a compiler.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """List missing requirements with their installation commands before anything is built.
 
-python3 scripts/preflight.py [--browser] [--wheel | --prebuilt]     Standard library only: nothing is installed yet.
+python3 scripts/preflight.py [--browser] [--wheel | --prebuilt]
 
-`--node` exits with an error, and no message, where Node.js is missing or too old; `make` then takes it from PyPI.
+`--node` checks only Node.js and prints nothing: where it is missing or too old, `make` takes it from PyPI.
+Standard library only: nothing is installed yet.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Run a command, show its steps on one line, and log its output: python3 scripts/progress.py LOG COMMAND…
+"""Run a command, show its steps on one line, and log its output.
 
-The lines `TITLE…`, `TITLE: done` and `TITLE: failed` of the output begin and end a step (`step` in the Makefile). A
-failed step stops the others, and the last lines of the log are shown.
+python3 scripts/progress.py LOG COMMAND…
+
+The lines `TITLE…`, `TITLE: done` and `TITLE: failed` of the output begin and end a step (`step` in the Makefile).
+A failed step stops the others, and the last lines of the log are shown.
 Standard library only: nothing is installed yet.
 """
 
@@ -18,8 +20,12 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+assert sys.platform != "win32"  # noqa: S101 - `make` needs a POSIX system
 
 STEP = re.compile(r"(.+?)(…|: done|: failed)")
 LAST = 20  # lines of the log that are shown after a failure
@@ -104,7 +110,11 @@ def follow(process: subprocess.Popen[bytes], log: TextIO) -> str:
         elif process.poll() is not None:  # a background process of a step may hold the pipe
             break
         if live:
-            print(f"\r\x1b[2K{steps.line(time.monotonic(), shutil.get_terminal_size().columns)}", end="", flush=True)
+            print(
+                f"\r\x1b[2K{steps.line(time.monotonic(), shutil.get_terminal_size().columns)}",
+                end="",
+                flush=True,
+            )
     if live:
         print("\r\x1b[2K", end="", flush=True)
     return steps.failed
@@ -121,7 +131,9 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     # The command's jobs are its own: they are not those of the make that runs this script.
-    environment = {name: text for name, text in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
+    environment = {
+        name: text for name, text in os.environ.items() if name not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    }
     with locked(path) as log:
         process = subprocess.Popen(
             sys.argv[2:],
