@@ -30,7 +30,7 @@ export PATH := $(abspath $(NODE)/bin):$(PATH)
 # compiled or, from the command line as ROOT, prebuilt, until `make clean`.
 ENGINE := $(if $(wildcard $(DONE)/prebuilt),prebuilt,compiled)
 # The first line of a recipe that `make lab` shows, see scripts/progress.py.
-step = echo "$(1)…"; trap '[ $$? = 0 ] && echo "$(1): done" || echo "$(1): failed"' EXIT
+step = echo "> $(1)…"; trap '[ $$? = 0 ] && echo "> $(1): done" || echo "> $(1): failed"' EXIT
 
 .PHONY: help lab lite demo port test research test-research check-research packages test-packages check-packages check fix docs bench bench-peers release clean preflight node model test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
 	wheel wheel-test binder \
@@ -78,7 +78,7 @@ node: | $(DONE)/venv
 
 $(DONE)/npm: $(FRONT)/package-lock.json $(DONE)/venv | node
 	@$(call step,Fetching packages of the front end)
-	(cd $(FRONT) && npm ci --loglevel error --no-audit --no-fund --ignore-scripts)
+	(cd $(FRONT) && npm ci --loglevel error --no-update-notifier --no-audit --no-fund --ignore-scripts)
 	touch $@
 
 $(BUILT): $(DONE)/npm $(FRONT_SOURCES)

@@ -2,8 +2,7 @@
 
 python3 scripts/progress.py LOG COMMAND…
 
-The lines `TITLE…`, `TITLE: done` and `TITLE: failed` of the output begin and end a step, see the
-Makefile. A failed step stops the others, and the last lines of the log are shown.
+The lines `> TITLE…`, `> TITLE: done` and `> TITLE: failed` of the output begin and end a step, see the Makefile. A failed step stops the others, and the last lines of the log are shown.
 Standard library only: nothing is installed yet.
 """
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 assert sys.platform != "win32"  # noqa: S101 - `make` needs a POSIX system
 
-STEP = re.compile(r"(.+?)(…|: done|: failed)")
+STEP = re.compile(r"> (.+?)(…|: done|: failed)")
 LAST = 20  # lines of the log that are shown after a failure
 PATIENCE = 5.0  # seconds for the command to end after SIGINT, and after SIGTERM
 

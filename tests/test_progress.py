@@ -43,40 +43,45 @@ def is_running(pid: int) -> bool:
 
 def test_line_names_the_running_steps_and_their_times() -> None:
     steps = progress.Steps(0.0)
-    for now, line in enumerate(["Compiling…", "a.c: warning", "Downloading…", "Downloading: done"], 10):
+    for now, line in enumerate(["> Compiling…", "Starting…", "> Downloading…", "> Downloading: done"], 10):
         steps.read(line, now)
     assert steps.line(85.0, 80) == "1:25  Compiling 1:15"
 
 
 def test_line_fits_the_terminal() -> None:
     steps = progress.Steps(0.0)
-    steps.read("Compiling the engine…", 0.0)
+    steps.read("> Compiling the engine…", 0.0)
     assert steps.line(5.0, 20) == "0:05  Compiling th…"
 
 
 @pytest.mark.parametrize(
     ("line", "is_step"),
-    [("Compiling…", True), ("Compiling: done", True), ("Linking: done", False), ("error: failed", False)],
+    [
+        ("> Compiling…", True),
+        ("> Compiling: done", True),
+        ("> Linking: done", False),
+        ("error: failed", False),
+    ],
 )
 def test_only_steps_that_have_begun_end(line: str, is_step: bool) -> None:
     steps = progress.Steps(0.0)
-    steps.read("Compiling…", 0.0)
+    steps.read("> Compiling…", 0.0)
     assert steps.read(line, 1.0) is is_step
     assert steps.failed == ""
 
 
 def test_output_goes_to_the_log_and_steps_to_the_terminal(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    process = start(log, "echo 'Compiling…'; echo warning >&2; echo 'Compiling: done'")
-    assert process.communicate() == ("Compiling…\nCompiling: done\n", "")
+    process = start(log, "echo '> Compiling…'; echo warning >&2; echo '> Compiling: done'")
+    assert process.communicate() == ("> Compiling…\n> Compiling: done\n", "")
     assert process.returncode == 0
-    assert log.read_text() == "Compiling…\nwarning\nCompiling: done\n"
+    assert log.read_text() == "> Compiling…\nwarning\n> Compiling: done\n"
 
 
 def test_failed_step_stops_the_others_and_shows_the_log(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     other = f"(echo $BASHPID > {pid}; exec sleep 600) &"
-    failing = f"until [ -s {pid} ]; do sleep 0.05; done; echo 'Fetching…'; echo 'no network'; echo 'Fetching: failed'"
+    failing = f"until [ -s {pid} ]; do sleep 0.05; done; echo '> Fetching…'; echo 'no network'; echo '> Fetching: failed'"
     process = start(tmp_path / "log", f"{other} {failing}; wait")
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
