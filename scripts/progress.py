@@ -2,7 +2,8 @@
 
 python3 scripts/progress.py LOG COMMAND…
 
-The lines `> TITLE…`, `> TITLE: done` and `> TITLE: failed` of the output begin and end a step, see the Makefile. A failed step stops the others, and the last lines of the log are shown.
+The lines `> TITLE…`, `> TITLE: done` and `> TITLE: failed` of the output begin and end a step, see the
+Makefile. A failed step stops the others, and the last lines of the log are shown.
 Standard library only: nothing is installed yet.
 """
 
