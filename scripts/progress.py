@@ -29,7 +29,7 @@ assert sys.platform != "win32"  # noqa: S101 - `make` needs a POSIX system
 
 STEP = re.compile(r"> (.+?)(…|: done|: failed)")
 LAST = 20  # lines of the log that are shown after a failure
-PATIENCE = 5.0  # seconds for the command to end after SIGINT, and after SIGTERM
+PATIENCE = 5.0  # seconds after SIGINT, which npm ignores, and after SIGTERM
 
 
 class Steps:
@@ -81,6 +81,8 @@ def locked(path: Path) -> TextIO:
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End the command and all that it has started; SIGINT lets them remove their temporary files."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # until all have ended
+        signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(process.pid, number)
@@ -149,7 +151,7 @@ def main() -> int:
                 return 0
             last = path.read_text("utf-8").splitlines()[-LAST:]
         except KeyboardInterrupt:
-            print("\nStopped.", file=sys.stderr)
+            print("\nStopping…", file=sys.stderr)
             return 130
         finally:
             stop(process)
