@@ -78,7 +78,9 @@ node: | $(DONE)/venv
 
 $(DONE)/npm: $(FRONT)/package-lock.json $(DONE)/venv | node
 	@$(call step,Fetching packages of the front end)
-	(cd $(FRONT) && npm ci --loglevel error --no-update-notifier --no-audit --no-fund --ignore-scripts)
+	(cd $(FRONT) && npm ci --no-update-notifier --no-audit --no-fund --ignore-scripts 2>&1) | tee $(DONE)/npm.log
+	# npm only warns of a full disk.
+	! grep -q ENOSPC $(DONE)/npm.log || exit 1
 	touch $@
 
 $(BUILT): $(DONE)/npm $(FRONT_SOURCES)

@@ -82,7 +82,8 @@ def cache_folder(version: str, flags: tuple[str, ...], features: str) -> Path:
 def pip(*arguments: str, **environment: str) -> None:
     """Run pip."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
-    subprocess.run(command, check=True, env={**os.environ, **environment})
+    if subprocess.run(command, check=False, env={**os.environ, **environment}).returncode:
+        sys.exit(f"pip could not {arguments[0]} the engine, see above.")
 
 
 def build(version: str, flags: tuple[str, ...], folder: Path) -> Path:
