@@ -85,7 +85,7 @@ $(DONE)/npm: $(FRONT)/package-lock.json $(DONE)/venv | node
 
 $(BUILT): $(DONE)/npm $(FRONT_SOURCES)
 	@$(call step,Building the front end)
-	(cd $(FRONT) && npm run --silent build >/dev/null)
+	(cd $(FRONT) && npm run --loglevel error build)
 	touch $@
 
 $(DONE)/package: $(DONE)/engine $(BUILT) pyproject.toml $(wildcard jupyter-config/*/*)
