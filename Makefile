@@ -249,7 +249,7 @@ release: $(DONE)/dev  ## check, build and try what a release would publish: VERS
 # Apart from the tests' environment: several of these change how JupyterLab works wherever they are installed.
 $(DONE)/extensions: $(DONE)/engine $(BUILT)
 	@$(PYTHON) -m venv $@
-	$@/bin/python scripts/engine.py
+	$@/bin/python scripts/engine.py --$(ENGINE)
 	SKIP_JUPYTER_BUILDER=1 $@/bin/python -m pip install -q -e . $(EXTENSIONS)
 	touch $@
 
