@@ -108,7 +108,7 @@ $(DONE)/packages: $(DONE)/dev $(wildcard packages/*/pyproject.toml)
 # From the sources: the package is installed when the engine is there.
 model: $(DONE)/dependencies
 	@$(call step,Downloading the model)
-	$(BIN)/python -m jupyter_turbopilot.cli models pull --mirrors
+	$(BIN)/python -m jupyter_turbopilot.cli models pull --mirrors --no-copy
 
 lab: preflight  ## open JupyterLab on the demo notebook, or on a folder: ROOT=~/notebooks; ARGS are passed on to it
 	@mkdir -p $(DONE)
