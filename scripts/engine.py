@@ -1,10 +1,11 @@
 """Install llama-cpp-python in a trimmed build for this CPU; earlier builds are reused.
 
-python scripts/engine.py [--portable]
+python scripts/engine.py [--only-wheel] [--portable | --prebuilt]
 
 The wheel is cached by version, flags and CPU features: a wheel built for one CPU can crash on an older one.
 `--portable` builds for any x86-64 CPU of the last ten years (AVX2, FMA, F16C), and on other architectures for
-any CPU.
+any CPU. `--only-wheel` builds and does not install. `--prebuilt` installs from llama-cpp-python's own index,
+without a compiler.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ TRIMMED = (
 )
 NATIVE = ("-DGGML_NATIVE=ON",)
 ANY = ("-DGGML_NATIVE=OFF",)
+INDEX = "https://abetlen.github.io/llama-cpp-python/whl/cpu"
 ANY_X86 = (*ANY, "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON", "-DGGML_BMI2=ON")
 
 
@@ -80,7 +82,8 @@ def cache_folder(version: str, flags: tuple[str, ...], features: str) -> Path:
 def pip(*arguments: str, **environment: str) -> None:
     """Run pip."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
-    subprocess.run(command, check=True, env={**os.environ, **environment})
+    if subprocess.run(command, check=False, env={**os.environ, **environment}).returncode:
+        sys.exit(f"pip could not {arguments[0]} the engine, see above.")
 
 
 def build(version: str, flags: tuple[str, ...], folder: Path) -> Path:
@@ -96,9 +99,13 @@ def build(version: str, flags: tuple[str, ...], folder: Path) -> Path:
         return Path(shutil.move(wheel, folder / wheel.name))
 
 
-def main() -> None:
-    """Install the engine into the running Python."""
-    version = wanted_version()
+def prebuilt(version: str) -> tuple[str, ...]:
+    """Return pip's arguments for the wheel of llama-cpp-python's own index. Pure."""
+    return ("--only-binary", PACKAGE, "--extra-index-url", INDEX, f"{PACKAGE}=={version}")
+
+
+def built(version: str) -> str:
+    """Return the path of the wheel for this CPU, from the cache or a new build."""
     portable = "--portable" in sys.argv
     flags = flags_for(platform.machine(), portable=portable)
     folder = cache_folder(version, flags, "" if portable else cpu_features())
@@ -106,6 +113,15 @@ def main() -> None:
     if wheel is None:
         print(f"Building {PACKAGE} {version} for this machine: two to five minutes, once.", flush=True)
         wheel = build(version, flags, folder)
+    return str(wheel)
+
+
+def main() -> None:
+    """Install the engine into the running Python."""
+    version = wanted_version()
+    wheel = prebuilt(version) if "--prebuilt" in sys.argv else (built(version),)
+    if "--only-wheel" in sys.argv:
+        return
     pip(
         "install",
         "-q",
@@ -116,7 +132,7 @@ def main() -> None:
         "diskcache",
         "jinja2",
     )
-    pip("install", "-q", "--no-deps", "--force-reinstall", str(wheel))
+    pip("install", "-q", "--no-deps", "--force-reinstall", *wheel)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """List missing requirements with their installation commands before anything is built.
 
-python3 scripts/preflight.py [--browser | --wheel]     Standard library only: nothing is installed yet.
+python3 scripts/preflight.py [--browser] [--wheel | --prebuilt]
+
+`--node` checks only Node.js and prints nothing: where it is missing or too old, `make` takes it from PyPI.
+Standard library only: nothing is installed yet.
 """
 
 from __future__ import annotations
@@ -42,16 +45,6 @@ def how(debian: str, mac: str) -> str:
     return f"install {debian}"
 
 
-def how_node() -> str:
-    """Return the installation command for Node.js; distributions' packages are often too old."""
-    if platform.system() == "Darwin":
-        return "brew install node"
-    return (
-        "nvm install --lts (https://github.com/nvm-sh/nvm), or NodeSource's packages "
-        "(https://github.com/nodesource/distributions); Debian 12's and Ubuntu 24.04's own are too old"
-    )
-
-
 def browser() -> str | None:
     """Return the browser for the tests."""
     named = os.environ.get("CHROME_BIN")
@@ -76,8 +69,8 @@ def node_suits(version: tuple[int, int] | None) -> bool:
     return oldest is not None and version[1] >= oldest
 
 
-def missing(*, with_browser: bool, with_engine: bool) -> list[str]:
-    """Return one line for each missing requirement. Only building the engine needs a compiler."""
+def missing(*, with_browser: bool, with_engine: bool, with_compiler: bool) -> list[str]:
+    """Return one line for each missing requirement."""
     found = []
     if sys.version_info < OLDEST_PYTHON:
         found.append(
@@ -88,18 +81,11 @@ def missing(*, with_browser: bool, with_engine: bool) -> list[str]:
         import venv  # noqa: F401
     except ImportError:
         found.append(f"Python's venv module: {how('python3-venv', 'brew install python')}")
-    if with_engine and not any(
+    if with_compiler and not any(
         shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")
     ):
-        found.append(f"a C++ compiler: {how('g++', 'xcode-select --install')}")
-    if with_engine and not shutil.which("cmake"):
-        found.append(f"cmake: {how('cmake', 'brew install cmake')}")
-    node = node_version()
-    if not node_suits(node):
-        seen = f" (this is {node[0]}.{node[1]})" if node else ""
-        found.append(f"Node.js 20.19, or 22.12 or newer{seen}: {how_node()}")
-    elif not shutil.which("npm"):
-        found.append(f"npm: {how('npm', 'brew install node')}")
+        compiler = how("g++", "xcode-select --install")
+        found.append(f"a C++ compiler: {compiler}\n    or without one: make lab ENGINE=prebuilt")
     room = ROOM if with_engine else ROOM_FOR_WHEEL
     if not Path(".venv/bin/python").exists() and (free := shutil.disk_usage(".").free) < room:
         found.append(f"disk space: {room / 1e9:.0f} GB are needed, {free / 1e9:.1f} GB are free")
@@ -111,6 +97,13 @@ def missing(*, with_browser: bool, with_engine: bool) -> list[str]:
 
 
 if __name__ == "__main__":
-    lines = missing(with_browser="--browser" in sys.argv, with_engine="--wheel" not in sys.argv)
+    if "--node" in sys.argv:
+        sys.exit(not (node_suits(node_version()) and shutil.which("npm")))
+    wheel = "--wheel" in sys.argv
+    lines = missing(
+        with_browser="--browser" in sys.argv,
+        with_engine=not wheel,
+        with_compiler=not wheel and "--prebuilt" not in sys.argv,
+    )
     if lines:
         sys.exit("Missing requirements:\n" + "\n".join(f"  - {line}" for line in lines))

