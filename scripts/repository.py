@@ -1,17 +1,19 @@
 """The address of the project's repository, defined only by `repository` in labextension/package.json.
 
-It is used in the wheel's metadata, PyPI's page, the conda recipe and the badge in README.md. Until it is set,
-the badge is left out and releases are refused.
+It is used in the wheel's metadata, PyPI's page, the conda recipe and README.md. Until it is set, badges that
+need it are left out and releases are refused.
 """
 
 from __future__ import annotations
 
 import json
 import posixpath
+import tomllib
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
 
 import build_site
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "labextension" / "package.json"
@@ -26,23 +28,46 @@ def address(package: Path = PACKAGE) -> str:
     return str(url).removeprefix("git+").removesuffix("/").removesuffix(".git")
 
 
-def badge(url: str) -> str:
-    """Return the badge line that opens the demo on Binder; empty for repositories outside GitHub."""
+def badges(url: str) -> str:
+    """Return the badges: licence, oldest versions and, for a repository on GitHub, tests and Binder."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    (lab,) = (one for one in map(Requirement, project["dependencies"]) if one.name == "jupyterlab")
+    oldest = next(one.version for one in lab.specifier if one.operator == ">=")
+    shown = {
+        "licence": project["license"],
+        "Python": f"{project['requires-python'].removeprefix('>=')} or newer",
+        "JupyterLab": f"{oldest} or newer",
+    }
+    line = [f"![{name}: {value}]({_shield(name, value)})" for name, value in shown.items()]
     place = urlsplit(url)
-    if place.hostname != "github.com":
-        return ""
-    opened = f"urlpath={quote(f'lab/tree/{NOTEBOOK}', safe='')}"
-    binder = "https://mybinder.org"
-    return f"[![Try it on Binder]({binder}/badge_logo.svg)]({binder}/v2/gh{place.path}/HEAD?{opened})"
+    if place.hostname == "github.com":
+        tests = f"{url}/actions/workflows/tests.yml"
+        opened = f"urlpath={quote(f'lab/tree/{NOTEBOOK}', safe='')}"
+        binder = "https://mybinder.org"
+        line += [
+            f"[![tests]({tests}/badge.svg)]({tests})",
+            f"[![Try it on Binder]({binder}/badge_logo.svg)]({binder}/v2/gh{place.path}/HEAD?{opened})",
+        ]
+    return "\n".join(line)
+
+
+def _shield(name: str, value: str) -> str:
+    """Return the address of a badge with a fixed text."""
+    texts = (quote(text.replace("-", "--")) for text in (name, value))
+    return f"https://img.shields.io/badge/{'-'.join(texts)}-blue"
 
 
 def start(url: str) -> str:
     """Return the commands that open JupyterLab, after those that clone a repository with an address."""
-    todo = "Clone this repository, and build it" if url else "In this folder, run"
+    todo = (
+        "Clone it, and build it"
+        if url
+        else "In the folder that contains this README.md and the Makefile, run"
+    )
     lines = [f"git clone {url} jupyter-turbopilot", "cd jupyter-turbopilot"] if url else []
     return "\n".join(
         [
-            f"There is no release on PyPI yet. {todo}:",
+            f"{todo}:",
             "",
             "<!-- not run: it builds everything and opens a browser -->",
             "```bash",
@@ -51,6 +76,13 @@ def start(url: str) -> str:
             "```",
         ]
     )
+
+
+def support(url: str) -> str:
+    """Return where to ask and to report problems."""
+    if not url:
+        return "Report problems where you got this copy: it does not name the address of its repository."
+    return f"Ask, and report problems, in the [issues of the repository]({url}/issues)."
 
 
 def page(readme: str, url: str, version: str, folder: str = "") -> str:

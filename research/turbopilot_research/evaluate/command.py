@@ -113,7 +113,7 @@ def _add_notebooks(parser: argparse.ArgumentParser) -> None:
         help="the half of the notebooks that the gate was fitted to, or the other one (all; with "
         "`index siblings`: held-out)",
     )
-    text = "type one cell each of this many notebooks, drawn at random, the same in each run; 0: all cells of all"
+    text = "type one cell each of this many notebooks, drawn at random, the same each time; 0: all cells"
     add_number(parser, "--sample", whole(0, 100_000), 0, text)
     text = "approximate number of requests; 0: at every position"
     add_number(parser, "--requests", whole(0, 10_000_000), 0, text)
