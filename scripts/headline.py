@@ -104,8 +104,8 @@ def costs() -> str:
     low, high = (round(share, -1) for share in _percent(_processor()))
     first, last = (f"{ms / 1000:.2f}" for ms in _to_text())
     return (
-        f"**It costs** {rounded('memory that the engine adds')} of memory, {disk()} of disk for the model and, while you type fast, {low} to {high} % "
-        f"of one core. Grey text appears after {first} to {last} s."
+        f"**Costs**: {rounded('memory that the engine adds')} of memory, {disk()} of disk, {first} to {last} s to grey text. Fast typing uses {low} to "
+        f"{high} % of one core."
     )
 
 

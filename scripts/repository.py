@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "labextension" / "package.json"
 DISTRIBUTIONS = ("research", "packages/service")  # the folders of the other distributions
 NOTEBOOK = "binder/demo.ipynb"
+BADGES = "docs/pictures/badges.svg"  # its texts are those of `badges`
 
 
 def address(package: Path = PACKAGE) -> str:
@@ -29,16 +30,13 @@ def address(package: Path = PACKAGE) -> str:
 
 
 def badges(url: str) -> str:
-    """Return the badges: licence, oldest versions and, for a repository on GitHub, tests and Binder."""
+    """Return the picture of licence and oldest versions and, for a repository on GitHub, two more badges."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     (lab,) = (one for one in map(Requirement, project["dependencies"]) if one.name == "jupyterlab")
     oldest = next(one.version for one in lab.specifier if one.operator == ">=")
-    shown = {
-        "licence": project["license"],
-        "Python": f"{project['requires-python'].removeprefix('>=')} or newer",
-        "JupyterLab": f"{oldest} or newer",
-    }
-    line = [f"![{name}: {value}]({_shield(name, value)})" for name, value in shown.items()]
+    python = project["requires-python"].removeprefix(">=")
+    text = f"licence {project['license']}, Python {python} or newer, JupyterLab {oldest} or newer"
+    line = [f"![{text}]({BADGES})"]
     place = urlsplit(url)
     if place.hostname == "github.com":
         tests = f"{url}/actions/workflows/tests.yml"
@@ -49,12 +47,6 @@ def badges(url: str) -> str:
             f"[![Try it on Binder]({binder}/badge_logo.svg)]({binder}/v2/gh{place.path}/HEAD?{opened})",
         ]
     return "\n".join(line)
-
-
-def _shield(name: str, value: str) -> str:
-    """Return the address of a badge with a fixed text."""
-    texts = (quote(text.replace("-", "--")) for text in (name, value))
-    return f"https://img.shields.io/badge/{'-'.join(texts)}-blue"
 
 
 def start(url: str) -> str:

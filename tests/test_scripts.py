@@ -124,7 +124,11 @@ def test_results_have_no_lower_figure_outside_the_table_of_the_headlines(quantit
 @pytest.mark.parametrize("url", ["", "https://github.com/owner/name", "https://example.org/name"])
 def test_readme_names_the_address_of_the_repository_or_its_folder(url: str) -> None:
     assert ("github.com/owner/name/actions" in repository.badges(url)) is ("github" in url)
-    assert "Apache-2.0" in repository.badges(url)
+    picture = (ROOT / repository.BADGES).read_text("utf-8")
+    texts = re.findall("<text.*?>(.*?)</text>", picture)
+    assert [" ".join(pair) for pair in zip(texts[::2], texts[1::2], strict=True)] == (
+        repository.badges(url).partition("]")[0].removeprefix("![").split(", ")
+    )
     assert (f"git clone {url} jupyter-turbopilot\ncd" in repository.start(url)) is bool(url)
     assert ("the folder that contains this README.md" in repository.start(url)) is (not url)
     assert (f"]({url}/issues)" in repository.support(url)) is bool(url)
