@@ -139,7 +139,7 @@ def memory() -> str:
     rows = {
         figure(
             "memory that the engine adds"
-        ): "added to the Jupyter server by the model, the KV cache and the package; measured",
+        ): "added by the model, its KV cache and the package; measured with a prompt of 40 cells",
         f"{figure('of that, the model file')} of that": "the model's file. All processes of a host share it, except for "
         f"{figure('of the model file, rearranged')} that each rearranges",
         describe_size(
