@@ -148,8 +148,8 @@ def routes() -> str:
             cells = (_bodies(takes), _bodies(gives.get("content", {})), operation["summary"])
             rows.setdefault((operation["description"], method.upper(), *cells), []).append(f"`{path[1:]}`")
     lines = ["| route | takes | gives | does |", "| --- | --- | --- | --- |"]
-    for (_, method, *cells), paths in rows.items():
-        lines.append(f"| {' | '.join([f'{method} ' + ', '.join(paths), *cells])} |")
+    for (_, method, *others), paths in rows.items():
+        lines.append(f"| {method} {', '.join(paths)} | {' | '.join(others)} |")
     return "\n".join(lines)
 
 
