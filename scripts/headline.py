@@ -104,8 +104,8 @@ def costs() -> str:
     low, high = (round(share, -1) for share in _percent(_processor()))
     first, last = (f"{ms / 1000:.2f}" for ms in _to_text())
     return (
-        f"**Costs**: {rounded('memory that the engine adds')} of memory, {disk()} of disk, {first} to {last} s to grey text. Fast typing uses {low} to "
-        f"{high} % of one core."
+        f"**The model takes** {rounded('memory that the engine adds')} of memory, {disk()} of disk and {first} to {last} s for a text. Fast typing "
+        f"uses {low} to {high} % of a core."
     )
 
 
