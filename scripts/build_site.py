@@ -44,7 +44,6 @@ CHAPTERS = {
         "service",
         "plugins",
         "recipes",
-        "platforms",
         "releasing",
         "security",
         "changes",

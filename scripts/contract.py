@@ -1,9 +1,7 @@
-"""Write the front end's types and docs/http.md from the routes' schemas; `cog` runs it."""
+"""Write the front end's types and the table of routes from the routes' schemas; `cog` runs it."""
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -140,81 +138,23 @@ def _union(part: Schema, names: dict[str, str]) -> list[str]:
     return [str(part["type"]).replace("integer", "number")]
 
 
-def reference() -> str:
-    """Return the tables of all routes and schemas, from the OpenAPI document."""
-    described = document(loaded())
-    known = described["components"]["schemas"]
-    sent: set[str] = set()
+def routes() -> str:
+    """Return the table of all routes, from the OpenAPI document."""
     rows: dict[tuple[str, ...], list[str]] = {}
-    for path, methods in described["paths"].items():
+    for path, methods in document(loaded())["paths"].items():
         for method, operation in methods.items():
             takes = operation.get("requestBody", {"content": {}})["content"]
-            sent |= {str(part["schema"]["$ref"]).rpartition("/")[2] for part in takes.values()}
             gives = next(each for status, each in operation["responses"].items() if status.startswith("2"))
             cells = (_bodies(takes), _bodies(gives.get("content", {})), operation["summary"])
             rows.setdefault((operation["description"], method.upper(), *cells), []).append(f"`{path[1:]}`")
     lines = ["| route | takes | gives | does |", "| --- | --- | --- | --- |"]
-    lines += [_row([f"{method} {', '.join(paths)}", *cells]) for (_, method, *cells), paths in rows.items()]
-    while more := {each for name in sent for each in _references(known[name])} - sent:
-        sent |= more
-    tables = (_table(name, schema, sent=name in sent) for name, schema in known.items())
-    return "\n\n".join(["\n".join(lines), *tables])
-
-
-def _bodies(content: dict[str, Schema]) -> str:
-    """Return links to the schemas of a body's media types."""
-    lines = {"application/x-ndjson": "lines of "}
-    return " or ".join(lines.get(media, "") + _worded(part["schema"]) for media, part in content.items())
-
-
-def _references(part: Any) -> set[str]:
-    """Return the names of the schemas that a schema refers to."""
-    return set(re.findall(r"'#/components/schemas/(\w+)'", str(part)))
-
-
-def _table(name: str, schema: Schema, *, sent: bool) -> str:
-    """Return the table of a schema's fields, with the defaults of request fields."""
-    if "enum" in schema:
-        return f"## {name}\n\n{schema['description']}\n\n{_worded({'enum': schema['enum']})}"
-    head = ["field", "type", *(["default"] if sent else []), "meaning"]
-    lines = [f"## {name}", "", schema["description"], "", _row(head), _row(["---"] * len(head))]
-    for field, part in schema["properties"].items():
-        kind, default = _worded(part), []
-        if sent:
-            default = [f"`{json.dumps(part['default'])}`" if "default" in part else "required"]
-        elif field not in schema["required"] and "default" not in part:
-            kind += "; may be missing"
-        lines.append(_row([f"`{field}`", kind, *default, part.get("description", "")]))
+    for (_, method, *others), paths in rows.items():
+        lines.append(f"| {method} {', '.join(paths)} | {' | '.join(others)} |")
     return "\n".join(lines)
 
 
-def _row(cells: list[str]) -> str:
-    escaped = (cell.replace("|", "\\|") for cell in cells)
-    return f"| {' | '.join(escaped)} |"
-
-
-def _worded(part: Schema) -> str:
-    """Describe a type and its bounds."""
-    if "$ref" in part:
-        name = part["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
-    if "anyOf" in part:
-        return " or ".join(map(_worded, part["anyOf"]))
-    if "enum" in part:
-        return ", ".join(f'`"{value}"`' for value in part["enum"])
-    kind = str(part.get("type", "anything"))
-    if kind == "array":
-        items = _worded(part.get("items", {}))
-        kind = f"list of ({items})" if " or " in items else f"list of {items}"
-    for what, unit in (("imum", ""), ("Length", " characters"), ("Items", " items")):
-        kind += _between(part.get(f"min{what}"), part.get(f"max{what}"), unit)
-    return kind + (f" (more than {part['exclusiveMinimum']})" if "exclusiveMinimum" in part else "")
-
-
-def _between(least: float | None, most: float | None, unit: str) -> str:
-    """Describe the bounds of a number or a length."""
-    if least is not None and most is not None:
-        return f" ({least} to {most}{unit})"
-    if most is not None:
-        return f" (at most {most}{unit})"
-    return "" if least is None else f" (at least {least}{unit})"
+def _bodies(content: dict[str, Schema]) -> str:
+    """Return the names of the schemas of a body's media types."""
+    lines = {"application/x-ndjson": "lines of "}
+    names = ((media, part["schema"]["$ref"].rpartition("/")[2]) for media, part in content.items())
+    return " or ".join(f"{lines.get(media, '')}`{name}`" for media, name in names)

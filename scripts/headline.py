@@ -1,22 +1,38 @@
-"""Format headline numbers of research/benchmarks/RESULTS.md as Markdown, so that all pages agree."""
+"""Format headline numbers of research/benchmarks/RESULTS.md as Markdown, so that all pages agree.
+
+A row measures the quantity in its name before the first comma, or in the head of a column. A headline has the
+lowest and the highest value of all rows that measure its quantity.
+"""
 
 from __future__ import annotations
 
 import math
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.load.machine import MAX_THREADS
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.recommend import MEMORY_SHARE, measured, memory_of
 from jupyter_turbopilot.suggestion.scores import DEFAULT
+from jupyter_turbopilot.util.files import describe_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RESULTS = Path(__file__).resolve().parents[1] / "research" / "benchmarks" / "RESULTS.md"
 BY_MODEL = "Qwen2.5-Coder 0.5 B with its adapter"  # the row of the default model
-PRECISION, SAVED = "precision, whole statements", "keystrokes saved, whole statements"
+QUALITY = "| notebooks | the user |"  # the head of a table
+PRECISION, SAVED = "precision", "keystrokes saved"  # its columns
+COLUMNS = "first mentions of columns completed"
 PROCESSOR = "CPU seconds for 1 000 characters"
 KEYSTROKE = 0.2  # seconds between keystrokes
-TO_TEXT = 3  # a column of peers.md
+TO_TEXT = "ms to text"  # a column of peers.md
+IDLE = (
+    "tutorials, *EPYC*, copy in four bits"  # a row of the table, with the same keystrokes as the 1.5 B model
+)
+PEAK = 5  # the column of the peak memory
+TYPED = ("Steady typing", "Typing with pauses", "Slow typing with pauses")  # tables of peers.md
 SAMPLES, TARGET = 2, 3  # columns, behind the value and its interval
 CLASS = 60  # users
 SERVED = 7  # users who typed at once on two cores, a row of scale.md
@@ -55,49 +71,102 @@ def rounded(begins: str, column: int = 0) -> str:
     return f"{float(number) / 1000:.1f} { {'ms': 's', 'MB': 'GB'}[unit] }"
 
 
+def measured_by(quantity: str) -> list[list[str]]:
+    """Return the rows of RESULTS.md that measure a quantity, without their names."""
+    found = rows(RESULTS.read_text("utf-8"))
+    return [cells for name, cells in found if name.partition(",")[0] == quantity]
+
+
 def table(page: str, begins: str) -> str:
     """Return the table of a page of the results whose head begins so."""
-    lines = (RESULTS.parent / "results" / page).read_text("utf-8").splitlines()
+    lines = (RESULTS.parent / page).read_text("utf-8").splitlines()
     heads = [at for at, line in enumerate(lines) if line.startswith(begins)]
     if len(heads) != 1:
         raise LookupError(f"{page} has {len(heads)} tables that begin with {begins!r}.")
     return "\n".join(takewhile(lambda line: line.startswith("|"), lines[heads[0] :]))
 
 
+def quality(user: str, quantity: str) -> list[tuple[str, float]]:
+    """Return the notebooks and the value of each measurement with a user who `waits` or `types`."""
+    (_, head), *found = rows(table(RESULTS.name, QUALITY))
+    column = head.index(quantity)
+    return [(name, float(cells[column])) for name, cells in found if cells[0] == user]
+
+
+def _percent(values: Iterable[float]) -> tuple[int, int]:
+    """Return the smallest and the largest share in percent."""
+    shares = [*values]
+    return round(100 * min(shares)), round(100 * max(shares))
+
+
 def costs() -> str:
-    """Return sentences about memory and time."""
-    low, high = _processor()
-    browser = float(dict(rows(table("peers.md", "| Steady typing |")))["turbopilot"][TO_TEXT]) / 1000
+    """Return a line about memory, disk space and time."""
+    low, high = (round(share, -1) for share in _percent(_processor()))
+    first, last = (f"{ms / 1000:.2f}" for ms in _to_text())
     return (
-        f"The default model adds {rounded('memory that the engine adds')} of memory to the server. On two idle cores, grey text "
-        f"appears {browser:.2f} s after the keystroke (median,\nin a browser), and typing five keystrokes a second takes {low:.1f} to {high:.1f} "
-        "of one core."
+        f"**The model takes** {rounded('memory that the engine adds')} of memory, {disk()} of disk and {first} to {last} s for a text. Fast typing "
+        f"uses {low} to {high} % of a core."
     )
+
+
+def costs_measured() -> str:
+    """Return a sentence about the measurements behind the line."""
+    return (
+        "The times to grey text are medians in a browser, on two idle cores; fast typing is five keystrokes a second, on processors with "
+        "AVX-512 and with AVX2."
+    )
+
+
+def _to_text() -> tuple[float, float]:
+    """Return the smallest and the largest median of the milliseconds to grey text in a browser."""
+    medians = []
+    for title in TYPED:
+        (_, head), *found = rows(table("results/peers.md", f"| {title} |"))
+        column = next(at for at, name in enumerate(head) if name.startswith(TO_TEXT))
+        medians.append(float(dict(found)["turbopilot"][column]))
+    return min(medians), max(medians)
 
 
 def _processor() -> tuple[float, float]:
     """Return the smallest and the largest share of a core while a user types."""
-    seconds = [
-        float(values[0]) for first, values in rows(RESULTS.read_text("utf-8")) if first.startswith(PROCESSOR)
-    ]
+    seconds = [float(cells[0]) for cells in measured_by(PROCESSOR)]
     return min(seconds) / (1000 * KEYSTROKE), max(seconds) / (1000 * KEYSTROKE)
 
 
-def space() -> str:
-    """Return a sentence about the memory and the disk space that the default model needs."""
+def memory() -> str:
+    """Return the table of the figures of memory of the default model."""
+    estimate = memory_of(catalog()[DEFAULT])
+    rows = {
+        figure(
+            "memory that the engine adds"
+        ): "added by the model, its KV cache and the package; measured with a prompt of 40 cells",
+        f"{figure('of that, the model file')} of that": "the model's file. All processes of a host share it, except for "
+        f"{figure('of the model file, rearranged')} that each rearranges",
+        describe_size(
+            estimate
+        ): "the estimate in the models panel, from the sizes of the file and of the buffers",
+        figure(
+            BY_MODEL, PEAK
+        ): "the highest value of a whole process, with Python, while it evaluated notebooks; measured",
+        describe_size(
+            estimate / MEMORY_SHARE
+        ): "must be free, so that enough is left for notebooks: otherwise the panel shows *Not enough memory*",
+    }
+    head = ["| memory of the default model | |", "| --- | --- |"]
+    return "\n".join([*head, *(f"| {size} | {meaning} |" for size, meaning in rows.items())])
+
+
+def disk() -> str:
+    """Return the disk space of the default model."""
     model = catalog()[DEFAULT]
-    return (
-        f"Have {memory_of(model) / MEMORY_SHARE / 1e9:.1f} GB of memory free, so that enough is left for notebooks, and "
-        f"{(model.bytes + model.copy_size) / 1e9:.1f} GB of disk space\n"
-        "for the download and for a copy of the model that is tuned for notebooks."
-    )
+    return f"{(model.bytes + model.copy_size) / 1e9:.1f} GB"
 
 
 def class_costs() -> str:
     """Return what a class needs, extrapolated from the memory of 30 users and from a few users on two cores."""
     megabytes: dict[tuple[str, str], list[float]] = {}
     kind = ""
-    for first, (processes, *values) in rows(table("scale.md", "| configuration | processes |"))[1:]:
+    for first, (processes, *values) in rows(table("results/scale.md", "| configuration | processes |"))[1:]:
         kind = first or kind
         megabytes[kind, processes] = [float(value.replace(" ", "")) for value in values]
     total, private = megabytes["an engine in each process", "1"]
@@ -123,7 +192,7 @@ def class_costs() -> str:
 
 def students() -> list[tuple[str, list[str]]]:
     """Return the rows of the measurement of simulated students on two cores."""
-    return rows(table("scale.md", "| typing at once | KV caches |"))[1:]
+    return rows(table("results/scale.md", "| typing at once | KV caches |"))[1:]
 
 
 def _lightest() -> str:
@@ -159,7 +228,7 @@ def _cores(share: float) -> int:
 
 def wrong() -> str:
     """Return an item of a list about wrong suggestions."""
-    low, high = _between(PRECISION)
+    low, high = _percent(value for _, value in quality("types", PRECISION))
     return (
         f"- Of 100 automatic suggestions, {100 - high} to {100 - low} are wrong for a user who does not wait, {100 - low} in notebooks of 2025 and later. Read "
         "each before you accept it."
@@ -168,10 +237,11 @@ def wrong() -> str:
 
 def with_kernel() -> str:
     """Return a sentence about first mentions of columns."""
-    columns = "first mentions of columns completed"
+    completed, _, samples, *_ = min(measured_by(COLUMNS))
+    (without,) = (cells[0] for cells in measured_by(f"{COLUMNS} without kernel context"))
     return (
-        "After the first letter of a column that is new to the notebook, Turbopilot completes its name in "
-        f"{share(columns)} of {figure(columns, SAMPLES)}; without the kernel, in {share(columns, below=1)}.\n"
+        f"Type one letter of a column you have not used yet: Turbopilot completes its name in {float(completed) * 100:.0f} % of {samples}; without the kernel, "
+        f"in {float(without) * 100:.0f} %.\n"
         "The columns had been renamed to unfamiliar words, because the model has seen public data sets."
     )
 
@@ -186,56 +256,23 @@ def kernel_gain() -> str:
     )
 
 
-def _between(begins: str) -> tuple[int, int]:
-    """Return the smallest and the largest share of the rows that begin so, in percent."""
-    shares = [
-        float(values[0]) for first, values in rows(RESULTS.read_text("utf-8")) if first.startswith(begins)
-    ]
-    return round(100 * min(shares)), round(100 * max(shares))
-
-
-def gains() -> str:
-    """Return the table of measurements with a user who does not wait."""
-    columns = "first mentions of columns completed"
-    saved, right = ("{} to {} %".format(*_between(name)) for name in (SAVED, PRECISION))
-    return "\n".join(
-        [
-            "| measured with the default model | |",
-            "| --- | --- |",
-            f"| keystrokes saved by a simulated user who types one keystroke every 200 ms and does not wait | {saved} |",
-            f"| precision for this user: share of the shown suggestions that were correct | {right} |",
-            f"| unfamiliar columns completed after one letter, with the kernel | {share(columns)} |",
-            f"| the same without the kernel | {share(columns, below=1)} |",
-        ]
-    )
-
-
-def quality() -> str:
-    """Return a sentence about precision and keystrokes saved."""
-    saved, right = ("{} to {} %".format(*_between(name)) for name in (SAVED, PRECISION))
+def saved() -> str:
+    """Return sentences about keystrokes saved and precision: the lowest of a user who waits, then ranges."""
+    lowest, share = min(quality("waits", SAVED), key=lambda one: one[1])
+    right = dict(quality("waits", PRECISION))[lowest]
+    low, high = _percent(value for _, value in quality("types", SAVED))
+    least, most = _percent(value for _, value in quality("types", PRECISION))
     return (
-        f"For a simulated user who types one keystroke every 200 ms and does not wait, {right} of the suggestions were correct.\nAccepting them saved {saved} "
-        "of the keystrokes. The values depend on the notebooks and on the machine."
-    )
-
-
-def llama_server() -> str:
-    """Return sentences that compare the speed with llama-server's."""
-    whole, infill = (f"mean time per keystroke, `{route}`" for route in ("turbopilot/complete", "/infill"))
-    eight, fifty = (
-        f"{clients} with separate caches, tokens per second" for clients in ("eight editors", "fifty clients")
-    )
-    return (
-        f"A keystroke takes {figure(whole)} of llama-server's time, and {figure(infill)} over llama.cpp's own protocol (more than 1 on another\nmachine; "
-        f"the target of {figure(infill, TARGET)} was missed). Eight editors at once get {figure(eight)} of its tokens per "
-        f"second, fifty clients {figure(fifty)}:\nboth targets ({figure(eight, TARGET)} and {figure(fifty, TARGET)}) were missed."
+        f"On {lowest}, {right * 100:.0f} % of the suggestions were right, and accepting them saved {share * 100:.0f} % of the keystrokes of a\n"
+        "simulated user who waits for each one. For one who types five keystrokes a second and does not wait, mostly in tutorials, "
+        f"{least} to {most} % were\nright and saved {low} to {high} %."
     )
 
 
 def larger_model() -> str:
     """Return a sentence that compares the 1.5 B model with the default."""
     begins = "keystrokes saved by the 1.5 B model"
-    typing = float(figure(f"{begins}, idle machine")) / float(figure("keystrokes saved, idle machine"))
+    typing = float(figure(f"{begins}, idle machine")) / dict(quality("types", SAVED))[IDLE]
     return (
         f"For a user who types one keystroke every 200 ms on two cores, `qwen2.5-coder-1.5b` saved {typing:.2f} times as many keystrokes as the default model;\n"
         f"for one who types three times as slowly, {figure(f'{begins} with a key every 600 ms')} times, and for one who waits for each "
@@ -263,6 +300,20 @@ def fixes() -> str:
         f"{share(edits)} of {figure(edits, SAMPLES)} that were\noffered were right, and "
         f"{share('the same: found, of the other changes')} of the other changes that the authors made alike were found: "
         "whole statements that are added\nor removed are not."
+    )
+
+
+def repairs() -> str:
+    """Return a sentence about errors that are corrected, and about those found before the run."""
+    shown, right, early = (
+        "fixes shown, of errors",
+        "first fix right",
+        "before the error: findings in cells that run",
+    )
+    false, found, _ = figure(early).split("; ")
+    return (
+        f"Of {figure(shown, SAMPLES)}, {share(shown)} got a fix, and {float(figure(right)) * 100:.1f} % of the fixes were right. Before the run, "
+        f"{found} of {figure(early, SAMPLES).split('; ')[1]} were marked; of {figure(early, SAMPLES).split('; ')[0]} that run, {false} had a mark."
     )
 
 

@@ -1,4 +1,4 @@
-"""Other systems, as far as they can be simulated here; docs/developers/platforms.md lists what cannot be."""
+"""Other systems, as far as they can be simulated here; CONTRIBUTING.md lists what cannot be."""
 
 import subprocess
 import sys

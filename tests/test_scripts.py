@@ -2,14 +2,17 @@
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import dependencies
 import engine
 import floors
+import headline
 import preflight
 import prose
 import pytest
+import repository
 import tables
 
 from jupyter_turbopilot.util import registry
@@ -116,3 +119,70 @@ def test_prose_finds_lines_that_break_a_rule(line: str, is_broken: bool) -> None
 )
 def test_prose_finds_figures_that_are_typed_by_hand(text: str, lines: list[int]) -> None:
     assert prose.typed_figures(text) == lines
+
+
+@pytest.mark.parametrize(
+    ("line", "below", "added", "shown"),
+    [
+        (
+            headline.saved,
+            headline.QUALITY,
+            "geology | waits | 0.5 | | 0.04 | |",
+            "geology, 50 % .* saved 4 %",
+        ),
+        (headline.saved, headline.QUALITY, "geology | types | 0.3 | | 0.06 | |", "30 to 77 % .* 6 to 38 %"),
+        (headline.wrong, headline.QUALITY, "geology | types | 0.3 | | 0.06 | |", "23 to 70 are wrong"),
+        (
+            headline.with_kernel,
+            f"| {headline.COLUMNS},",
+            f"{headline.COLUMNS}, geology | 0.11 | | 60 mentions | |",
+            "11 % of 60 mentions",
+        ),
+        (headline.costs, f"| {headline.PROCESSOR},", f"{headline.PROCESSOR}, geology | 400 |", "30 to 200 %"),
+    ],
+)
+def test_headlines_contain_the_worst_figure_of_their_quantity(
+    line: Callable[[], str],
+    below: str,
+    added: str,
+    shown: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, found, after = headline.RESULTS.read_text("utf-8").partition(f"\n{below}")
+    rows = after.splitlines(keepends=True)
+    end = next(at for at, row in enumerate(rows) if row == "\n")
+    rows.insert(end, f"| {added} |\n")
+    (tmp_path / "RESULTS.md").write_text(before + found + "".join(rows), "utf-8")
+    (tmp_path / "results").symlink_to(headline.RESULTS.parent / "results")
+    assert not re.search(shown, line(), re.DOTALL)
+    monkeypatch.setattr(headline, "RESULTS", tmp_path / "RESULTS.md")
+    assert re.search(shown, line(), re.DOTALL)
+
+
+@pytest.mark.parametrize("quantity", [headline.PRECISION, headline.SAVED])
+def test_results_have_no_lower_figure_outside_the_table_of_the_headlines(quantity: str) -> None:
+    _, _, text = headline.RESULTS.read_text("utf-8").partition(headline.QUALITY)
+    lowest = min(value for user in ("waits", "types") for _, value in headline.quality(user, quantity))
+    found = headline.rows(text)
+    named = [cells[0] for name, cells in found if name.startswith(quantity)]
+    head: list[str] = []
+    for name, cells in found:
+        head = cells if quantity in cells else head
+        if "(default)" in name and quantity in head:
+            named.append(cells[head.index(quantity)])
+    assert len(named) > 3
+    assert not [cell for cell in named for value in cell.split("; ") if float(value) < lowest]
+
+
+@pytest.mark.parametrize("url", ["", "https://github.com/owner/name", "https://example.org/name"])
+def test_readme_names_the_address_of_the_repository_or_its_folder(url: str) -> None:
+    assert ("github.com/owner/name/actions" in repository.badges(url)) is ("github" in url)
+    picture = (ROOT / repository.BADGES).read_text("utf-8")
+    texts = re.findall("<text.*?>(.*?)</text>", picture)
+    assert [" ".join(pair) for pair in zip(texts[::2], texts[1::2], strict=True)] == (
+        repository.badges(url).partition("]")[0].removeprefix("![").split(", ")
+    )
+    assert (f"git clone {url} jupyter-turbopilot\ncd" in repository.start(url)) is bool(url)
+    assert ("the folder that contains this README.md" in repository.start(url)) is (not url)
+    assert (f"]({url}/issues)" in repository.support(url)) is bool(url)

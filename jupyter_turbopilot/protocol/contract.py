@@ -1,8 +1,7 @@
 """Schemas of the responses of Turbopilot's own routes.
 
-The OpenAPI document, the front end's types and docs/http.md are generated from these and from
-the schemas that validate requests. A field whose default is `UNSET` may be missing; one that may be None is
-always present.
+The OpenAPI document and the front end's types are generated from these and from the schemas that validate
+requests. A field whose default is `UNSET` may be missing; one that may be None is always present.
 """
 
 from __future__ import annotations

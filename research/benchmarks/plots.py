@@ -82,7 +82,7 @@ def saved_precision(axes: Axes) -> None:
 def peers(axes: Axes) -> None:
     """Draw precision and keystrokes saved of the completers of a JupyterLab, with 95 % intervals."""
     for title, fill in FILL_STYLES.items():
-        for name, cells in rows(table("peers.md", f"| {title} |"))[1:]:
+        for name, cells in rows(table("results/peers.md", f"| {title} |"))[1:]:
             saved, precision = ([100 * share for share in numbers(cells[at])] for at in (1, 0))
             if not precision:
                 continue  # nothing was shown

@@ -65,6 +65,7 @@ def test_eval_replays_half_of_the_notebooks_and_refuses_a_single_one(
         ("notebooks damaged.ipynb", "damaged.ipynb is not a valid notebook"),
         ("notebooks short.ipynb", "short.ipynb has no code cell of more than 40 characters"),
         ("notebooks one.ipynb --half held-out", "--half held-out needs at least two notebooks"),
+        ("notebooks one.ipynb --sample 2", "--sample 2 needs 2 notebooks, but there are 1"),
         ("index siblings one.ipynb", "`index siblings` needs at least two notebooks"),
         ("index nope one.ipynb", "There is no folder nope"),
         ("notebooks one.ipynb --trace hop", "no cells that are suitable for --trace hop"),

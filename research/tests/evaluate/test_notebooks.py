@@ -13,7 +13,13 @@ import pytest
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.util.notebook_file import NotebookCell
 from turbopilot_research.evaluate import notebooks
-from turbopilot_research.evaluate.notebooks import SHORTEST_CELL, TypedNotebook, read, standard_library
+from turbopilot_research.evaluate.notebooks import (
+    SHORTEST_CELL,
+    TypedNotebook,
+    read,
+    sample,
+    standard_library,
+)
 
 from .conftest import notebook, pipe
 
@@ -100,3 +106,15 @@ def test_standard_library_has_functions_without_docstrings() -> None:
                 continue
             assert not more
             assert len(function.body) == 1 or not ast.get_docstring(function)
+
+
+def test_sample_draws_one_cell_of_each_notebook_the_same_each_time() -> None:
+    cells = tuple(NotebookCell("code", f"value_{n} = 1") for n in range(9))
+    everything = [TypedNotebook(f"{n}.ipynb", cells, typed=(1, 4, 8)) for n in range(40)]
+    drawn = sample(everything, 12)
+    assert drawn == sample(everything, 12)
+    assert len({one.name for one in drawn}) == 12
+    assert {one.typed for one in drawn} == {(1,), (4,), (8,)}
+    assert all(one.cells == cells for one in drawn)  # the other cells stay as context
+    with pytest.raises(BadRequestError, match="--sample 41 needs 41 notebooks, but there are 40"):
+        sample(everything, 41)

@@ -40,7 +40,7 @@ PATIENT = 300.0  # seconds: the time limit of a request that is not timed
 _ABSENT = {"source": "", "index": "", "kernel": None, "clock": None}  # options that some actions lack
 # The options that a result file contains.
 _RECORDED = (
-    "half", "trace", "requests", "eagerness", "engine", "template", "clock", "busy", "kernel",
+    "half", "sample", "trace", "requests", "eagerness", "engine", "template", "clock", "busy", "kernel",
     "index",
 )  # fmt: skip
 
@@ -113,6 +113,8 @@ def _add_notebooks(parser: argparse.ArgumentParser) -> None:
         help="the half of the notebooks that the gate was fitted to, or the other one (all; with "
         "`index siblings`: held-out)",
     )
+    text = "type one cell each of this many notebooks, drawn at random, the same each time; 0: all cells"
+    add_number(parser, "--sample", whole(0, 100_000), 0, text)
     text = "approximate number of requests; 0: at every position"
     add_number(parser, "--requests", whole(0, 10_000_000), 0, text)
     _add_report(parser)
@@ -188,16 +190,17 @@ def run_compare(options: argparse.Namespace, _: Turbopilot) -> int:
     return _print(options, *result_file.compare(options.files))
 
 
-def _half(options: argparse.Namespace, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
+def _selected(options: argparse.Namespace, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
+    """Return the notebooks of `--half`, or the sample of them."""
     from turbopilot_research.evaluate.index_shelf import SIBLINGS
 
     half = options.half or ("held-out" if options.index == SIBLINGS else "all")
-    if half == "all":
-        return notebooks
-    if len(notebooks) == 1:
-        chosen = f"--half {half}" if options.half else f"`index {SIBLINGS}`"
-        raise BadRequestError(f"{chosen} needs at least two notebooks, but {options.notebooks} has one.")
-    return notebooks[half == "held-out" :: 2]
+    if half != "all":
+        if len(notebooks) == 1:
+            chosen = f"--half {half}" if options.half else f"`index {SIBLINGS}`"
+            raise BadRequestError(f"{chosen} needs at least two notebooks, but {options.notebooks} has one.")
+        notebooks = notebooks[half == "held-out" :: 2]
+    return notebook_sets.sample(notebooks, options.sample) if options.sample else notebooks
 
 
 def _traces(notebooks: list[TypedNotebook], kind: str, options: argparse.Namespace) -> list[Trace]:
@@ -210,7 +213,7 @@ def _traces(notebooks: list[TypedNotebook], kind: str, options: argparse.Namespa
 
 
 def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
-    notebooks = _half(options, notebook_sets.read(options.notebooks))
+    notebooks = _selected(options, notebook_sets.read(options.notebooks))
     with keeping_busy(options.busy):
         results = _replay(options, local, notebooks)
     return _report(options, local, notebooks, results)
@@ -305,7 +308,7 @@ def _with_index(options: argparse.Namespace, local: InProcess) -> int:
     from turbopilot_research.evaluate.scoring import saved_ratio
 
     everything = notebook_sets.read(options.notebooks)
-    notebooks = _half(options, everything)
+    notebooks = _selected(options, everything)
     results: dict[str, TypingResult] = {}
     gains = []
     with closing(IndexShelf(options.index, everything)) as shelf, keeping_busy(options.busy):

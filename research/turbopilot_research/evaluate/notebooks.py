@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import random
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from jupyter_turbopilot.util.syntax_tree import parse
 from turbopilot_research.evaluate.traces import LONGEST_CELL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SHORTEST_CELL = 40  # characters
 MAX_EXPANDED = 2**28  # bytes
@@ -134,6 +135,15 @@ def _folder(source: Path) -> Iterator[TypedNotebook]:
             continue
         if notebook and notebook.typed:
             yield notebook
+
+
+def sample(notebooks: Sequence[TypedNotebook], count: int, seed: int = 7) -> list[TypedNotebook]:
+    """Draw notebooks, and one cell to type in each; refuse fewer notebooks than `count`."""
+    if len(notebooks) < count:
+        raise BadRequestError(f"--sample {count} needs {count} notebooks, but there are {len(notebooks)}.")
+    rng = random.Random(seed)  # noqa: S311 - a reproducible choice
+    drawn = sorted(rng.sample(range(len(notebooks)), count))
+    return [replace(notebooks[at], typed=(rng.choice(notebooks[at].typed),)) for at in drawn]
 
 
 def standard_library() -> list[TypedNotebook]:
