@@ -23,7 +23,9 @@ _COMPARING, _SELECTING = methods("compares"), methods("part", library="polars")
 _COLUMNS, _LOCATORS, _QUERIES = methods("expression"), methods("locates"), methods("condition")
 _SHOWING = frozenset({"display", "print"})
 # Attributes and methods of selected rows that show whether there are some.
-_COUNTING = frozenset({"all", "any", "count", "empty", "height", "is_empty", "len", "shape", "size"})
+_COUNTING = frozenset(
+    "all any count empty equals height is_empty len n_unique nunique shape size".split()
+)
 
 
 class Comparison(NamedTuple):
@@ -139,8 +141,8 @@ def _shown_as(parsed: ParsedCell, selection: ast.expr) -> frozenset[str] | None:
         match parent:
             case ast.Expr():
                 pass
-            case ast.Assign(targets=targets):
-                new = {each.id for each in targets if isinstance(each, ast.Name)} - names
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                new = {name} - names
                 names |= new
                 count_operations(len(parsed.nodes))
                 uses = (each for each in parsed.nodes if isinstance(each, ast.Name) and each.id in new)
