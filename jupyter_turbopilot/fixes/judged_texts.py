@@ -241,8 +241,6 @@ class TextJudge:
                 message = f"{shown(owner)} has no column {as_code(part.text)}."
                 yield _in_text(start, part, message, near, near[0] if is_name else f"`{near[0]}`")
         for part in query.variables:
-            if _OF_PANDAS.fullmatch(part.text):
-                continue
             if near := self._undefined(part.text):
                 yield _in_text(start, part, f"{as_code(part.text)} is not defined.", near)
 
@@ -250,7 +248,13 @@ class TextJudge:
         """Return the nearest name if a variable is certainly not defined."""
         objects = self._evaluation.objects
         known = objects.existing | objects.bound_names()
-        if name in known or name in objects.added or not is_reported(name) or self._notebook.may_bind(name):
+        if (
+            _OF_PANDAS.fullmatch(name)
+            or name in known
+            or name in objects.added
+            or not is_reported(name)
+            or self._notebook.may_bind(name)
+        ):
             return None
         # A comprehension around the query may bind it.
         is_used = any(isinstance(each, ast.Name) and each.id == name for each in self._parsed.nodes)

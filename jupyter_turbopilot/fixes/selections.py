@@ -23,9 +23,10 @@ _COMPARING, _SELECTING = methods("compares"), methods("part", library="polars")
 _COLUMNS, _LOCATORS, _QUERIES = methods("expression"), methods("locates"), methods("condition")
 _SHOWING = frozenset({"display", "print"})
 # Attributes and methods of selected rows that show whether there are some.
-_COUNTING = frozenset(
-    "all any count empty equals height is_empty len n_unique nunique shape size".split()
-)
+_COUNTING = frozenset({
+    "all", "any", "count", "empty", "equals", "height", "is_empty", "len", "n_unique", "nunique", "shape",
+    "size",
+})  # fmt: skip
 
 
 class Comparison(NamedTuple):
