@@ -84,8 +84,12 @@ def prepare(request: CheckRequest) -> Prepared | None:
         _add_expressions(parsed, described, traced)
     if len(traced) > MAX_TRACED:
         return None
+    readings = readings_for(cells[-1])
+    skipped = (each for each in request.cells[: request.active] if not notebook.is_current(each))
+    if any(cell_magic(each.source or "") in quiet.SHELLS for each in skipped):
+        readings = [each for each in readings if each.kind != "files"]
     asked = [*dict.fromkeys(described_for(cells[-1])), *described][:MAX_EXPRESSIONS]
-    return Prepared(notebook, cells, asked, [*traced], readings_for(cells[-1]))
+    return Prepared(notebook, cells, asked, [*traced], readings)
 
 
 def _code_before(request: CheckRequest) -> Iterator[FixCell]:

@@ -158,10 +158,18 @@ class TextJudge:
 
     def _is_only_here(self, text: str) -> bool:
         """Return whether a text is nowhere else in the notebook, which may create what it names."""
-        mention = re.compile(rf"(?<!\w){re.escape(split(text)[1])}(?!\w)")
+        return self._count(_mention_of(split(text)[1])) == 1
+
+    def _is_elsewhere(self, name: str) -> bool:
+        """Return whether a name is in another cell."""
+        mention = _mention_of(name)
+        return self._count(mention) > len(mention.findall(self._parsed.source))
+
+    def _count(self, pattern: re.Pattern[str]) -> int:
+        """Return how often a pattern is found in the notebook."""
         sources = [cell.source or "" for cell in self._notebook]
         count_operations(sum(map(len, sources)) // 32)
-        return sum(len(mention.findall(each)) for each in sources) == 1
+        return sum(len(pattern.findall(each)) for each in sources)
 
     # Values -------------------------------------------------------------------------------------------------
 
@@ -176,6 +184,8 @@ class TextJudge:
         is_column = described.type == "Series" if label is None else label in (described.labels or ())
         if not is_column or objects.has_any_label or label in objects.added or self._is_assigned(owner):
             return
+        if any(map(self._is_elsewhere, comparison.names)):
+            return  # another cell may count the rows
         index = NameIndex(found.texts)
         shown = as_code(label or comparison.values.code)
         for start, end, text in comparison.texts:
@@ -183,8 +193,13 @@ class TextJudge:
             # Beside the nearest value, the text is one of two spellings.
             if near is None or near[1] < _SURE or not _differ_in_words(text, near[0]):
                 continue
-            if near[0] not in self._parsed.source and self._is_only_here(text):
+            is_tidied = _plain(text.strip()) == _plain(near[0].strip()) and self._is_filled(label)
+            if near[0] not in self._parsed.source and self._is_only_here(text) and not is_tidied:
                 yield Wrong((start, end), f"{shown} has no value {as_code(text)}.", near)
+
+    def _is_filled(self, label: str | None) -> bool:
+        """Return whether the notebook assigns to a column, as after `.str.title()`."""
+        return self._count(re.compile(rf"\b{re.escape(label or '')}\b['\"]?\]?\s*+=(?!=)")) > 0
 
     def _is_assigned(self, owner: ast.expr) -> bool:
         """Return whether the cell assigns to an object or a part of it, before or after a comparison."""
@@ -233,7 +248,13 @@ class TextJudge:
         """Return the nearest name if a variable is certainly not defined."""
         objects = self._evaluation.objects
         known = objects.existing | objects.bound_names()
-        if name in known or name in objects.added or not is_reported(name) or self._notebook.may_bind(name):
+        if (
+            _OF_PANDAS.fullmatch(name)
+            or name in known
+            or name in objects.added
+            or not is_reported(name)
+            or self._notebook.may_bind(name)
+        ):
             return None
         # A comprehension around the query may bind it.
         is_used = any(isinstance(each, ast.Name) and each.id == name for each in self._parsed.nodes)
@@ -352,6 +373,11 @@ def _folder(path: object) -> Readable | None:
     is_file = is_plain and name and not name.startswith(".")
     folder = folder.removeprefix(".") if folder == "." else folder
     return Readable("files", f"{folder}/" if folder else "") if is_file else None
+
+
+def _mention_of(text: str) -> re.Pattern[str]:
+    """Return the pattern of a text between other characters than those of words."""
+    return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)")
 
 
 def _plain(name: str) -> str:

@@ -31,7 +31,7 @@ class Query(NamedTuple):
 
     columns: list[Part]  # columns and index levels, with the backticks in their range
     variables: list[Part]  # those after `@`, without this sign
-    compared: list[tuple[str, Part]]  # columns and texts that are compared for equality
+    compared: list[tuple[str, Part]]  # columns and texts of which the rows have one
 
 
 def parse_query(text: str) -> Query | None:
@@ -60,8 +60,7 @@ def parse_query(text: str) -> Query | None:
                 query.variables.append(Part(start + 1, end, text[start + 1 : end]))
             elif node not in functions:
                 query.columns.append(_column(text, node))
-        elif isinstance(node, ast.Compare):
-            _add_compared(query, node, text)
+    _add_compared(query, tree.body[0], text)
     return query
 
 
@@ -70,8 +69,22 @@ def _column(text: str, node: ast.Name) -> Part:
     return Part(start, end, text[start + 1 : end - 1] if text[start] == "`" else text[start:end])
 
 
-def _add_compared(query: Query, node: ast.Compare, text: str) -> None:
-    """Add the texts with which a column is compared."""
+def _add_compared(query: Query, node: ast.AST, text: str) -> None:
+    """Add the texts with which a condition, or a part of it, compares a column."""
+    work = [node]
+    while work:
+        match work.pop():
+            case ast.Expr(value=value):
+                work.append(value)
+            case ast.BoolOp(values=values):
+                work += values
+            case ast.BinOp(op=ast.BitAnd() | ast.BitOr(), left=left, right=right):
+                work += [left, right]
+            case ast.Compare() as comparison:
+                _add_compared_in(query, comparison, text)
+
+
+def _add_compared_in(query: Query, node: ast.Compare, text: str) -> None:
     column, other = node.left, node.comparators[0]
     if isinstance(column, ast.Constant):
         column, other = other, column
@@ -79,9 +92,9 @@ def _add_compared(query: Query, node: ast.Compare, text: str) -> None:
         return
     texts: list[ast.expr] = []
     match node.ops[0], other:
-        case ((ast.Eq() | ast.NotEq()), _):
+        case ast.Eq(), _:
             texts = [other]
-        case ((ast.In() | ast.NotIn()), (ast.List() | ast.Tuple())):
+        case ast.In(), (ast.List() | ast.Tuple()):
             texts = other.elts
     for each in texts:
         if isinstance(each, ast.Constant) and isinstance(each.value, str):

@@ -58,7 +58,8 @@ MAGICS = frozenset(
 # Those of them that neither write files nor change the folder.
 SHOWING = frozenset("autosave cat colors dhist ls lsmagic magic matplotlib pprint precision pwd".split())
 # Cell magics that run no Python code in the kernel.
-CELL_MAGICS = frozenset({"HTML", "SVG", "bash", "html", "javascript", "js", "latex", "markdown", "sh", "svg"})
+SHELLS = frozenset({"bash", "sh"})
+CELL_MAGICS = SHELLS | {"HTML", "SVG", "html", "javascript", "js", "latex", "markdown", "svg"}
 
 
 def _is_changing(function: str) -> bool:

@@ -1,7 +1,7 @@
 """Comparisons of a column with texts that select the rows of a table: `orders[orders.city == "Ulm"]`. Pure.
 
 Only a selection whose rows are shown, computed with or assigned is one. Other code may ask whether there are
-rows with a value, or replace it.
+rows with a value, replace it, or exclude a value that is absent already.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _COMPARING, _SELECTING = methods("compares"), methods("part", library="polars")
 _COLUMNS, _LOCATORS, _QUERIES = methods("expression"), methods("locates"), methods("condition")
 _SHOWING = frozenset({"display", "print"})
 # Attributes and methods of selected rows that show whether there are some.
-_COUNTING = frozenset({"all", "any", "count", "empty", "height", "is_empty", "len", "shape", "size"})
+_COUNTING = frozenset({
+    "all", "any", "count", "empty", "equals", "height", "is_empty", "len", "n_unique", "nunique", "shape",
+    "size",
+})  # fmt: skip
 
 
 class Comparison(NamedTuple):
@@ -33,12 +36,13 @@ class Comparison(NamedTuple):
     owner: ast.expr  # the table, or the Series
     label: str | None  # of the column in the table
     texts: list[tuple[int, int, str]]  # with their start and end in the source, between the quotes
+    names: frozenset[str]  # variables to which the rows are assigned
 
 
 def comparisons_at(parsed: ParsedCell, node: ast.AST) -> list[Comparison]:
     """Return the comparisons at a node that select rows."""
     match node:
-        case ast.Compare(left=column, ops=[ast.Eq() | ast.NotEq()], comparators=[other]):
+        case ast.Compare(left=column, ops=[ast.Eq()], comparators=[other]):
             if isinstance(column, ast.Constant):
                 column, other = other, column
             return _of_column(parsed, node, column, [other])
@@ -61,19 +65,20 @@ def _of_column(
         if start is not None
     ]
     selection = _selection(parsed, node) if texts else None
-    if selection is None or not _is_shown(parsed, selection):
+    names = _shown_as(parsed, selection) if selection else None
+    if selection is None or names is None:
         return []
     match column, selection:
         case (
             ast.Call(func=ast.Attribute(attr=name), args=[ast.Constant(value=label)]),
             ast.Call(func=ast.Attribute(value=owner)),
         ) if name in _COLUMNS:
-            return _compared(owner, str(label), texts)
+            return _compared(owner, str(label), texts, names)
         case ast.Subscript(value=owner, slice=ast.Constant(value=str() as label)), _:
-            return _compared(owner, str(label), texts)
+            return _compared(owner, str(label), texts, names)
         case ast.Attribute(value=owner, attr=name), _ if name not in MEMBERS["pandas.DataFrame"]:
-            return _compared(owner, name, texts)
-    return _compared(column, None, texts) if isinstance(column, ast.Name) else []
+            return _compared(owner, name, texts, names)
+    return _compared(column, None, texts, names) if isinstance(column, ast.Name) else []
 
 
 def _elements(node: ast.expr) -> list[ast.expr]:
@@ -85,29 +90,30 @@ def _in_query(
 ) -> list[Comparison]:
     query = parse_query(argument.value) if isinstance(argument.value, str) else None
     start = plain_start(parsed.source, parsed.span(argument), argument) if query else None
-    if query is None or start is None or not query.compared or not _is_shown(parsed, node):
+    names = _shown_as(parsed, node) if query and query.compared else None
+    if query is None or start is None or names is None:
         return []
     return [
         found
         for label, part in query.compared
-        for found in _compared(owner, label, [(start + part.start, start + part.end, part.text)])
+        for found in _compared(owner, label, [(start + part.start, start + part.end, part.text)], names)
     ]
 
 
-def _compared(owner: ast.expr, label: str | None, texts: list[tuple[int, int, str]]) -> list[Comparison]:
+def _compared(
+    owner: ast.expr, label: str | None, texts: list[tuple[int, int, str]], names: frozenset[str]
+) -> list[Comparison]:
     table = expression_of(owner)
     if table is None:
         return []
     values = Readable("values", table) if label is None else values_of_column(table, label)
-    return [Comparison(values, owner, label, texts)]
+    return [Comparison(values, owner, label, texts, names)]
 
 
 def _selection(parsed: ParsedCell, mask: ast.expr) -> ast.expr | None:
     """Return the expression of the rows that a mask selects, also as a part of a condition."""
     node, parent = mask, parsed.parents[mask]
-    while (isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.BitAnd | ast.BitOr)) or (
-        isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Invert)
-    ):
+    while isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.BitAnd | ast.BitOr):
         count_operations(1)
         node, parent = parent, parsed.parents[parent]
     match parent:
@@ -122,23 +128,34 @@ def _selection(parsed: ParsedCell, mask: ast.expr) -> ast.expr | None:
     return None
 
 
-def _is_shown(parsed: ParsedCell, selection: ast.expr) -> bool:
-    """Return whether selected rows are shown, assigned or computed with, and not counted."""
-    node: ast.AST = selection
-    while True:
+def _shown_as(parsed: ParsedCell, selection: ast.expr) -> frozenset[str] | None:
+    """Return the variables of selected rows if they are shown, assigned or computed with; None if counted.
+
+    The same applies to each use of a variable to which the rows, or a result of them, are assigned.
+    """
+    names = set[str]()
+    work: list[ast.AST] = [selection]
+    while work:
         count_operations(1)
+        node = work.pop()
         parent = parsed.parents[node]
         match parent:
-            case ast.Expr() | ast.Assign():
-                return True
+            case ast.Expr():
+                pass
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                new = {name} - names
+                names |= new
+                count_operations(len(parsed.nodes))
+                uses = (each for each in parsed.nodes if isinstance(each, ast.Name) and each.id in new)
+                work += (each for each in uses if isinstance(each.ctx, ast.Load))
             case ast.Attribute(attr=name) if name not in _COUNTING:
-                pass
+                work.append(parent)
             case ast.Subscript(value=value, ctx=ast.Load()) if value is node:
-                pass
+                work.append(parent)
             case ast.Call(func=ast.Name(id=name)) if name in _SHOWING and node in parent.args:
-                pass
+                work.append(parent)
             case ast.Call(func=function) if function is node:
-                pass
+                work.append(parent)
             case _:
-                return False
-        node = parent
+                return None
+    return frozenset(names)

@@ -27,7 +27,7 @@ def namespace() -> dict[str, Any]:
     orders["day"] = pd.to_datetime(["2026-01-01"] * 4)
     people = pl.DataFrame({"team": ["alpha", "bravo"]})
     return {
-        "orders": orders, "people": people, "limit": 2, "pd": pd, "np": np, "pl": pl,
+        "orders": orders, "people": people, "limit": 2, "timestamp": 0, "pd": pd, "np": np, "pl": pl,
         "grouped": orders.groupby("city"), "sizes": pd.Series(["small", "large"]), "In": [""] * 9,
     }  # fmt: skip
 
@@ -74,7 +74,7 @@ def corrected(source: str) -> str:
         ("grouped['quantity'].agg(total='summ')", "pandas has no aggregation `summ`.", "grouped['quantity'].agg(total='sum')"),
         ("orders[orders.status == 'craked']", "`status` has no value `craked`.", "orders[orders.status == 'cracked']"),
         ("sizes[sizes == 'smal']", "`sizes` has no value `smal`.", "sizes[sizes == 'small']"),
-        ("people.filter(pl.col('team') != 'brawo')", "`team` has no value `brawo`.", "people.filter(pl.col('team') != 'bravo')"),
+        ("people.filter(pl.col('team') == 'brawo')", "`team` has no value `brawo`.", "people.filter(pl.col('team') == 'bravo')"),
         ("orders.query('status == \"Open\"')", "`status` has no value `Open`.", "orders.query('status == \"open\"')"),
     ],
 )  # fmt: skip
@@ -107,6 +107,8 @@ def test_wrong_text_is_found_and_corrected(source: str, message: str, right: str
         "orders['city'].iloc[0].str.uper",
         "orders[orders.status == 'missing']",
         "orders[orders.status == 'cracked']",
+        "orders[orders.status != 'craked']",
+        "orders.query('day > @Timestamp(0)')",
     ],
 )
 def test_right_text_is_not_found(source: str) -> None:
@@ -166,6 +168,25 @@ def test_text_of_another_cell_is_not_judged(other: str) -> None:
         assert checked(wrong)
         assert checked(wrong, FixCell(source=other, execution_count=3)) == []
         assert checked(wrong, FixCell(type="markdown", source=other)) == []
+
+
+def test_value_of_rows_that_another_cell_may_count_is_not_judged() -> None:
+    wrong = "gone = orders[orders.status == 'craked']"
+    assert checked(f"{wrong}\ngone.head()")
+    assert checked(wrong, FixCell(source="assert gone.empty", execution_count=3)) == []
+
+
+def test_other_case_of_a_value_is_not_judged_after_the_column_was_assigned() -> None:
+    tidied = FixCell(source="orders['status'] = orders.status.str.lower()", execution_count=3)
+    assert checked("orders[orders.status == 'Open']")
+    assert checked("orders[orders.status == 'Open']", tidied) == []
+    assert checked("orders[orders.status == 'craked']", tidied)
+
+
+@pytest.mark.parametrize(("magic", "number"), [("bash", 0), ("sh", 0), ("html", 1)])
+def test_file_is_not_judged_below_a_script_that_has_not_run(magic: str, number: int) -> None:
+    script = FixCell(source=f"%%{magic}\ncp $a $b", execution_count=None)
+    assert len(checked("pd.read_csv('oders.csv')", script)) == number
 
 
 def test_variable_of_another_cell_is_not_judged_in_a_query() -> None:

@@ -44,9 +44,11 @@ def test_query_has_columns_and_variables(
     ("text", "compared"),
     [
         ("city == 'Ulm'", [("city", "Ulm")]),
-        ("'Ulm' != `the city`", [("the city", "Ulm")]),
+        ("'Ulm' == `the city`", [("the city", "Ulm")]),
         ("city in ['Ulm', \"Bonn\", 3] and price == 3", [("city", "Ulm"), ("city", "Bonn")]),
-        ("city not in ('Ulm',)", [("city", "Ulm")]),
+        ("city in ('Ulm',) | city == 'Bonn'", []),
+        ("(price > 3) | (city in ('Ulm',))", [("city", "Ulm")]),
+        ("city not in ('Ulm',) and city != 'Bonn' and not city == 'Kiel' and (city == 'Bern') == False", []),
         ("city == @name and city > 'Ulm' and @name == 'Ulm' and city.str.lower() == 'ulm'", []),
         ("city == 'Ulm' == other", []),
         ("city == 'a\\nb'", []),

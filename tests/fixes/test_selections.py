@@ -21,9 +21,9 @@ def compared(source: str) -> list[tuple[str, str]]:
     "source",
     [
         "df[df['city'] == 'Ulm']",
-        "df[df.city != 'Ulm']",
         "df['Ulm' == df.city]",
-        "x = df[(df['a'] > 1) & ~(df['city'] == 'Ulm')].groupby('b')['c'].mean()",
+        "x = df[(df['a'] > 1) & (df['city'] == 'Ulm')].groupby('b')['c'].mean()",
+        "x = df[df['city'] == 'Ulm']\nx.head()\nprint(x.a.sum())",
         "df.loc[df['city'] == 'Ulm', ['a']]",
         "df.loc[df['city'].isin(['Ulm'])].head()",
         "print(df[df['city'].eq('Ulm')])",
@@ -38,6 +38,12 @@ def test_selections_compare_a_column(source: str) -> None:
 
 def test_selections_of_a_series_have_its_values() -> None:
     assert compared("city[city == 'Ulm']") == [("city", "Ulm")]
+
+
+def test_selections_have_the_variables_of_their_rows() -> None:
+    parsed = ParsedCell("x = df[df.city == 'Ulm']\ny = x.head()\ny.a")
+    found = [each for node in ast.walk(parsed.scopes.tree) for each in comparisons_at(parsed, node)]
+    assert [each.names for each in found] == [{"x", "y"}]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +61,19 @@ def test_selections_of_a_series_have_its_values() -> None:
         "np.where(df['city'] == 'Ulm', 1, 2)",
         "df.drop(df[df['city'] == 'Ulm'].index)",
         "if df['city'] == 'Ulm': pass",
+        # Rows without a value that may be absent already.
+        "df[df['city'] != 'Ulm']",
+        "df[df['city'].ne('Ulm')]",
+        "df[~(df['city'] == 'Ulm')]",
+        "df[(df['city'] == 'Ulm') == False]",
+        "df.query('not city == \"Ulm\"')",
+        # The rows are counted later, or may be.
+        "x = df[df['city'] == 'Ulm']\nassert x.empty",
+        "x = df[df['city'] == 'Ulm']\nlen(x)",
+        "x = df[df['city'] == 'Ulm']\ny = x.a\nprint(y.max() if y.size else 0)",
+        "x['a'] = df[df['city'] == 'Ulm']",
+        "x.a = df[df['city'] == 'Ulm']",
+        "df[df['city'] == 'Ulm'].equals(x)",
         "df[df['city'].str.lower() == 'ulm']",
         "df[df['city'] == f'{name}']",
         "df[df['city'] == 'U' 'lm']",

@@ -231,17 +231,17 @@ async def read_file(route: Route, folder: tuple[str, str], readable: Readable, t
             return not access.denied or bool(access.check_file(path))
         return False
 
-    async def learn() -> None:
+    async def learn() -> bool:
         changes = texts.changes
         call = partial(folders.read, *folder, readable, is_allowed)
         with suppress(TurbopilotError):
-            texts.learn(
-                readable, await route.pilot.disk.run(route.caller.name, (*folder, readable), call), changes
-            )
+            found = await route.pilot.disk.run(route.caller.name, (*folder, readable), call)
+            texts.learn(readable, found, changes)
+            return True
+        return False
 
     with suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(learn()), TEXT_SECONDS)
-        return True
+        return await asyncio.wait_for(asyncio.shield(learn()), TEXT_SECONDS)
     return False
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -14,6 +15,8 @@ from jupyter_turbopilot.fixes.changes import changes
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS
 from jupyter_turbopilot.fixes.structures import Structures
+from jupyter_turbopilot.jupyter.kernels import folders
+from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.protocol.fix import Edit, Fix
 
 from .conftest import Ask, error_of, run_in_kernel
@@ -167,7 +170,7 @@ async def test_check_finds_a_missing_column_in_the_kernel_of_the_notebook(
 
 
 async def test_check_reads_values_and_files_if_it_may(
-    ask: Ask, pilot: Any, session: Any, jp_serverapp: Any, tmp_path: Path
+    ask: Ask, pilot: Any, session: Any, jp_serverapp: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = session["kernel"]["id"]
     (tmp_path / "orders.csv").touch()
@@ -186,6 +189,10 @@ async def test_check_reads_values_and_files_if_it_may(
             break
     assert await messages() == wrong
     (tmp_path / "oders.csv").touch()  # without an execution
+    assert await messages() == wrong[:1]
+    (tmp_path / "oders.csv").unlink()
+    assert await messages() == wrong
+    monkeypatch.setattr(folders, "read", Mock(side_effect=BusyError("busy")))  # earlier names are outdated
     assert await messages() == wrong[:1]
     pilot.settings.kernel_values = False
     assert await messages() == []
