@@ -119,7 +119,7 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     await page.locator(MARK).waitFor({ state: 'detached' });
     await holds(cell, `${WRONG}\n`);
     await page
-      .locator('.Toastify__toast', { hasText: 'The kernel does not confirm this finding.' })
+      .locator('.Toastify__toast', { hasText: 'The kernel does not confirm this problem.' })
       .waitFor();
   });
 
