@@ -63,7 +63,11 @@ function bench() {
     dismiss: (text: string) => log.push(`not wanted: ${text}`)
   };
   const availability = { state: { health: null as unknown }, changed: new Signal<object, unknown>({}) };
-  const status = { changed: new Signal<object, unknown>({}), update: note('update') };
+  const status = {
+    changed: new Signal<object, unknown>({}),
+    update: note('update'),
+    current: { reason: '' }
+  };
   addCommands(commands, {
     trans: nullTranslator.load('jupyter_turbopilot'),
     page,
@@ -99,6 +103,14 @@ describe('addCommands', () => {
       expect(label({ palette: true })).toBe(`Turbopilot ${label({})}`);
     }
   );
+
+  it('has an entry for the reason in the menu of the status item while there is one', () => {
+    const { isVisible } = parts.options.get(CommandIDs.status) ?? {};
+    const isShown = (args: object) => isVisible?.(args as never);
+    expect([isShown({}), isShown({ details: true })]).toEqual([true, false]);
+    parts.status.current.reason = 'The server cannot be reached.';
+    expect(isShown({ details: true })).toBe(true);
+  });
 
   it('adds the commands that the schema uses in shortcuts and menus', () => {
     const named = readFileSync('schema/plugin.json', 'utf8').matchAll(/"command": "(turbopilot:[^"]+)"/g);

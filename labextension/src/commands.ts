@@ -88,6 +88,7 @@ export function fillMenu(menu: Menu, off: Menu): void {
   for (const command of OFF_SWITCHES) {
     off.addItem({ command });
   }
+  menu.addItem({ command: CommandIDs.status, args: { details: true } });
   for (const command of [CommandIDs.copyInstallCommand, CommandIDs.usageLog, CommandIDs.turnOn]) {
     menu.addItem({ command });
   }
@@ -355,8 +356,14 @@ function addInformation(commands: CommandRegistry, parts: ICommandParts): void {
     }
   });
   commands.addCommand(CommandIDs.status, {
-    label: args =>
-      args.palette ? trans.__('Show Turbopilot Status') : describeStatus(trans, status.current),
+    label: ({ palette, details }) =>
+      palette
+        ? trans.__('Show Turbopilot Status')
+        : details
+          ? trans.__('Show Details')
+          : describeStatus(trans, status.current),
+    // The status item shows the status itself, and the reason only in its tooltip, which needs a mouse.
+    isVisible: ({ details }) => !details || status.current.reason !== '',
     execute: async () => {
       await availability.check();
       const { current } = status;
