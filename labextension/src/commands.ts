@@ -1,6 +1,6 @@
 /** The commands, the menu of the status item, and the palette entries. */
 
-import { Clipboard, type ICommandPalette } from '@jupyterlab/apputils';
+import { Clipboard, Dialog, type ICommandPalette, showDialog } from '@jupyterlab/apputils';
 import type { CommandRegistry } from '@lumino/commands';
 import type { Menu } from '@lumino/widgets';
 import type { IParts } from './components';
@@ -367,8 +367,13 @@ function addInformation(commands: CommandRegistry, parts: ICommandParts): void {
     execute: async () => {
       await availability.check();
       const { current } = status;
-      const label = [describeStatus(trans, current), current.model].filter(Boolean).join(' · ');
-      notice.brief([label, current.reason].filter(Boolean).join('. '));
+      const title = [describeStatus(trans, current), current.model].filter(Boolean).join(' · ');
+      if (current.reason) {
+        // JupyterLab cuts a notification after 140 characters.
+        await showDialog({ title, body: current.reason, buttons: [Dialog.okButton()] });
+      } else {
+        notice.brief(title);
+      }
     }
   });
 }

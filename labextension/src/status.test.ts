@@ -301,12 +301,18 @@ describe('the display of the status', () => {
     expect(shown.slice(1)).toEqual(['Turbopilot: ready · 5 ms']);
   });
 
-  it('shows a long generation, and its end at once', () => {
+  it('shows a long generation until the next pause', () => {
     const { display, shown } = bench();
     display({});
     display({ condition: 'generating' });
     vi.advanceTimersByTime(PAUSE);
+    for (let key = 0; key < 3; key++) {
+      display({ lastMs: 3000 });
+      vi.advanceTimersByTime(100);
+      display({ condition: 'generating', lastMs: 3000 });
+    }
     display({ lastMs: 3000 });
+    vi.advanceTimersByTime(PAUSE);
     expect(shown.slice(1)).toEqual(['Turbopilot: generating', 'Turbopilot: ready · 3.0 s']);
   });
 

@@ -277,7 +277,7 @@ export class Status {
   private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false, hiddenReason: null };
 }
 
-/** Milliseconds without a request after which the status item shows the activity. */
+/** Milliseconds without a change after which the status item shows the activity. */
 export const PAUSE = 1000;
 
 /**
@@ -296,7 +296,7 @@ export function displaySteadily(
       display(status);
     };
     clearTimeout(timer);
-    if (shown?.condition === 'ready' && describeAtRest(trans, shown) === describeAtRest(trans, status)) {
+    if (shown && describeAtRest(trans, shown) === describeAtRest(trans, status)) {
       timer = setTimeout(show, PAUSE);
     } else {
       show();
