@@ -45,7 +45,9 @@ export function addStatus(
     const condition = now.condition === 'generating' ? 'ready' : now.condition;
     if (announced && announced !== condition) {
       const message = describeAtRest(trans, { ...now, fixes: '' });
-      live.say([message, now.reason].filter(Boolean).join('. '));
+      // When all is well, remarks can wait: the menu names them.
+      const reason = condition === 'ready' ? '' : now.reason;
+      live.say([message, reason].filter(Boolean).join('. '));
     }
     announced = condition;
   });
