@@ -81,6 +81,20 @@ describe('alternatives', () => {
     expect(await one.reply('first', 'second', 'third', 'fourth')).toEqual(['second', 'third', 'fourth']);
   });
 
+  it.each([
+    [true, [], ['generating', 'none', 1]],
+    [true, ['first'], ['generating', 'none', 1]],
+    [true, ['second'], ['generating', 'generating', 0]],
+    [false, [], [null, null, 0]]
+  ])('have a progress for a requested (%s) answer of %j', async (invoked, texts, expected) => {
+    const one = bench({ invoked });
+    let ended = 0;
+    one.provided.ended.connect(() => ended++);
+    const before = one.provided.progress;
+    await one.reply(...texts);
+    expect([before, one.provided.progress, ended]).toEqual(expected);
+  });
+
   it('may differ only in indentation', async () => {
     const texts = ['\n    return x', '\nreturn x'];
     expect(await bench({ main: 'f(x)' }).reply(...texts)).toEqual(texts);

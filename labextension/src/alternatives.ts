@@ -5,6 +5,7 @@ import type {
   IInlineCompletionList,
   IInlineCompletionProvider
 } from '@jupyterlab/completer';
+import { Signal } from '@lumino/signaling';
 import type { IClient } from './client';
 import { type IContext, positionIn } from './document';
 import { isAt } from './editor';
@@ -23,9 +24,29 @@ export class Alternatives implements IInlineCompletionProvider {
     this.schema = this._main.schema;
   }
 
+  /** Whether the alternatives of the last call are being generated, or the server has none; null: they were not requested. */
+  progress: 'generating' | 'none' | null = null;
+
+  /** Emitted when the last call has ended without alternatives. */
+  readonly ended = new Signal<this, void>(this);
+
   async fetch(request: CompletionHandler.IRequest, context: IContext): Promise<IInlineCompletionList> {
     this.cancel();
     const abort = (this._abort = new AbortController());
+    this.progress = this._main.invoked && this._main.settings.alternatives > 0 ? 'generating' : null;
+    const list = await this._request(request, context, abort);
+    if (abort === this._abort && this.progress && list.items.length === 0) {
+      this.progress = 'none';
+      this.ended.emit();
+    }
+    return list;
+  }
+
+  private async _request(
+    request: CompletionHandler.IRequest,
+    context: IContext,
+    abort: AbortController
+  ): Promise<IInlineCompletionList> {
     const { invoked, settings } = this._main;
     // The completer shows the first reply that it receives, so wait for the main suggestion.
     const suggestion = await this._main.settled();

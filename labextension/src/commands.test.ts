@@ -7,11 +7,12 @@ import { addCommands, CommandIDs, fillPalette, type ICommandParts } from './comm
 import { DEFAULTS } from './settings';
 
 const copied: string[] = [];
+const dialogs: object[] = [];
 vi.mock('@jupyterlab/apputils', () => ({
   Clipboard: { copyToSystem: (text: string) => copied.push(text) },
-  Dialog: {},
+  Dialog: { okButton: () => 'OK' },
   Notification: {},
-  showDialog: {}
+  showDialog: (dialog: object) => void dialogs.push(dialog)
 }));
 
 const OURS = Object.values(CommandIDs).sort();
@@ -62,8 +63,16 @@ function bench() {
     cancelAll: note('cancel all'),
     dismiss: (text: string) => log.push(`not wanted: ${text}`)
   };
-  const availability = { state: { health: null as unknown }, changed: new Signal<object, unknown>({}) };
-  const status = { changed: new Signal<object, unknown>({}), update: note('update') };
+  const availability = {
+    state: { health: null as unknown },
+    changed: new Signal<object, unknown>({}),
+    check: () => Promise.resolve()
+  };
+  const status = {
+    changed: new Signal<object, unknown>({}),
+    update: note('update'),
+    current: { condition: 'failed', model: 'small', address: '', fixes: '', reason: '' }
+  };
   addCommands(commands, {
     trans: nullTranslator.load('jupyter_turbopilot'),
     page,
@@ -99,6 +108,26 @@ describe('addCommands', () => {
       expect(label({ palette: true })).toBe(`Turbopilot ${label({})}`);
     }
   );
+
+  it('has an entry for the reason in the menu of the status item while there is one', () => {
+    const { isVisible } = parts.options.get(CommandIDs.status) ?? {};
+    const isShown = (args: object) => isVisible?.(args as never);
+    expect([isShown({}), isShown({ details: true })]).toEqual([true, false]);
+    parts.status.current.reason = 'The server cannot be reached.';
+    expect(isShown({ details: true })).toBe(true);
+  });
+
+  it('shows a status briefly, and its reason in a dialog, which has room for it', async () => {
+    parts.run(CommandIDs.status);
+    await Promise.resolve();
+    expect([parts.log, dialogs]).toEqual([['Turbopilot: error · small'], []]);
+    parts.status.current.reason = 'The server cannot be reached.';
+    parts.run(CommandIDs.status);
+    await Promise.resolve();
+    expect(dialogs).toEqual([
+      { title: 'Turbopilot: error · small', body: 'The server cannot be reached.', buttons: ['OK'] }
+    ]);
+  });
 
   it('adds the commands that the schema uses in shortcuts and menus', () => {
     const named = readFileSync('schema/plugin.json', 'utf8').matchAll(/"command": "(turbopilot:[^"]+)"/g);

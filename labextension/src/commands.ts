@@ -1,6 +1,6 @@
 /** The commands, the menu of the status item, and the palette entries. */
 
-import { Clipboard, type ICommandPalette } from '@jupyterlab/apputils';
+import { Clipboard, Dialog, type ICommandPalette, showDialog } from '@jupyterlab/apputils';
 import type { CommandRegistry } from '@lumino/commands';
 import type { Menu } from '@lumino/widgets';
 import type { IParts } from './components';
@@ -88,6 +88,7 @@ export function fillMenu(menu: Menu, off: Menu): void {
   for (const command of OFF_SWITCHES) {
     off.addItem({ command });
   }
+  menu.addItem({ command: CommandIDs.status, args: { details: true } });
   for (const command of [CommandIDs.copyInstallCommand, CommandIDs.usageLog, CommandIDs.turnOn]) {
     menu.addItem({ command });
   }
@@ -355,13 +356,24 @@ function addInformation(commands: CommandRegistry, parts: ICommandParts): void {
     }
   });
   commands.addCommand(CommandIDs.status, {
-    label: args =>
-      args.palette ? trans.__('Show Turbopilot Status') : describeStatus(trans, status.current),
+    label: ({ palette, details }) =>
+      palette
+        ? trans.__('Show Turbopilot Status')
+        : details
+          ? trans.__('Show Details')
+          : describeStatus(trans, status.current),
+    // The status item shows the status itself, and the reason only in its tooltip, which needs a mouse.
+    isVisible: ({ details }) => !details || status.current.reason !== '',
     execute: async () => {
       await availability.check();
       const { current } = status;
-      const label = [describeStatus(trans, current), current.model].filter(Boolean).join(' · ');
-      notice.brief([label, current.reason].filter(Boolean).join('. '));
+      const title = [describeStatus(trans, current), current.model].filter(Boolean).join(' · ');
+      if (current.reason) {
+        // JupyterLab cuts a notification after 140 characters.
+        await showDialog({ title, body: current.reason, buttons: [Dialog.okButton()] });
+      } else {
+        notice.brief(title);
+      }
     }
   });
 }

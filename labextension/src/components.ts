@@ -31,7 +31,7 @@ import { Page } from './page';
 import { Provider } from './provider';
 import { Preferences } from './settings';
 import { notifyOfProviders, ShownNotifications } from './shownnotifications';
-import { describeCurrent, describeImports, noteSuggestions } from './suggestionnote';
+import { describeCurrent, describeImports, isSingle, noteSuggestions } from './suggestionnote';
 
 export type ICompletionParts = ReturnType<typeof createCompletion>;
 export type INotificationParts = ReturnType<typeof createNotifications>;
@@ -92,7 +92,7 @@ export function createEngine(
 
 /** Create the providers of suggestions, and the components that show and accept suggestions. */
 export function createCompletion(
-  { shell }: JupyterFrontEnd,
+  { commands, shell }: JupyterFrontEnd,
   { availability, client, trans }: IEngineParts,
   manager: ICompletionProviderManager,
   factory: IInlineCompleterFactory
@@ -109,7 +109,20 @@ export function createCompletion(
     }
     return provider.accepted(text, imports);
   });
-  noteSuggestions(completers, own, trans);
+  const hint = (): string => {
+    switch (alternatives.progress) {
+      case 'generating':
+        return trans.__('Generating alternatives…');
+      case 'none':
+        return trans.__('No alternatives');
+      default:
+        return provider.settings.alternatives > 0
+          ? trans.__('%1: alternatives', shortcutOf(commands, CommandIDs.invoke))
+          : '';
+    }
+  };
+  const updateNote = noteSuggestions(completers, own, trans, hint);
+  alternatives.ended.connect(updateNote);
   const announce = (text: string, note: string): void => {
     if (provider.settings.announce) {
       live.say(note ? trans.__('Suggestion (%1): %2', note, text) : trans.__('Suggestion: %1', text));
@@ -117,7 +130,10 @@ export function createCompletion(
   };
   provider.completed.connect((_, { text, imports }) => announce(text, describeImports(trans, imports)));
   completers.cycled.connect((_, completer) => {
-    if (completer.current) {
+    const isOurs = own.includes(completer.current?.provider.identifier ?? '');
+    if (isOurs && isSingle(completer) && hint()) {
+      live.say(hint());
+    } else if (completer.current) {
       announce(completer.current.insertText, describeCurrent(trans, completer));
     }
   });

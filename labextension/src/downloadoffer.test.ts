@@ -90,7 +90,7 @@ describe('DownloadOffer', () => {
     await offer.offer('small');
     await offer.offer('small');
     expect(shown).toHaveLength(1);
-    expect(shown[0].message).toContain('500 MB, licence MIT');
+    expect(shown[0].message).toContain('(500 MB, MIT)');
     expect(labels(shown[0])).toEqual(['Download', 'Not Now']);
   });
 
@@ -170,7 +170,7 @@ describe('DownloadOffer', () => {
   it('reports a damaged file', async () => {
     const { offer } = bench([{ ...MODEL, damaged: true }]);
     await offer.offer('small');
-    expect(shown[0].message).toContain('The model file of small is damaged.');
+    expect(shown[0].message).toContain('Turbopilot: small is damaged.');
     expect(labels(shown[0])).toEqual(['Download Again', 'Not Now']);
   });
 

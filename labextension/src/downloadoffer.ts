@@ -44,12 +44,12 @@ export class DownloadOffer {
     const size = describeSize(model.size) || this._trans.__('size unknown');
     Notification.info(
       model.damaged
-        ? this._trans.__('The model file of %1 is damaged. Download it again (%2).', name, size)
+        ? this._trans.__('Turbopilot: %1 is damaged. Download it again (%2).', name, size)
         : this._trans.__(
-            'Turbopilot runs a model on this machine. Download %1 to get suggestions (%2, licence %3).',
+            'Turbopilot needs a model: %1 (%2, %3).',
             name,
             size,
-            model.licence ?? this._trans.__('unknown')
+            model.licence ?? this._trans.__('licence unknown')
           ),
       {
         autoClose: false,

@@ -19,9 +19,7 @@ export function describeRequestError(trans: TranslationBundle, { kind, message }
     missing: trans.__(
       'The server extension is not running. Run jupyter server extension enable jupyter_turbopilot, then restart JupyterLab.'
     ),
-    'no server': trans.__(
-      'No Jupyter server responds. To use a model in the browser instead, set “Engine” to “browser” in the settings.'
-    ),
+    'no server': trans.__('No Jupyter server responds. Set “Engine” to “browser” in the settings.'),
     stopped: trans.__('Your server is not running. Start it in the JupyterHub control panel.'),
     failed: trans.__('The server returned an error (%1).', message)
   };
@@ -65,11 +63,9 @@ export function describeDecline(
     stopped: trans.__('Suggestions are off until the page is reloaded.'),
     denied: trans.__('Your administrator has turned suggestions off in this document.'),
     'disabled in notebook': trans.__('Suggestions are off in this notebook.'),
-    'invalid metadata': trans.__(
-      'Suggestions are off in this notebook: “turbopilot.enabled” in its metadata must be true or false.'
-    ),
+    'invalid metadata': trans.__('Suggestions off: metadata “turbopilot.enabled” must be true or false.'),
     paused: trans.__('Suggestions are off in this document.'),
-    language: trans.__('Suggestions are off for this language (see “Disabled languages” in the settings).'),
+    language: trans.__('Suggestions are off for this language (“Disabled languages” setting).'),
     private: trans.__('Suggestions are off in files that may contain credentials.'),
     'read-only': trans.__('This cell is read-only.'),
     cursors: trans.__('Suggestions need a single cursor. Press Escape to remove the others.'),

@@ -104,7 +104,7 @@ describe('NotebookIndex', () => {
     await acceptIn(INDEX);
     await acceptIn(INDEX);
     expect(shown.map(([message]) => message)).toEqual([
-      'Turbopilot suggests code from your other notebooks. Their index stays on this server.'
+      'Turbopilot also uses your notebooks. Their index stays on the server.'
     ]);
   });
 

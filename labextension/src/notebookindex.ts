@@ -53,23 +53,20 @@ export class NotebookIndex {
     }
     const trans = this._trans;
     // JupyterLab shows 140 characters; “More…” opens a dialog with the details.
-    Notification.info(
-      trans.__('Turbopilot suggests code from your other notebooks. Their index stays on this server.'),
-      {
-        autoClose: SHOWN,
-        actions: [
-          { label: trans.__('OK'), callback: () => undefined },
-          {
-            label: trans.__('Stop Using the Index'),
-            callback: () => {
-              this._stop();
-              void this._explain(state); // the server still keeps the index
-            }
-          },
-          { label: trans.__('More…'), callback: () => void this._explain(state) }
-        ]
-      }
-    );
+    Notification.info(trans.__('Turbopilot also uses your notebooks. Their index stays on the server.'), {
+      autoClose: SHOWN,
+      actions: [
+        { label: trans.__('OK'), callback: () => undefined },
+        {
+          label: trans.__('Stop Using the Index'),
+          callback: () => {
+            this._stop();
+            void this._explain(state); // the server still keeps the index
+          }
+        },
+        { label: trans.__('More…'), callback: () => void this._explain(state) }
+      ]
+    });
   }
 
   /** Ask for confirmation, then disable the setting and delete the index. */

@@ -51,7 +51,7 @@ it('reports another provider once in all pages', async () => {
   await suggest('nbi');
   await open({ state }).suggest('nbi');
   expect(shown.map(([message]) => message)).toEqual([
-    'NBI suggests code, too. Alt [ and Alt ] switch between suggestions. To use only one extension, disable the other.'
+    'NBI suggests code, too. Alt [ and Alt ] switch between them.'
   ]);
   await open({ state }).suggest('nbi', 'third');
   expect(shown).toHaveLength(2);

@@ -41,20 +41,13 @@ export function notifyOfProviders(
 ): void {
   const notify = (name: string): void => {
     const open = openSettings();
-    // JupyterLab shows 140 characters.
-    Notification.info(
-      trans.__(
-        '%1 suggests code, too. Alt [ and Alt ] switch between suggestions. To use only one extension, disable the other.',
-        name
-      ),
-      {
-        autoClose: false,
-        actions: [
-          { label: trans.__('Keep Both'), callback: () => undefined },
-          ...(open ? [{ label: trans.__('Open Settings'), callback: open }] : [])
-        ]
-      }
-    );
+    Notification.info(trans.__('%1 suggests code, too. Alt [ and Alt ] switch between them.', name), {
+      autoClose: false,
+      actions: [
+        { label: trans.__('Keep Both'), callback: () => undefined },
+        ...(open ? [{ label: trans.__('Open Settings'), callback: open }] : [])
+      ]
+    });
   };
   completers.created.connect((_, { model }) => {
     model?.suggestionsChanged.connect(() => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { after, Availability, START } from './availability';
 import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
@@ -11,7 +11,9 @@ import {
   type Condition,
   conditionOf,
   describeStatus,
+  displaySteadily,
   type IStatus,
+  PAUSE,
   Status,
   tooltipOf,
   labelOf
@@ -263,6 +265,72 @@ describe('the status of a browser model', () => {
   });
 });
 
+describe('the display of the status', () => {
+  const status = {
+    condition: 'ready',
+    model: 'a',
+    percent: null,
+    address: '',
+    usageLog: false,
+    lastMs: 40,
+    fixes: '',
+    reason: '',
+    index: ''
+  } satisfies IStatus;
+
+  function bench() {
+    const shown: string[] = [];
+    const display = displaySteadily(trans, now => shown.push(describeStatus(trans, now)));
+    return { display: (change: Partial<IStatus>) => display({ ...status, ...change }), shown };
+  }
+
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('shows the activity when the user pauses', () => {
+    const { display, shown } = bench();
+    display({});
+    for (let key = 1; key <= 5; key++) {
+      display({ condition: 'generating' });
+      vi.advanceTimersByTime(100);
+      display({ lastMs: key });
+      vi.advanceTimersByTime(100);
+    }
+    expect(shown).toEqual(['Turbopilot: ready · 40 ms']);
+    vi.advanceTimersByTime(PAUSE);
+    expect(shown.slice(1)).toEqual(['Turbopilot: ready · 5 ms']);
+  });
+
+  it('shows a long generation until the next pause', () => {
+    const { display, shown } = bench();
+    display({});
+    display({ condition: 'generating' });
+    vi.advanceTimersByTime(PAUSE);
+    for (let key = 0; key < 3; key++) {
+      display({ lastMs: 3000 });
+      vi.advanceTimersByTime(100);
+      display({ condition: 'generating', lastMs: 3000 });
+    }
+    display({ lastMs: 3000 });
+    vi.advanceTimersByTime(PAUSE);
+    expect(shown.slice(1)).toEqual(['Turbopilot: generating', 'Turbopilot: ready · 3.0 s']);
+  });
+
+  it.each<[Partial<IStatus>, string]>([
+    [{ condition: 'off' }, 'Turbopilot: off'],
+    [{ condition: 'failed' }, 'Turbopilot: error'],
+    [{ fixes: '1 fix' }, 'Turbopilot: 1 fix'],
+    [{ condition: 'generating', fixes: '1 fix' }, 'Turbopilot: 1 fix']
+  ])('shows everything else at once: %j', (change, words) => {
+    const { display, shown } = bench();
+    display({});
+    display({ condition: 'generating' });
+    display(change);
+    vi.advanceTimersByTime(PAUSE);
+    expect(shown.slice(1)).toEqual([words]);
+  });
+});
+
 describe('the texts of the status', () => {
   const status: IStatus = {
     condition: 'ready',
@@ -307,10 +375,13 @@ describe('the texts of the status', () => {
       address: ' · gpu.example.org',
       time: ' · 40 ms'
     });
-    expect(tooltipOf(trans, both)).toBe('a\nCode is sent to gpu.example.org.\nUsage log: on');
-    expect(tooltipOf(trans, { ...status, reason: 'slow', index: '3 files' })).toBe(
-      'a\nNotebook index: 3 files\nslow'
+    expect(tooltipOf(trans, both)).toBe(
+      'a\nCode is sent to gpu.example.org.\nUsage log: on\nTime to the last suggestion: 40 ms'
     );
+    expect(tooltipOf(trans, { ...status, reason: 'slow', index: '3 files' })).toBe(
+      'a\nNotebook index: 3 files\nTime to the last suggestion: 40 ms\nslow'
+    );
+    expect(tooltipOf(trans, { ...status, condition: 'generating' })).toBe('a');
   });
 
   it('contain the percentage while the model is loading', () => {

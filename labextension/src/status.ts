@@ -72,11 +72,13 @@ export function labelOf(
 
 /** Return the tooltip, which screen readers announce as well. */
 export function tooltipOf(trans: TranslationBundle, status: IStatus): string {
-  const { model, address, usageLog, reason, index } = status;
+  const { condition, model, address, usageLog, lastMs, reason, index } = status;
   const where = address && trans.__('Code is sent to %1.', address);
   const indexed = index && trans.__('Notebook index: %1', index);
   const logged = usageLog && trans.__('Usage log: on');
-  return [model, where, logged, indexed, reason].filter(Boolean).join('\n');
+  const isTimed = condition === 'ready' && lastMs !== null;
+  const time = isTimed && trans.__('Time to the last suggestion: %1', describeTime(lastMs));
+  return [model, where, logged, indexed, time, reason].filter(Boolean).join('\n');
 }
 
 /** Return the progress of a download in percent. */
@@ -273,6 +275,39 @@ export class Status {
 
   private _last: IStatus | null = null;
   private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false, hiddenReason: null };
+}
+
+/** Milliseconds without a change after which the status item shows the activity. */
+export const PAUSE = 1000;
+
+/**
+ * Return a function that displays a status. Each keystroke sends a request, so the item shows whether the server
+ * generates, and the time of the last suggestion, when the user pauses; everything else at once.
+ */
+export function displaySteadily(
+  trans: TranslationBundle,
+  display: (status: IStatus) => void
+): (status: IStatus) => void {
+  let shown: IStatus | null = null;
+  let timer: ReturnType<typeof setTimeout>;
+  return status => {
+    const show = (): void => {
+      shown = status;
+      display(status);
+    };
+    clearTimeout(timer);
+    if (shown && describeAtRest(trans, shown) === describeAtRest(trans, status)) {
+      timer = setTimeout(show, PAUSE);
+    } else {
+      show();
+    }
+  };
+}
+
+/** Describe a status in one line, without the activity. */
+export function describeAtRest(trans: TranslationBundle, { condition, ...status }: IStatus): string {
+  const atRest = condition === 'generating' ? 'ready' : condition;
+  return describeStatus(trans, { ...status, condition: atRest, lastMs: null });
 }
 
 /** Describe a status in one line. */

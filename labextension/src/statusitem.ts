@@ -10,7 +10,16 @@ import type { ICompletionParts, IEngineParts } from './components';
 import { element } from './elements';
 import { Offers } from './fixes/offers';
 import { shortcutOf } from './keys';
-import { type Condition, describeStatus, type IStatus, Status, tooltipOf, labelOf } from './status';
+import {
+  type Condition,
+  describeAtRest,
+  describeStatus,
+  displaySteadily,
+  type IStatus,
+  labelOf,
+  Status,
+  tooltipOf
+} from './status';
 import { notifyOfUsageLog, showUsageLog } from './usagelog';
 
 /** Show the status in the status bar, with a menu, and announce its changes. */
@@ -28,14 +37,17 @@ export function addStatus(
   off.title.label = trans.__('Turn Off');
   fillMenu(menu, off);
   const item = new StatusItem(trans, menu);
+  const display = displaySteadily(trans, now => item.display(now));
   let announced: Condition | null = null;
   status.changed.connect((_, now) => {
-    item.display(now);
+    display(now);
     // Announce other conditions than the first, also in pages without a status bar, but no requests.
     const condition = now.condition === 'generating' ? 'ready' : now.condition;
     if (announced && announced !== condition) {
-      const message = describeStatus(trans, { ...now, condition, lastMs: null, fixes: '' });
-      live.say([message, now.reason].filter(Boolean).join('. '));
+      const message = describeAtRest(trans, { ...now, fixes: '' });
+      // When all is well, remarks can wait: the menu names them.
+      const reason = condition === 'ready' ? '' : now.reason;
+      live.say([message, reason].filter(Boolean).join('. '));
     }
     announced = condition;
   });

@@ -16,10 +16,12 @@ describe('noteSuggestions', () => {
       node: { classList: { toggle: vi.fn() }, dataset: { display: 'onHover' } }
     };
     const rendered = new Signal<object, InlineCompleter>(owner);
+    const cycled = new Signal<object, InlineCompleter>(owner);
     vi.stubGlobal('window', new EventTarget());
     vi.stubGlobal('document', new EventTarget());
     vi.stubGlobal('requestAnimationFrame', () => undefined);
-    noteSuggestions({ rendered } as unknown as Completers, ['ours'], nullTranslator.load(''));
+    const completers = { rendered, cycled } as unknown as Completers;
+    noteSuggestions(completers, ['ours'], nullTranslator.load(''), () => '');
 
     const shown = (current: object | null): string[] => {
       completer.current = current;
@@ -34,6 +36,46 @@ describe('noteSuggestions', () => {
     // The toolbar that is always displayed takes the position of a note.
     completer.node.dataset.display = 'always';
     expect(shown(ours)).toEqual(['jp-mod-turbopilot-ours', 'jp-mod-turbopilot-noted']);
+    vi.unstubAllGlobals();
+  });
+});
+
+describe('the hint of a single suggestion', () => {
+  it('appears after the user has asked for another, and follows their generation', () => {
+    const owner = {};
+    const setProperty = vi.fn<(name: string, value: string) => void>();
+    const items = [{ provider: { identifier: 'ours' } }];
+    const completer = {
+      current: items[0] as object,
+      editor: { host: { classList: { toggle: vi.fn() }, style: { setProperty } } },
+      model: { completions: { items } },
+      node: { classList: { toggle: vi.fn() }, dataset: {} }
+    };
+    const rendered = new Signal<object, InlineCompleter>(owner);
+    const cycled = new Signal<object, InlineCompleter>(owner);
+    vi.stubGlobal('window', new EventTarget());
+    vi.stubGlobal('document', new EventTarget());
+    vi.stubGlobal('requestAnimationFrame', () => undefined);
+    const shown = completer as unknown as InlineCompleter;
+    const completers = { rendered, cycled, active: shown } as unknown as Completers;
+    let hint = 'Generating…';
+    const update = noteSuggestions(completers, ['ours'], nullTranslator.load(''), () => hint);
+    const note = () => setProperty.mock.lastCall?.[1];
+
+    rendered.emit(shown);
+    expect(note()).toBe('""');
+    cycled.emit(shown);
+    expect(note()).toBe('"Generating…"');
+    hint = 'None';
+    update();
+    expect(note()).toBe('"None"');
+    items.push({ provider: { identifier: 'ours' } });
+    rendered.emit(shown);
+    expect(note()).toBe('"1 of 2"');
+    items.pop();
+    completer.current = items[0] = { provider: { identifier: 'ours' } };
+    rendered.emit(shown);
+    expect(note()).toBe('""');
     vi.unstubAllGlobals();
   });
 });

@@ -35,29 +35,36 @@ export function describeCurrent(trans: TranslationBundle, { current, model }: In
   return [number, imports].filter(Boolean).join(' · ');
 }
 
-/** Update the note when a completer shows something else, and mark its editor while one of `identifiers` suggests it. */
+/**
+ * Update the note when a completer shows something else, and mark its editor while one of `identifiers` suggests it.
+ * `hint`: the note when the user has asked for another suggestion and there is only one. Return a function that updates it.
+ */
 export function noteSuggestions(
   completers: Completers,
   identifiers: readonly string[],
-  trans: TranslationBundle
-): void {
+  trans: TranslationBundle,
+  hint: () => string
+): () => void {
   let scrolledAt = -SETTLE;
   const scrolled = ({ timeStamp }: Event): void => void (scrolledAt = timeStamp);
   for (const type of ['wheel', 'touchmove']) {
     window.addEventListener(type, scrolled, { capture: true, passive: true });
   }
   const appearedAt = new WeakMap<object, number>();
-  completers.rendered.connect((_, completer) => {
+  /** the single suggestion at which the user has asked for another */
+  let single: object | null = null;
+  const update = (completer: InlineCompleter): void => {
     const { current, editor, node } = completer;
-    const note = describeCurrent(trans, completer);
     const isOurs = identifiers.includes(current?.provider.identifier ?? '');
+    const isAsked = isOurs && current === single && isSingle(completer);
+    const note = [describeCurrent(trans, completer), isAsked && hint()].filter(Boolean).join(' · ');
     editor?.host.classList.toggle(OURS, isOurs);
     // A toolbar that the user has set to be always displayed takes the position of the note.
     editor?.host.classList.toggle(NOTED, note !== '' || (isOurs && node.dataset.display === 'always'));
     // JSON strings are CSS strings as long as a note has neither line breaks nor control characters.
     editor?.host.style.setProperty(NOTE, JSON.stringify(note));
     node.classList.toggle(OURS, isOurs);
-    node.classList.toggle(SINGLE, completer.model?.completions?.items.length === 1);
+    node.classList.toggle(SINGLE, isSingle(completer));
     if (!current || !editor) {
       setTimeout(
         () => editor && !(completer.current && completer.editor === editor) && scrollBack(editor),
@@ -77,6 +84,11 @@ export function noteSuggestions(
         positionToolbar(ghost, node);
       }
     });
+  };
+  completers.rendered.connect((_, completer) => update(completer));
+  completers.cycled.connect((_, completer) => {
+    single = completer.current;
+    update(completer);
   });
   const follow = (): void => {
     const { editor, node } = completers.active ?? {};
@@ -86,6 +98,12 @@ export function noteSuggestions(
     }
   };
   document.addEventListener('scroll', follow, { capture: true, passive: true });
+  return () => completers.active && update(completers.active);
+}
+
+/** Return whether a completer shows a single suggestion. */
+export function isSingle({ model }: InlineCompleter): boolean {
+  return model?.completions?.items.length === 1;
 }
 
 /** Fit the note into the visible part of the editor, and leave room for the toolbar beside it. */

@@ -82,6 +82,26 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     await holds(cell, `${WRONG}\n`);
   });
 
+  test('the notebook scrolls to an offer below the window, while the cursor stays in view', async () => {
+    const filler = Array.from({ length: 12 }, (_, index) => `value_${index} = ${index}`).join('\n');
+    await setCells(page, [SETUP, filler, '', filler, filler]);
+    await runFirstCell(page);
+    const cell = await editCell(page, 2);
+    const height = 760;
+    // The last line of the cell is at the lower end of the window.
+    const { y } = await cell.boundingBox();
+    await page.setViewportSize({ width: 1180, height: Math.round(y + 120) });
+    await page.keyboard.type(WRONG, { delay: 20 });
+    await page.keyboard.press('Enter');
+    await offer().waitFor({ state: 'attached', timeout: 20_000 });
+    await page.waitForTimeout(300);
+    const { bottom } = await page.locator('.jp-Notebook').evaluate(node => node.getBoundingClientRect());
+    const box = await offer().boundingBox();
+    assert.ok(box.y + box.height <= bottom + 1, JSON.stringify({ box, bottom }));
+    await screenshot(page, 'check-below');
+    await page.setViewportSize({ width: 1180, height });
+  });
+
   test('a name is not marked before the cursor has left it', async () => {
     await setCells(page, [SETUP, '']);
     await runFirstCell(page);
@@ -119,7 +139,7 @@ describe('findings before a run', { timeout: 300_000 }, () => {
     await page.locator(MARK).waitFor({ state: 'detached' });
     await holds(cell, `${WRONG}\n`);
     await page
-      .locator('.Toastify__toast', { hasText: 'The kernel does not confirm this finding.' })
+      .locator('.Toastify__toast', { hasText: 'The kernel does not confirm this problem.' })
       .waitFor();
   });
 

@@ -262,6 +262,55 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await page.unroute('**/turbopilot/complete*');
   });
 
+  test('Alt ] says why there is a single suggestion', async () => {
+    let answer;
+    const answered = new Promise(resolve => (answer = resolve));
+    await page.route('**/turbopilot/complete*', async route => {
+      if (route.request().postDataJSON().n === 1) {
+        await route.continue();
+        return;
+      }
+      await answered;
+      await route.fulfill({ json: { id: 'none', items: [] } }).catch(() => undefined);
+    });
+    const note = words =>
+      page.waitForFunction(content => {
+        const line = document.querySelector('.cm-line:has(.jp-GhostText)');
+        return line && window.getComputedStyle(line, '::after').content === content;
+      }, `"${words}"`);
+    const announced = () => page.locator('.jp-Turbopilot-live > div').last().textContent();
+    await fresh();
+    await ghost(page);
+    await page.keyboard.press('Alt+]');
+    await note('Alt+\\\\: alternatives');
+    await page.keyboard.press('Alt+\\');
+    await page.waitForTimeout(300);
+    await page.keyboard.press('Alt+]');
+    await note('Generating alternatives…');
+    assert.equal(await announced(), 'Generating alternatives…');
+    await screenshot(page, 'alternatives-generating');
+    answer();
+    await note('No alternatives');
+    await page.keyboard.press('Escape');
+    await gone(page);
+    await page.unroute('**/turbopilot/complete*');
+  });
+
+  test('the status item is steady while the user types', async () => {
+    await showsStatus(page, 'ready');
+    await editCell(page, 0);
+    await page.waitForTimeout(1500);
+    await page.evaluate(() => {
+      window.labels = [];
+      const item = document.querySelector('.jp-Turbopilot-status');
+      const note = () => window.labels.push(item.textContent);
+      new window.MutationObserver(note).observe(item, { subtree: true, childList: true, attributes: true });
+    });
+    await page.keyboard.type(`b_${++lines} = total_${lines}`, { delay: 150 });
+    assert.deepEqual(await page.evaluate(() => window.labels), []);
+    await page.keyboard.press('Escape');
+  });
+
   test('an explicit request closes the completion menu, at once and when its text arrives', async () => {
     const menu = page.locator('.jp-Completer:visible');
     const openMenu = async () => {

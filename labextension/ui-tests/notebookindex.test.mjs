@@ -75,7 +75,7 @@ describe('notebook index', { timeout: 300_000 }, () => {
     assert.equal(await notice().count(), 0);
     await page.keyboard.press('Tab');
     await notice().waitFor();
-    assert.match(await notice().innerText(), /Their index stays on this server/);
+    assert.match(await notice().innerText(), /Their index stays on the server/);
     const { path: place } = await memory();
     assert.ok(place.startsWith(path.join(lab.home, 'data')));
     await screenshot(page, 'memory-notice');

@@ -70,8 +70,8 @@ export class ChangeOffer extends Offer {
       const cell = this._nameOf(changed);
       notice.brief(
         step === 'undo'
-          ? trans.__('%1 has changed since. Nothing was undone: undo again to change only this cell.', cell)
-          : trans.__('%1 has changed since. Nothing was redone: redo again to change only this cell.', cell)
+          ? trans.__('%1 has changed. Nothing undone: undo again for this cell only.', cell)
+          : trans.__('%1 has changed. Nothing redone: redo again for this cell only.', cell)
       );
     });
     return applied;

@@ -164,6 +164,7 @@ describe('NotebookCheck', () => {
     expect(marksOf(0)).toEqual(['No `totel`.']);
     expect(shown()?.content?.question).toBe("No `totel`. Did you mean 'total'?");
     expect(log).toEqual(["No `totel`. Did you mean 'total'? Press Alt+. to apply."]);
+    expect(shown()?.revealed).toBe(1);
     meanwhile = () => (found = requests.length < 3 ? found : []);
     shown()?.primary?.();
     await pass(0);
@@ -173,7 +174,7 @@ describe('NotebookCheck', () => {
     expect(sent).toEqual(['check-1 shown', 'check-1 applied']);
   });
 
-  const UNCONFIRMED = 'The kernel does not confirm this finding. Nothing was applied.';
+  const UNCONFIRMED = 'The kernel does not confirm this problem. Nothing was applied.';
 
   it.each<[string, () => void, string[]]>([
     ['the server no longer has the finding', () => (found = []), []],
@@ -549,7 +550,7 @@ describe('NotebookCheck', () => {
   it('announces the first new finding and the number of the others, again once it was gone', async () => {
     const both = (found = [MISSPELLED, findingAt('No `valeu`.', null)]);
     await pass(2100);
-    expect(log).toEqual(["No `totel`. Did you mean 'total'? Press Alt+. to apply. 1 more finding."]);
+    expect(log).toEqual(["No `totel`. Did you mean 'total'? Press Alt+. to apply. 1 more problem."]);
     found = [both[0]];
     type(' ');
     await pass(2100);

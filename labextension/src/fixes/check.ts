@@ -342,7 +342,7 @@ export class NotebookCheck {
       }
       const start = target.next?.[1].start ?? 0;
       if (offer.isDisposed) {
-        notice.brief(trans.__('The kernel does not confirm this finding. Nothing was applied.'));
+        notice.brief(trans.__('The kernel does not confirm this problem. Nothing was applied.'));
       } else if (isAnswered && offer.apply(target, () => target.apply([]))) {
         offer.dispose();
         scrollTo(panel, cell, start); // the shortcut also applies an offer outside of the window
@@ -375,6 +375,7 @@ export class NotebookCheck {
       void this._check(cell); // for the other findings
     };
     offers.add(offer, 'check', () => this._isAllowed(cell));
+    offer.revealBelow();
     offer.feedback('shown');
   }
 
@@ -387,7 +388,7 @@ export class NotebookCheck {
     state.announced = new Set(isWhole ? messages : [...state.announced, ...messages]);
     if (first) {
       const where = cell === this._cell ? '' : `${describeCell(trans, this._panel, cell.model)}: `;
-      const more = ` ${trans._n('%1 more finding.', '%1 more findings.', others.length)}`;
+      const more = ` ${trans._n('%1 more problem.', '%1 more problems.', others.length)}`;
       live.say(where + this._describe(first).textContent + (others.length > 0 ? more : ''));
     }
   }

@@ -142,6 +142,20 @@ export class Offer extends Widget {
     this.node.scrollIntoView({ block: 'nearest' });
   }
 
+  /** Scroll to the offer if it is below the window, as long as the cursor stays in view: the user may be typing. */
+  revealBelow(): void {
+    requestAnimationFrame(() => {
+      const { activeCell, node } = this.panel.content;
+      const editor = activeCell?.editor;
+      const cursor = editor?.getCoordinateForPosition(editor.getCursorPosition());
+      const { top, bottom } = node.getBoundingClientRect();
+      const hidden = this.node.getBoundingClientRect().bottom - bottom;
+      if (cursor && hidden > 0 && cursor.bottom <= bottom && cursor.top - hidden >= top) {
+        this.node.scrollIntoView({ block: 'nearest' });
+      }
+    });
+  }
+
   /** Remove a report after some time, unless the user has gone to its buttons. */
   disposeLater(): void {
     setTimeout(() => {

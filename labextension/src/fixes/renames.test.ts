@@ -72,8 +72,9 @@ describe('offerRename', () => {
     expect(sent).toEqual(['rename-1 shown', 'rename-1 applied']);
   });
 
-  it('scrolls to its cell', async () => {
+  it('scrolls to the offer, and then to its cell', async () => {
     const { panel } = await renamed();
+    expect(FakeOffer.shown[0].revealed).toBe(1);
     FakeOffer.shown[0].primary?.();
     expect(scrolled).toEqual([panel.content.widgets[0]]);
   });

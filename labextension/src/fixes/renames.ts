@@ -58,6 +58,7 @@ export async function offerRename(
   });
   // A longer name is not offered again.
   offer.present('suggestRenames', () => resetBaseline(followed));
+  offer.revealBelow();
   return true;
 }
 

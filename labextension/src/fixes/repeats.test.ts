@@ -136,6 +136,7 @@ describe('offerRepeats', () => {
     await vi.advanceTimersByTimeAsync(0);
     expect(panel.content.activeCellIndex).toBe(1);
     expect(shown()?.cell).toBe(panel.content.widgets[1]);
+    expect(shown()?.revealed).toBe(2); // before and after the cursor has moved
     expect(content()?.actions.map(({ label }) => label)).toEqual(['Apply']);
     expect(FakeOffer.shown).toHaveLength(1);
     shown()?.primary?.();

@@ -108,6 +108,7 @@ export class RepeatOffer {
     });
     this.display();
     offer.present('suggestRepeats', this._decline);
+    offer.revealBelow();
   }
 
   /** The occurrences, or the lines around them, have changed. */
@@ -185,7 +186,13 @@ export class RepeatOffer {
     if (!this._apply(() => target.applyNext([this.edited]))) {
       return;
     }
-    void moveCursor(panel, cell, start + text.length).then(this.display, () => undefined);
+    void moveCursor(panel, cell, start + text.length).then(
+      () => {
+        this.display();
+        this._offer.revealBelow();
+      },
+      () => undefined
+    );
     if (target.length === 0 || !this.isOpen) {
       this.end();
     } else if (cell === offer.cell) {

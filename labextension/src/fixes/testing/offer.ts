@@ -40,6 +40,10 @@ export class FakeOffer {
   }
 
   disposeLater = (): void => undefined;
+  revealed = 0;
+  revealBelow = (): void => {
+    this.revealed++;
+  };
   failure = '';
   showFailure = (reason: string): void => void (this.failure = reason);
 }
