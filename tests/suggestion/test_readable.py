@@ -214,6 +214,28 @@ def test_place_is_unknown_where_a_cell_that_has_not_run_changes_the_object() -> 
 
 
 @pytest.mark.parametrize(
+    "change", ["import os\nos.chdir('raw')", "%cd raw", "cd raw", "with chdir('raw'): f()"]
+)
+def test_file_and_header_are_unknown_where_code_that_has_not_run_changes_the_folder(change: str) -> None:
+    text = "pd.read_csv('da"
+    assert at(text, (change, True))
+    assert at(text, (change, None)) is None
+    assert at(f"{change}\n{text}") is None
+    assert at("df['region'] == '", (change, None))
+    table = "t = pd.read_csv('data.csv')\nt['"
+    assert headers_at(request(table))
+    assert headers_at(request(table, (change, None))) == {}
+    scope, known = scope_of(request(""), CONTEXT), Known({Readable("files", ""): Texts(("a.csv",), all=True)})
+    assert lacks_text("pd.read_csv(", "'data.csv')", scope, known)
+    assert not lacks_text("pd.read_csv(", "'data.csv')", scope, known, [change])
+
+
+@pytest.mark.parametrize("source", ["cd = 3", "cd.head()", "x = cd", "# see %cd"])
+def test_file_is_known_beside_a_variable_that_is_named_like_a_command(source: str) -> None:
+    assert at("pd.read_csv('da", (source, None))
+
+
+@pytest.mark.parametrize(
     ("text", "suffix", "is_place"),
     [
         ("df['region'] == 'N", "orth'", False),
