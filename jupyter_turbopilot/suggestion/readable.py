@@ -343,6 +343,9 @@ def _polars_column(statement: Statement, last: int, scope: Scope) -> Readable | 
 
 def _group(statement: Statement, end: int, scope: Scope) -> Readable | None:
     """Return the values of the column by which a table before `end` is grouped."""
+    name = statement.text(end - 1)
+    if scope.kinds.get(name) == "DataFrameGroupBy" and statement.text(end - 2) != ".":
+        return Readable("values", name)
     start = statement.opener.get(end - 1, -1)
     is_group = statement.text(start - 1) in {"groupby", "group_by"} and statement.text(start - 2) == "."
     if not is_group or end - start != 3 or statement.kind(start + 1) != "string":  # noqa: PLR2004 - one string

@@ -29,6 +29,7 @@ CONTEXT = KernelContext(
     names={
         "df": ObjectInfo(type="DataFrame", columns=["region", "n"], all=True, attributes=frozenset({"head"})),
         "s": ObjectInfo(type="Series"),
+        "groups": ObjectInfo(type="DataFrameGroupBy"),
         "config": ObjectInfo(type="dict"),
         "rows": ObjectInfo(type="list"),
         "os": ObjectInfo(type="module", name="os"),
@@ -187,6 +188,7 @@ def test_place_has_labels_keys_and_files(text: str, readable: Readable) -> None:
         "sns.barplot(data=other, hue='region', hue_order=['",
         "%cd x",
         "other.groupby('region').get_group('",
+        "other.groups.get_group('",
         "sns.barplot(data=df.assign(region=x), hue='region', hue_order=['",
         "path.open('",
         "spacy.load('",
@@ -195,6 +197,12 @@ def test_place_has_labels_keys_and_files(text: str, readable: Readable) -> None:
 )
 def test_place_is_unknown_elsewhere(text: str) -> None:
     assert at(text) is None
+
+
+def test_place_in_groups_has_the_values_of_their_column() -> None:
+    text = "groups.get_group('No"
+    assert at(text) == Place(Readable("values", "groups"), "No", "'")
+    assert at(text, ("groups = df.groupby('n')", None)) is None
 
 
 def test_place_is_unknown_where_a_cell_that_has_not_run_changes_the_object() -> None:
