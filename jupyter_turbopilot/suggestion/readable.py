@@ -318,6 +318,12 @@ def _column(statement: Statement, end: int, scope: Scope) -> Readable | None:
 def _values(statement: Statement, end: int, label: str, scope: Scope) -> Readable | None:
     """Return the values of a column of the table before `end`."""
     base, start = statement.table(end)
+    while not base and statement.text(start) == ")":
+        call = statement.opener.get(start, -1)
+        assigned = {*map(statement.text, range(call, start))}
+        if statement.text(call - 1) != "assign" or not assigned.isdisjoint({"**", label}):
+            return None
+        base, start = statement.table(call - 2)
     if scope.kinds.get(base) != "DataFrame":
         base, added = statement.parameter(base)
         if scope.kinds.get(base) != "DataFrame" or label in added:

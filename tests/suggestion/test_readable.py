@@ -86,6 +86,7 @@ def at(text: str, *above: tuple[str, bool | None]) -> Place | None:
         "df['region'].map({'",
         "df['region'].map({'a': 1, '",
         "df.assign(x=lambda d: d['region'] == '",
+        "df.assign(x=1, y=lambda d: d.n).assign(z=(2, 3)).groupby('region').get_group('",
         "df.apply(lambda r: r['region'] == '",
         "df.groupby('region').get_group('",
         "sns.barplot(data=df, hue='region', hue_order=['",
@@ -109,6 +110,7 @@ def test_place_beside_a_column_has_its_values(text: str) -> None:
         ("df.query('n > 1 and region != \"", "", '"'),
         ("df.query(\"`region` == '", "", "'"),
         ("df.query(\"region in ['a', 'N", "N", "'"),
+        ("df.assign(x=1).query(\"x > 1 and region == 'N", "N", "'"),
     ],
 )
 def test_place_in_a_query_has_the_values_of_its_column(text: str, typed: str, end: str) -> None:
@@ -189,6 +191,11 @@ def test_place_has_labels_keys_and_files(text: str, readable: Readable) -> None:
         "%cd x",
         "other.groupby('region').get_group('",
         "other.groups.get_group('",
+        "df.assign(region=1).query(\"region == '",
+        "df.assign(**more).query(\"region == '",
+        "df.apply(x=1).query(\"region == '",
+        "(df.assign(x=1)).query(\"region == '",
+        "x = assign(x=1).query(\"region == '",
         "sns.barplot(data=df.assign(region=x), hue='region', hue_order=['",
         "path.open('",
         "spacy.load('",
