@@ -58,6 +58,8 @@ _JOINED = frozenset("+%.*'\"")  # signs after a string that is only a part of a 
 _AFTER = frozenset("\"'\n \t)]},:;&|#")  # may follow the cursor; after others, it stands within a text
 _PATHS = parameters("path") | {""}
 _RUN = re.compile(r"^\s*+%(?P<magic>run|load)[ \t]++(?P<typed>[\w./-]*+)$")
+# Another folder is that of the paths that follow.
+_CHANGES_FOLDER = re.compile(r"\bchdir\b|^[ \t]*+%?(?:cd|pushd|popd)\b(?![ \t]*+[=.(\[,:])", re.MULTILINE)
 _RUN_ENDINGS = {"run": (".py", ".ipynb"), "load": (".py",)}
 # In a query: a column, and the beginning of a string that it is compared with.
 _IN_QUERY = re.compile(
@@ -152,10 +154,13 @@ def place_at(request: Completion, scope: Scope) -> Place | None:
     """Return the place at the cursor, if there is one."""
     line, rest = request.prefix.rpartition("\n")[2], request.suffix.partition("\n")[0]
     if (found := _RUN.match(line)) and is_in_python(request):
-        return _file(found["typed"], "", _RUN_ENDINGS[found["magic"]])
-    at = at_cursor(request, scope, QUOTES, rest) if _AFTER.issuperset(rest[:1]) else None
-    place = _place(*at) if at else None
-    return None if place is None or is_in_long_string(request.prefix) else place
+        place = _file(found["typed"], "", _RUN_ENDINGS[found["magic"]])
+    else:
+        at = at_cursor(request, scope, QUOTES, rest) if _AFTER.issuperset(rest[:1]) else None
+        place = _place(*at) if at and not is_in_long_string(request.prefix) else None
+    if place and place.readable.kind == "files" and any(map(_CHANGES_FOLDER.search, _code_to_run(request))):
+        return None
+    return place
 
 
 def texts_at(place: Place, found: Texts) -> list[str]:
@@ -195,7 +200,9 @@ def lacks_text(prefix: str, text: str, scope: Scope, reader: Reader, waiting: Se
         if place is None or not place.must_exist:
             continue
         is_slice = place.readable.kind == "labels" and rest.startswith(":")
-        is_written = place.readable.kind == "files" and any(literal in code for code in waiting)
+        is_written = place.readable.kind == "files" and any(
+            literal in code or _CHANGES_FOLDER.search(code) for code in waiting
+        )
         if not (is_slice or is_written) and _lacks(place, literal, reader, is_open=is_open):
             code = lines_above(prefix, text)
             changed = frozenset(name for name, _ in changed_columns(code) | changed_parts(code))
@@ -311,6 +318,12 @@ def _column(statement: Statement, end: int, scope: Scope) -> Readable | None:
 def _values(statement: Statement, end: int, label: str, scope: Scope) -> Readable | None:
     """Return the values of a column of the table before `end`."""
     base, start = statement.table(end)
+    while not base and statement.text(start) == ")":
+        call = statement.opener.get(start, -1)
+        assigned = {*map(statement.text, range(call, start))}
+        if statement.text(call - 1) != "assign" or not assigned.isdisjoint({"**", label}):
+            return None
+        base, start = statement.table(call - 2)
     if scope.kinds.get(base) != "DataFrame":
         base, added = statement.parameter(base)
         if scope.kinds.get(base) != "DataFrame" or label in added:
@@ -336,6 +349,9 @@ def _polars_column(statement: Statement, last: int, scope: Scope) -> Readable | 
 
 def _group(statement: Statement, end: int, scope: Scope) -> Readable | None:
     """Return the values of the column by which a table before `end` is grouped."""
+    name = statement.text(end - 1)
+    if scope.kinds.get(name) == "DataFrameGroupBy" and statement.text(end - 2) != ".":
+        return Readable("values", name)
     start = statement.opener.get(end - 1, -1)
     is_group = statement.text(start - 1) in {"groupby", "group_by"} and statement.text(start - 2) == "."
     if not is_group or end - start != 3 or statement.kind(start + 1) != "string":  # noqa: PLR2004 - one string
@@ -429,19 +445,23 @@ def _file(typed: str, quote: str, endings: tuple[str, ...], *, must_exist: bool 
     return Place(readable, name, quote, endings=endings, must_exist=must_exist, least=1)
 
 
+def _code_to_run(request: Completion) -> list[str]:
+    """Return the code that runs before the cursor's line and has not run."""
+    above = request.cells[: request.active]
+    waiting = [cell.source for cell in above if cell.type == "code" and cell.executed is not True]
+    return [*waiting, text_before_line(request.prefix)]
+
+
 def headers_at(request: Completion) -> dict[str, Readable]:
     """Return the tables in the cursor's line that cells which have not run read from files."""
     line = request.prefix.rpartition("\n")[2]
     if QUOTES.isdisjoint(line) and "." not in line:
         return {}
     words = frozenset(re.findall(r"[^\W\d]\w*+", line))
-    waiting = [
-        cell.source
-        for cell in request.cells[: request.active]
-        if cell.type == "code" and cell.executed is not True
-    ]
     found: dict[str, Readable] = {}
-    for source in (*waiting, text_before_line(request.prefix)):
+    for source in _code_to_run(request):
+        if _CHANGES_FOLDER.search(source):
+            return {}
         tables = _tables_read(source)
         for name in bindings(source) & words:
             found.pop(name, None)

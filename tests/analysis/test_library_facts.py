@@ -640,7 +640,11 @@ PURE: dict[str, tuple[Any, ...]] = {
     "between": (1, 2),
     "builtins.dict": ([(1, 2)],),
     "builtins.isinstance": ([1, 2], list),
-    "select": ("a",),
+    "drop": ("2024-01-01",),
+    "numpy.where": ([True], 1, 2),
+    "rename": ("b",),
+    "replace": (1, 2),
+    **dict.fromkeys(("select", "set_index"), ("a",)),
 }
 
 
@@ -653,7 +657,8 @@ def check_pure(row: Row, library: str) -> None:
     elif row.name == "pandas.concat":
         items = [table]
     function = method or _object(row.name)
-    function(*PURE.get(row.name, () if library else (items,)))
+    tables = {"merge": (table,), "pandas.merge": (table, table)}
+    function(*(tables.get(row.name) or PURE.get(row.name, () if library else (items,))))
     assert before.equals(table)
     assert library or items in ([1, 2], [table])
 

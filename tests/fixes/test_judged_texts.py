@@ -136,7 +136,8 @@ def test_step_that_may_write_a_file_ends_the_judgement_of_files(step: str) -> No
     "step",
     [
         "people.x = 1", "sizes[0] = 'craked'", "sizes += sizes", "limit += 1", "sizes.update(sizes)",
-        "np.put(sizes, [0], 'x')", "sizes.fillna('x', inplace=True)", "del people['team']",
+        "np.put(sizes, [0], 'x')", "sizes.fillna('x', inplace=True)", "orders.replace('a', 'x', inplace=True)",
+        "orders.rename(columns=print)", "del people['team']",
     ],
 )  # fmt: skip
 def test_step_that_may_change_a_value_ends_the_judgement_of_values(step: str) -> None:
@@ -145,7 +146,14 @@ def test_step_that_may_change_a_value_ends_the_judgement_of_values(step: str) ->
     assert checked(f"{step.replace('craked', 'x')}\n{wrong}") == []
 
 
-@pytest.mark.parametrize("step", ["%matplotlib inline", "orders.head()", "print(orders.groupby('city').size())", "import pandas as pd"])  # fmt: skip
+@pytest.mark.parametrize(
+    "step",
+    [
+        "%matplotlib inline", "orders.head()", "print(orders.groupby('city').size())", "import pandas as pd",
+        "cheap = np.where(orders.quantity < 2, 'yes', 'no')", "orders.replace({'status': {'sent': 'gone'}})",
+        "both = orders.merge(orders.rename(columns={'day': 'on'}).set_index('city'), on='status').drop(columns='on')",
+    ],
+)  # fmt: skip
 def test_pure_step_changes_no_judgement(step: str) -> None:
     assert len(checked(f"{step}\npd.read_csv('oders.csv')\norders[orders.status == 'craked']")) == 2
 

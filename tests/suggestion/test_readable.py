@@ -29,6 +29,7 @@ CONTEXT = KernelContext(
     names={
         "df": ObjectInfo(type="DataFrame", columns=["region", "n"], all=True, attributes=frozenset({"head"})),
         "s": ObjectInfo(type="Series"),
+        "groups": ObjectInfo(type="DataFrameGroupBy"),
         "config": ObjectInfo(type="dict"),
         "rows": ObjectInfo(type="list"),
         "os": ObjectInfo(type="module", name="os"),
@@ -85,6 +86,7 @@ def at(text: str, *above: tuple[str, bool | None]) -> Place | None:
         "df['region'].map({'",
         "df['region'].map({'a': 1, '",
         "df.assign(x=lambda d: d['region'] == '",
+        "df.assign(x=1, y=lambda d: d.n).assign(z=(2, 3)).groupby('region').get_group('",
         "df.apply(lambda r: r['region'] == '",
         "df.groupby('region').get_group('",
         "sns.barplot(data=df, hue='region', hue_order=['",
@@ -108,6 +110,7 @@ def test_place_beside_a_column_has_its_values(text: str) -> None:
         ("df.query('n > 1 and region != \"", "", '"'),
         ("df.query(\"`region` == '", "", "'"),
         ("df.query(\"region in ['a', 'N", "N", "'"),
+        ("df.assign(x=1).query(\"x > 1 and region == 'N", "N", "'"),
     ],
 )
 def test_place_in_a_query_has_the_values_of_its_column(text: str, typed: str, end: str) -> None:
@@ -187,6 +190,12 @@ def test_place_has_labels_keys_and_files(text: str, readable: Readable) -> None:
         "sns.barplot(data=other, hue='region', hue_order=['",
         "%cd x",
         "other.groupby('region').get_group('",
+        "other.groups.get_group('",
+        "df.assign(region=1).query(\"region == '",
+        "df.assign(**more).query(\"region == '",
+        "df.apply(x=1).query(\"region == '",
+        "(df.assign(x=1)).query(\"region == '",
+        "x = assign(x=1).query(\"region == '",
         "sns.barplot(data=df.assign(region=x), hue='region', hue_order=['",
         "path.open('",
         "spacy.load('",
@@ -195,6 +204,12 @@ def test_place_has_labels_keys_and_files(text: str, readable: Readable) -> None:
 )
 def test_place_is_unknown_elsewhere(text: str) -> None:
     assert at(text) is None
+
+
+def test_place_in_groups_has_the_values_of_their_column() -> None:
+    text = "groups.get_group('No"
+    assert at(text) == Place(Readable("values", "groups"), "No", "'")
+    assert at(text, ("groups = df.groupby('n')", None)) is None
 
 
 def test_place_is_unknown_where_a_cell_that_has_not_run_changes_the_object() -> None:
@@ -211,6 +226,28 @@ def test_place_is_unknown_where_a_cell_that_has_not_run_changes_the_object() -> 
         changed = f"{source.partition('.')[0]}[0]['" if source.startswith("rows") else "config['"
         assert at(changed)
         assert at(changed, (source, None)) is None
+
+
+@pytest.mark.parametrize(
+    "change", ["import os\nos.chdir('raw')", "%cd raw", "cd raw", "with chdir('raw'): f()"]
+)
+def test_file_and_header_are_unknown_where_code_that_has_not_run_changes_the_folder(change: str) -> None:
+    text = "pd.read_csv('da"
+    assert at(text, (change, True))
+    assert at(text, (change, None)) is None
+    assert at(f"{change}\n{text}") is None
+    assert at("df['region'] == '", (change, None))
+    table = "t = pd.read_csv('data.csv')\nt['"
+    assert headers_at(request(table))
+    assert headers_at(request(table, (change, None))) == {}
+    scope, known = scope_of(request(""), CONTEXT), Known({Readable("files", ""): Texts(("a.csv",), all=True)})
+    assert lacks_text("pd.read_csv(", "'data.csv')", scope, known)
+    assert not lacks_text("pd.read_csv(", "'data.csv')", scope, known, [change])
+
+
+@pytest.mark.parametrize("source", ["cd = 3", "cd.head()", "x = cd", "# see %cd"])
+def test_file_is_known_beside_a_variable_that_is_named_like_a_command(source: str) -> None:
+    assert at("pd.read_csv('da", (source, None))
 
 
 @pytest.mark.parametrize(

@@ -639,7 +639,7 @@ class _TextLook(_ErrorLook):
         return [*dict.fromkeys(labels)], True, True
 
     def _values(self, node: Any, scope: Dict[str, Any]) -> _Found:
-        """Return the strings in a column of a table, or in a Series."""
+        """Return the strings in a column of a table, in a Series, or in the column of groups."""
         label: Any = None
         if type(node) is ast.Subscript:
             label = getattr(node.slice, "value", None)
@@ -647,6 +647,9 @@ class _TextLook(_ErrorLook):
             node = node.value
         value = self._find(node, scope)
         package, name = self._kind(value)
+        if (package, name) == ("pandas", "DataFrameGroupBy") and label is None:
+            value, label = self._read(value, "obj"), self._read(value, "keys")
+            package, name = self._kind(value)
         if (name == "DataFrame") != (type(label) is str):
             return None
         if package == "polars":

@@ -471,6 +471,20 @@ def test_texts_have_the_values_of_columns_by_frequency() -> None:
         assert texts_of(namespace, "values", expression) is None, expression
 
 
+def test_texts_have_the_values_of_the_column_by_which_a_table_is_grouped() -> None:
+    frame = pd.DataFrame({"city": ["Ulm", "Bonn", "Ulm"], "n": [1, 2, 3]}, index=[*"abc"])
+    groups = frame.groupby("city")
+    others = [groups["n"], frame.groupby(["city"]), frame.groupby(frame["city"]), frame.groupby("n"),
+              frame.groupby(level=0), frame.rename_axis("i").groupby("i"), frame.groupby(str.upper)]  # fmt: skip
+    space = {"groups": groups, **{f"others_{number}": each for number, each in enumerate(others)}}
+    assert texts_of(space, "values", "groups") == [["Ulm", "Bonn"], True]
+    assert texts_of(space, "values", "groups['city']") is None
+    for number in range(len(others)):
+        assert texts_of(space, "values", f"others_{number}") is None, number
+    groups.keys = instance(hostile_class())
+    assert texts_of(space, "values", "groups") is None
+
+
 def test_texts_leave_out_rare_values_and_those_that_need_an_escape() -> None:
     texts = ["a"] * 200 + ["b"] * 2 + ["Smith"]
     namespace: dict[str, Any] = {"many": pd.DataFrame({"x": texts}), "few": pd.DataFrame({"x": texts[-50:]})}
