@@ -23,7 +23,7 @@ import importlib, os, pkgutil, signal, sys
 import pytest
 
 packages = [importlib.import_module(name) for name in sys.argv[1:]]
-optional = ("plugins.transformers", "plugins.convert")
+optional = ("plugins.transformers", "plugins.convert", "tests.test_progress")  # of `make`, which needs POSIX
 names = [
     found.name for package in packages
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")

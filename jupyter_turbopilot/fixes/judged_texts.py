@@ -64,6 +64,7 @@ _AGGREGATED = tuple(
     )
 )
 _OF_PANDAS = re.compile(r"index|columns|[ic]level_\d+|True|False|None|list|tuple|datetime|Timestamp|[iI]nf")
+_WORD = re.compile(r"\w+")
 _NOT_PLAIN = frozenset("~:\\*?[")  # in a path: a home, an address, another folder, a pattern
 _UNWRITABLE = frozenset("`'\"\\\n")
 
@@ -387,7 +388,7 @@ def _plain(name: str) -> str:
 
 def _differ_in_words(one: str, other: str) -> bool:
     """Return whether two texts differ in no short word, such as a number of Romans or a code."""
-    words, others = (re.findall(r"\w+", each.casefold()) for each in (one, other))
+    words, others = (_WORD.findall(each.casefold()) for each in (one, other))
     pairs = zip(words, others, strict=False)
     return all(here == there or len(here) >= SHORTEST for here, there in pairs)
 
