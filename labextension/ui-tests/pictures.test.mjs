@@ -176,7 +176,9 @@ describe('the tutorial', { timeout: 600_000 }, () => {
     assert.match(await textOf(cell), /^orders\["revenue"\] = orders\["unit_price"\]/);
     // The next steps do not depend on the rest of this suggestion.
     await page.keyboard.press('Control+a');
-    await page.keyboard.insertText('orders["revenue"] = orders["unit_price"] * orders["quantity"]');
+    const code = 'orders["revenue"] = orders["unit_price"] * orders["quantity"]';
+    await page.keyboard.insertText(code);
+    await holds(cell, code);
     await page.keyboard.press('Shift+Enter');
     await cell.locator('.jp-InputArea-prompt', { hasText: /\[\d+\]/ }).waitFor({ timeout: 60_000 });
   });
