@@ -56,7 +56,8 @@ class EngineKind(ABC):
     The methods that are not abstract suit an engine whose model is on a remote server.
     """
 
-    # Whether a load waits for a copy with merged adapters. Otherwise `prepare_copy` makes it.
+    # Whether loading a model waits for the copy with merged adapters. Otherwise `prepare_copy` makes the copy
+    # in the background.
     waits_for_copy = True
 
     def __init__(self, settings: Turbopilot, store: Store) -> None:

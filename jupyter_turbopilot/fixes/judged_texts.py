@@ -125,18 +125,18 @@ class TextJudge:
     def judge(self, node: ast.AST) -> _Found:
         """Yield the wrong texts at a node whose parts have been evaluated."""
         if isinstance(node, ast.Call):
-            yield from self._files(node)
-            yield from self._aggregations(node)
+            yield from self._check_files(node)
+            yield from self._check_aggregations(node)
             yield from self._names_in_query(node)
         if isinstance(node, ast.Compare | ast.Call):
             for each in comparisons_at(self._parsed, node):
-                yield from self._values(each)
+                yield from self._check_values(each)
         if isinstance(node, ast.Attribute):
-            yield from self._attributes(node)
+            yield from self._check_attributes(node)
 
     # Files --------------------------------------------------------------------------------------------------
 
-    def _files(self, node: ast.Call) -> _Found:
+    def _check_files(self, node: ast.Call) -> _Found:
         objects = self._evaluation.objects
         path = quiet.reads_file(node, objects.value(node.func).function)
         if not isinstance(path, ast.Constant) or objects.has_any_file:
@@ -174,7 +174,7 @@ class TextJudge:
 
     # Values -------------------------------------------------------------------------------------------------
 
-    def _values(self, comparison: Comparison) -> _Found:
+    def _check_values(self, comparison: Comparison) -> _Found:
         objects, owner, label = self._evaluation.objects, comparison.owner, comparison.label
         value, found = objects.value(owner), self._texts.get(comparison.values)
         if found is None or not (found.all and found.whole) or objects.has_any_value:
@@ -191,10 +191,10 @@ class TextJudge:
         shown = as_code(label or comparison.values.code)
         for start, end, text in comparison.texts:
             near = None if text in found.texts or not text else index.nearest(text, "key")
-            # Beside the nearest value, the text is one of two spellings.
             if near is None or near[1] < _SURE or not _differ_in_words(text, near[0]):
                 continue
             is_tidied = _plain(text.strip()) == _plain(near[0].strip()) and self._is_filled(label)
+            # A cell that contains the nearest value, too, may use both spellings on purpose.
             if near[0] not in self._parsed.source and self._is_only_here(text) and not is_tidied:
                 yield Wrong((start, end), f"{shown} has no value {as_code(text)}.", near)
 
@@ -263,7 +263,7 @@ class TextJudge:
 
     # Attributes and aggregations ----------------------------------------------------------------------------
 
-    def _attributes(self, node: ast.Attribute) -> _Found:
+    def _check_attributes(self, node: ast.Attribute) -> _Found:
         """Yield a wrong attribute behind `.dt`, `.str` or `.cat` of a column of pandas."""
         if not isinstance(node.value, ast.Attribute) or node.value.attr not in CLASSES:
             return
@@ -285,7 +285,7 @@ class TextJudge:
             message = f"{as_code('.' + node.value.attr)} has no attribute {as_code(name)}."
             yield Wrong((end - len(name), end), message, near)
 
-    def _aggregations(self, node: ast.Call) -> _Found:
+    def _check_aggregations(self, node: ast.Call) -> _Found:
         """Yield the wrong names of functions in `agg("mean")` and the like."""
         function = node.func
         if not isinstance(function, ast.Attribute) or function.attr not in _BY_NAME or self._report.extended:
