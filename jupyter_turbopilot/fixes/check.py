@@ -144,7 +144,8 @@ def find(
 ) -> list[Finding]:
     """Return the findings in a cell, in the order of the text.
 
-    `imports`: sources of missing imports. `texts`: the texts of each of `Prepared.readings`; those that could not be read are absent.
+    `imports`: sources of missing imports. `texts`: the texts of each of `Prepared.readings`; those that could
+    not be read are absent.
     """
     executions = report.executions
     if executions is None or not report.all or not report.alone:
