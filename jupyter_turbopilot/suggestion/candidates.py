@@ -161,10 +161,11 @@ def lacks_column(prefix: str, text: str, scope: Scope) -> bool:
         scope = scope.without(frozenset(table for table, _ in changed_columns(above)))
     for statement, label, is_open, rest in strings_in(prefix, text):
         position = _position(statement, scope) if rest[:1] in _AFTER_LABEL else None
-        if not (position and position.table and position.must_exist and position.end):
+        if not (position and position.table and position.end):
             continue
-        # A list of new columns may be about to be assigned.
-        if statement.open[0].at == statement.line + 1 and statement.open[0].sign == "[":
+        # A list of new columns may be about to be assigned, but not if an attribute of it is read.
+        may_assign = statement.open[0].at == statement.line + 1 and statement.open[0].sign == "["
+        if (may_assign or not position.must_exist) and not rest.lstrip("]").startswith("."):
             continue
         begins = any(name.startswith(label) for name in position.names)
         if not (begins if is_open else label in position.names):

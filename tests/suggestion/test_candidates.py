@@ -400,6 +400,9 @@ def test_lacks_column_is_true_if_the_label_is_unknown(form: str, label: str, quo
         ('x = df["pr', 'ice"]', False),
         ("y = ", 'df["new"]', True),
         ("", 'df["new"] = 3', False),  # a new column
+        ("", 'df["new"].mean()', True),
+        ("", 'df[["price", "new"]].mean()', True),
+        ("", 'df["price"].mean()', False),
     ],
 )
 def test_lacks_column_checks_the_string_at_the_cursor(before: str, text: str, lacks: bool) -> None:
