@@ -104,15 +104,15 @@ def costs() -> str:
     low, high = (round(share, -1) for share in _percent(_processor()))
     first, last = (f"{ms / 1000:.2f}" for ms in _to_text())
     return (
-        f"**The model takes** {rounded('memory that the engine adds')} of memory, {disk()} of disk and {first} to {last} s for a text. Fast typing "
-        f"uses {low} to {high} % of a core."
+        f"**The model takes** {rounded('memory that the engine adds')} of memory, {disk()} of disk and {first} to {last} s for a suggestion. Fast "
+        f"typing uses {low} to {high} % of a core."
     )
 
 
 def costs_measured() -> str:
     """Return a sentence about the measurements behind the line."""
     return (
-        "The times to grey text are medians in a browser, on two idle cores; fast typing is five keystrokes a second, on processors with "
+        "The times to grey text are medians in a browser, on two cores; fast typing is five keystrokes a second, on processors with "
         "AVX-512 and with AVX2."
     )
 
@@ -251,8 +251,8 @@ def kernel_gain() -> str:
     waiting = "keystrokes saved at equal precision, relative to without kernel context"
     typing = "keystrokes saved with kernel context, relative to without, real time"
     return (
-        f"- Over whole notebooks, the kernel makes no measurable difference: with it, a user who waits saves {figure(waiting)} times as many keystrokes, one who does "
-        f"not wait {figure(typing)} times."
+        "- The kernel helps with columns, but over whole notebooks, its effect on the keystrokes saved is too small to measure: with it, a user who waits saves "
+        f"{figure(waiting)} times as many, one who does not wait {figure(typing)} times."
     )
 
 
@@ -312,7 +312,8 @@ def repairs() -> str:
     )
     false, found, _ = figure(early).split("; ")
     return (
-        f"Of {figure(shown, SAMPLES)}, {share(shown)} got a fix, and {float(figure(right)) * 100:.1f} % of the fixes were right. Before the run, "
+        f"Faults with a known fix were put into notebooks: of {figure(shown, SAMPLES)}, {share(shown)} got a fix, and "
+        f"{float(figure(right)) * 100:.1f} % of the fixes were right. Before the run, "
         f"{found} of {figure(early, SAMPLES).split('; ')[1]} were marked; of {figure(early, SAMPLES).split('; ')[0]} that run, {false} had a mark."
     )
 
