@@ -320,7 +320,7 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await page.keyboard.type('  # changed');
     await editCell(page, 2);
     await page.keyboard.press('Control+z');
-    const toast = page.locator('.Toastify__toast', { hasText: 'has changed since. Nothing was undone' });
+    const toast = page.locator('.Toastify__toast', { hasText: 'has changed. Nothing undone' });
     await toast.waitFor();
     await screenshot(page, 'rename-not-undone');
     assert.deepEqual(await sources(), [renamed[0], `${renamed[1]}  # changed`, renamed[2]]);

@@ -263,7 +263,7 @@ describe('a server without a model', { timeout: 300_000 }, () => {
     writeNotebook(lab, 'first.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'first.ipynb');
     const notifications = page.locator('.Toastify__toast');
-    const indexNotice = notifications.filter({ hasText: 'from your other notebooks' });
+    const indexNotice = notifications.filter({ hasText: 'also uses your notebooks' });
     const offer = notifications.filter({ hasText: '491 MB' });
     await offer.waitFor({ timeout: 30000 });
     await page.waitForTimeout(2000); // another notification would have appeared

@@ -25,7 +25,7 @@ describe('notebook index', { timeout: 300_000 }, () => {
   let lab;
   let page;
 
-  const notice = () => page.locator('.Toastify__toast', { hasText: 'from your other notebooks' });
+  const notice = () => page.locator('.Toastify__toast', { hasText: 'also uses your notebooks' });
   const memory = async () => (await lab.get('turbopilot/health')).notebook_index;
 
   async function until(files) {
