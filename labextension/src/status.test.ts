@@ -301,6 +301,14 @@ describe('the display of the status', () => {
     expect(shown.slice(1)).toEqual(['Turbopilot: ready · 5 ms']);
   });
 
+  it('shows another model at once', () => {
+    const shown: string[] = [];
+    const display = displaySteadily(trans, now => shown.push(now.model));
+    display({ ...status, model: 'shapes' });
+    display({ ...status, model: 'rectangles' });
+    expect(shown).toEqual(['shapes', 'rectangles']);
+  });
+
   it('shows a long generation until the next pause', () => {
     const { display, shown } = bench();
     display({});

@@ -295,8 +295,10 @@ export function displaySteadily(
       shown = status;
       display(status);
     };
+    const atRest = (each: IStatus): string =>
+      `${describeAtRest(trans, each)}\n${tooltipOf(trans, { ...each, lastMs: null })}`;
     clearTimeout(timer);
-    if (shown && describeAtRest(trans, shown) === describeAtRest(trans, status)) {
+    if (shown && atRest(shown) === atRest(status)) {
       timer = setTimeout(show, PAUSE);
     } else {
       show();
