@@ -295,8 +295,7 @@ export function displaySteadily(
       shown = status;
       display(status);
     };
-    const atRest = (each: IStatus): string =>
-      `${describeAtRest(trans, each)}\n${tooltipOf(trans, { ...each, lastMs: null })}`;
+    const atRest = (each: IStatus): string => `${describeAtRest(trans, each)}\n${each.model}`;
     clearTimeout(timer);
     if (shown && atRest(shown) === atRest(status)) {
       timer = setTimeout(show, PAUSE);
