@@ -265,19 +265,19 @@ describe('the status of a browser model', () => {
   });
 });
 
-describe('the display of the status', () => {
-  const status = {
-    condition: 'ready',
-    model: 'a',
-    percent: null,
-    address: '',
-    usageLog: false,
-    lastMs: 40,
-    fixes: '',
-    reason: '',
-    index: ''
-  } satisfies IStatus;
+const status: IStatus = {
+  condition: 'ready',
+  model: 'a',
+  percent: null,
+  address: '',
+  usageLog: false,
+  lastMs: 40,
+  fixes: '',
+  reason: '',
+  index: ''
+};
 
+describe('the display of the status', () => {
   function bench() {
     const shown: string[] = [];
     const display = displaySteadily(trans, now => shown.push(describeStatus(trans, now)));
@@ -340,18 +340,6 @@ describe('the display of the status', () => {
 });
 
 describe('the texts of the status', () => {
-  const status: IStatus = {
-    condition: 'ready',
-    model: 'a',
-    percent: null,
-    address: '',
-    usageLog: false,
-    lastMs: 40,
-    fixes: '',
-    reason: '',
-    index: ''
-  };
-
   it.each([
     [0.4, '< 1 ms'],
     [40.4, '40 ms'],
