@@ -372,8 +372,7 @@ def _folder(path: object) -> Readable | None:
     folder, name = split(path)
     is_plain = _NOT_PLAIN.isdisjoint(path) and not path.startswith("/") and "//" not in path
     is_file = is_plain and name and not name.startswith(".")
-    folder = folder.removeprefix(".") if folder == "." else folder
-    return Readable("files", f"{folder}/" if folder else "") if is_file else None
+    return Readable("files", "" if folder in {"", "."} else f"{folder}/") if is_file else None
 
 
 def _mention_of(text: str) -> re.Pattern[str]:
