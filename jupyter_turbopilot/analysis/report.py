@@ -38,6 +38,10 @@ class ObjectDescription(msgspec.Struct, frozen=True, kw_only=True):
     open: bool = False  # whether it accepts arbitrary keyword arguments
     closed: bool = False  # whether it has no other attributes, columns and parameters than these
 
+    @property
+    def is_of_pandas(self) -> bool:
+        return (self.module or "").startswith("pandas")
+
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
     """What a check has to know of an object, besides its description."""

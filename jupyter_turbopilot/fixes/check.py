@@ -354,7 +354,7 @@ class _Check:
     def _is_pandas(self, node: ast.expr) -> bool:
         """Return whether an expression has the columns of a known table of pandas."""
         table = self._evaluation.labels.table(node)
-        return table is not None and (table.module or "").startswith("pandas")
+        return table is not None and table.is_of_pandas
 
     def _set_of(self, labels: Sequence[str]) -> frozenset[str]:
         """Return the labels as a set, built once for each table."""

@@ -215,7 +215,7 @@ def _only_numbers(failure: FailedCell) -> Iterator[Fix]:
         return
     ((call, owner, method),) = calls
     table = LabelLookup(failure.parsed, failure.described).table(owner)
-    is_pandas = table and table.type == "DataFrame" and (table.module or "").startswith("pandas")
+    is_pandas = table and table.type == "DataFrame" and table.is_of_pandas
     is_named = not any(found.groups()) or method in found.groups()
     if not (is_pandas and is_named) or {"numeric_only", None} & {each.arg for each in call.keywords}:
         return

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.analysis.notebook import Notebook
     from jupyter_turbopilot.analysis.parsed_cell import ParsedCell
-    from jupyter_turbopilot.analysis.report import KernelReport, ObjectDescription
+    from jupyter_turbopilot.analysis.report import KernelReport
     from jupyter_turbopilot.fixes.evaluation import Evaluation
     from jupyter_turbopilot.fixes.queries import Part
     from jupyter_turbopilot.fixes.selections import Comparison
@@ -222,7 +222,7 @@ class TextJudge:
             return
         owner, objects = node.func.value, self._evaluation.objects
         table = self._evaluation.labels.table(owner)
-        if table is None or table.type != "DataFrame" or not _is_pandas(table):
+        if table is None or table.type != "DataFrame" or not table.is_of_pandas:
             return
         if self._may_be_reloaded(owner):
             return
@@ -315,7 +315,7 @@ class TextJudge:
             count_operations(1)
             found = self._evaluation.objects.described(node)
             if found and found.type == "Series":
-                return _is_pandas(found)
+                return found.is_of_pandas
             match node:
                 case ast.Call(func=ast.Attribute(value=ast.Attribute(value=inner, attr=name))) if (
                     name in CLASSES
@@ -339,7 +339,7 @@ class TextJudge:
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.List):
             node = node.value
         found = self._evaluation.labels.table(node) or self._evaluation.objects.described(node)
-        return found is not None and _is_pandas(found) and found.type in _TABLES
+        return found is not None and found.is_of_pandas and found.type in _TABLES
 
     def _may_be_reloaded(self, node: ast.expr) -> bool:
         return self._report.reloads and not self._evaluation.objects.value(chain(node)[-1]).is_inert
@@ -394,10 +394,6 @@ def _differ_in_words(one: str, other: str) -> bool:
 
 def _in_text(start: int, part: Part, message: str, near: tuple[str, float], text: str = "") -> Wrong:
     return Wrong((start + part.start, start + part.end), message, near, text)
-
-
-def _is_pandas(described: ObjectDescription) -> bool:
-    return (described.module or "").startswith("pandas")
 
 
 def shown(node: ast.expr) -> str:
