@@ -82,6 +82,7 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     await page.keyboard.type('.');
     assert.equal(await ghost(page), 'height');
     const status = page.locator('.jp-Turbopilot-status');
+    await status.and(page.locator('[data-condition="ready"]')).waitFor();
     assert.match(await status.innerText(), /Turbopilot:\s*ready/);
     assert.match(await status.getAttribute('title'), /qwen2.5-coder-0.5b/);
     await screenshot(page, 'ghost-text');
