@@ -264,24 +264,19 @@ def kernel_gain() -> str:
 
 
 def saved() -> str:
-    """Return sentences about keystrokes saved and precision: for each user the lowest, then ranges."""
-    (lowest, right, share), _ = _lowest("waits")
-    (hardest, exact, gain), others = _lowest("types")
-    low, high = _percent(value for _, value in others[SAVED])
-    least, most = _percent(value for _, value in others[PRECISION])
+    """Return sentences about keystrokes saved and precision, for a user who waits and for one who does not."""
+    lowest, share = min(quality("waits", SAVED), key=lambda one: one[1])
+    right = dict(quality("waits", PRECISION))[lowest]
+    # The first row has the most repositories.
+    (broadest, gain), *others = quality("types", SAVED)
+    (_, exact), *exacts = quality("types", PRECISION)
+    low, high = _percent(value for _, value in others)
+    least, most = _percent(value for _, value in exacts)
     return (
-        f"On {lowest}, {right * 100:.0f} % of the suggestions were right, and accepting them saved {share * 100:.0f} % of the keystrokes of a\n"
-        f"simulated user who waits for each one. A user who types five keystrokes a second and does not wait saved {gain * 100:.0f} % on {hardest}, where "
-        f"{exact * 100:.0f} % were right;\nelsewhere, mostly in tutorials, {low} to {high} %, and {least} to {most} % were right."
+        f"On {_plain(lowest)}, {right * 100:.0f} % of the suggestions were right, and accepting them saved {share * 100:.0f} % of the keystrokes of a\n"
+        "simulated user who waits for each one. A user who types five keystrokes a second and does not wait saved "
+        f"{gain * 100:.0f} % on {_plain(broadest)}, where\n{exact * 100:.0f} % were right; on others, mostly tutorials, {low} to {high} %, and {least} to {most} % were right."
     )
-
-
-def _lowest(user: str) -> tuple[tuple[str, float, float], dict[str, list[tuple[str, float]]]]:
-    """Return the notebooks on which a user saves least, with precision and savings; and the other rows."""
-    found = {quantity: quality(user, quantity) for quantity in (PRECISION, SAVED)}
-    name, share = min(found[SAVED], key=lambda one: one[1])
-    others = {quantity: [one for one in sets if one[0] != name] for quantity, sets in found.items()}
-    return (_plain(name), dict(found[PRECISION])[name], share), others
 
 
 def larger_model() -> str:
